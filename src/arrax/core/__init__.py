@@ -1,0 +1,1 @@
+"""What a program is: avals, arrays, primitives, traces and jaxprs."""

@@ -1,0 +1,128 @@
+"""Abstract values: what is known about a value while a program is traced.
+
+A `ShapedArray` is interned: equal avals are one object, so that signatures compare by pointer.
+"""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from arrax import _native
+from arrax.core import dtypes
+
+Shape = tuple[int, ...]
+
+
+class AbstractValue:
+    """Base of all avals."""
+
+    __slots__ = ()
+
+    def str_short(self, short_dtypes: bool = False) -> str:
+        raise NotImplementedError
+
+    def update(self, **fields: Any) -> AbstractValue:
+        raise NotImplementedError
+
+
+class ShapedArray(AbstractValue):
+    """An array of known shape and dtype; `weak_type` marks values that came from Python scalars."""
+
+    __slots__ = ("shape", "dtype", "weak_type", "ndim", "size", "__weakref__")
+    shape: Shape
+    dtype: Any
+    weak_type: bool
+    ndim: int
+    size: int
+
+    def __new__(cls, shape: Any, dtype: Any, weak_type: bool = False) -> ShapedArray:
+        if type(shape) is not tuple:
+            shape = tuple(shape)
+        key = (shape, dtype, weak_type)
+        try:
+            return _interned[key]
+        except (KeyError, TypeError):
+            pass
+        shape = tuple(int(d) for d in shape)
+        if not isinstance(dtype, (np.dtype, dtypes.ExtendedDType)):
+            dtype = np.dtype(dtype)
+        key = (shape, dtype, bool(weak_type))
+        self = _interned.get(key)
+        if self is None:
+            self = object.__new__(cls)
+            self.shape, self.dtype, self.weak_type = shape, dtype, bool(weak_type)
+            self.ndim, self.size = len(shape), math.prod(shape)
+            self = _interned.setdefault(key, self)
+        return self
+
+    def update(self, **fields: Any) -> ShapedArray:
+        """The same aval with `shape`, `dtype` or `weak_type` replaced."""
+        return ShapedArray(fields.get("shape", self.shape), fields.get("dtype", self.dtype),
+                           fields.get("weak_type", self.weak_type))
+
+    def strip_weak_type(self) -> ShapedArray:
+        return ShapedArray(self.shape, self.dtype) if self.weak_type else self
+
+    def __reduce__(self) -> Any:
+        return ShapedArray, (self.shape, self.dtype, self.weak_type)
+
+    def str_short(self, short_dtypes: bool = False) -> str:
+        name = dtypes.short_dtype_name(self.dtype) if short_dtypes else self.dtype.name
+        return f"{name}[{','.join(map(str, self.shape))}]"
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapedArray({self.str_short()}{weak})"
+
+    @property
+    def sharding(self) -> None:
+        return None
+
+
+_interned: dict[tuple[Shape, Any, bool], ShapedArray] = {}
+_native.set_aval_factory(ShapedArray)
+
+
+class AbstractToken(AbstractValue):
+    """The aval of a token that orders effects."""
+
+    __slots__ = ()
+
+    def str_short(self, short_dtypes: bool = False) -> str:
+        return "Tok"
+
+    def __repr__(self) -> str:
+        return "AbstractToken()"
+
+
+abstract_token = AbstractToken()
+_scalar_avals: dict[tuple[type, Any], ShapedArray] = {}
+
+
+def scalar_aval(value: Any) -> ShapedArray:
+    """The aval of a Python scalar: weakly typed, of the default dtype of its kind."""
+    kind = type(value)
+    key = (kind, dtypes.default_dtype_of_scalar_type(kind))
+    aval = _scalar_avals.get(key)
+    if aval is None:
+        aval = _scalar_avals[key] = ShapedArray((), key[1], kind is not bool)
+    return aval
+
+
+def aval_of(value: Any) -> Any:
+    """The aval of anything `Primitive.bind` accepts: an `Array`, a tracer, a NumPy array, a scalar."""
+    try:
+        return value.aval
+    except AttributeError:
+        pass
+    if type(value) in dtypes.python_scalar_types:
+        return scalar_aval(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ShapedArray(value.shape, dtypes.canonicalize_dtype(value.dtype))
+    if isinstance(value, (bool, int, float, complex)):  # subclasses, such as IntEnum
+        return ShapedArray((), dtypes.default_dtype_of_scalar_type(
+            bool if isinstance(value, bool) else int if isinstance(value, int)
+            else float if isinstance(value, float) else complex), not isinstance(value, bool))
+    raise TypeError(f"Value {value!r} of type {type(value)} is not a valid JAX type")

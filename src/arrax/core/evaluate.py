@@ -1,0 +1,77 @@
+"""The bottom trace: primitives on concrete arrays, by NumPy.
+
+Invariant: arrays are immutable, so `evaluate` rules may return views; nobody writes `Array.data`.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax import _native
+from arrax.core import errors
+from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
+from arrax.core.aval import aval_of
+from arrax.core.dtypes import ExtendedDType
+from arrax.core.primitive import Primitive
+from arrax.core.trace import Trace, Tracer, set_current
+
+
+class EvalTrace(Trace):
+    """Evaluates at once."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        for arg in args:
+            if isinstance(arg, Tracer):
+                raise leaked_tracer_error(arg)
+        if primitive.execute is not None:
+            return primitive.execute(*args, **params)
+        arrays = [a if type(a) is ArrayImpl else array_of(a) for a in args]
+        data = [a.data for a in arrays]
+        if None in _ids(data):
+            raise deleted_error(arrays)
+        out = primitive.evaluate(*data, **params)
+        if primitive.typed_results or any(isinstance(a.aval.dtype, ExtendedDType) for a in arrays):
+            return typed_results(primitive, arrays, params, out)
+        weak = primitive.is_weak([a.aval for a in arrays], params)
+        if primitive.multiple_results:
+            return [from_numpy(o, weak) for o in out]
+        return from_numpy(out, weak)
+
+    def __repr__(self) -> str:
+        return "EvalTrace"
+
+
+def _ids(data: list[Any]) -> list[Any]:
+    """`data` with arrays replaced, so that `in` does not compare array elements."""
+    return [None if d is None else 0 for d in data]
+
+
+def typed_results(primitive: Primitive, args: Any, params: dict[str, Any], out: Any) -> Any:
+    """Wrap evaluated results with the avals of the type rule."""
+    avals = primitive.type_rule(*(aval_of(a) for a in args), **params)
+    if primitive.multiple_results:
+        return [with_aval(np.asarray(o), aval) for o, aval in zip(out, avals, strict=True)]
+    return with_aval(np.asarray(out), avals)
+
+
+def deleted_error(arrays: list[Any]) -> RuntimeError:
+    dead = next(a for a in arrays if a.data is None)
+    return RuntimeError(f"Array has been deleted with shape={dead.aval.str_short()}.")
+
+
+def leaked_tracer_error(tracer: Tracer) -> errors.UnexpectedTracerError:
+    """The error for a tracer that outlived its trace."""
+    return errors.UnexpectedTracerError(
+        "Encountered an unexpected tracer. A function transformed by JAX had a side effect, "
+        f"allowing for a reference to an intermediate value with type {tracer.aval.str_short()} "
+        f"to escape the scope of the transformation.\n{tracer.origin()}\n"
+        "To catch the leak earlier, try setting the environment variable JAX_CHECK_TRACER_LEAKS "
+        "or using the `jax.checking_leaks` context manager.")
+
+
+EVAL = EvalTrace()
+_native.set_default_trace(EVAL)
+set_current(EVAL)

@@ -1,0 +1,126 @@
+"""Primitives: the operations that programs are made of, each with all its rules in one place.
+
+Rule signatures (`params` are the keyword parameters given to `bind`):
+
+type_rule(*avals, **params) -> aval, or a list of avals if `multiple_results`
+    Shapes and dtypes of the results; raises TypeError/ValueError naming function, argument and values.
+evaluate(*ndarrays, **params) -> ndarray (or list)
+    The meaning, by NumPy, on storage arrays. The reference for the compiler's tests, the eager
+    implementation and the compiler's fallback. May return views of its operands, never writes them.
+execute(*values, **params) -> Array (or list)
+    Instead of `evaluate`, for primitives whose eager meaning is not a NumPy call (`jit`, `scan`).
+jvp(primals, tangents, **params) -> (primal_out, tangent_out)  (lists if `multiple_results`)
+    Tangents may be `Zero`s (`core.ad_values`); results too.
+transpose(cotangent, *operands, **params) -> list with one cotangent or None per operand
+    Operands that the operation is linear in come as `UndefinedPrimal(aval)`; `cotangent` is a list
+    if `multiple_results`, and may be (or contain) a `Zero`.
+batch(axis, operands, dims, **params) -> (out, out_dim)  (lists if `multiple_results`)
+    `axis` has `.size` and `.name`; a dim is an int, or None for an operand without the batch axis.
+partial_eval, stage, dce
+    Overrides for primitives that carry jaxprs or callables; see `transforms.partial_eval` and
+    `transforms.staging`.
+lower
+    How the CPU compiler builds it (`engines.cpu.lowering`), or `HostCall(reason)`.
+stablehlo
+    How it reads in StableHLO (`engines.pjrt.stablehlo`).
+
+A rule that cannot exist is `NotApplicable(reason)`; one that is missing is None, and a test lists it.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from arrax import _native
+from arrax.core.effects import Effects, no_effects
+from arrax.core.errors import InternalError
+
+_get_trace = _native.get_trace
+registry: dict[str, Primitive] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """A rule that is absent on purpose."""
+
+    reason: str
+
+
+class Primitive:
+    """One operation: a name, its rules and the facts that passes read.
+
+    Facts: `elementwise` (result element i depends on element i of each operand, scalars broadcast),
+    `commutative` (in its first two operands), `weak_type` ("all": the result is weak if all
+    operands are; "first": if the first operand is; "none": never; or a function of the avals and
+    params), `effects` (a set, or a function of the params), `typed_results` (the type rule gives
+    the avals of eager results because NumPy cannot tell them, as for key arrays), `hidden`
+    (params that the printer omits when they have the value given here).
+    """
+
+    def __init__(
+            self, name: str, *, multiple_results: bool = False,
+            type_rule: Any = None, evaluate: Any = None, execute: Any = None,
+            jvp: Any = None, transpose: Any = None, batch: Any = None,
+            partial_eval: Any = None, stage: Any = None, dce: Any = None,
+            lower: Any = None, stablehlo: Any = None,
+            elementwise: bool = False, commutative: bool = False,
+            weak_type: str | Callable[..., bool] = "all",
+            effects: Effects | Callable[..., Effects] = no_effects,
+            typed_results: bool = False, hidden: dict[str, Any] | None = None):
+        self.name = name
+        self.multiple_results = multiple_results
+        self.type_rule, self.evaluate, self.execute = type_rule, evaluate, execute
+        self.jvp = _attach(jvp, self)
+        self.transpose, self.batch = _attach(transpose, self), _attach(batch, self)
+        self.partial_eval, self.stage, self.dce = partial_eval, stage, dce
+        self.lower, self.stablehlo = lower, stablehlo
+        self.elementwise, self.commutative = elementwise, commutative
+        self.weak_type, self.effects = weak_type, effects
+        self.typed_results = typed_results
+        self.hidden = hidden or {}
+        if name in registry:
+            raise InternalError(f"primitive {name!r} is declared twice")
+        registry[name] = self
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        """Apply the primitive under the current trace."""
+        return _get_trace().process(self, args, params)
+
+    def rule(self, kind: str) -> Any:
+        """The rule named `kind`; NotImplementedError that says which and why when absent."""
+        rule = getattr(self, kind)
+        if rule is None or isinstance(rule, NotApplicable):
+            reason = f": {rule.reason}" if rule is not None else ""
+            raise NotImplementedError(
+                f"{_RULE_NAMES.get(kind, kind)} rule for '{self.name}' not implemented{reason}")
+        return rule
+
+    def effects_of(self, params: dict[str, Any]) -> Effects:
+        return self.effects(**params) if callable(self.effects) else self.effects
+
+    def is_weak(self, avals: Any, params: dict[str, Any]) -> bool:
+        """Whether results are weakly typed, by the `weak_type` fact."""
+        kind = self.weak_type
+        if kind == "all":
+            return all(aval.weak_type for aval in avals) and bool(avals)
+        if kind == "first":
+            return bool(avals[0].weak_type)
+        if kind == "none":
+            return False
+        return kind(*avals, **params)  # type: ignore[operator]
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> Any:
+        return registry.__getitem__, (self.name,)
+
+
+def _attach(rule: Any, primitive: Primitive) -> Any:
+    """A rule helper (`ops.rules`) that must know its primitive is told it here."""
+    return rule.attach(primitive) if hasattr(rule, "attach") else rule
+
+
+_RULE_NAMES = {"jvp": "Differentiation", "transpose": "Transpose", "batch": "Batching",
+               "evaluate": "Evaluation", "type_rule": "Type"}

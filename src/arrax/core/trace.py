@@ -1,0 +1,169 @@
+"""Traces and tracers: the ways to interpret a primitive.
+
+There is one current trace per thread. `Primitive.bind` hands the operation to it. A trace treats
+operands that are not its own tracers as constants; it finds the values of an outer trace in its
+tracers and continues under its `parent`. Invariant: outside `use`, the current trace is `EVAL`.
+"""
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from arrax import _native
+from arrax.core import errors
+
+current = _native.get_trace
+set_current = _native.set_trace
+
+
+class use:
+    """Make `trace` the current one inside a `with` block; the former one comes back on any exit."""
+
+    __slots__ = ("trace", "before")
+
+    def __init__(self, trace: Trace):
+        self.trace = trace
+
+    def __enter__(self) -> None:
+        self.before = current()
+        set_current(self.trace)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        set_current(self.before)
+
+
+class Trace:
+    """One interpretation of primitives."""
+
+    __slots__ = ("__weakref__",)
+
+    def process(self, primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """The result(s) of `primitive` under this interpretation."""
+        raise NotImplementedError
+
+
+class Tracer:
+    """A stand-in for an array while a transformation runs a function.
+
+    Subclasses set `aval` (a property or slot). Operators and array methods are installed by
+    `arrax.numpy` on this class and on `ArrayImpl` alike.
+    """
+
+    __slots__ = ("_trace", "__weakref__")
+    _trace: Trace
+    aval: Any
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.aval.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.aval.size  # type: ignore[no-any-return]
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type  # type: ignore[no-any-return]
+
+    def concrete(self) -> Any:
+        """The concrete array behind this tracer, or None when there is none."""
+        return None
+
+    def origin(self) -> str:
+        """A sentence that tells how this value became a tracer, for error messages."""
+        return ""
+
+    def __len__(self) -> int:
+        if not self.aval.shape:
+            raise TypeError("len() of unsized object")
+        return self.aval.shape[0]  # type: ignore[no-any-return]
+
+    def __bool__(self) -> bool:
+        value = self.concrete()
+        if value is None:
+            check_scalar_conversion(self, "bool")
+            raise errors.TracerBoolConversionError(self)
+        return bool(value)
+
+    def __int__(self) -> int:
+        return int(self._concrete_for("int"))
+
+    def __float__(self) -> float:
+        return float(self._concrete_for("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._concrete_for("complex"))
+
+    def _concrete_for(self, name: str) -> Any:
+        value = self.concrete()
+        if value is None:
+            check_scalar_conversion(self, name)
+            raise errors.ConcretizationTypeError(
+                self, f"The problem arose with the `{name}` function. If trying to convert the data "
+                f"type of a value, try using `x.astype({name})` or `jnp.array(x, {name})` instead.")
+        return value
+
+    def __index__(self) -> int:
+        value = self.concrete()
+        if value is None:
+            check_integer_conversion(self)
+            raise errors.TracerIntegerConversionError(self)
+        return value.__index__()  # type: ignore[no-any-return]
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        raise errors.TracerArrayConversionError(self)
+
+    def tolist(self) -> Any:
+        return self._concrete_for("tolist").tolist()
+
+    def item(self, *args: int) -> Any:
+        return self._concrete_for("item").item(*args)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def block_until_ready(self) -> Any:
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}<{tracer_text(self.aval)}>"
+
+
+def tracer_text(aval: Any) -> str:
+    """An aval as tracers print it: `float32[3]`, with `~` before weak types."""
+    return ("~" if getattr(aval, "weak_type", False) else "") + aval.str_short()
+
+
+def check_scalar_conversion(value: Any, name: str) -> None:
+    """Raise for `bool(x)`, `float(x)`, … of an array that is no scalar."""
+    if name == "bool":
+        if value.size != 1:
+            raise ValueError(
+                "The truth value of an array with more than one element is ambiguous. Use a.any() "
+                "or a.all()" if value.size else
+                "The truth value of an empty array is ambiguous.")
+    elif value.ndim > 0:
+        raise TypeError("Only scalar arrays can be converted to Python scalars; "
+                        f"got arr.ndim={value.ndim}")
+
+
+def check_integer_conversion(value: Any) -> None:
+    """Raise for `operator.index(x)` of an array that is no integer scalar."""
+    if not (value.shape == () and np.dtype(value.dtype).kind in "iu"):
+        raise TypeError("Only integer scalar arrays can be converted to a scalar index.")

@@ -1,0 +1,1 @@
+"""Engines evaluate and compile programs on devices."""

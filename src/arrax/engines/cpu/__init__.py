@@ -1,0 +1,1 @@
+"""The CPU engine: a compiler from jaxprs to native code, and its runtime."""
