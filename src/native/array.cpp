@@ -1,0 +1,269 @@
+// ArrayBase, the C++ base of concrete arrays, and the table that finds interned avals.
+#include "native.h"
+
+#include <structmember.h>
+
+#include <cstring>
+#include <vector>
+
+PyTypeObject* array_type = &ArrayBaseType;
+static PyObject* aval_factory = nullptr;
+
+// ---- the table of avals: open addressing; entries live as long as the module ----
+
+namespace {
+
+struct AvalEntry {
+  uint64_t hash;
+  PyArray_Descr* dtype;  // a builtin or registered singleton
+  PyObject* aval;        // NULL: free slot
+  bool weak_type;
+  int ndim;
+  npy_intp shape[6];     // arrays of more dimensions ask the factory every time
+};
+
+constexpr int kTableDims = 6;
+std::vector<AvalEntry> aval_table(256);
+size_t aval_count = 0;
+
+inline uint64_t hash_aval(PyArray_Descr* dtype, int ndim, const npy_intp* shape, bool weak_type) {
+  uint64_t hash = (reinterpret_cast<uint64_t>(dtype) >> 4) * 2 + weak_type;
+  for (int i = 0; i < ndim; i++)
+    hash = (hash ^ static_cast<uint64_t>(shape[i])) * 0x9E3779B97F4A7C15ull + (hash >> 29) + 1;
+  return hash ^ (hash >> 32);
+}
+
+AvalEntry* find_slot(std::vector<AvalEntry>& table, uint64_t hash, PyArray_Descr* dtype, int ndim,
+                     const npy_intp* shape, bool weak_type) {
+  size_t mask = table.size() - 1;
+  for (size_t at = hash & mask;; at = (at + 1) & mask) {
+    AvalEntry* entry = &table[at];
+    if (!entry->aval) return entry;
+    if (entry->hash == hash && entry->dtype == dtype && entry->ndim == ndim &&
+        entry->weak_type == weak_type && !std::memcmp(entry->shape, shape, ndim * sizeof(npy_intp)))
+      return entry;
+  }
+}
+
+void grow_table() {
+  std::vector<AvalEntry> bigger(aval_table.size() * 2);
+  for (AvalEntry& entry : aval_table)
+    if (entry.aval)
+      *find_slot(bigger, entry.hash, entry.dtype, entry.ndim, entry.shape, entry.weak_type) = entry;
+  aval_table.swap(bigger);
+}
+
+PyObject* call_factory(PyArray_Descr* dtype, int ndim, const npy_intp* shape, bool weak_type) {
+  if (!aval_factory) {
+    PyErr_SetString(PyExc_RuntimeError, "set_aval_factory was not called");
+    return nullptr;
+  }
+  PyObject* dims = PyTuple_New(ndim);
+  if (!dims) return nullptr;
+  for (int i = 0; i < ndim; i++) {
+    PyObject* size = PyLong_FromSsize_t(shape[i]);
+    if (!size) { Py_DECREF(dims); return nullptr; }
+    PyTuple_SET_ITEM(dims, i, size);
+  }
+  PyObject* arguments[] = {dims, reinterpret_cast<PyObject*>(dtype), weak_type ? Py_True : Py_False};
+  PyObject* aval = PyObject_Vectorcall(aval_factory, arguments, 3, nullptr);
+  Py_DECREF(dims);
+  return aval;
+}
+
+// Whether `dtype` is the one object of its type number: the only ones kept in the table, so that
+// a dtype made on the fly (with metadata, say) does not stay there for ever.
+bool is_singleton(PyArray_Descr* dtype) {
+  if (dtype->type_num < 0) return false;
+  PyArray_Descr* canonical = PyArray_DescrFromType(dtype->type_num);
+  if (!canonical) { PyErr_Clear(); return false; }
+  Py_DECREF(canonical);
+  return canonical == dtype;
+}
+
+}  // namespace
+
+PyObject* aval_lookup(PyArray_Descr* dtype, int ndim, const npy_intp* shape, bool weak_type) {
+  if (ndim > kTableDims) return call_factory(dtype, ndim, shape, weak_type);
+  uint64_t hash = hash_aval(dtype, ndim, shape, weak_type);
+  AvalEntry* entry = find_slot(aval_table, hash, dtype, ndim, shape, weak_type);
+  if (entry->aval) return Py_NewRef(entry->aval);
+  PyObject* aval = call_factory(dtype, ndim, shape, weak_type);
+  if (!aval || !is_singleton(dtype)) return aval;
+  if (2 * ++aval_count > aval_table.size()) grow_table();
+  // The factory may have run Python code that filled or grew the table: find the slot anew.
+  entry = find_slot(aval_table, hash, dtype, ndim, shape, weak_type);
+  if (entry->aval) return aval;
+  entry->hash = hash;
+  entry->dtype = dtype;
+  Py_INCREF(dtype);
+  entry->aval = Py_NewRef(aval);
+  entry->weak_type = weak_type;
+  entry->ndim = ndim;
+  std::memcpy(entry->shape, shape, ndim * sizeof(npy_intp));
+  return aval;
+}
+
+// ---- the type ----
+
+PyObject* array_new(PyObject* data, PyObject* aval, PyObject* placement) {
+  PyTypeObject* type = array_type;
+  auto* self = reinterpret_cast<ArrayObject*>(PyObject_Malloc(type->tp_basicsize));
+  if (!self) {
+    Py_DECREF(data);
+    return PyErr_NoMemory();
+  }
+  PyObject_Init(reinterpret_cast<PyObject*>(self), type);
+  self->aval = Py_NewRef(aval);
+  self->data = data;
+  self->placement = Py_XNewRef(placement);
+  self->weak_references = nullptr;
+  return reinterpret_cast<PyObject*>(self);
+}
+
+// Serves ArrayBase and the registered class alike: neither has more fields nor a __del__.
+static void array_dealloc(PyObject* object) {
+  auto* self = reinterpret_cast<ArrayObject*>(object);
+  PyTypeObject* type = Py_TYPE(object);
+  if (self->weak_references) PyObject_ClearWeakRefs(object);
+  Py_XDECREF(self->aval);
+  Py_XDECREF(self->data);
+  Py_XDECREF(self->placement);
+  PyObject_Free(object);
+  if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) Py_DECREF(type);
+}
+
+static PyObject* array_tp_new(PyTypeObject* type, PyObject*, PyObject*) {
+  PyErr_Format(PyExc_TypeError, "%s cannot be instantiated directly; use make_array",
+               type->tp_name);
+  return nullptr;
+}
+
+static PyMemberDef array_members[] = {
+    {"aval", T_OBJECT, offsetof(ArrayObject, aval), READONLY, "shape, dtype and weak type"},
+    {"data", T_OBJECT, offsetof(ArrayObject, data), 0, "the ndarray; None once deleted"},
+    {"placement", T_OBJECT, offsetof(ArrayObject, placement), 0,
+     "a device or a sharding; None: uncommitted"},
+    {nullptr}};
+
+// Attributes of the aval, without a Python property in between.
+static PyObject* array_get_from_aval(PyObject* self, void* name) {
+  return PyObject_GetAttr(reinterpret_cast<ArrayObject*>(self)->aval,
+                          *static_cast<PyObject**>(name));
+}
+
+static PyObject *name_shape, *name_dtype, *name_ndim, *name_size, *name_weak_type;
+
+static PyGetSetDef array_getset[] = {
+    {"shape", array_get_from_aval, nullptr, "The lengths of the axes.", &name_shape},
+    {"dtype", array_get_from_aval, nullptr, "The type of the elements.", &name_dtype},
+    {"ndim", array_get_from_aval, nullptr, "The number of axes.", &name_ndim},
+    {"size", array_get_from_aval, nullptr, "The number of elements.", &name_size},
+    {"weak_type", array_get_from_aval, nullptr,
+     "Whether the dtype gives way in promotion, as that of Python scalars does.", &name_weak_type},
+    {nullptr}};
+
+PyTypeObject ArrayBaseType = {PyVarObject_HEAD_INIT(nullptr, 0)};
+
+int array_type_ready() {
+  PyTypeObject* type = &ArrayBaseType;
+  type->tp_name = "arrax._native.ArrayBase";
+  type->tp_basicsize = sizeof(ArrayObject);
+  type->tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE;
+  type->tp_doc = "Base of concrete arrays: fields aval, data, placement.";
+  type->tp_new = array_tp_new;
+  type->tp_dealloc = array_dealloc;
+  type->tp_weaklistoffset = offsetof(ArrayObject, weak_references);
+  type->tp_members = array_members;
+  type->tp_getset = array_getset;
+  struct { PyObject** slot; const char* text; } names[] = {
+      {&name_shape, "shape"}, {&name_dtype, "dtype"}, {&name_ndim, "ndim"},
+      {&name_size, "size"}, {&name_weak_type, "weak_type"}};
+  for (auto& name : names)
+    if (!(*name.slot = PyUnicode_InternFromString(name.text))) return -1;
+  return PyType_Ready(type);
+}
+
+// ---- functions ----
+
+static PyObject* set_array_type(PyObject*, PyObject* value) {
+  if (!PyType_Check(value) ||
+      !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(value), &ArrayBaseType)) {
+    PyErr_Format(PyExc_TypeError, "set_array_type needs a subclass of ArrayBase, got %R", value);
+    return nullptr;
+  }
+  auto* type = reinterpret_cast<PyTypeObject*>(value);
+  if (type->tp_basicsize != sizeof(ArrayObject) || (type->tp_flags & Py_TPFLAGS_HAVE_GC) ||
+      type->tp_finalize) {
+    PyErr_Format(PyExc_TypeError, "%s needs `__slots__ = ()` and no __del__", type->tp_name);
+    return nullptr;
+  }
+  type->tp_dealloc = array_dealloc;  // spares subtype_dealloc's walk over the bases
+  Py_INCREF(type);
+  array_type = type;
+  Py_RETURN_NONE;
+}
+
+static PyObject* set_aval_factory(PyObject*, PyObject* factory) {
+  Py_XSETREF(aval_factory, Py_NewRef(factory));
+  Py_RETURN_NONE;
+}
+
+// `value` as an ndarray (a new reference): itself, or a 0-d array for a NumPy scalar.
+static PyObject* as_ndarray(PyObject* value) {
+  if (PyArray_CheckExact(value)) return Py_NewRef(value);
+  if (PyArray_IsScalar(value, Generic)) return PyArray_FromScalar(value, nullptr);
+  if (PyArray_Check(value))
+    return PyArray_View(reinterpret_cast<PyArrayObject*>(value), nullptr, &PyArray_Type);
+  PyErr_Format(PyExc_TypeError, "make_array needs a numpy.ndarray or a NumPy scalar, got %s",
+               Py_TYPE(value)->tp_name);
+  return nullptr;
+}
+
+static inline PyObject* optional(PyObject* const* arguments, Py_ssize_t count, Py_ssize_t index) {
+  return count > index && arguments[index] != Py_None ? arguments[index] : nullptr;
+}
+
+static PyObject* make_array(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count < 1 || count > 3) {
+    PyErr_Format(PyExc_TypeError, "make_array takes 1 to 3 arguments, got %zd", count);
+    return nullptr;
+  }
+  int weak_type = count > 1 ? PyObject_IsTrue(arguments[1]) : 0;
+  if (weak_type < 0) return nullptr;
+  PyObject* data = as_ndarray(arguments[0]);
+  if (!data) return nullptr;
+  auto* ndarray = reinterpret_cast<PyArrayObject*>(data);
+  PyObject* aval = aval_lookup(PyArray_DESCR(ndarray), PyArray_NDIM(ndarray), PyArray_DIMS(ndarray),
+                               weak_type);
+  if (!aval) {
+    Py_DECREF(data);
+    return nullptr;
+  }
+  PyObject* array = array_new(data, aval, optional(arguments, count, 2));
+  Py_DECREF(aval);
+  return array;
+}
+
+static PyObject* make_array_aval(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count < 2 || count > 3) {
+    PyErr_Format(PyExc_TypeError, "make_array_aval takes 2 or 3 arguments, got %zd", count);
+    return nullptr;
+  }
+  PyObject* data = as_ndarray(arguments[0]);
+  return data ? array_new(data, arguments[1], optional(arguments, count, 2)) : nullptr;
+}
+
+#define FASTCALL(function) reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function))
+
+PyMethodDef array_functions[] = {
+    {"set_array_type", set_array_type, METH_O,
+     "Register the class of concrete arrays: a subclass of ArrayBase with `__slots__ = ()`."},
+    {"set_aval_factory", set_aval_factory, METH_O,
+     "Register factory(shape, dtype, weak_type), which makes interned avals."},
+    {"make_array", FASTCALL(make_array), METH_FASTCALL,
+     "make_array(data, weak_type=False, placement=None): wrap an ndarray or a NumPy scalar,\n"
+     "without a copy. The caller guarantees that nobody writes to `data` later."},
+    {"make_array_aval", FASTCALL(make_array_aval), METH_FASTCALL,
+     "make_array_aval(data, aval, placement=None): wrap when the aval is known."},
+    {nullptr}};

@@ -1,0 +1,133 @@
+// The runtime's one header: what its files share. Plain C++17 over the CPython and NumPy C APIs.
+//
+// Conventions
+//   * The GIL protects all state except the thread pool and the machine code of running programs.
+//   * A function that can fail returns NULL, false or -1 with a Python exception set, and leaves
+//     everything as it was before the call.
+//   * "storage dtype": the dtype of the ndarray behind an array; differs from the aval's for keys.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL arrax_numpy_api
+#ifndef ARRAX_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include <cstddef>
+#include <cstdint>
+
+// Thread-locals are read on every call; initial-exec spares the lookup function.
+#define ARRAX_THREAD_LOCAL thread_local __attribute__((tls_model("initial-exec")))
+
+// ---- array.cpp: the base type of core.array.ArrayImpl, and the table of avals ----
+
+struct ArrayObject {
+  PyObject_HEAD
+  PyObject* aval;       // interned core.aval.ShapedArray
+  PyObject* data;       // numpy.ndarray, or NULL once deleted or donated
+  PyObject* placement;  // a device or a sharding; NULL: uncommitted
+  PyObject* weak_references;
+};
+
+extern PyTypeObject ArrayBaseType;
+extern PyTypeObject* array_type;  // the registered concrete class (never NULL after import)
+
+inline bool is_array(PyObject* value) { return Py_TYPE(value) == array_type; }
+
+// A new array. Steals `data`; borrows `aval` and `placement` (NULL for none).
+PyObject* array_new(PyObject* data, PyObject* aval, PyObject* placement);
+// The interned aval (a new reference) of ndarrays of this dtype and shape.
+PyObject* aval_lookup(PyArray_Descr* dtype, int ndim, const npy_intp* shape, bool weak_type);
+
+// ---- state.cpp: thread-local state that Python code reads on every operation ----
+
+extern PyObject* default_trace;  // the evaluating trace; NULL before set_default_trace
+extern ARRAX_THREAD_LOCAL PyObject* thread_trace;  // NULL stands for default_trace
+// Identifies the settings that change tracing or compilation (borrowed reference).
+PyObject* context_key();
+
+// ---- buffers.cpp: pooled memory ----
+
+// 64-byte aligned memory of at least `bytes` bytes; NULL when there is none (no exception set).
+void* pool_allocate(size_t bytes);
+void pool_free(void* block);
+// An uninitialised C-contiguous ndarray that owns pooled memory. Borrows `dtype`.
+PyObject* pool_empty(PyArray_Descr* dtype, int ndim, const npy_intp* shape);
+// Moves the memory of `source` (owner of its memory, about to die) into a new ndarray.
+PyObject* pool_rehome(PyArrayObject* source, PyArray_Descr* dtype, int ndim,
+                      const npy_intp* shape);
+
+// ---- threads.cpp: the thread pool ----
+
+typedef void (*ParallelBody)(void* argument, int64_t begin, int64_t end);
+// Calls `body` on disjoint ranges that cover [0, count), each of at least `grain` items (the last
+// may be smaller), from several threads, and returns when all are done. Nested calls, and calls
+// while another thread uses the pool, run inline. The body must not touch Python.
+extern "C" void arrax_parallel_for(ParallelBody body, void* argument, int64_t count,
+                                   int64_t grain);
+extern "C" int64_t arrax_num_threads(void);
+
+// ---- program.cpp: compiled programs and the Python functions that they call ----
+
+// Machine code: inputs then constants as pointers to contiguous data; outputs preallocated (NULL
+// for forwarded ones); `arena` is 64-byte aligned scratch memory. Nonzero means failure.
+typedef int32_t (*ProgramEntry)(void* context, void** inputs, void** outputs, void* arena);
+// Called by machine code, with its `context`, to run host call number `id` of its program.
+extern "C" int arrax_host_call(void* context, int64_t id, void** operands, void** results);
+
+struct ProgramObject;
+extern PyTypeObject ProgramType;
+
+// An input of a run: the address of contiguous data, and where it came from.
+struct Operand {
+  void* address;
+  PyObject* array;  // borrowed Array, or NULL for a converted scalar or ndarray
+  PyObject* owner;  // borrowed ndarray that holds `address`, or NULL
+};
+
+// Facts about a program that the jit call path needs.
+Py_ssize_t program_input_count(ProgramObject* program);
+Py_ssize_t program_output_count(ProgramObject* program);
+PyObject* program_input_aval(ProgramObject* program, Py_ssize_t index);           // borrowed
+PyArray_Descr* program_input_dtype(ProgramObject* program, Py_ssize_t index);     // borrowed
+bool program_forwards(ProgramObject* program);  // whether some output is an input
+// Fills `operand` from an Array. Fails for deleted arrays.
+bool operand_from_array(Operand* operand, PyObject* array);
+// Runs; stores new references to the output Arrays.
+bool program_run(ProgramObject* program, Operand* operands, PyObject* placement,
+                 PyObject** outputs);
+
+// ---- flatten.cpp, jit.cpp: the jit call path ----
+
+extern PyTypeObject JitFunctionType;
+extern PyTypeObject JitEntryType;
+
+// ---- module functions by file; each table ends with a NULL row ----
+
+extern PyMethodDef array_functions[];
+extern PyMethodDef state_functions[];
+extern PyMethodDef buffer_functions[];
+extern PyMethodDef thread_functions[];
+extern PyMethodDef program_functions[];
+extern PyMethodDef jit_functions[];
+
+// ---- symbols: addresses that generated code calls ----
+
+struct Symbol {
+  const char* name;
+  void* address;
+};
+// Files add theirs with ARRAX_SYMBOLS({"name", (void*)function}, ...) at namespace scope.
+struct SymbolTable {
+  const Symbol* symbols;
+  size_t count;
+  SymbolTable* next;
+  SymbolTable(const Symbol* symbols, size_t count);
+};
+#define ARRAX_SYMBOLS(...)                             \
+  static const Symbol arrax_symbols_[] = {__VA_ARGS__}; \
+  static SymbolTable arrax_symbol_table_(arrax_symbols_, sizeof(arrax_symbols_) / sizeof(Symbol))
