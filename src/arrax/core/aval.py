@@ -69,7 +69,7 @@ class ShapedArray(AbstractValue):
         return ShapedArray, (self.shape, self.dtype, self.weak_type)
 
     def str_short(self, short_dtypes: bool = False) -> str:
-        name = dtypes.short_dtype_name(self.dtype) if short_dtypes else self.dtype.name
+        name = dtypes.short_dtype_name(self.dtype) if short_dtypes else dtypes.dtype_name(self.dtype)
         return f"{name}[{','.join(map(str, self.shape))}]"
 
     def __repr__(self) -> str:

@@ -99,3 +99,11 @@ def named(name: str) -> Iterator[None]:
         yield
     finally:
         _names.stack = before
+
+
+def stack_level() -> int:
+    """The `stacklevel` with which the caller's `warnings.warn` names the user's line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and is_internal(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    return level
