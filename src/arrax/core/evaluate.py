@@ -32,7 +32,11 @@ class EvalTrace(Trace):
         data = [a.data for a in arrays]
         if None in _ids(data):
             raise deleted_error(arrays)
-        out = primitive.evaluate(*data, **params)
+        try:
+            out = primitive.evaluate(*data, **params)
+        except (TypeError, ValueError, IndexError):
+            primitive.type_rule(*(a.aval for a in arrays), **params)  # says better what is wrong
+            raise
         if primitive.typed_results or any(isinstance(a.aval.dtype, ExtendedDType) for a in arrays):
             return typed_results(primitive, arrays, params, out)
         weak = primitive.is_weak([a.aval for a in arrays], params)
@@ -51,7 +55,7 @@ def _ids(data: list[Any]) -> list[Any]:
 
 def typed_results(primitive: Primitive, args: Any, params: dict[str, Any], out: Any) -> Any:
     """Wrap evaluated results with the avals of the type rule."""
-    avals = primitive.type_rule(*(aval_of(a) for a in args), **params)
+    avals = primitive.result_avals([aval_of(a) for a in args], params)
     if primitive.multiple_results:
         return [with_aval(np.asarray(o), aval) for o, aval in zip(out, avals, strict=True)]
     return with_aval(np.asarray(out), avals)

@@ -11,8 +11,8 @@ type rule gives. Nothing here is changed after it is built: passes build new jax
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from arrax.core.aval import AbstractValue
@@ -86,7 +86,19 @@ class DebugInfo:
     traced_for: str
     func_name: str
     func_location: str
-    arg_names: tuple[str, ...] = ()
+    arg_names: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+
+    def arg_name(self, position: int) -> str:
+        """The name of flat argument `position`, such as `params['w']`."""
+        names = self.arg_names() if callable(self.arg_names) else self.arg_names
+        return names[position] if position < len(names) and names[position] else f"#{position}"
+
+    def with_leading_names(self, leading: tuple[str, ...]) -> DebugInfo:
+        """For a jaxpr that gained inputs in front."""
+        names = self.arg_names
+        if callable(names):
+            return replace(self, arg_names=lambda: leading + names())
+        return replace(self, arg_names=leading + names if names else ())
 
     @property
     def func_src_info(self) -> str:
@@ -134,15 +146,16 @@ class Jaxpr:
 
 
 class ClosedJaxpr:
-    """A jaxpr with the values of its constvars."""
+    """A jaxpr with the values of its constvars; `memo` holds what was derived from it."""
 
-    __slots__ = ("jaxpr", "consts", "__weakref__")
+    __slots__ = ("jaxpr", "consts", "memo", "__weakref__")
 
     def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()):
         if len(consts) != len(jaxpr.constvars):
             raise ValueError(f"{len(jaxpr.constvars)} constvars but {len(consts)} consts")
         self.jaxpr = jaxpr
         self.consts = list(consts)
+        self.memo: dict[Any, Any] = {}
 
     @property
     def in_avals(self) -> list[Any]:

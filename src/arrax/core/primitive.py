@@ -52,10 +52,11 @@ class Primitive:
 
     Facts: `elementwise` (result element i depends on element i of each operand, scalars broadcast),
     `commutative` (in its first two operands), `weak_type` ("all": the result is weak if all
-    operands are; "first": if the first operand is; "none": never; or a function of the avals and
-    params), `effects` (a set, or a function of the params), `typed_results` (the type rule gives
+    operands are; "first": if the first operand is; "none": never; "rule": as the type rule says,
+    the default for primitives with `execute`; or a function of the avals and params), `effects` (a set, or a function of the params), `typed_results` (the type rule gives
     the avals of eager results because NumPy cannot tell them, as for key arrays), `hidden`
-    (params that the printer omits when they have the value given here).
+    (params that the printer omits when they have the value given here), `named_axes` (for collectives:
+    the axis names among the params, so that batching over one of them reaches unbatched operands).
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class Primitive:
             partial_eval: Any = None, stage: Any = None, dce: Any = None,
             lower: Any = None, stablehlo: Any = None,
             elementwise: bool = False, commutative: bool = False,
-            weak_type: str | Callable[..., bool] = "all",
+            weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
+            named_axes: Callable[..., tuple[Any, ...]] | None = None,
             typed_results: bool = False, hidden: dict[str, Any] | None = None):
         self.name = name
         self.multiple_results = multiple_results
@@ -76,7 +78,9 @@ class Primitive:
         self.partial_eval, self.stage, self.dce = partial_eval, stage, dce
         self.lower, self.stablehlo = lower, stablehlo
         self.elementwise, self.commutative = elementwise, commutative
-        self.weak_type, self.effects = weak_type, effects
+        self.weak_type = weak_type or ("rule" if execute is not None else "all")
+        self.effects = effects
+        self.named_axes = named_axes
         self.typed_results = typed_results
         self.hidden = hidden or {}
         if name in registry:
@@ -99,6 +103,16 @@ class Primitive:
     def effects_of(self, params: dict[str, Any]) -> Effects:
         return self.effects(**params) if callable(self.effects) else self.effects
 
+    def result_avals(self, avals: Any, params: dict[str, Any]) -> Any:
+        """The avals of the results: the type rule's, with weak types by the `weak_type` fact."""
+        out = self.type_rule(*avals, **params)
+        if self.weak_type == "rule":
+            return out
+        weak = self.is_weak(avals, params)
+        if self.multiple_results:
+            return [a if a.weak_type == weak else a.update(weak_type=weak) for a in out]
+        return out if out.weak_type == weak else out.update(weak_type=weak)
+
     def is_weak(self, avals: Any, params: dict[str, Any]) -> bool:
         """Whether results are weakly typed, by the `weak_type` fact."""
         kind = self.weak_type
@@ -106,7 +120,7 @@ class Primitive:
             return all(aval.weak_type for aval in avals) and bool(avals)
         if kind == "first":
             return bool(avals[0].weak_type)
-        if kind == "none":
+        if kind in ("none", "rule"):
             return False
         return kind(*avals, **params)  # type: ignore[operator]
 

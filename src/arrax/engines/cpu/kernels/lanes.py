@@ -71,6 +71,18 @@ def mark_wide(function: ir.Function) -> None:
         set.add(function.attributes, text)
 
 
+class Splat(ir.Constant):
+    """A constant with one number in every lane, in LLVM's short `splat` form."""
+
+    def __init__(self, llvm_type: ir.Type, text: str, number: float | int) -> None:
+        self.type = llvm_type
+        self.constant = text
+        self.number = number
+
+    def _get_reference(self) -> str:
+        return str(self.constant)
+
+
 class Lanes:
     """Emits instructions at the position of `builder`, on `lanes` elements each."""
 
@@ -96,7 +108,7 @@ class Lanes:
                 text = float_text(float(value), scalar)
             if self.lanes > 1:
                 text = f"splat ({scalar} {text})"
-            constant = ir.FormattedConstant(self.type(scalar), text)
+            constant = Splat(self.type(scalar), text, value)
             self._constants[key] = constant
         return constant
 
@@ -110,7 +122,7 @@ class Lanes:
             return value
         undefined = ir.Constant(self.type(value.type), ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.Constant(I32, 0))
-        zeros = ir.FormattedConstant(ir.VectorType(I32, self.lanes), "zeroinitializer")
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), None)
         return self.builder.shuffle_vector(first, undefined, zeros)
 
     # ---- floating point ---------------------------------------------------------------------
@@ -227,17 +239,31 @@ class Lanes:
         return self.intrinsic("llvm.vector.reduce.or", condition.type, [condition], I1)
 
     def by_lane(self, name: str, *args: ir.Value) -> ir.Value:
-        """Calls a scalar C function (of libm) once per lane."""
+        """Calls a scalar C function (of libm) once per lane, in a loop of its own function."""
         scalar = scalar_of(args[0].type)
-        function = self.declared(name, scalar, [scalar_of(argument.type) for argument in args])
         if self.lanes == 1:
-            return self.builder.call(function, args)
-        result: ir.Value = ir.Constant(self.type(scalar), ir.Undefined)
-        for lane in range(self.lanes):
-            index = ir.Constant(I32, lane)
-            parts = [self.builder.extract_element(argument, index) for argument in args]
-            result = self.builder.insert_element(result, self.builder.call(function, parts), index)
-        return result
+            return self.builder.call(self.declared(name, scalar, [scalar] * len(args)), args)
+        return self.helper(f"lanes.{name}", functools.partial(_loop_over_lanes, name), *args)
+
+    def unless_any(self, condition: ir.Value, fast: Callable[[], ir.Value],
+                   slow: Callable[[], ir.Value]) -> ir.Value:
+        """`fast()`, or `slow()` when the condition holds in any lane. Makes new blocks, so it is for
+        the bodies of helpers only."""
+        b = self.builder
+        names = [b.append_basic_block(name) for name in ("slow", "fast", "done")]
+        slow_block, fast_block, done = names
+        b.cbranch(self.any(condition), slow_block, fast_block)
+        arrivals = []
+        for block, emit in ((slow_block, slow), (fast_block, fast)):
+            b.position_at_end(block)
+            value = emit()
+            arrivals.append((value, b.block))
+            b.branch(done)
+        b.position_at_end(done)
+        phi = b.phi(arrivals[0][0].type)
+        for value, block in arrivals:
+            phi.add_incoming(value, block)
+        return phi
 
     def helper(self, name: str, emit: Callable[..., Any], *args: ir.Value, results: int = 1) -> Any:
         """Calls a function of the module which `emit(lanes, *args)` writes at the first use.
@@ -272,6 +298,28 @@ class Lanes:
             result = packed
         body.ret(result)
         return function
+
+
+def _loop_over_lanes(name: str, e: Lanes, *args: ir.Value) -> ir.Value:
+    """The body of `by_lane`: through memory, so that its size doesn't grow with the lanes."""
+    b, scalar = e.builder, scalar_of(args[0].type)
+    function = e.declared(name, scalar, [scalar] * len(args))
+    slots = [b.alloca(argument.type) for argument in args]
+    for slot, argument in zip(slots, args):
+        b.store(argument, slot)
+    pointers = [b.bitcast(slot, scalar.as_pointer()) for slot in slots]
+    start, loop, end = b.block, b.append_basic_block("loop"), b.append_basic_block("end")
+    b.branch(loop)
+    b.position_at_end(loop)
+    index = b.phi(I64)
+    places = [b.gep(pointer, [index]) for pointer in pointers]
+    b.store(b.call(function, [b.load(place) for place in places]), places[0])
+    following = b.add(index, ir.Constant(I64, 1))
+    index.add_incoming(ir.Constant(I64, 0), start)
+    index.add_incoming(following, loop)
+    b.cbranch(b.icmp_unsigned("<", following, ir.Constant(I64, e.lanes)), loop, end)
+    b.position_at_end(end)
+    return b.load(slots[0])
 
 
 def power_of_two(e: Lanes, exponent: ir.Value, scalar: ir.Type) -> ir.Value:

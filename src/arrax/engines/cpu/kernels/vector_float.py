@@ -47,7 +47,7 @@ def scale(e: Lanes, x: ir.Value, exponent: ir.Value) -> ir.Value:
     """x * 2^exponent, by one instruction where the machine has it."""
     scalar = scalar_of(x.type)
     bits = e.lanes * (32 if scalar is F32 else 64)
-    if native_vector_bits() == 512 and bits in (256, 512) or bits == 1024:
+    if native_vector_bits() == 512 and bits in (128, 256, 512, 1024):
         return _scalef(e, x, exponent, bits)
     return scale_by_power(e, x, exponent)
 
@@ -196,7 +196,7 @@ def tanh(e: Lanes, x: ir.Value) -> ir.Value:
     power = exp(e, e.at_most(e.add(a, a), 40.0))
     big = e.sub(e.like(x, 1.0), e.div(e.like(x, 2.0), e.add(power, e.like(x, 1.0))))
     near = e.compare("<", a, e.like(x, 0.625 if single else 0.55))
-    return e.select(near, odd, e.copysign(big, x))
+    return e.copysign(e.select(near, odd, big), x)
 
 
 def erf_inv(e: Lanes, x: ir.Value) -> ir.Value:

@@ -1,0 +1,50 @@
+"""The named axes in scope: names bound by `vmap(axis_name=…)`, `pmap` and `shard_map`, with sizes."""
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+AxisName = Hashable
+_local = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A mapped axis: its name (None when unnamed) and size."""
+
+    name: AxisName
+    size: int
+
+
+def current_axes() -> tuple[Axis, ...]:
+    """The axes in scope, outermost first."""
+    return getattr(_local, "axes", ())
+
+
+@contextlib.contextmanager
+def bind_axes(*axes: Axis) -> Iterator[None]:
+    """Bring named axes into scope."""
+    before = current_axes()
+    _local.axes = before + tuple(a for a in axes if a.name is not None)
+    try:
+        yield
+    finally:
+        _local.axes = before
+
+
+def axis_size(name: AxisName) -> int:
+    """The size of the innermost axis called `name`; NameError if there is none."""
+    for axis in reversed(current_axes()):
+        if axis.name == name:
+            return axis.size
+    raise NameError(f"Found an unbound axis name: {name}. To fix this, please call the function "
+                    "under a transformation that binds this axis name, such as "
+                    f"vmap(..., axis_name={name!r}).")
+
+
+def names_of(axes: Any) -> tuple[AxisName, ...]:
+    """`axis_name` arguments of collectives, normalized to a tuple."""
+    return tuple(axes) if isinstance(axes, (tuple, list)) else (axes,)

@@ -1,0 +1,1 @@
+"""Transformations of programs, one module each; every one also works jaxpr → jaxpr."""

@@ -1,0 +1,603 @@
+"""Derivatives for users: `grad`, `jvp`, `vjp`, `linearize`, Jacobians, Hessians.
+
+All of reverse mode is `linearize_flat` followed by `backward_pass`; forward mode is `jvp_flat`.
+"""
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes, pytree
+from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
+from arrax.core.array import array_of
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.jaxpr import Jaxpr, eval_jaxpr
+from arrax.core.trace import Tracer
+from arrax.ops.rules import instantiate
+from arrax.transforms import calls
+from arrax.transforms.api_vmap import vmap
+from arrax.transforms.jvp import jvp_flat
+from arrax.transforms.partial_eval import linearize_flat
+from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
+from arrax.transforms.transpose import backward_pass
+
+float0 = dtypes.float0
+
+
+# ---- forward ----------------------------------------------------------------------------------
+
+def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False) -> Any:
+    """Value and directional derivative (Jacobian times vector), in one forward pass.
+
+    Args:
+      fun: function of positional arguments.
+      primals, tangents: tuples or lists of equal structure; tangents have the primals' shapes and
+        tangent dtypes (float0 for integers).
+      has_aux: `fun` returns (out, aux), aux is not differentiated.
+
+    Returns:
+      (out, tangent of out), and aux with `has_aux`.
+
+    Raises:
+      TypeError: if primals and tangents differ in structure or dtype. ValueError: in shape.
+
+    Example:
+      >>> jvp(jnp.sin, (0.1,), (0.2,))
+      (Array(0.09983342, dtype=float32, weak_type=True), Array(0.19900084, dtype=float32, weak_type=True))
+    """
+    calls.check_callable(fun, "jvp")
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError("primal and tangent arguments to jax.jvp must be tuples or lists; found "
+                        f"{type(primals).__name__} and {type(tangents).__name__}.")
+    flat_primals, tree = pytree.tree_flatten(tuple(primals))
+    flat_tangents, tangent_tree = pytree.tree_flatten(tuple(tangents))
+    if tree != tangent_tree:
+        raise TypeError("primal and tangent arguments to jax.jvp must have the same tree structure; "
+                        f"primals have tree structure {tree} whereas tangents have tree structure "
+                        f"{tangent_tree}.")
+    flat_primals = [_operand(p) for p in flat_primals]
+    flat_tangents = [_checked_tangent(p, t, "jvp")
+                     for p, t in zip(flat_primals, flat_tangents, strict=True)]
+    flat = calls.FlatArgs(fun, tree)
+    outs, out_tangents = jvp_flat(flat, flat_primals, flat_tangents)
+    out_tangents = [_materialized(t) for t in out_tangents]
+    if not has_aux:
+        return flat.out_tree.unflatten(outs), flat.out_tree.unflatten(out_tangents)
+    out, aux = _split_aux(flat.out_tree.unflatten(outs))
+    return out, _split_aux(flat.out_tree.unflatten(out_tangents))[0], aux
+
+
+def _operand(value: Any) -> Any:
+    """A differentiated argument as an Array or tracer; TypeError for anything else."""
+    return value if isinstance(value, Tracer) else array_of(value)
+
+
+def _checked_tangent(primal: Any, tangent: Any, name: str) -> Any:
+    want = tangent_aval(aval_of(primal))
+    got = np.shape(tangent) if not hasattr(tangent, "shape") else tangent.shape
+    dtype = getattr(tangent, "dtype", None)
+    if dtype is None:
+        tangent = array_of(tangent)
+        dtype = tangent.dtype
+        if tangent.weak_type and dtypes.issubdtype(want.dtype, dtypes.inexact) \
+                and dtypes.issubdtype(dtype, dtypes.inexact):
+            tangent = array_of(np.asarray(tangent).astype(want.dtype))
+            dtype = want.dtype
+    if dtype != want.dtype:
+        raise TypeError(
+            f"primal and tangent arguments to jax.{name} do not match; dtypes must be equal, or in "
+            "case of int/bool primal dtype the tangent dtype must be float0.Got primal dtype "
+            f"{aval_of(primal).dtype} and so expected tangent dtype {want.dtype}, but got tangent "
+            f"dtype {dtype} instead.")
+    if tuple(got) != want.shape:
+        raise ValueError(f"jvp called with different primal and tangent shapes;Got primal shape "
+                         f"{want.shape} and tangent shape as {tuple(got)}")
+    return Zero(want) if want.dtype == float0 else tangent
+
+
+def _materialized(tangent: Any) -> Any:
+    """Tangents and cotangents as users see them: float0 ones are NumPy arrays."""
+    if type(tangent) is Zero and tangent.aval.dtype == float0:
+        return np.zeros(tangent.aval.shape, float0)
+    return array_of(instantiate(tangent))
+
+
+def _split_aux(out: Any) -> tuple[Any, Any]:
+    if not isinstance(out, (tuple, list)) or len(out) != 2:
+        raise TypeError("expected function with aux output to return a two-element tuple, but got "
+                        f"type {type(out)} with value {out!r}")
+    return out[0], out[1]
+
+
+# ---- reverse -------------------------------------------------------------------------------------
+
+class _Linear:
+    """The linear map of a linearized function: flat tangents in, flat tangents out."""
+
+    __slots__ = ("jaxpr", "consts", "nonzeros", "in_avals", "out_avals")
+
+    def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any], nonzeros: Sequence[bool],
+                 in_avals: Sequence[Any], out_avals: Sequence[Any]):
+        self.jaxpr, self.consts, self.nonzeros = jaxpr, consts, nonzeros
+        self.in_avals, self.out_avals = in_avals, out_avals
+
+    def apply(self, tangents: Sequence[Any]) -> list[Any]:
+        outs = iter(eval_jaxpr(self.jaxpr, self.consts, *tangents))
+        return [next(outs) if nz else Zero(aval)
+                for nz, aval in zip(self.nonzeros, self.out_avals, strict=True)]
+
+    def transpose(self, cotangents: Sequence[Any]) -> list[Any]:
+        """Cotangents of the inputs (values or Zeros)."""
+        given = [c for c, nz in zip(cotangents, self.nonzeros, strict=True) if nz]
+        holes = [UndefinedPrimal(a) for a in self.in_avals]
+        return backward_pass(self.jaxpr, self.consts, holes, given)
+
+
+def _linearize(fun: Callable[..., Any], flat_primals: Sequence[Any]) -> tuple[list[Any], _Linear]:
+    outs, jaxpr, consts, nonzeros = linearize_flat(fun, flat_primals)
+    in_avals = [v.aval for v in jaxpr.invars]
+    out_avals = [tangent_aval(aval_of(o)) for o in outs]
+    return outs, _Linear(jaxpr, consts, nonzeros, in_avals, out_avals)
+
+
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Evaluate `fun` and return (out, f_jvp): `f_jvp(*tangents)` is its linear approximation.
+
+    The work that does not depend on the tangents is done once; see `jvp` for a single use.
+
+    Example:
+      >>> y, f_jvp = linearize(jnp.sin, 2.0)
+      >>> f_jvp(3.0)
+      Array(-1.2484405, dtype=float32)
+    """
+    calls.check_callable(fun, "linearize")
+    flat_primals, tree = pytree.tree_flatten(primals)
+    flat_primals = [_operand(p) for p in flat_primals]
+    flat, aux = _with_aux(fun, tree, has_aux)
+    outs, linear = _linearize(flat, flat_primals)
+    out_tree = flat.out_tree
+
+    def f_jvp(*tangents: Any) -> Any:
+        flat_tangents, tangent_tree = pytree.tree_flatten(tangents)
+        if tangent_tree != tree:
+            raise ValueError("linearized function called on tangent values that do not match the "
+                             f"tree structure of the primals: expected {tree}, got {tangent_tree}.")
+        checked = [_checked_tangent(p, t, "linearize")
+                   for p, t in zip(flat_primals, flat_tangents, strict=True)]
+        checked = [np.zeros(t.aval.shape, float0) if type(t) is Zero else t for t in checked]
+        return out_tree.unflatten(map(_materialized, linear.apply(checked)))
+    out = out_tree.unflatten(map(array_of, outs))
+    return (out, f_jvp, aux()) if has_aux else (out, f_jvp)
+
+
+def _with_aux(fun: Callable[..., Any], tree: Any, has_aux: bool) -> tuple[Any, Callable[[], Any]]:
+    """A flat function; with `has_aux` its aux is kept apart and had by calling the second result.
+
+    Aux leaves may be tracers of the differentiating trace; they are stripped to their primals by
+    running as outputs whose tangents are ignored.
+    """
+    if not has_aux:
+        return calls.FlatArgs(fun, tree), lambda: None
+    flat = _AuxCall(fun, tree)
+    return flat, lambda: flat.aux
+
+
+class _AuxCall:
+    """A flat function of a user function that returns (out, aux)."""
+
+    def __init__(self, fun: Callable[..., Any], tree: Any):
+        self.fun, self.in_tree = fun, tree
+        self.out_tree: Any = None
+        self.aux: Any = None
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        out, aux = _split_aux(self.fun(*self.in_tree.unflatten(leaves)))
+        outs, self.out_tree = pytree.tree_flatten(out)
+        self.aux = pytree.tree_map(_strip_tangent, aux)
+        return outs
+
+
+def _strip_tangent(value: Any) -> Any:
+    """The primal behind a tracer of the innermost differentiation."""
+    return value.primal if hasattr(value, "primal") else value
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False,
+        reduce_axes: Sequence[Any] = ()) -> Any:
+    """Evaluate `fun` and return (out, f_vjp): `f_vjp(cotangent)` gives the cotangents of primals.
+
+    Args:
+      fun: function of positional arguments, all differentiated.
+      primals: arrays or pytrees of arrays.
+      has_aux: `fun` returns (out, aux); then (out, f_vjp, aux) is returned.
+
+    Raises (from f_vjp):
+      ValueError: if the cotangent's tree or shapes are not those of the output.
+
+    Example:
+      >>> y, f_vjp = vjp(lambda x, y: x * y, 2.0, 3.0)
+      >>> f_vjp(1.0)
+      (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
+    """
+    calls.check_callable(fun, "vjp")
+    flat_primals, tree = pytree.tree_flatten(primals)
+    flat_primals = [_operand(p) for p in flat_primals]
+    flat, aux = _with_aux(fun, tree, has_aux)
+    outs, linear = _linearize(flat, flat_primals)
+    out_tree = flat.out_tree
+    out_avals = [aval_of(o) for o in outs]
+    in_avals = [aval_of(p) for p in flat_primals]
+
+    def f_vjp(cotangent: Any) -> Any:
+        flat_cts, ct_tree = pytree.tree_flatten(cotangent)
+        if ct_tree != out_tree:
+            raise ValueError(
+                "unexpected tree structure of argument to vjp function: got "
+                f"{ct_tree}, but expected to match {out_tree}")
+        checked = [_checked_cotangent(c, a) for c, a in zip(flat_cts, out_avals, strict=True)]
+        found = linear.transpose(checked)
+        return tree.unflatten(_as_cotangent(f, a) for f, a in zip(found, in_avals, strict=True))
+    f_vjp = VJP(f_vjp, tree, out_tree)
+    out = out_tree.unflatten(map(array_of, outs))
+    return (out, f_vjp, aux()) if has_aux else (out, f_vjp)
+
+
+class VJP:
+    """The function that `vjp` returns."""
+
+    def __init__(self, call: Callable[[Any], Any], in_tree: Any, out_tree: Any):
+        self._call, self.in_tree, self.out_tree = call, in_tree, out_tree
+
+    def __call__(self, cotangent: Any) -> Any:
+        return self._call(cotangent)
+
+
+def _checked_cotangent(cotangent: Any, aval: Any) -> Any:
+    want = tangent_aval(aval)
+    if want.dtype == float0:
+        return Zero(want)
+    cotangent = _operand(cotangent)
+    got = aval_of(cotangent)
+    if got.dtype != want.dtype and got.weak_type and dtypes.issubdtype(got.dtype, np.number):
+        cotangent = array_of(np.asarray(cotangent).astype(want.dtype)) \
+            if not isinstance(cotangent, Tracer) else cotangent.astype(want.dtype)
+        got = aval_of(cotangent)
+    if got.dtype != want.dtype:
+        raise ValueError(
+            f"unexpected JAX type (e.g. shape/dtype) for argument to vjp function: got "
+            f"{got.str_short(True)}, but expected {want.str_short(True)} because the corresponding "
+            f"output of the function had JAX type {aval.str_short(True)}")
+    if got.shape != want.shape:
+        raise ValueError(
+            "Shape of cotangent input to vjp pullback function "
+            f"{got.shape} must be the same as the shape of corresponding primal input {want.shape}."
+            f" (unexpected JAX type for argument to vjp function: got {got.str_short(True)}, but "
+            f"expected {want.str_short(True)})")
+    return cotangent
+
+
+def _as_cotangent(found: Any, aval: Any) -> Any:
+    if type(found) is Zero:
+        return _materialized(found)
+    return found
+
+
+def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+         holomorphic: bool = False, allow_int: bool = False,
+         reduce_axes: Sequence[Any] = ()) -> Callable[..., Any]:
+    """The gradient function of a scalar function.
+
+    Args:
+      fun: function whose result is a scalar array of floating (or complex, if `holomorphic`) dtype.
+      argnums: position(s) to differentiate; a sequence makes the gradient a tuple.
+      has_aux: `fun` returns (scalar, aux); the gradient function returns (gradient, aux).
+      holomorphic: promise that `fun` is holomorphic; arguments and result are complex.
+      allow_int: allow integer arguments, whose gradients are of dtype float0.
+
+    Raises (when called):
+      TypeError: for a non-scalar or integer result, or integer arguments without `allow_int`.
+
+    Example:
+      >>> grad(jnp.tanh)(0.2)
+      Array(0.96104294, dtype=float32, weak_type=True)
+    """
+    value_and_gradient = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
+
+    @functools.wraps(fun, updated=())
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, found = value_and_gradient(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+    return gradient
+
+
+def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0,
+                   has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False,
+                   reduce_axes: Sequence[Any] = ()) -> Callable[..., Any]:
+    """Like `grad`; the function returns (value, gradient), or ((value, aux), gradient)."""
+    calls.check_callable(fun, "value_and_grad")
+    positions = _argnums(argnums)
+
+    @functools.wraps(fun, updated=())
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        chosen = _chosen_arguments(fun, positions, args)
+
+        def of_chosen(*values: Any) -> Any:
+            full = list(args)
+            for i, value in zip(positions, values, strict=True):
+                full[i] = value
+            return fun(*full, **kwargs)
+        leaves, tree = pytree.tree_flatten(chosen)
+        leaves = [_grad_input(x, holomorphic, allow_int) for x in leaves]
+        flat, aux = _with_aux(of_chosen, tree, has_aux)
+        outs, linear = _linearize(flat, leaves)
+        value = _scalar_output(outs, flat.out_tree, holomorphic)
+        aval = aval_of(value)
+        found = linear.transpose([_one(aval)])
+        grads = tree.unflatten(map(_as_gradient, found))
+        grads = grads[0] if isinstance(argnums, (int, np.integer)) else grads
+        value = array_of(value)
+        return ((value, aux()), grads) if has_aux else (value, grads)
+    return value_and_gradient
+
+
+_as_gradient = _materialized
+_ones: dict[Any, Any] = {}
+
+
+def _one(aval: Any) -> Any:
+    """The constant 1 of an aval's dtype."""
+    one = _ones.get(aval)
+    if one is None:
+        one = _ones[aval] = array_of(np.ones((), aval.dtype))
+    return one
+
+
+def _argnums(argnums: Any) -> tuple[int, ...]:
+    if isinstance(argnums, (int, np.integer)):
+        return (int(argnums),)
+    if isinstance(argnums, (tuple, list)):
+        return tuple(operator.index(i) for i in argnums)
+    raise TypeError(f"argnums must be an int or a sequence of ints, got {argnums!r}")
+
+
+def _chosen_arguments(fun: Any, positions: Sequence[int], args: Sequence[Any]) -> tuple[Any, ...]:
+    needed = max((i + 1 if i >= 0 else -i) for i in positions) if positions else 0
+    if needed > len(args):
+        raise TypeError(f"differentiating with respect to argnums={_show(positions)} requires at "
+                        f"least {needed} positional arguments to be passed by the caller, but got "
+                        f"only {len(args)} positional arguments.")
+    return tuple(args[i] for i in positions)
+
+
+def _show(positions: Sequence[int]) -> str:
+    return str(positions[0]) if len(positions) == 1 else str(tuple(positions))
+
+
+def _grad_input(x: Any, holomorphic: bool, allow_int: bool, name: str = "grad") -> Any:
+    x = _operand(x)
+    dtype = x.dtype
+    if holomorphic:
+        if not dtypes.issubdtype(dtype, np.complexfloating):
+            raise TypeError(f"{name} with holomorphic=True requires inputs with complex dtype, "
+                            f"but got {dtype.name}.")
+    elif isinstance(dtype, dtypes.ExtendedDType) or dtypes.issubdtype(dtype, np.integer) \
+            or dtypes.issubdtype(dtype, np.bool_):
+        if not allow_int:
+            raise TypeError(
+                f"{name} requires real- or complex-valued inputs (input dtype that is a sub-dtype "
+                f"of np.inexact), but got {dtype.name}. If you want to use Boolean- or integer-"
+                "valued inputs, use vjp or set allow_int to True.")
+    return x
+
+
+def _scalar_output(outs: Sequence[Any], tree: Any, holomorphic: bool) -> Any:
+    if not pytree.treedef_is_leaf(tree):
+        raise TypeError(f"Gradient only defined for scalar-output functions. Output was: "
+                        f"{tree.unflatten(outs)}.")
+    value = outs[0]
+    try:
+        aval = aval_of(value)
+    except TypeError:
+        raise TypeError("Gradient only defined for scalar-output functions. Output was: "
+                        f"{value!r}.") from None
+    if aval.shape != ():
+        raise TypeError("Gradient only defined for scalar-output functions. Output had shape: "
+                        f"{aval.shape}.")
+    if holomorphic:
+        if not dtypes.issubdtype(aval.dtype, np.complexfloating):
+            raise TypeError("grad with holomorphic=True requires outputs with complex dtype, but "
+                            f"got {aval.dtype.name}.")
+    elif dtypes.issubdtype(aval.dtype, np.complexfloating):
+        raise TypeError("grad requires real-valued outputs (output dtype that is a sub-dtype of "
+                        f"np.floating), but got {aval.dtype.name}. For holomorphic differentiation, "
+                        "pass holomorphic=True. For differentiation of non-holomorphic functions "
+                        "involving complex outputs, use jax.vjp directly.")
+    elif not dtypes.issubdtype(aval.dtype, np.floating):
+        raise TypeError("grad requires real-valued outputs (output dtype that is a sub-dtype of "
+                        f"np.floating), but got {aval.dtype.name}. For differentiation of functions "
+                        "with integer outputs, use jax.vjp directly.")
+    return value
+
+
+# ---- transposes ------------------------------------------------------------------------------------
+
+def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Any:
+    """The transpose of a function that is linear in all its arguments.
+
+    Args:
+      fun: the linear function; it is traced at the shapes of `primals` (arrays or
+        `ShapeDtypeStruct`s) and never evaluated there.
+
+    Returns:
+      A function from a cotangent of the output to a tuple of cotangents of the arguments.
+
+    Example:
+      >>> linear_transpose(lambda x: 3.0 * x, 1.0)(2.0)
+      (Array(6., dtype=float32),)
+    """
+    calls.check_callable(fun, "linear_transpose")
+    leaves, tree = pytree.tree_flatten(primals)
+    avals = [calls.shaped(x) for x in leaves]
+    flat = calls.FlatArgs(fun, tree)
+    closed = trace_to_jaxpr(flat, [a.strip_weak_type() for a in avals],
+                            calls.debug_info("linear_transpose", fun, primals, {}))
+    closed, outer = hoist_consts(closed)
+    out_tree, out_avals = flat.out_tree, closed.out_avals
+    for aval in [*avals, *out_avals]:
+        if not dtypes.issubdtype(aval.dtype, dtypes.inexact):
+            raise TypeError("linear_transpose only supports [float or complex] inputs, got "
+                            f"{[a.dtype.name for a in avals]} -> "
+                            f"{[a.dtype.name for a in out_avals]}")
+
+    def transposed(cotangent: Any) -> Any:
+        flat_cts, ct_tree = pytree.tree_flatten(cotangent)
+        if ct_tree != out_tree:
+            raise TypeError("cotangent tree does not match function output, expected "
+                            f"{out_tree} but got {ct_tree}")
+        checked = [_checked_cotangent(c, a) for c, a in zip(flat_cts, out_avals, strict=True)]
+        operands = [*outer, *(UndefinedPrimal(a) for a in avals)]
+        found = backward_pass(closed.jaxpr, closed.consts, operands, checked)
+        return tree.unflatten(map(_materialized, found[len(outer):]))
+    return transposed
+
+
+# ---- Jacobians ----------------------------------------------------------------------------------------
+
+def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+           holomorphic: bool = False) -> Callable[..., Any]:
+    """The Jacobian by forward mode, one column at a time (vectorized).
+
+    Returns a function whose result has the tree of the output, each leaf replaced by the tree of
+    the argument(s), with shape (*output shape, *argument shape).
+    """
+    calls.check_callable(fun, "jacfwd")
+    positions = _argnums(argnums)
+
+    @functools.wraps(fun, updated=())
+    def jacobian_function(*args: Any, **kwargs: Any) -> Any:
+        chosen = _chosen_arguments(fun, positions, args)
+        leaves, tree = pytree.tree_flatten(chosen)
+        leaves = [_jacobian_input(x, holomorphic, "jacfwd") for x in leaves]
+
+        def pushforward(*tangents: Any) -> Any:
+            def of_leaves(*values: Any) -> Any:
+                full = list(args)
+                for i, value in zip(positions, tree.unflatten(values), strict=True):
+                    full[i] = value
+                return fun(*full, **kwargs)
+            return jvp(of_leaves, tuple(leaves), tangents, has_aux=has_aux)
+        basis = _standard_basis([aval_of(x) for x in leaves])
+        result = vmap(pushforward, out_axes=(None, -1, None) if has_aux else (None, -1))(*basis)
+        avals = [aval_of(x) for x in leaves]
+        jac = pytree.tree_map(lambda y: _split_last(y, avals, tree, argnums), result[1])
+        return (jac, result[2]) if has_aux else jac
+    return jacobian_function
+
+
+def _jacobian_input(x: Any, holomorphic: bool, name: str) -> Any:
+    x = _operand(x)
+    if holomorphic:
+        if not dtypes.issubdtype(x.dtype, np.complexfloating):
+            raise TypeError(f"{name} with holomorphic=True requires inputs with complex dtype, but "
+                            f"got {x.dtype.name}.")
+    elif name == "jacfwd" and not dtypes.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"{name} requires real-valued inputs (input dtype that is a sub-dtype of "
+                        f"np.floating), but got {x.dtype.name}. For holomorphic differentiation, "
+                        "pass holomorphic=True. For differentiation of non-holomorphic functions "
+                        "involving complex inputs or integer inputs, use jax.jvp directly.")
+    return x
+
+
+def _standard_basis(avals: Sequence[ShapedArray]) -> list[Any]:
+    """The unit vectors of the space of flat values, as batches along axis 0."""
+    total = sum(a.size for a in avals)
+    out, start = [], 0
+    for aval in avals:
+        block = np.zeros((total, aval.size), aval.dtype)
+        block[np.arange(start, start + aval.size), np.arange(aval.size)] = 1
+        block.flags.writeable = False
+        out.append(array_of(block.reshape(total, *aval.shape)))
+        start += aval.size
+    return out
+
+
+def _split_last(y: Any, avals: Sequence[ShapedArray], tree: Any, argnums: Any) -> Any:
+    """Cut the last axis of `y` into the leaves of a tree, each with its shape."""
+    head = tuple(y.shape[:-1])
+    parts, start = [], 0
+    for aval in avals:
+        part = y[..., start:start + aval.size]
+        parts.append(part.reshape(head + tuple(aval.shape)))
+        start += aval.size
+    out = tree.unflatten(parts)
+    return out[0] if isinstance(argnums, (int, np.integer)) else out
+
+
+def _split_first(g: Any, avals: Sequence[ShapedArray]) -> list[Any]:
+    tail = tuple(g.shape[1:])
+    parts, start = [], 0
+    for aval in avals:
+        parts.append(g[start:start + aval.size].reshape(tuple(aval.shape) + tail))
+        start += aval.size
+    return parts
+
+
+def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+           holomorphic: bool = False, allow_int: bool = False) -> Callable[..., Any]:
+    """The Jacobian by reverse mode, one row at a time (vectorized); shapes as in `jacfwd`."""
+    calls.check_callable(fun, "jacrev")
+    positions = _argnums(argnums)
+
+    @functools.wraps(fun, updated=())
+    def jacobian_function(*args: Any, **kwargs: Any) -> Any:
+        chosen = _chosen_arguments(fun, positions, args)
+        chosen = pytree.tree_map(lambda x: _grad_input(x, holomorphic, allow_int, "jacrev"), chosen)
+
+        def of_chosen(*values: Any) -> Any:
+            full = list(args)
+            for i, value in zip(positions, values, strict=True):
+                full[i] = value
+            return fun(*full, **kwargs)
+        out, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux)
+        leaves, out_tree = pytree.tree_flatten(out)
+        avals = [aval_of(x) for x in leaves]
+        for aval in avals:
+            _check_jacrev_output(aval, holomorphic)
+        basis = out_tree.unflatten(_standard_basis(avals))
+        grads = vmap(pullback)(basis)
+        flat_grads, in_tree = pytree.tree_flatten(grads)
+        columns = [_split_first(g, avals) for g in flat_grads]
+        rows = [in_tree.unflatten([column[i] for column in columns]) for i in range(len(avals))]
+        if isinstance(argnums, (int, np.integer)):
+            rows = [row[0] for row in rows]
+        jac = out_tree.unflatten(rows)
+        return (jac, aux[0]) if has_aux else jac
+    return jacobian_function
+
+
+def _check_jacrev_output(aval: Any, holomorphic: bool) -> None:
+    wanted = np.complexfloating if holomorphic else np.floating
+    if not dtypes.issubdtype(aval.dtype, wanted):
+        kind = "complex" if holomorphic else "real-valued"
+        raise TypeError(f"jacrev requires {kind} outputs (output dtype that is a sub-dtype of "
+                        f"np.{wanted.__name__}), but got {aval.dtype.name}.")
+
+
+jacobian = jacrev
+
+
+def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+            holomorphic: bool = False) -> Callable[..., Any]:
+    """The matrix of second derivatives: `jacfwd` of `jacrev`.
+
+    Example:
+      >>> hessian(lambda x: jnp.sum(x ** 3))(jnp.arange(2.0))
+      Array([[0., 0.],
+             [0., 6.]], dtype=float32)
+    """
+    return jacfwd(jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic),
+                  argnums, has_aux=has_aux, holomorphic=holomorphic)

@@ -1,0 +1,135 @@
+"""`vmap` for users: axis specifications as pytree prefixes, sizes checked with names."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from arrax.core import pytree
+from arrax.core.array import array_of
+from arrax.core.aval import aval_of
+from arrax.core.axis_env import Axis
+from arrax.core.trace import Tracer
+from arrax.transforms import calls
+from arrax.transforms.batching import batch_flat, to_dim
+
+
+def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
+         axis_size: int | None = None, spmd_axis_name: Any = None,
+         sum_match: bool = False) -> Callable[..., Any]:
+    """Map a function over an axis of its arguments, by vectorizing its operations.
+
+    Args:
+      fun: the function.
+      in_axes: the axis to map of each positional argument: an int, None (not mapped), or a tuple
+        with an entry (int, None or a pytree prefix of them) per argument. Keyword arguments are
+        mapped over axis 0.
+      out_axes: where the mapped axis stands in the results: an int, None, or a pytree prefix.
+      axis_name: a name for collectives such as `lax.psum`.
+      axis_size: the size, needed only when no argument is mapped.
+
+    Raises:
+      ValueError: for inconsistent sizes, axes out of range or specifications that do not fit.
+
+    Example:
+      >>> vmap(jnp.dot, in_axes=(0, None))(jnp.ones((3, 2)), jnp.ones(2))
+      Array([2., 2., 2.], dtype=float32)
+    """
+    calls.check_callable(fun, "vmap")
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if not (in_axes is None or isinstance(in_axes, (int, tuple)) or hasattr(in_axes, "__index__")):
+        raise TypeError("vmap in_axes must be an int, None, or a tuple of entries corresponding to "
+                        f"the positional arguments passed to the function, but got {in_axes}.")
+    for leaf in pytree.tree_leaves((in_axes, out_axes)):
+        if not hasattr(leaf, "__index__") and leaf is not None:
+            raise TypeError("vmap in_axes and out_axes must be ints, None or (nested) containers "
+                            f"with those types as leaves, but got {leaf!r}.")
+
+    @functools.wraps(fun, updated=())
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+            raise ValueError(
+                f"vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
+                f"positional arguments passed to the function, but got len(in_axes)={len(in_axes)}, "
+                f"len(args)={len(args)}")
+        leaves, tree = pytree.tree_flatten((args, kwargs))
+        leaves = [x if isinstance(x, Tracer) else _checked(x, fun) for x in leaves]
+        dims = flat_axes("vmap in_axes", (in_axes, 0), (args, kwargs))
+        dims = [_normalized(x, d, "vmap") for x, d in zip(leaves, dims, strict=True)]
+        size = mapped_axis_size(fun, args, kwargs, leaves, dims, axis_size, "vmap")
+        axis = Axis(axis_name, size)
+        flat = calls.FlatCall(fun, tree)
+        outs, out_dims = batch_flat(flat, axis, leaves, dims)
+        out = flat.out_tree.unflatten(outs)
+        targets = flat_axes("vmap out_axes", out_axes, out)
+        results = [_placed(o, d, t, axis) for o, d, t in zip(outs, out_dims, targets, strict=True)]
+        return flat.out_tree.unflatten(results)
+    return mapped
+
+
+def _checked(value: Any, fun: Any) -> Any:
+    try:
+        return array_of(value)
+    except TypeError:
+        raise TypeError(f"Output or argument of type {type(value)} of vmapped function "
+                        f"{calls.function_name(fun)} is not a valid JAX type: {value!r}") from None
+
+
+def _normalized(x: Any, dim: Any, name: str) -> int | None:
+    if dim is None:
+        return None
+    ndim = aval_of(x).ndim
+    if not -ndim <= dim < ndim:
+        raise ValueError(f"{name} was requested to map its argument along axis {dim}, which implies "
+                         f"that its rank should be at least {dim + 1 if dim >= 0 else -dim}, but is "
+                         f"only {ndim} (its shape is {aval_of(x).shape})")
+    return int(dim) % ndim
+
+
+def _placed(value: Any, dim: int | None, target: Any, axis: Axis) -> Any:
+    value = value if isinstance(value, Tracer) else array_of(value)
+    if target is None:
+        if dim is not None:
+            raise ValueError(f"vmap has mapped output but out_axes is {target}")
+        return value
+    rank = aval_of(value).ndim + (dim is None)
+    if not -rank <= target < rank:
+        raise ValueError(f"axis {target} is out of bounds for array of dimension {rank} "
+                         "(vmap out_axes)")
+    return to_dim(value, dim, target, axis)
+
+
+def flat_axes(what: str, axes: Any, tree: Any) -> list[Any]:
+    """Expand a pytree prefix of axes (None is an axis here) to the leaves of `tree`."""
+    try:
+        return pytree.broadcast_prefix(axes, tree, is_leaf=lambda x: x is None)
+    except ValueError as error:
+        raise ValueError(
+            f"{what} specification must be a tree prefix of the corresponding value, got "
+            f"specification {axes} for value tree {pytree.tree_structure(tree)}.") from error
+
+
+def mapped_axis_size(fun: Any, args: Any, kwargs: Any, leaves: Sequence[Any],
+                     dims: Sequence[int | None], given: int | None, name: str) -> int:
+    """The common size of the mapped axes; ValueError that tells each argument's size otherwise."""
+    sizes = {aval_of(x).shape[d] for x, d in zip(leaves, dims, strict=True) if d is not None}
+    if given is not None:
+        sizes.add(int(given))
+    if len(sizes) == 1:
+        return int(sizes.pop())
+    if not sizes:
+        if not leaves:
+            raise ValueError(f"{name} wrapped function must be passed at least one argument "
+                             "containing an array, got empty *args=() and **kwargs={}"
+                             if not args and not kwargs else
+                             f"{name} wrapped function must be passed at least one argument "
+                             f"containing an array, got *args={args} and **kwargs={kwargs}")
+        raise ValueError(f"{name} must have at least one non-None value in in_axes")
+    names = calls.argument_names(fun, args, kwargs)
+    lines = "\n".join(
+        f"  * argument {names[i] if i < len(names) else i} of shape {aval_of(x).shape} has size "
+        f"{aval_of(x).shape[d]} along axis {d}"
+        for i, (x, d) in enumerate(zip(leaves, dims, strict=True)) if d is not None)
+    extra = f"\n  * axis_size is {given}" if given is not None else ""
+    raise ValueError(f"{name} got inconsistent sizes for array axes to be mapped:\n{lines}{extra}")

@@ -1,0 +1,471 @@
+"""`jit`: trace once per signature, compile once per program, then call native code.
+
+The call path is C++ (`_native.JitFunction`): it recognizes a signature it has seen and runs the
+program. Everything else comes here (`_slow_call`): new signatures, calls under another trace,
+unusual arguments. There the call is an equation of the primitive `jit`, bound under the current
+trace; on the evaluation trace it compiles and runs. Programs are cached on the function and the
+signature, and executables on the identity of the jaxpr, so transformed programs hit too.
+"""
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from arrax import _native
+from arrax.core import config, pytree
+from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
+from arrax.core.array import array_of
+from arrax.core.axis_env import current_axes
+from arrax.core.caching import memoize_on_jaxpr
+from arrax.core.evaluate import EVAL
+from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
+from arrax.core.primitive import Primitive
+from arrax.core.trace import Tracer, current, use
+from arrax.engines import default_engine
+from arrax.ops.rules import move_axis
+from arrax.transforms import calls
+from arrax.transforms.batching import batch_jaxpr
+from arrax.transforms.jvp import jvp_jaxpr
+from arrax.transforms.partial_eval import dce_closed, partial_eval_jaxpr
+from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
+from arrax.transforms.transpose import transpose_jaxpr
+
+# ---- the primitive ------------------------------------------------------------------------------
+
+
+@memoize_on_jaxpr
+def compiled(closed: ClosedJaxpr, name: str = "jit", donated: tuple[bool, ...] = ()) -> Any:
+    """The executable of a program, made once for each jaxpr object."""
+    return default_engine().compile(closed, name=name, donated=donated)
+
+
+def _execute(*args: Any, jaxpr: ClosedJaxpr, name: str, **_: Any) -> list[Any]:
+    return compiled(jaxpr, name)([array_of(a) for a in args])  # type: ignore[no-any-return]
+
+
+def _type_rule(*avals: Any, jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
+    return jaxpr.out_avals
+
+
+def _jvp(primals: Any, tangents: Any, *, jaxpr: ClosedJaxpr, **params: Any) -> Any:
+    nonzeros = [type(t) is not Zero for t in tangents]
+    new, out_nonzeros = jvp_jaxpr(jaxpr, nonzeros, False)
+    given = [t for t in tangents if type(t) is not Zero]
+    outs = jit_p.bind(*primals, *given, jaxpr=new, **_plain(params))
+    count = len(jaxpr.out_avals)
+    rest = iter(outs[count:])
+    return outs[:count], [next(rest) if nz else Zero(tangent_aval(aval))
+                          for nz, aval in zip(out_nonzeros, jaxpr.out_avals, strict=True)]
+
+
+def _transpose(cotangents: Any, *operands: Any, jaxpr: ClosedJaxpr, **params: Any) -> list[Any]:
+    linear = [type(x) is UndefinedPrimal for x in operands]
+    given = [type(c) is not Zero for c in cotangents]
+    new, nonzeros = transpose_jaxpr(jaxpr, linear, given)
+    outs = iter(jit_p.bind(*(x for x, lin in zip(operands, linear, strict=True) if not lin),
+                           *(c for c in cotangents if type(c) is not Zero),
+                           jaxpr=new, **_plain(params)))
+    flags = iter(nonzeros)
+    return [(next(outs) if next(flags) else Zero(tangent_aval(x.aval))) if lin else None
+            for x, lin in zip(operands, linear, strict=True)]
+
+
+def _batch(axis: Any, operands: Any, dims: Any, *, jaxpr: ClosedJaxpr, **params: Any) -> Any:
+    new, batched = batch_jaxpr(jaxpr, axis, [d is not None for d in dims])
+    moved = [x if d is None else move_axis(x, d, 0) for x, d in zip(operands, dims, strict=True)]
+    outs = jit_p.bind(*moved, jaxpr=new, **_plain(params))
+    return outs, [0 if b else None for b in batched]
+
+
+def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    closed = params["jaxpr"]
+    unknowns = [trace.owns(a) for a in args]
+    known, staged, out_unknowns, _ = partial_eval_jaxpr(closed, unknowns)
+    rest = _plain(params)
+    rest.pop("jaxpr")
+    known_args = [a for a, u in zip(args, unknowns, strict=True) if not u]
+    with use(trace.parent):
+        known_outs = jit_p.bind(*known_args, jaxpr=known, **rest) if known.out_avals else []
+    count = len(out_unknowns) - sum(out_unknowns)
+    residuals = known_outs[count:]
+    unknown_args = [a for a, u in zip(args, unknowns, strict=True) if u]
+    staged_outs = iter(trace.record(jit_p, [*residuals, *unknown_args], {**rest, "jaxpr": staged})
+                       if staged.out_avals or staged.effects else [])
+    known_iter = iter(known_outs[:count])
+    return [next(staged_outs) if u else next(known_iter) for u in out_unknowns]
+
+
+def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None]:
+    new, used_inputs = dce_closed(eqn.params["jaxpr"], used_outputs)
+    if not new.eqns and not new.jaxpr.outvars:
+        return [False] * len(eqn.invars), None
+    invars = [v for v, used in zip(eqn.invars, used_inputs, strict=True) if used]
+    outvars = [v for v, used in zip(eqn.outvars, used_outputs, strict=True) if used]
+    params = {**_plain(eqn.params), "jaxpr": new}
+    return used_inputs, eqn.replace(invars=invars, outvars=outvars, params=params,
+                                    effects=new.effects)
+
+
+def _stage(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    if params["inline"]:
+        closed = params["jaxpr"]
+        return eval_jaxpr(closed.jaxpr, closed.consts, *args)
+    return trace.record(jit_p, args, params)  # type: ignore[no-any-return]
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a transformed call: donation is the original call's alone."""
+    return {**params, "donated": (), "inline": params.get("inline", False)}
+
+
+jit_p = Primitive(
+    "jit", multiple_results=True, type_rule=_type_rule, execute=_execute, jvp=_jvp,
+    transpose=_transpose, batch=_batch, partial_eval=_partial_eval, stage=_stage, dce=_dce,
+    effects=lambda jaxpr, **_: jaxpr.effects,
+    hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False})
+
+
+# ---- tracing --------------------------------------------------------------------------------------
+
+@dataclass
+class Program:
+    """A function traced at one signature."""
+
+    closed: ClosedJaxpr
+    outer_values: list[Any]  # tracers of outer traces that the function captured: leading operands
+    out_tree: Any
+    in_tree: Any
+    name: str
+    donated: tuple[bool, ...]
+    keep_unused: bool
+    inline: bool
+
+    def bind(self, leaves: Sequence[Any]) -> list[Any]:
+        """The call as an equation under the current trace."""
+        return jit_p.bind(  # type: ignore[no-any-return]
+            *self.outer_values, *leaves, jaxpr=self.closed, name=self.name, donated=self.donated,
+            keep_unused=self.keep_unused, inline=self.inline)
+
+
+class Static:
+    """A static argument in a signature: equal if type and value are."""
+
+    __slots__ = ("value", "hash")
+
+    def __init__(self, value: Any, name: Any):
+        self.value = value
+        try:
+            self.hash = hash(value)
+        except TypeError as error:
+            raise ValueError(
+                "Non-hashable static arguments are not supported. An error occurred while trying "
+                f"to hash an object of type {type(value)}, {value}, for static argument {name!r}. "
+                f"The error was:\nTypeError: {error}") from None
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Static):
+            return NotImplemented
+        return type(self.value) is type(other.value) and bool(self.value == other.value)
+
+
+class JitFunction(_native.JitFunction):
+    """What `jit` returns: call it like the function; `lower`, `trace`, `eval_shape` look inside."""
+
+    def __init__(self, fun: Callable[..., Any], options: Options):
+        super().__init__(self._slow_call, options.static_argnums, options.static_argnames)
+        functools.update_wrapper(self, fun)
+        self._fun = fun
+        self._options = options
+        self._programs: dict[Any, Program] = _shared_programs(fun, options)
+
+    def __repr__(self) -> str:
+        return f"<jitted {self._fun!r}>"
+
+    # -- calls --
+
+    def _slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+        """A call that the native path has no entry for: (result, entry for the next time)."""
+        kwargs = kwargs or {}
+        if config.disable_jit.value:
+            return self._fun(*args, **kwargs), None
+        leaves, in_tree, key, dynamic = self._split(args, kwargs)
+        program = self._program(args, kwargs, leaves, in_tree, key, dynamic)
+        if current() is not EVAL or program.outer_values or _any_tracer(leaves):
+            outs = program.bind(leaves)
+            return program.out_tree.unflatten(outs), None
+        executable = compiled(program.closed, program.name, program.donated)
+        outs = executable([array_of(leaf) for leaf in leaves])
+        entry = _entry(program, executable)
+        return program.out_tree.unflatten(outs), entry
+
+    def _split(self, args: Any, kwargs: Any) -> tuple[list[Any], Any, Any, Any]:
+        """Flat dynamic leaves, their tree, the signature of static arguments, (args, kwargs)."""
+        options = self._options
+        if not options.static_argnums and not options.static_argnames:
+            leaves, in_tree = pytree.tree_flatten((args, kwargs))
+            return leaves, in_tree, (), (args, kwargs)
+        nums = {i % len(args) for i in options.static_argnums if -len(args) <= i < len(args)} \
+            if args else set()
+        static = tuple((i, Static(args[i], self._argument_name(i))) for i in sorted(nums))
+        static += tuple((n, Static(kwargs[n], n)) for n in options.static_argnames if n in kwargs)
+        dynamic = (tuple(a for i, a in enumerate(args) if i not in nums),
+                   {k: v for k, v in kwargs.items() if k not in options.static_argnames})
+        leaves, in_tree = pytree.tree_flatten(dynamic)
+        return leaves, in_tree, (len(args), static), dynamic
+
+    def _argument_name(self, position: int) -> Any:
+        signature = calls.signature_of(self._fun)
+        names = list(signature.parameters) if signature else []
+        return names[position] if position < len(names) else position
+
+    def _program(self, args: Any, kwargs: Any, leaves: Sequence[Any], in_tree: Any, static: Any,
+                 dynamic: Any) -> Program:
+        avals = tuple(self._leaf_avals(leaves, args, kwargs))
+        key = (in_tree, avals, static, config.context_key(), current_axes())
+        program = self._programs.get(key)
+        if program is None:
+            program = self._trace(args, kwargs, avals, in_tree, static, dynamic)
+            if not program.outer_values:
+                self._programs[key] = program
+        return program
+
+    def _leaf_avals(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
+        avals = []
+        for i, leaf in enumerate(leaves):
+            try:
+                avals.append(calls.shaped(leaf))
+            except TypeError:
+                names = calls.argument_names(self._fun, args, kwargs, self._static_positions(args))
+                raise TypeError(
+                    f"Error interpreting argument to {self._fun} as an abstract array. The "
+                    f"problematic value is of type {type(leaf)} and was passed to the function at "
+                    f"path {names[i] if i < len(names) else i}.\nThis typically means that a "
+                    "jit-wrapped function was called with a non-array argument, and this argument "
+                    "was not marked as static using the static_argnums or static_argnames "
+                    "parameters of jax.jit.") from None
+        return avals
+
+    def _static_positions(self, args: Any) -> tuple[Any, ...]:
+        nums = tuple(i % len(args) for i in self._options.static_argnums if args)
+        return (*nums, *self._options.static_argnames)
+
+    def _trace(self, args: Any, kwargs: Any, avals: Sequence[Any], in_tree: Any, static: Any,
+               dynamic: Any) -> Program:
+        if config.no_tracing.value:
+            raise RuntimeError(f"re-tracing function {calls.function_name(self._fun)} for `jit`, "
+                               "but 'no_tracing' is set")
+        options = self._options
+        flat = calls.FlatCall(self._with_static(static), in_tree)
+        info = calls.debug_info("jit", self._fun, args, kwargs, self._static_positions(args))
+
+        def checked(*leaves: Any) -> list[Any]:
+            outs = flat(*leaves)
+            calls.check_outputs(outs, flat.out_tree, calls.function_name(self._fun))
+            return outs
+        closed = trace_to_jaxpr(checked, avals, info)
+        closed, outer = hoist_consts(closed, only_tracers=True)
+        donated = (False,) * len(outer) + tuple(self._donated(dynamic, static, args))
+        return Program(closed, outer, flat.out_tree, in_tree, calls.function_name(self._fun),
+                       donated if any(donated) else (), options.keep_unused, options.inline)
+
+    def _with_static(self, static: Any) -> Callable[..., Any]:
+        """The function of its dynamic arguments, with the static ones put back in place."""
+        if not static:
+            return self._fun
+        count, pairs = static
+        by_position = {i: s.value for i, s in pairs if isinstance(i, int)}
+        by_name = {n: s.value for n, s in pairs if isinstance(n, str)}
+
+        def call(*dynamic: Any, **kwargs: Any) -> Any:
+            rest = iter(dynamic)
+            args = [by_position[i] if i in by_position else next(rest) for i in range(count)]
+            return self._fun(*args, **kwargs, **by_name)
+        return call
+
+    def _donated(self, dynamic: Any, static: Any, args: Any) -> Iterable[bool]:
+        options = self._options
+        positions = dict(static[1]) if static else {}
+        kept = [i for i in range(len(args)) if i not in positions]
+        donate = {i % len(args) for i in options.donate_argnums} if args else set()
+        for i, arg in zip(kept, dynamic[0], strict=True):
+            yield from [i in donate] * len(pytree.tree_leaves(arg))
+        for name in sorted(dynamic[1]):
+            yield from [name in options.donate_argnames] * len(pytree.tree_leaves(dynamic[1][name]))
+
+    # -- looking inside --
+
+    def _traced(self, args: Any, kwargs: Any) -> tuple[Program, list[Any]]:
+        leaves, in_tree, key, dynamic = self._split(args, kwargs)
+        return self._program(args, kwargs, leaves, in_tree, key, dynamic), leaves
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Shapes and dtypes of the results, as `ShapeDtypeStruct`s, without running anything."""
+        return self.trace(*args, **kwargs).out_info
+
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        """The traced program at these arguments (arrays or `ShapeDtypeStruct`s)."""
+        program, _ = self._traced(args, kwargs)
+        return stages_hook[0](program)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """The program lowered for compilation at these arguments."""
+        return self.trace(*args, **kwargs).lower()
+
+    def clear_cache(self) -> None:
+        """Forget all traced and compiled programs of this function."""
+        self._programs.clear()
+        super().clear_cache()
+
+    def _cache_size(self) -> int:
+        return len(self._programs)
+
+
+stages_hook: list[Callable[[Program], Any]] = []  # filled by transforms.stages, which stands above
+
+
+def _entry(program: Program, executable: Any) -> Any:
+    """What the native path needs to run this signature again, or None if it cannot."""
+    native = getattr(executable, "program", None)
+    if native is None:
+        return None
+    return native, program.out_tree.unflatten(range(program.out_tree.num_leaves)), \
+        program.out_tree.unflatten
+
+
+def _any_tracer(leaves: Iterable[Any]) -> bool:
+    return any(isinstance(leaf, Tracer) for leaf in leaves)
+
+
+_programs_of: dict[tuple[int, Options], tuple[Any, dict[Any, Program]]] = {}
+
+
+def _shared_programs(fun: Any, options: Options) -> dict[Any, Program]:
+    """The traced programs of a function; two `jit`s of one function share them."""
+    key = (id(fun), options)
+    known = _programs_of.get(key)
+    if known is not None and known[0]() is fun:
+        return known[1]
+    programs: dict[Any, Program] = {}
+    try:
+        _programs_of[key] = (weakref.ref(fun, lambda _: _programs_of.pop(key, None)), programs)
+    except TypeError:
+        pass
+    return programs
+
+
+# ---- the call -------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Options:
+    """The keywords of `jit`, normalized."""
+
+    static_argnums: tuple[int, ...] = ()
+    static_argnames: tuple[str, ...] = ()
+    donate_argnums: tuple[int, ...] = ()
+    donate_argnames: tuple[str, ...] = ()
+    keep_unused: bool = False
+    inline: bool = False
+
+
+def _as_tuple(value: Any, kind: type, what: str) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, kind):
+        return (value,)
+    out = tuple(value)
+    for item in out:
+        if not isinstance(item, kind) and not hasattr(item, "__index__"):
+            raise TypeError(f"{what} must be {kind.__name__} or a sequence of them, got {value!r}")
+    return out
+
+
+def _numbers_and_names(fun: Any, nums: Any, names: Any, what: str) -> tuple[Any, Any]:
+    """Positions and names of marked arguments, each completed from the other by the signature."""
+    positions = _as_tuple(nums, int, f"{what}_argnums")
+    called = _as_tuple(names, str, f"{what}_argnames")
+    signature = calls.signature_of(fun)
+    if signature is None:
+        return positions, called
+    parameters = list(signature.parameters.values())
+    positional = [p for p in parameters
+                  if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    for i in positions:
+        if not variadic and not -len(positional) <= i < len(positional):
+            raise ValueError(
+                f"jitted function has {what}_argnums={positions}, but only accepts "
+                f"{len(positional)} positional arguments.")
+    keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for name in called:
+        if name not in signature.parameters and not keywords:
+            raise ValueError(
+                f"jitted function has invalid argnames {{{name!r}}} in {what}_argnames. Function "
+                f"does not take these args.")
+    if names is None:
+        called = tuple(positional[i].name for i in positions if -len(positional) <= i
+                       < len(positional) and positional[i].kind is not
+                       positional[i].POSITIONAL_ONLY)
+    elif nums is None:
+        positions = tuple(i for i, p in enumerate(positional) if p.name in called)
+    return positions, called
+
+
+def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = None,
+        static_argnums: int | Sequence[int] | None = None,
+        static_argnames: str | Iterable[str] | None = None,
+        donate_argnums: int | Sequence[int] | None = None,
+        donate_argnames: str | Iterable[str] | None = None,
+        keep_unused: bool = False, device: Any = None, backend: str | None = None,
+        inline: bool = False, compiler_options: dict[str, Any] | None = None) -> Any:
+    """Compile a function of arrays (and pytrees of arrays) with the current engine.
+
+    The function runs as Python once for each new combination of argument shapes, dtypes, tree
+    structures and static arguments; after that its compiled program is called.
+
+    Args:
+      fun: the function; without it, `jit` returns a decorator.
+      in_shardings, out_shardings, device, backend: accepted; on one device they change nothing.
+      static_argnums, static_argnames: arguments to specialize on; they must be hashable.
+      donate_argnums, donate_argnames: arguments whose buffers results may take over; the arrays
+        passed are deleted.
+      keep_unused: pass unused arguments to the program all the same.
+      inline: put the function's equations into an enclosing program instead of a call.
+
+    Raises:
+      TypeError: for arguments that are no arrays and not static. ValueError: for static arguments
+        that cannot be hashed.
+
+    Example:
+      >>> @jit
+      ... def selu(x, alpha=1.67, lmbda=1.05):
+      ...     return lmbda * jnp.where(x > 0, x, alpha * jnp.exp(x) - alpha)
+      >>> selu(jnp.arange(3.0))
+      Array([0.       , 1.05     , 2.1      ], dtype=float32)
+    """
+    if fun is None:
+        return functools.partial(
+            jit, in_shardings=in_shardings, out_shardings=out_shardings,
+            static_argnums=static_argnums, static_argnames=static_argnames,
+            donate_argnums=donate_argnums, donate_argnames=donate_argnames,
+            keep_unused=keep_unused, device=device, backend=backend, inline=inline,
+            compiler_options=compiler_options)
+    calls.check_callable(fun, "jit")
+    static_nums, static_names = _numbers_and_names(fun, static_argnums, static_argnames, "static")
+    donate_nums, donate_names = _numbers_and_names(fun, donate_argnums, donate_argnames, "donate")
+    both = set(static_nums) & set(donate_nums)
+    if both:
+        raise ValueError(f"static_argnums {static_nums} and donate_argnums {donate_nums} cannot "
+                         "intersect.")
+    if (device is not None or backend is not None) and in_shardings is not None:
+        raise ValueError("If backend or device is specified on jit, then in_shardings should not be "
+                         "specified.")
+    return JitFunction(fun, Options(static_nums, static_names, donate_nums, donate_names,
+                                    keep_unused, inline))
+
+

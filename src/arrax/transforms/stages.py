@@ -1,0 +1,189 @@
+"""The stages of a compiled call, one object each: `Traced` → `Lowered` → `Compiled`."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from arrax.core import pytree
+from arrax.core.array import array_of
+from arrax.core.aval import ShapedArray
+from arrax.core.jaxpr import ClosedJaxpr
+from arrax.transforms import calls, jit as jit_module
+from arrax.transforms.jit import Program, compiled
+
+
+class ShapeDtypeStruct:
+    """Shape and dtype of an array that need not exist; what `eval_shape` returns.
+
+    Example:
+      >>> arrax.ShapeDtypeStruct((3, 4), jnp.float32)
+      ShapeDtypeStruct(shape=(3, 4), dtype=float32)
+    """
+
+    __slots__ = ("shape", "dtype", "weak_type", "sharding")
+
+    def __init__(self, shape: Any, dtype: Any, *, sharding: Any = None, weak_type: bool = False,
+                 **_: Any):
+        if dtype is None:
+            raise ValueError("ShapeDtypeStruct: dtype must be specified.")
+        aval = ShapedArray(tuple(shape), dtype, weak_type)
+        self.shape = aval.shape
+        self.dtype = aval.dtype
+        self.weak_type = aval.weak_type
+        self.sharding = sharding
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return ShapedArray(self.shape, self.dtype).size
+
+    def update(self, **fields: Any) -> ShapeDtypeStruct:
+        """A copy with some fields replaced."""
+        known = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type,
+                 "sharding": self.sharding, **fields}
+        return ShapeDtypeStruct(known.pop("shape"), known.pop("dtype"), **known)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.shape, self.dtype, self.weak_type, self.sharding
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShapeDtypeStruct) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        sharding = f", sharding={self.sharding}" if self.sharding is not None else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{weak}{sharding})"
+
+
+def struct_of(aval: Any) -> ShapeDtypeStruct:
+    return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
+class _Stage:
+    """What every stage tells."""
+
+    def __init__(self, program: Program):
+        self._program = program
+
+    @property
+    def in_tree(self) -> Any:
+        return self._program.in_tree
+
+    @property
+    def out_tree(self) -> Any:
+        return self._program.out_tree
+
+    @property
+    def in_avals(self) -> Any:
+        count = len(self._program.outer_values)
+        return self._program.in_tree.unflatten(self._program.closed.in_avals[count:])
+
+    @property
+    def args_info(self) -> Any:
+        count = len(self._program.outer_values)
+        return self._program.in_tree.unflatten(
+            [struct_of(a) for a in self._program.closed.in_avals[count:]])
+
+    @property
+    def out_info(self) -> Any:
+        return self._program.out_tree.unflatten(map(struct_of, self._program.closed.out_avals))
+
+
+class Traced(_Stage):
+    """A function traced to a jaxpr."""
+
+    @property
+    def jaxpr(self) -> ClosedJaxpr:
+        return self._program.closed
+
+    @property
+    def fun_name(self) -> str:
+        return self._program.name
+
+    @property
+    def effects(self) -> Any:
+        return self._program.closed.effects
+
+    def lower(self, **_: Any) -> Lowered:
+        """Lower for the current engine."""
+        return Lowered(self._program)
+
+    def __repr__(self) -> str:
+        return f"Traced({self._program.closed})"
+
+
+class Lowered(_Stage):
+    """A program ready to be compiled."""
+
+    def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
+        """The program as text: "jaxpr", or the compiler's first stage."""
+        return str(self._program.closed)
+
+    def compile(self, compiler_options: dict[str, Any] | None = None) -> Compiled:
+        """Make native code."""
+        return Compiled(self._program)
+
+    def cost_analysis(self) -> Any:
+        """Estimates of work: `flops` and `bytes accessed`."""
+        return Compiled(self._program).cost_analysis()
+
+
+class Compiled(_Stage):
+    """A compiled program; call it with arguments of the shapes it was made for."""
+
+    def __init__(self, program: Program):
+        super().__init__(program)
+        self._executable = compiled(program.closed, program.name, program.donated)
+
+    def as_text(self, stage: str | None = None) -> str:
+        """The program at a stage of the compiler (see the compiler's pipeline)."""
+        return self._executable.as_text(*([] if stage is None else [stage]))  # type: ignore
+
+    def cost_analysis(self) -> Any:
+        """Estimates of work: `flops` and `bytes accessed`."""
+        return self._executable.cost_analysis()
+
+    def memory_analysis(self) -> Any:
+        """Bytes of arguments, results and temporaries."""
+        return self._executable.memory_analysis()
+
+    def runtime_executable(self) -> Any:
+        return self._executable
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        program = self._program
+        leaves, tree = pytree.tree_flatten((args, kwargs))
+        if tree != program.in_tree:
+            raise TypeError(
+                "Function compiled with input pytree does not match the input pytree it was called "
+                f"with. Compiled for {program.in_tree}, called with {tree}.")
+        self._check(leaves, args, kwargs)
+        outs = self._executable([array_of(leaf) for leaf in [*program.outer_values, *leaves]])
+        return program.out_tree.unflatten(outs)
+
+    def _check(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> None:
+        avals = self._program.closed.in_avals[len(self._program.outer_values):]
+        names = self._program.closed.jaxpr.debug_info
+        wrong = []
+        for i, (leaf, want) in enumerate(zip(leaves, avals, strict=True)):
+            got = calls.shaped(leaf)
+            if (got.shape, got.dtype) != (want.shape, want.dtype):
+                wrong.append(f"Argument '{names.arg_name(i)}' compiled with {want.str_short()} and "
+                             f"called with {got.str_short()}")
+        if wrong:
+            raise TypeError("Argument types differ from the types for which this computation was "
+                            "compiled. The mismatches are:\n" + "\n".join(wrong))
+
+
+jit_module.stages_hook[:] = [Traced]

@@ -1,0 +1,217 @@
+"""Staging: a Python function becomes a jaxpr.
+
+`StagingTrace` records every primitive bound while it is current, constants included. Values that
+are not its own tracers enter as literals (scalars) or constvars (arrays, tracers of outer traces).
+Invariant: a trace is `alive` while its function runs; later uses of its tracers are leaks.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core import config, source_info
+from arrax.core.array import ArrayImpl, array_of
+from arrax.core.aval import aval_of
+from arrax.core.dtypes import ExtendedDType, python_scalar_types
+from arrax.core.evaluate import leaked_tracer_error
+from arrax.core.jaxpr import (ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var,
+                              no_debug_info)
+from arrax.core.primitive import Primitive
+from arrax.core.printer import eqn_text
+from arrax.core.trace import Trace, Tracer, use
+
+
+class JitTracer(Tracer):
+    """A value of a program that is being staged."""
+
+    __slots__ = ("aval", "var")
+
+    def __init__(self, trace: StagingTrace, aval: Any, var: Var):
+        self._trace = trace
+        self.aval = aval
+        self.var = var
+
+    def origin(self) -> str:
+        return self._trace.explain(self.var)  # type: ignore[attr-defined,no-any-return]
+
+
+class StagingTrace(Trace):
+    """Records equations."""
+
+    __slots__ = ("eqns", "invars", "constants", "debug_info", "alive", "tracer_class")
+
+    def __init__(self, debug_info: DebugInfo = no_debug_info, tracer_class: Any = JitTracer):
+        self.eqns: list[Eqn] = []
+        self.invars: list[Var] = []
+        self.constants: dict[int, tuple[Any, Var]] = {}
+        self.debug_info = debug_info
+        self.alive = True
+        self.tracer_class = tracer_class
+
+    def new_arg(self, aval: Any) -> Any:
+        """A tracer for the next input."""
+        var = Var(aval)
+        self.invars.append(var)
+        return self.tracer_class(self, aval, var)
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if primitive.stage is not None:
+            return primitive.stage(self, args, params)
+        return self.record(primitive, args, params)
+
+    def record(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Append the equation of `primitive` and return tracers of its results."""
+        atoms = [a.var if isinstance(a, Tracer) and a._trace is self else self.atom(a)
+                 for a in args]
+        out = primitive.result_avals([a.aval for a in atoms], params)
+        avals = out if primitive.multiple_results else (out,)
+        outvars = [Var(aval) for aval in avals]
+        effects = primitive.effects_of(params) if primitive.effects else primitive.effects
+        self.eqns.append(Eqn(primitive, atoms, outvars, params, effects, source_info.here()))
+        kind = self.tracer_class
+        if primitive.multiple_results:
+            return [kind(self, v.aval, v) for v in outvars]
+        return kind(self, out, outvars[0])
+
+    def atom(self, value: Any) -> Var | Literal:
+        """The variable of one of our tracers, or a literal or constvar for anything else."""
+        if isinstance(value, Tracer):
+            if value._trace is self:
+                return value.var  # type: ignore[attr-defined,no-any-return]
+            if not getattr(value._trace, "alive", True):
+                raise leaked_tracer_error(value)
+            return self._constant(value)
+        if type(value) in python_scalar_types:
+            return Literal(value, aval_of(value))
+        if not isinstance(value, (ArrayImpl, np.ndarray, np.generic)):
+            value = array_of(value)
+        aval = aval_of(value)
+        if aval.ndim == 0 and not isinstance(aval.dtype, ExtendedDType) and aval.dtype.itemsize:
+            if not isinstance(value, ArrayImpl):
+                value = np.asarray(value, aval.dtype)[()]
+            return Literal(value, aval)
+        return self._constant(value if aval.dtype.itemsize == 0 else array_of(value))
+
+    def _constant(self, value: Any) -> Var:
+        known = self.constants.get(id(value))
+        if known is None:
+            known = self.constants[id(value)] = (value, Var(aval_of(value)))
+        return known[1]
+
+    def to_tracer(self, value: Any) -> Any:
+        """`value` as a tracer of this trace."""
+        if isinstance(value, Tracer) and value._trace is self:
+            return value
+        var = self.atom(value)
+        if type(var) is Literal:
+            var = self._constant(array_of(value))
+        return self.tracer_class(self, var.aval, var)
+
+    def to_jaxpr(self, outs: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
+        """The jaxpr that computes `outs`, and the values of its constvars."""
+        outvars = [self.atom(o) for o in outs]
+        used: set[Any] = set(outvars)
+        for eqn in self.eqns:
+            used.update(eqn.invars)
+        for eqn in self.eqns:
+            if not used.issuperset(eqn.outvars):
+                eqn.outvars = [v if v in used else DropVar(v.aval) for v in eqn.outvars]
+        constvars = [var for _, var in self.constants.values()]
+        consts = [value for value, _ in self.constants.values()]
+        return Jaxpr(constvars, self.invars, outvars, self.eqns,
+                     debug_info=self.debug_info), consts
+
+    # ---- messages ----
+
+    def explain(self, var: Var) -> str:
+        """Which arguments or operations made `var` abstract."""
+        info = self.debug_info
+        at = f" at {info.func_location}" if info.func_location else ""
+        head = (f"The error occurred while tracing the function {info.func_name}{at} "
+                f"for {info.traced_for}. ")
+        arguments, operations = self._progenitors(var)
+        if arguments:
+            names = [info.arg_name(i) for i in arguments]
+            s = "s" if len(names) > 1 else ""
+            return (head + "This concrete value was not available in Python because it depends on "
+                    f"the value{s} of the argument{s} {_and(names)}.")
+        if operations:
+            lines = "\n".join(f"\n  operation {eqn_text(e)}\n    from line {e.source_info}"
+                              for e in operations[:5])
+            more = "\n(Additional originating lines are not shown.)" if len(operations) > 5 else ""
+            return (head + "This value became a tracer due to JAX operations on these lines:\n"
+                    f"{lines}{more}")
+        return head.rstrip()
+
+    def _progenitors(self, var: Var) -> tuple[list[int], list[Eqn]]:
+        """The inputs that `var` depends on, and the equations without traced operands."""
+        made_by = {v: e for e in self.eqns for v in e.outvars}
+        positions = {v: i for i, v in enumerate(self.invars)}
+        constants = {v for _, v in self.constants.values()}
+        arguments: set[int] = set()
+        operations: dict[int, Eqn] = {}
+        stack, seen = [var], {var}
+        while stack:
+            v = stack.pop()
+            if v in positions:
+                arguments.add(positions[v])
+            elif v in made_by:
+                eqn = made_by[v]
+                operands = [x for x in eqn.invars if type(x) is not Literal and x not in constants]
+                if not operands:
+                    operations[id(eqn)] = eqn
+                for operand in operands:
+                    if operand not in seen:
+                        seen.add(operand)
+                        stack.append(operand)
+        return sorted(arguments), list(operations.values())
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def trace_to_jaxpr(fun: Callable[..., Sequence[Any]], in_avals: Sequence[Any],
+                   debug_info: DebugInfo = no_debug_info) -> ClosedJaxpr:
+    """Stage `fun`, a function of flat arguments to a flat sequence, at `in_avals`.
+
+    The consts of the result may be tracers of outer traces: `hoist_consts` makes them operands.
+    """
+    trace = StagingTrace(debug_info)
+    try:
+        with use(trace):
+            outs = fun(*[trace.new_arg(aval) for aval in in_avals])
+            jaxpr, consts = trace.to_jaxpr(outs)
+    finally:
+        trace.alive = False
+    if config.check_tracer_leaks.value:
+        _check_leaks(trace)
+    return ClosedJaxpr(jaxpr, consts)
+
+
+def _check_leaks(trace: StagingTrace) -> None:
+    """Raise if something still refers to tracers of a finished trace."""
+    import gc
+    gc.collect()
+    leaks = [t for t in gc.get_referrers(trace) if isinstance(t, Tracer)]
+    if leaks:
+        leaked = leaks[0]
+        raise Exception(f"Leaked trace {trace}. Leaked tracer(s): {leaked!r}. {leaked.origin()}")
+
+
+def hoist_consts(closed: ClosedJaxpr, only_tracers: bool = False) -> tuple[ClosedJaxpr, list[Any]]:
+    """Make consts leading inputs; returns the jaxpr and the values to pass for them."""
+    chosen = [not only_tracers or isinstance(c, Tracer) for c in closed.consts]
+    if not any(chosen):
+        return closed, []
+    jaxpr = closed.jaxpr
+    moved = [v for v, c in zip(jaxpr.constvars, chosen, strict=True) if c]
+    kept = [v for v, c in zip(jaxpr.constvars, chosen, strict=True) if not c]
+    names = ("",) * len(moved)
+    info = jaxpr.debug_info
+    new = Jaxpr(kept, [*moved, *jaxpr.invars], jaxpr.outvars, jaxpr.eqns, jaxpr.effects,
+                info.with_leading_names(names))
+    consts = [value for value, c in zip(closed.consts, chosen, strict=True) if not c]
+    return ClosedJaxpr(new, consts), [v for v, c in zip(closed.consts, chosen, strict=True) if c]
