@@ -1,0 +1,131 @@
+"""Arrays out of nothing: iota, full, empty."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.core.array import ArrayImpl, array_of
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.trace import Tracer
+from arrax.ops.arguments import canonical_shape
+from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled
+
+_NO_OPERANDS = NotApplicable("it has no operands")
+
+
+# ---- iota ----------------------------------------------------------------------------------------
+
+def _iota_type(*, dtype: Any, shape: Any, dimension: int, sharding: Any = None) -> Any:
+    if not any(dtypes.issubdtype(dtype, kind) for kind in (np.integer, np.inexact)):
+        raise TypeError(f"iota does not accept dtype {dtypes.dtype_name(dtype)}. Accepted dtypes "
+                        "are subtypes of integer, floating, complexfloating.")
+    if any(d < 0 for d in shape):
+        raise TypeError(f"iota shape must have every element be nonnegative, got {shape}.")
+    if not 0 <= dimension < len(shape):
+        raise ValueError("iota dimension must be between 0 and len(shape), got "
+                         f"dimension={dimension} for shape={shape}")
+    return ShapedArray(shape, dtype)
+
+
+def _iota_evaluate(*, dtype: Any, shape: Any, dimension: int, sharding: Any = None) -> np.ndarray:
+    size = shape[dimension]
+    row = np.arange(size, dtype=dtype) if dtype.kind in "iufc" else np.arange(size).astype(dtype)
+    if len(shape) == 1:
+        return row
+    aligned = [1] * len(shape)
+    aligned[dimension] = size
+    return np.broadcast_to(row.reshape(aligned), shape)
+
+
+iota_p = Primitive(
+    "iota", type_rule=_iota_type, evaluate=_iota_evaluate, jvp=_NO_OPERANDS,
+    transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none")
+
+
+def iota(dtype: Any, size: int) -> Any:
+    """0, 1, …, size - 1 as an array of `dtype`."""
+    return broadcasted_iota(dtype, (size,), 0)
+
+
+def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: Any = None) -> Any:
+    """An array of `shape` whose elements are their index along `dimension`.
+
+    TypeError for bool and negative sizes, ValueError for a dimension out of range.
+
+    Example:
+      >>> lax.broadcasted_iota(jnp.int32, (2, 3), 1)
+      Array([[0, 1, 2],
+             [0, 1, 2]], dtype=int32)
+    """
+    dtype = dtypes.check_user_dtype(dtype, "iota") if dtype is not None else None
+    shape = canonical_shape(shape)
+    dimension = int(dimension)
+    _iota_type(dtype=dtype, shape=shape, dimension=dimension)
+    return iota_p.bind(dtype=dtype, shape=shape, dimension=dimension, sharding=out_sharding)
+
+
+# ---- full, empty ---------------------------------------------------------------------------------
+
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
+    """An array of `shape` filled with a scalar; weakly typed for a Python scalar without `dtype`.
+
+    TypeError for negative sizes and for a `fill_value` that is no scalar.
+    """
+    shape = canonical_shape(shape)
+    aval = aval_of(fill_value)
+    if aval.shape:
+        raise TypeError("full must be called with scalar fill_value, got fill_value.shape "
+                        f"{aval.shape}.")
+    if any(d < 0 for d in shape):
+        raise TypeError(f"broadcast_in_dim shape must have every element be nonnegative, got "
+                        f"{shape}.")
+    value = _scalar(fill_value, aval, dtype)
+    if not shape:
+        return value if isinstance(value, Tracer) else array_of(value)
+    return broadcast_in_dim_p.bind(value, shape=shape, broadcast_dimensions=(), sharding=sharding)
+
+
+def _scalar(value: Any, aval: Any, dtype: Any) -> Any:
+    """`value` in `dtype` (None: its own), as an operand of `bind`."""
+    if dtype is None:
+        return value
+    dtype = dtypes.check_user_dtype(dtype, "full")
+    if type(value) in dtypes.python_scalar_types or isinstance(value, np.generic):
+        return np.asarray(value).astype(dtype)[()]
+    if aval.dtype == dtype and not aval.weak_type:
+        return value
+    if type(value) is ArrayImpl and not isinstance(dtype, dtypes.ExtendedDType):
+        return value.data.astype(dtype)[()]
+    return registry["convert_element_type"].bind(
+        value, new_dtype=dtype, weak_type=False, sharding=None)
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None,
+              sharding: Any = None) -> Any:
+    """An array like `x` (its shape, dtype and weak type unless given) filled with a scalar."""
+    aval = x if hasattr(x, "shape") and hasattr(x, "dtype") else aval_of(x)
+    weak = dtype is None and getattr(x, "weak_type", getattr(aval, "weak_type", False))
+    shape = aval.shape if shape is None else shape
+    dtype = aval.dtype if dtype is None else dtype
+    if not weak:
+        return full(shape, fill_value, dtype, sharding=sharding)
+    if type(fill_value) in dtypes.python_scalar_types:
+        return full(shape, dtypes.scalar_type_of(aval)(fill_value), None, sharding=sharding)
+    value = registry["convert_element_type"].bind(
+        fill_value, new_dtype=dtype, weak_type=True, sharding=None)
+    return broadcast(value, canonical_shape(shape))
+
+
+empty_p = Primitive(
+    "empty", type_rule=lambda *, shape, dtype, out_sharding=None: ShapedArray(shape, dtype),
+    evaluate=lambda *, shape, dtype, out_sharding=None: filled(shape, np.zeros((), dtype)),
+    jvp=_NO_OPERANDS, transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none")
+
+
+def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
+    """An array of `shape` and `dtype` whose contents are not specified (they are zeros)."""
+    return empty_p.bind(shape=canonical_shape(shape),
+                        dtype=dtypes.check_user_dtype(dtype, "empty"), out_sharding=out_sharding)
