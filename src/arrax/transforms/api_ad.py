@@ -62,13 +62,11 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
     flat_primals = [_operand(p) for p in flat_primals]
     flat_tangents = [_checked_tangent(p, t, "jvp")
                      for p, t in zip(flat_primals, flat_tangents, strict=True)]
-    flat = calls.FlatArgs(fun, tree)
+    flat, aux = _with_aux(fun, tree, has_aux)
     outs, out_tangents = jvp_flat(flat, flat_primals, flat_tangents)
-    out_tangents = [_materialized(t) for t in out_tangents]
-    if not has_aux:
-        return flat.out_tree.unflatten(outs), flat.out_tree.unflatten(out_tangents)
-    out, aux = _split_aux(flat.out_tree.unflatten(outs))
-    return out, _split_aux(flat.out_tree.unflatten(out_tangents))[0], aux
+    out = flat.out_tree.unflatten(map(_operand, outs))
+    out_tangent = flat.out_tree.unflatten(map(_materialized, out_tangents))
+    return (out, out_tangent, aux()) if has_aux else (out, out_tangent)
 
 
 def _operand(value: Any) -> Any:
@@ -175,11 +173,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
 
 
 def _with_aux(fun: Callable[..., Any], tree: Any, has_aux: bool) -> tuple[Any, Callable[[], Any]]:
-    """A flat function; with `has_aux` its aux is kept apart and had by calling the second result.
-
-    Aux leaves may be tracers of the differentiating trace; they are stripped to their primals by
-    running as outputs whose tangents are ignored.
-    """
+    """A flat function of `fun`, and a function that returns its auxiliary result after the call."""
     if not has_aux:
         return calls.FlatArgs(fun, tree), lambda: None
     flat = _AuxCall(fun, tree)
@@ -187,7 +181,7 @@ def _with_aux(fun: Callable[..., Any], tree: Any, has_aux: bool) -> tuple[Any, C
 
 
 class _AuxCall:
-    """A flat function of a user function that returns (out, aux)."""
+    """A flat function of a user function that returns (out, aux); aux leaves may be anything."""
 
     def __init__(self, fun: Callable[..., Any], tree: Any):
         self.fun, self.in_tree = fun, tree
@@ -195,15 +189,12 @@ class _AuxCall:
         self.aux: Any = None
 
     def __call__(self, *leaves: Any) -> list[Any]:
-        out, aux = _split_aux(self.fun(*self.in_tree.unflatten(leaves)))
+        out, self.aux = _split_aux(self.fun(*self.in_tree.unflatten(leaves)))
         outs, self.out_tree = pytree.tree_flatten(out)
-        self.aux = pytree.tree_map(_strip_tangent, aux)
         return outs
 
-
-def _strip_tangent(value: Any) -> Any:
-    """The primal behind a tracer of the innermost differentiation."""
-    return value.primal if hasattr(value, "primal") else value
+    def strip_aux(self, to_primal: Callable[[Any], Any]) -> None:
+        self.aux = pytree.tree_map(to_primal, self.aux)
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False,

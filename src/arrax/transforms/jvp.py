@@ -96,7 +96,11 @@ class JVPTrace(Trace):
 
 def jvp_flat(fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any],
              ) -> tuple[list[Any], list[Any]]:
-    """Run a flat function on primals and tangents (some may be `Zero`); flat results."""
+    """Run a flat function on primals and tangents (some may be `Zero`); flat results.
+
+    A `fun` with auxiliary results has a method `strip_aux`, which is given a function from values
+    to their primals.
+    """
     trace = JVPTrace(current())
     inputs = [trace.pair(p, t) for p, t in zip(primals, tangents, strict=True)]
     try:
@@ -104,8 +108,15 @@ def jvp_flat(fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents
             outs = fun(*inputs)
     finally:
         trace.alive = False
+    strip_aux(fun, trace)
     pairs = [trace.split(o) for o in outs]
     return [p for p, _ in pairs], [t for _, t in pairs]
+
+
+def strip_aux(fun: Any, trace: JVPTrace) -> None:
+    """Let `fun` replace tracers of `trace` in its auxiliary results by their primals."""
+    if hasattr(fun, "strip_aux"):
+        fun.strip_aux(lambda v: v.primal if isinstance(v, JVPTracer) and v._trace is trace else v)
 
 
 def jvp_jaxpr(closed: ClosedJaxpr, nonzeros: Sequence[bool], instantiate_outs: bool | Sequence[bool],

@@ -18,7 +18,7 @@ from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, ev
                               join_effects, no_debug_info)
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, current, set_current, use
-from arrax.transforms.jvp import GradTracer, JVPTrace
+from arrax.transforms.jvp import GradTracer, JVPTrace, strip_aux
 from arrax.transforms.staging import StagingTrace, trace_to_jaxpr
 
 
@@ -79,6 +79,7 @@ def linearize_flat(fun: Callable[..., Sequence[Any]], primals: Sequence[Any],
     try:
         with use(trace):
             outs = fun(*inputs)
+        strip_aux(fun, trace)
         pairs = [trace.split(o) for o in outs]
         jaxpr, consts = unknown.to_jaxpr([t for _, t in pairs if type(t) is not Zero])
     finally:
