@@ -193,12 +193,15 @@ static PyObject* set_array_type(PyObject*, PyObject* value) {
     return nullptr;
   }
   auto* type = reinterpret_cast<PyTypeObject*>(value);
-  if (type->tp_basicsize != sizeof(ArrayObject) || (type->tp_flags & Py_TPFLAGS_HAVE_GC) ||
-      type->tp_finalize) {
+  if (type->tp_basicsize != sizeof(ArrayObject) || type->tp_finalize) {
     PyErr_Format(PyExc_TypeError, "%s needs `__slots__ = ()` and no __del__", type->tp_name);
     return nullptr;
   }
-  type->tp_dealloc = array_dealloc;  // spares subtype_dealloc's walk over the bases
+  // Python marks every class as garbage-collected. Arrays take part in no cycles, so leave the
+  // collector out; and deallocate without subtype_dealloc's walk over the bases.
+  type->tp_flags &= ~Py_TPFLAGS_HAVE_GC;
+  type->tp_free = PyObject_Free;
+  type->tp_dealloc = array_dealloc;
   Py_INCREF(type);
   array_type = type;
   Py_RETURN_NONE;

@@ -41,7 +41,8 @@ PyMODINIT_FUNC PyInit__native() {
   import_array();
   PyObject* module = PyModule_Create(&module_definition);
   if (!module) return nullptr;
-  PyMethodDef* tables[] = {module_functions, array_functions, state_functions};
+  PyMethodDef* tables[] = {module_functions, array_functions, state_functions,
+                           buffer_functions, thread_functions};
   for (PyMethodDef* table : tables)
     if (PyModule_AddFunctions(module, table) < 0) goto failed;
   if (array_type_ready() < 0) goto failed;
