@@ -1,0 +1,373 @@
+"""Random bits: counter-based generators and typed keys.
+
+Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as
+1, 2, 3", 2011) is the default generator. A key array `key<fry>[*s]` holds two 32-bit words a key;
+its storage is one uint64 an element, so shape operations need no special rules and only the
+primitives here look inside (`unwrapped`, `wrapped`).
+
+With `threefry_partitionable` (the default) the bits of element i depend on i alone:
+threefry(key, (i >> 32, i & 0xffffffff)); otherwise the counters of one draw are split in halves.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arrax.core import config, dtypes
+from arrax.core.aval import ShapedArray
+from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu.lowering import Elementwise, Expand
+from arrax.ops.create import broadcasted_iota
+from arrax.ops.rules import batch_elementwise, batch_to_front, broadcast_in_dim, constant, zero_jvp
+from arrax.ops.shape import reshape
+from arrax.ops.slicing import slice_in_dim
+
+_DISCRETE = NotApplicable("keys and random bits have no tangents")
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+
+
+def _threefry_rounds(k1: Any, k2: Any, x1: Any, x2: Any, add: Callable[[Any, Any], Any],
+                     xor: Callable[[Any, Any], Any], rotate: Callable[[Any, int], Any],
+                     word: Callable[[int], Any]) -> tuple[Any, Any]:
+    """The generator over any representation of uint32, given its operations."""
+    keys = (k1, k2, xor(xor(k1, k2), word(_PARITY)))
+    x1, x2 = add(x1, keys[0]), add(x2, keys[1])
+    for step in range(5):
+        for amount in _ROTATIONS[step % 2]:
+            x1 = add(x1, x2)
+            x2 = xor(rotate(x2, amount), x1)
+        x1 = add(x1, keys[(step + 1) % 3])
+        x2 = add(add(x2, keys[(step + 2) % 3]), word(step + 1))
+    return x1, x2
+
+
+def _rotate(x: np.ndarray, amount: int) -> np.ndarray:
+    return (x << np.uint32(amount)) | (x >> np.uint32(32 - amount))
+
+
+def threefry_words(k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Threefry-2x32 of NumPy uint32 arrays that broadcast together."""
+    with np.errstate(over="ignore"):
+        return _threefry_rounds(k1, k2, x1, x2, np.add, np.bitwise_xor, _rotate, np.uint32)
+
+
+def _emit_threefry(b: Any, k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[Any, Any]:
+    """The same on the values of the compiler's scalar builder."""
+    def word(value: int) -> Any:
+        return b.constant(value, np.dtype(np.uint32))
+
+    def rotate(x: Any, amount: int) -> Any:
+        return b.or_(b.shift_left(x, word(amount)), b.shift_right_logical(x, word(32 - amount)))
+    return _threefry_rounds(k1, k2, x1, x2, b.add, b.xor, rotate, word)
+
+
+def _four_words_type(*avals: Any, **_: Any) -> Any:
+    shape = np.broadcast_shapes(*(a.shape for a in avals))
+    for aval in avals:
+        if aval.dtype != np.uint32:
+            raise TypeError("Arguments to threefry2x32 must have uint32 type, got "
+                            f"{[a.dtype.name for a in avals]}")
+    return ShapedArray(shape, np.uint32)
+
+
+threefry_word_p = Primitive(
+    "threefry2x32_word", type_rule=_four_words_type, elementwise=True, weak_type="none",
+    evaluate=lambda k1, k2, x1, x2, *, word: np.asarray(threefry_words(k1, k2, x1, x2)[word]),
+    jvp=zero_jvp(), transpose=_DISCRETE, batch=batch_elementwise(),
+    lower=Elementwise(lambda b, k1, k2, x1, x2, *, word: _emit_threefry(b, k1, k2, x1, x2)[word],
+                      cost=80))
+
+threefry_xor_p = Primitive(
+    "threefry2x32_xor", type_rule=_four_words_type, elementwise=True, weak_type="none",
+    evaluate=lambda *words: np.bitwise_xor(*threefry_words(*words)),
+    jvp=zero_jvp(), transpose=_DISCRETE, batch=batch_elementwise(),
+    lower=Elementwise(lambda b, *words: b.xor(*_emit_threefry(b, *words)), cost=80))
+
+threefry2x32_p = Primitive(
+    "threefry2x32", multiple_results=True, weak_type="none",
+    type_rule=lambda *avals: [_four_words_type(*avals)] * 2,
+    evaluate=lambda *words: [np.asarray(w) for w in threefry_words(*words)],
+    jvp=zero_jvp(), transpose=_DISCRETE, batch=batch_elementwise(),
+    lower=Expand(lambda *words: [threefry_word_p.bind(*words, word=i) for i in range(2)]))
+
+
+# ---- implementations --------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class KeyImplementation:
+    """A generator: how keys are made, split and expanded to bits, on NumPy words of shape (*s, n)."""
+
+    name: str
+    dtype: dtypes.KeyDType
+    seed: Callable[[np.ndarray], np.ndarray]
+    split: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+    fold_in: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    bits: Callable[[np.ndarray, int, tuple[int, ...]], np.ndarray]
+
+    @property
+    def words(self) -> int:
+        return self.dtype.words
+
+    @property
+    def key_shape(self) -> tuple[int, ...]:
+        return (self.dtype.words,)
+
+    def __str__(self) -> str:
+        return self.dtype.tag
+
+    __repr__ = __str__
+
+
+def _threefry_seed(seed: np.ndarray) -> np.ndarray:
+    wide = seed.astype(np.uint64) if seed.dtype.itemsize == 8 else seed.astype(np.uint32)
+    high = (wide >> np.uint64(32)).astype(np.uint32) if wide.dtype.itemsize == 8 \
+        else np.zeros_like(wide)
+    return np.stack([high, (wide & wide.dtype.type(0xFFFFFFFF)).astype(np.uint32)], axis=-1)
+
+
+def _pairwise(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Threefry of a row of counters whose halves are the first and second words."""
+    odd = counts.size % 2
+    padded = np.concatenate([counts, np.zeros(1, np.uint32)]) if odd else counts
+    first, second = np.split(padded, 2)
+    out = np.concatenate(threefry_words(key[..., :1], key[..., 1:], first, second), axis=-1)
+    return out[..., :-1] if odd else out
+
+
+def _counters(shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """High and low words of the row-major positions in `shape`."""
+    index = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
+    return (index >> np.uint64(32)).astype(np.uint32), index.astype(np.uint32)
+
+
+def _expanded(key: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two words of each key with `rank` axes of size one appended."""
+    shape = key.shape[:-1] + (1,) * rank
+    return key[..., 0].reshape(shape), key[..., 1].reshape(shape)
+
+
+def _threefry_split(key: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if config.threefry_partitionable.value:
+        return np.stack(threefry_words(*_expanded(key, len(shape)), *_counters(shape)), axis=-1)
+    out = _pairwise(key, np.arange(2 * math.prod(shape), dtype=np.uint32))
+    return out.reshape(*key.shape[:-1], *shape, 2)
+
+
+def _threefry_fold_in(key: np.ndarray, data: np.ndarray) -> np.ndarray:
+    seed = _threefry_seed(data)
+    return np.stack(threefry_words(key[..., 0], key[..., 1], seed[..., 0], seed[..., 1]), axis=-1)
+
+
+def _threefry_bits(key: np.ndarray, bit_width: int, shape: tuple[int, ...]) -> np.ndarray:
+    dtype = np.dtype(f"uint{bit_width}")
+    if config.threefry_partitionable.value:
+        first, second = threefry_words(*_expanded(key, len(shape)), *_counters(shape))
+        if bit_width == 64:
+            return (first.astype(np.uint64) << np.uint64(32)) | second
+        return (first ^ second).astype(dtype)
+    return _threefry_bits_in_halves(key, dtype, shape)
+
+
+def _threefry_bits_in_halves(key: np.ndarray, dtype: np.dtype, shape: tuple[int, ...],
+                             ) -> np.ndarray:
+    size = math.prod(shape)
+    count = -(-dtype.itemsize * size // 4)
+    words = _pairwise(key, np.arange(count, dtype=np.uint32))
+    if dtype.itemsize == 8:
+        count = size
+        words = _pairwise(key, np.arange(2 * count, dtype=np.uint32))
+        out = (words[..., :count].astype(np.uint64) << np.uint64(32)) | words[..., count:]
+    elif dtype.itemsize == 4:
+        out = words
+    else:
+        per_word = 4 // dtype.itemsize
+        shifts = np.arange(per_word, dtype=np.uint32) * np.uint32(8 * dtype.itemsize)
+        parts = words[..., :, None] >> shifts
+        out = parts.reshape(*words.shape[:-1], -1)[..., :size].astype(dtype)
+    return out.reshape(*key.shape[:-1], *shape)
+
+
+threefry = KeyImplementation("threefry2x32", dtypes.key_fry, _threefry_seed, _threefry_split,
+                             _threefry_fold_in, _threefry_bits)
+
+
+def _philox_bits(key: np.ndarray, bit_width: int, shape: tuple[int, ...]) -> np.ndarray:
+    flat = key.reshape(-1, 4)
+    rows = [philox_stream(k, bit_width, math.prod(shape))[1] for k in flat]
+    return np.stack(rows).reshape(*key.shape[:-1], *shape) if rows else \
+        np.zeros((*key.shape[:-1], *shape), f"uint{bit_width}")
+
+
+def _mul_high_low(a: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    product = np.uint64(a) * x.astype(np.uint64)
+    return (product >> np.uint64(32)).astype(np.uint32), product.astype(np.uint32)
+
+
+def philox_stream(state: np.ndarray, bit_width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Philox-4x32-10 (same paper) from a state of four words (key, then 64-bit counter).
+
+    Returns the advanced state and `size` unsigned integers of `bit_width` bits.
+    """
+    words = size * max(bit_width, 32) // 32
+    blocks = -(-words // 4)
+    start = int(state[2]) | int(state[3]) << 32
+    counter = np.uint64(start) + np.arange(blocks, dtype=np.uint64)
+    x0, x1 = counter.astype(np.uint32), (counter >> np.uint64(32)).astype(np.uint32)
+    x2, x3 = np.full(blocks, state[0], np.uint32), np.full(blocks, state[1], np.uint32)
+    k0, k1 = int(state[0]), int(state[1])
+    with np.errstate(over="ignore"):
+        for _ in range(10):
+            h0, l0 = _mul_high_low(0xD2511F53, x0)
+            h1, l1 = _mul_high_low(0xCD9E8D57, x2)
+            x0, x1, x2, x3 = h1 ^ x1 ^ np.uint32(k0), l1, h0 ^ x3 ^ np.uint32(k1), l0
+            k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    out = np.stack([x0, x1, x2, x3], axis=-1).reshape(-1)[:words]
+    if bit_width == 64:
+        bits = out[0::2].astype(np.uint64) | (out[1::2].astype(np.uint64) << np.uint64(32))
+    else:
+        bits = out.astype(f"uint{bit_width}")
+    end = (start + blocks) & (2 ** 64 - 1)
+    return np.array([state[0], state[1], end & 0xFFFFFFFF, end >> 32], np.uint32), bits
+
+
+def _doubled(fn: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """A threefry function on each half of four-word keys."""
+    def on_halves(key: np.ndarray, *args: Any) -> np.ndarray:
+        return np.concatenate([fn(key[..., :2], *args), fn(key[..., 2:], *args)], axis=-1)
+    return on_halves
+
+
+def _rbg_seed(seed: np.ndarray) -> np.ndarray:
+    half = _threefry_seed(seed)
+    return np.concatenate([half, half], axis=-1)
+
+
+rbg = KeyImplementation("rbg", dtypes.key_rbg, _rbg_seed, _doubled(_threefry_split),
+                        _doubled(_threefry_fold_in), _philox_bits)
+implementations = {i.name: i for i in (threefry, rbg)}
+_by_dtype = {i.dtype: i for i in implementations.values()}
+
+
+def implementation_of(dtype: Any) -> KeyImplementation:
+    """The generator of a key dtype."""
+    return _by_dtype[dtype]
+
+
+def unwrapped(keys: np.ndarray) -> np.ndarray:
+    """Storage of a key array as words: uint32 of shape (*s, words)."""
+    words = keys.dtype.itemsize // 4
+    return np.ascontiguousarray(keys).view(np.uint32).reshape(*keys.shape, words)
+
+
+def wrapped(words: np.ndarray, dtype: dtypes.KeyDType) -> np.ndarray:
+    """Words as the storage of a key array."""
+    return np.ascontiguousarray(words).view(dtype.storage).reshape(words.shape[:-1])
+
+
+# ---- primitives on keys ------------------------------------------------------------------------------
+
+def _leading_batch(primitive: Callable[..., Any]) -> Any:
+    """Batching where results have the batch axes of the key first."""
+    def rule(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
+        moved = [batch_to_front(x, d, axis.size) for x, d in zip(operands, dims, strict=True)]
+        return primitive(*moved, **params), 0
+    return rule
+
+
+def _key_aval(aval: Any, what: str) -> KeyImplementation:
+    if not isinstance(aval.dtype, dtypes.KeyDType):
+        raise TypeError(f"{what} requires a typed key array, got {aval.str_short()}")
+    return implementation_of(aval.dtype)
+
+
+random_seed_p = Primitive(
+    "random_seed", typed_results=True, weak_type="none",
+    type_rule=lambda seeds, *, impl: ShapedArray(seeds.shape, impl.dtype),
+    evaluate=lambda seeds, *, impl: wrapped(impl.seed(np.asarray(seeds)), impl.dtype),
+    jvp=zero_jvp(), transpose=_DISCRETE,
+    batch=_leading_batch(lambda *xs, **ps: random_seed_p.bind(*xs, **ps)))
+
+
+def _wrap_type(words: Any, *, impl: KeyImplementation) -> Any:
+    if words.dtype != np.uint32 or not words.shape or words.shape[-1] != impl.words:
+        raise TypeError(f"random key data of {impl.name} must be uint32 with a trailing axis of "
+                        f"size {impl.words}, got {words.str_short()}")
+    return ShapedArray(words.shape[:-1], impl.dtype)
+
+
+random_wrap_p = Primitive(
+    "random_wrap", typed_results=True, weak_type="none", type_rule=_wrap_type,
+    evaluate=lambda words, *, impl: wrapped(words, impl.dtype),
+    jvp=zero_jvp(), transpose=_DISCRETE,
+    batch=_leading_batch(lambda *xs, **ps: random_wrap_p.bind(*xs, **ps)))
+
+random_unwrap_p = Primitive(
+    "random_unwrap", weak_type="none",
+    type_rule=lambda keys: ShapedArray((*keys.shape, _key_aval(keys, "random_unwrap").words),
+                                       np.uint32),
+    evaluate=unwrapped, jvp=zero_jvp(), transpose=_DISCRETE,
+    batch=_leading_batch(lambda *xs, **ps: random_unwrap_p.bind(*xs, **ps)))
+
+
+def _of_dtype(storage: np.ndarray) -> KeyImplementation:
+    return threefry if storage.dtype.itemsize == 8 else rbg
+
+
+random_split_p = Primitive(
+    "random_split", typed_results=True, weak_type="none",
+    type_rule=lambda keys, *, shape: ShapedArray((*keys.shape, *shape),
+                                                 _key_aval(keys, "random_split").dtype),
+    evaluate=lambda keys, *, shape: wrapped(_of_dtype(keys).split(unwrapped(keys), shape),
+                                            _of_dtype(keys).dtype),
+    jvp=zero_jvp(), transpose=_DISCRETE,
+    batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)))
+
+
+def _fold_in_type(keys: Any, data: Any) -> Any:
+    impl = _key_aval(keys, "random_fold_in")
+    return ShapedArray(np.broadcast_shapes(keys.shape, data.shape), impl.dtype)
+
+
+random_fold_in_p = Primitive(
+    "random_fold_in", typed_results=True, weak_type="none", type_rule=_fold_in_type,
+    evaluate=lambda keys, data: wrapped(
+        _of_dtype(keys).fold_in(unwrapped(keys), np.asarray(data)), _of_dtype(keys).dtype),
+    jvp=zero_jvp(), transpose=_DISCRETE,
+    batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)))
+
+
+def _bits_type(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
+    _key_aval(keys, "random_bits")
+    if bit_width not in (8, 16, 32, 64):
+        raise TypeError(f"random_bits requires bit_width of 8, 16, 32 or 64, got {bit_width}")
+    return ShapedArray((*keys.shape, *shape), f"uint{bit_width}")
+
+
+def _expand_bits(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
+    """32-bit threefry bits as one fused loop over the counters."""
+    if keys.dtype != dtypes.key_fry or bit_width != 32 or math.prod(shape) >= 2 ** 32 \
+            or not config.threefry_partitionable.value or not shape:
+        return None
+    words = random_unwrap_p.bind(keys)
+    rank = keys.ndim
+    full = (*keys.shape, *shape)
+    k1, k2 = (broadcast_in_dim(reshape(slice_in_dim(words, i, i + 1, axis=rank), keys.shape), full,
+                               range(rank)) for i in range(2))
+    counter = broadcasted_iota(np.dtype(np.uint32), (math.prod(shape),), 0)
+    low = broadcast_in_dim(reshape(counter, shape), full, range(rank, len(full)))
+    high = constant(0, ShapedArray((), np.uint32))
+    return threefry_xor_p.bind(k1, k2, high, low)
+
+
+random_bits_p = Primitive(
+    "random_bits", weak_type="none", type_rule=_bits_type,
+    evaluate=lambda keys, *, bit_width, shape: np.asarray(
+        _of_dtype(keys).bits(unwrapped(keys), bit_width, shape)),
+    jvp=zero_jvp(), transpose=_DISCRETE,
+    batch=_leading_batch(lambda *xs, **ps: random_bits_p.bind(*xs, **ps)),
+    lower=Expand(_expand_bits))
