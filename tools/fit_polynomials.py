@@ -1,4 +1,4 @@
-"""Prints `arrax/engines/cpu/kernels/coefficients.py`: the polynomials of the CPU compiler's vector math.
+"""Prints `arrax/engines/cpu/kernels/coefficients.py`: the polynomials of the vector math.
 
 Each row names a smooth function on an interval; it is interpolated at Chebyshev nodes with 60
 digits, which is within a small factor of the minimax polynomial, and its monomial coefficients are
@@ -18,8 +18,10 @@ def fit(function, low, high, degree):
     """Monomial coefficients (highest first) of the Chebyshev interpolant of `function`."""
     low, high = mp.mpf(low), mp.mpf(high)
     count = degree + 1
-    nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * count))
-             for k in range(count)]
+    nodes = [
+        (low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * count))
+        for k in range(count)
+    ]
     matrix = mp.matrix(count, count)
     for row, node in enumerate(nodes):
         for column in range(count):
@@ -35,8 +37,10 @@ def series(function, center=0, terms=40):
 
 def removable(direct, expansion):
     """`direct(t)` away from 0 and the Taylor coefficients `expansion` near it."""
+
     def value(t):
         return mp.polyval(expansion[::-1], t) if abs(t) < mp.mpf(10) ** -12 else direct(t)
+
     return value
 
 
@@ -49,21 +53,29 @@ half_ln2 = mp.log(2) / 2 * mp.mpf("1.02")
 quarter_pi = mp.pi / 4 * mp.mpf("1.01")
 sqrt_half, sqrt_two = mp.sqrt(mp.mpf(1) / 2), mp.sqrt(2)
 
-exp_tail = removable(lambda r: (mp.expm1(r) - r) / r**2, [mp.mpf(1) / 2, mp.mpf(1) / 6, mp.mpf(1) / 24])
+exp_tail = removable(
+    lambda r: (mp.expm1(r) - r) / r**2, [mp.mpf(1) / 2, mp.mpf(1) / 6, mp.mpf(1) / 24]
+)
 exp2_tail = removable(lambda r: mp.expm1(r * mp.log(2)) / r, [mp.log(2), mp.log(2) ** 2 / 2])
 log_tail = removable(lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3, [mp.mpf(1) / 3, -mp.mpf(1) / 4])
 # log((1+s)/(1-s)) = 2s + s * R(s^2), R(z) = z * G(z)
-log_ratio = removable(lambda z: (mp.log((1 + mp.sqrt(z)) / (1 - mp.sqrt(z))) / mp.sqrt(z) - 2) / z,
-                      [mp.mpf(2) / 3, mp.mpf(2) / 5])
+log_ratio = removable(
+    lambda z: (mp.log((1 + mp.sqrt(z)) / (1 - mp.sqrt(z))) / mp.sqrt(z) - 2) / z,
+    [mp.mpf(2) / 3, mp.mpf(2) / 5],
+)
 sin_tail = odd_tail(mp.sin, [-mp.mpf(1) / 6, mp.mpf(1) / 120])
-cos_tail = removable(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, [mp.mpf(1) / 24, -mp.mpf(1) / 720])
+cos_tail = removable(
+    lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, [mp.mpf(1) / 24, -mp.mpf(1) / 720]
+)
 tan_tail = odd_tail(mp.tan, [mp.mpf(1) / 3, mp.mpf(2) / 15])
 atan_tail = odd_tail(mp.atan, [-mp.mpf(1) / 3, mp.mpf(1) / 5])
 asin_tail = odd_tail(mp.asin, [mp.mpf(1) / 6, mp.mpf(3) / 40])
 tanh_tail = odd_tail(mp.tanh, [-mp.mpf(1) / 3, mp.mpf(2) / 15])
 sinh_tail = odd_tail(mp.sinh, [mp.mpf(1) / 6, mp.mpf(1) / 120])
 two_over_sqrt_pi = 2 / mp.sqrt(mp.pi)
-erf_ratio = removable(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, [two_over_sqrt_pi - 1, -two_over_sqrt_pi / 3])
+erf_ratio = removable(
+    lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, [two_over_sqrt_pi - 1, -two_over_sqrt_pi / 3]
+)
 
 
 def log_erfc_tail(a):
@@ -84,10 +96,34 @@ ROWS = [
     ("EXP_TAIL_F64", "(exp(r) - 1 - r) / r^2", exp_tail, -half_ln2, half_ln2, 10, "d"),
     ("EXP2_TAIL_F32", "(2^r - 1) / r", exp2_tail, -0.5, 0.5, 6, "f"),
     ("EXP2_TAIL_F64", "(2^r - 1) / r", exp2_tail, -0.5, 0.5, 11, "d"),
-    ("EXP2_LIGHT_F64", "(2^r - 1) / r, for results rounded to float32", exp2_tail, -0.5, 0.5, 6, "d"),
+    (
+        "EXP2_LIGHT_F64",
+        "(2^r - 1) / r, for results rounded to float32",
+        exp2_tail,
+        -0.5,
+        0.5,
+        6,
+        "d",
+    ),
     ("LOG_TAIL_F32", "(log1p(f) - f + f^2/2) / f^3", log_tail, sqrt_half - 1, sqrt_two - 1, 8, "f"),
-    ("LOG_RATIO_F64", "(log((1+s)/(1-s)) - 2s) / s^3 in s^2", log_ratio, 0, mp.mpf("0.02945"), 6, "d"),
-    ("LOG_RATIO_LIGHT_F64", "the same, for results rounded to float32", log_ratio, 0, mp.mpf("0.02945"), 4, "d"),
+    (
+        "LOG_RATIO_F64",
+        "(log((1+s)/(1-s)) - 2s) / s^3 in s^2",
+        log_ratio,
+        0,
+        mp.mpf("0.02945"),
+        6,
+        "d",
+    ),
+    (
+        "LOG_RATIO_LIGHT_F64",
+        "the same, for results rounded to float32",
+        log_ratio,
+        0,
+        mp.mpf("0.02945"),
+        4,
+        "d",
+    ),
     ("SIN_TAIL_F32", "(sin(r) - r) / r^3 in r^2", sin_tail, 0, quarter_pi**2, 3, "f"),
     ("SIN_TAIL_F64", "(sin(r) - r) / r^3 in r^2", sin_tail, 0, quarter_pi**2, 6, "d"),
     ("COS_TAIL_F32", "(cos(r) - 1 + r^2/2) / r^4 in r^2", cos_tail, 0, quarter_pi**2, 2, "f"),
@@ -99,8 +135,24 @@ ROWS = [
     ("TANH_TAIL_F64", "(tanh(r) - r) / r^3 in r^2", tanh_tail, 0, mp.mpf("0.31"), 9, "d"),
     ("SINH_TAIL_F32", "(sinh(r) - r) / r^3 in r^2", sinh_tail, 0, 1, 3, "f"),
     ("ERF_RATIO_F32", "erf(r) / r - 1 in r^2", erf_ratio, 0, mp.mpf("0.86"), 6, "f"),
-    ("LOG_ERFC_F32", "-log(erfc(a)) for 0.92 <= a <= 4", log_erfc_tail, mp.mpf("0.92"), mp.mpf("4.0"), 8, "f"),
-    ("SCALED_ERFC_F32", "(1 + 2a) erfc(a) exp(a^2) in (a-2)/(a+2)", scaled_erfc, -1, mp.mpf("0.7"), 10, "f"),
+    (
+        "LOG_ERFC_F32",
+        "-log(erfc(a)) for 0.92 <= a <= 4",
+        log_erfc_tail,
+        mp.mpf("0.92"),
+        mp.mpf("4.0"),
+        8,
+        "f",
+    ),
+    (
+        "SCALED_ERFC_F32",
+        "(1 + 2a) erfc(a) exp(a^2) in (a-2)/(a+2)",
+        scaled_erfc,
+        -1,
+        mp.mpf("0.7"),
+        10,
+        "f",
+    ),
 ]
 
 
@@ -109,7 +161,9 @@ def rounded(value, code):
 
 
 def main():
-    print('"""Polynomials of the vector math, highest power first. Written by `tools/fit_polynomials.py`."""\n')
+    print(
+        '"""Polynomials of the vector math, highest power first. By `tools/fit_polynomials.py`."""\n'
+    )
     for name, text, function, low, high, degree, code in ROWS:
         coefficients = fit(function, low, high, degree)
         print(f"# {text}\n{name} = (")

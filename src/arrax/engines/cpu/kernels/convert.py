@@ -36,10 +36,10 @@ def convert(e: Lanes, x: Value, dtype: np.dtype[Any]) -> Value:
         if x.imag is None:
             return Value(real, dtype, e.constant(target.register, 0.0))
         return Value(real, dtype, convert(e, Value(x.imag, source), part).llvm)
-    if dtype.kind == "b":
-        return Value(_nonzero(e, x), dtype)
     if x.imag is not None:
         return convert(e, Value(x.llvm, component_dtype(x.dtype)), dtype)
+    if dtype.kind == "b":
+        return Value(_nonzero(e, x), dtype)
     if target.kind == "float":
         return Value(_to_float(e, x, dtype), dtype)
     return Value(_to_integer(e, x, dtype), dtype)
@@ -48,10 +48,7 @@ def convert(e: Lanes, x: Value, dtype: np.dtype[Any]) -> Value:
 def _nonzero(e: Lanes, x: Value) -> ir.Value:
     if x.kind in ("int", "uint"):
         return e.builder.icmp_unsigned("!=", x.llvm, e.like(x.llvm, 0))
-    result = e.compare("!=", x.llvm, e.like(x.llvm, 0.0))
-    if x.imag is None:
-        return result
-    return e.builder.or_(result, e.compare("!=", x.imag, e.like(x.imag, 0.0)))
+    return e.compare("!=", x.llvm, e.like(x.llvm, 0.0))
 
 
 def _to_float(e: Lanes, x: Value, dtype: np.dtype[Any]) -> ir.Value:
@@ -106,5 +103,3 @@ def bitcast(e: Lanes, x: Value, dtype: np.dtype[Any]) -> Value:
         raise NotLowered(f"bitcast_convert_type from {x.dtype} to {dtype}")
     memory = to_memory(e, x.llvm, x.dtype)
     return Value(from_memory(e, e.builder.bitcast(memory, e.type(target.memory)), dtype), dtype)
-
-

@@ -60,7 +60,11 @@ def _power_body(signed: bool, e: Lanes, x: ir.Value, y: ir.Value) -> ir.Value:
     odd = b.icmp_unsigned("!=", b.and_(rest, e.like(y, 1)), e.like(y, 0))
     new_result = e.select(odd, b.mul(result, square), result)
     new_square, new_rest = b.mul(square, square), b.lshr(rest, e.like(y, 1))
-    for phi, first, following in ((result, one, new_result), (square, x, new_square), (rest, y, new_rest)):
+    for phi, first, following in (
+        (result, one, new_result),
+        (square, x, new_square),
+        (rest, y, new_rest),
+    ):
         phi.add_incoming(first, start)
         phi.add_incoming(following, loop)
     b.cbranch(e.any(b.icmp_unsigned("!=", new_rest, e.like(y, 0))), loop, end)
@@ -101,8 +105,9 @@ def _float_remainder(e: Lanes, x: ir.Value, y: ir.Value) -> ir.Value:
     b = e.builder
     limit = e.like(x, 2.0**22 if single else 2.0**51)
     quotient = e.unary("trunc", e.div(x, y))
-    easy = b.and_(e.compare("<", e.abs(quotient), limit),
-                  e.compare("<", e.abs(y), e.like(x, float("inf"))))
+    easy = b.and_(
+        e.compare("<", e.abs(quotient), limit), e.compare("<", e.abs(y), e.like(x, float("inf")))
+    )
 
     def fast() -> ir.Value:
         rest = e.fma(e.neg(quotient), y, x)
@@ -135,8 +140,9 @@ def _rotate(e: Lanes, x: ir.Value, distance: int) -> ir.Value:
     return e.intrinsic("llvm.fshl", x.type, [x, x, e.constant(I32, distance)])
 
 
-def threefry2x32(e: Lanes, k1: ir.Value, k2: ir.Value, x1: ir.Value,
-                 x2: ir.Value) -> tuple[ir.Value, ir.Value]:
+def threefry2x32(
+    e: Lanes, k1: ir.Value, k2: ir.Value, x1: ir.Value, x2: ir.Value
+) -> tuple[ir.Value, ir.Value]:
     """Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011): 20 rounds."""
     b = e.builder
     keys = (k1, k2, b.xor(b.xor(k1, k2), e.constant(I32, 0x1BD11BDA)))

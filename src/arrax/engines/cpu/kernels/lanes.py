@@ -44,7 +44,7 @@ def native_vector_bits() -> int:
     return 256 if features.get("avx2") and features.get("fma") else 128
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def lanes_type(scalar: ir.Type, lanes: int) -> ir.Type:
     """The LLVM type of `lanes` elements of type `scalar`."""
     return scalar if lanes == 1 else ir.VectorType(scalar, lanes)
@@ -186,7 +186,7 @@ class Lanes:
     def is_nan(self, a: ir.Value) -> ir.Value:
         return self.builder.fcmp_unordered("uno", a, a)
 
-    # ---- integers, conversions, choice --------------------------------------------------------
+    # ---- integers, conversions, choice -------------------------------------------------------
 
     def bits(self, a: ir.Value) -> ir.Value:
         """The bits of floats as integers of the same width."""
@@ -215,7 +215,7 @@ class Lanes:
         """A signed integer to floating point."""
         return self.builder.sitofp(a, self.type(scalar))
 
-    # ---- calls --------------------------------------------------------------------------------
+    # ---- calls -------------------------------------------------------------------------------
 
     def declared(self, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
         """The function `name` of the module, declared on first use."""
@@ -225,11 +225,13 @@ class Lanes:
             function = ir.Function(module, ir.FunctionType(result, arguments), name)
         return function
 
-    def intrinsic(self, name: str, overload: ir.Type, args: Sequence[ir.Value],
-                  result: ir.Type | None = None) -> ir.Value:
+    def intrinsic(
+        self, name: str, overload: ir.Type, args: Sequence[ir.Value], result: ir.Type | None = None
+    ) -> ir.Value:
         """Calls `name.<type>`; the result has the type `overload` unless told otherwise."""
-        function = self.declared(f"{name}.{mangled(overload)}", result or overload,
-                                 [argument.type for argument in args])
+        function = self.declared(
+            f"{name}.{mangled(overload)}", result or overload, [argument.type for argument in args]
+        )
         return self.builder.call(function, args)
 
     def any(self, condition: ir.Value) -> ir.Value:
@@ -245,10 +247,11 @@ class Lanes:
             return self.builder.call(self.declared(name, scalar, [scalar] * len(args)), args)
         return self.helper(f"lanes.{name}", functools.partial(_loop_over_lanes, name), *args)
 
-    def unless_any(self, condition: ir.Value, fast: Callable[[], ir.Value],
-                   slow: Callable[[], ir.Value]) -> ir.Value:
-        """`fast()`, or `slow()` when the condition holds in any lane. Makes new blocks, so it is for
-        the bodies of helpers only."""
+    def unless_any(
+        self, condition: ir.Value, fast: Callable[[], ir.Value], slow: Callable[[], ir.Value]
+    ) -> ir.Value:
+        """`fast()`, or `slow()` when the condition holds in any lane. Makes new blocks, so it is
+        for the bodies of helpers only."""
         b = self.builder
         names = [b.append_basic_block(name) for name in ("slow", "fast", "done")]
         slow_block, fast_block, done = names
@@ -279,8 +282,9 @@ class Lanes:
             return result
         return tuple(self.builder.extract_value(result, i) for i in range(results))
 
-    def _write_helper(self, name: str, emit: Callable[..., Any], args: Sequence[ir.Value],
-                      results: int) -> ir.Function:
+    def _write_helper(
+        self, name: str, emit: Callable[..., Any], args: Sequence[ir.Value], results: int
+    ) -> ir.Function:
         """Writes a private function of the module."""
         types = [argument.type for argument in args]
         result_type = types[0] if results == 1 else ir.LiteralStructType([types[0]] * results)

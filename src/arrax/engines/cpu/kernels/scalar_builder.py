@@ -32,18 +32,36 @@ from .values import (
 
 # Real functions: small ones stand inline, long ones become functions of the module.
 INLINE = {
-    "exp": vector_float.exp, "exp2": vector_float.exp2, "logistic": vector_float.logistic,
-    "tanh": vector_float.tanh, "rsqrt": vector_special.rsqrt, "sqrt": lambda e, x: e.sqrt(x),
-    "floor": lambda e, x: e.unary("floor", x), "ceil": lambda e, x: e.unary("ceil", x),
-    "abs": lambda e, x: e.abs(x), "sin": vector_trig.sin, "cos": vector_trig.cos,
-    "tan": vector_trig.tan, "atan2": vector_trig.atan2, "pow": vector_special.pow,
-    "cbrt": vector_special.cbrt, "asinh": vector_special.asinh, "acosh": vector_special.acosh,
-    "atanh": vector_special.atanh, "erfc": vector_special.erfc,
+    "exp": vector_float.exp,
+    "exp2": vector_float.exp2,
+    "logistic": vector_float.logistic,
+    "tanh": vector_float.tanh,
+    "rsqrt": vector_special.rsqrt,
+    "sqrt": lambda e, x: e.sqrt(x),
+    "floor": lambda e, x: e.unary("floor", x),
+    "ceil": lambda e, x: e.unary("ceil", x),
+    "abs": lambda e, x: e.abs(x),
+    "sin": vector_trig.sin,
+    "cos": vector_trig.cos,
+    "tan": vector_trig.tan,
+    "atan2": vector_trig.atan2,
+    "pow": vector_special.pow,
+    "cbrt": vector_special.cbrt,
+    "asinh": vector_special.asinh,
+    "acosh": vector_special.acosh,
+    "atanh": vector_special.atanh,
+    "erfc": vector_special.erfc,
 }
 OUTLINE = {
-    "log": vector_float.log, "log1p": vector_float.log1p, "expm1": vector_float.expm1,
-    "erf_inv": vector_float.erf_inv, "erf": vector_special.erf, "sinh": vector_special.sinh,
-    "cosh": vector_special.cosh, "asin": vector_trig.asin, "acos": vector_trig.acos,
+    "log": vector_float.log,
+    "log1p": vector_float.log1p,
+    "expm1": vector_float.expm1,
+    "erf_inv": vector_float.erf_inv,
+    "erf": vector_special.erf,
+    "sinh": vector_special.sinh,
+    "cosh": vector_special.cosh,
+    "asin": vector_trig.asin,
+    "acos": vector_trig.acos,
     "atan": vector_trig.atan,
 }
 
@@ -57,7 +75,7 @@ class ScalarBuilder:
         self.out_dtype = out_dtype
         self.emit = Lanes(builder, lanes)
 
-    # ---- values -------------------------------------------------------------------------------
+    # ---- values ------------------------------------------------------------------------------
 
     def constant(self, value: Any, dtype: Any) -> Value:
         """A Python or NumPy scalar in every lane."""
@@ -65,7 +83,10 @@ class ScalarBuilder:
         layout = layout_of(dtype)
         number = np.asarray(value).astype(dtype)
         if layout.kind == "complex":
-            parts = (self.emit.constant(layout.register, float(part)) for part in (number.real, number.imag))
+            parts = (
+                self.emit.constant(layout.register, float(part))
+                for part in (number.real, number.imag)
+            )
             real, imag = parts
             return Value(real, dtype, imag)
         python = float(number) if layout.kind == "float" else int(number)
@@ -99,11 +120,13 @@ class ScalarBuilder:
         """start, start + step, ... over the lanes, for an i64 `start`."""
         counts: ir.Value = self.emit.splat(start)
         if self.lanes > 1:
-            steps = ir.Constant(ir.VectorType(I64, self.lanes), [step * i for i in range(self.lanes)])
+            steps = ir.Constant(
+                ir.VectorType(I64, self.lanes), [step * i for i in range(self.lanes)]
+            )
             counts = self.builder.add(counts, steps)
         return convert(self.emit, Value(counts, np.dtype(np.int64)), np.dtype(dtype))
 
-    # ---- arithmetic -----------------------------------------------------------------------------
+    # ---- arithmetic --------------------------------------------------------------------------
 
     def _rounded(self, llvm: ir.Value, dtype: np.dtype[Any]) -> Value:
         return Value(round_to_format(self.emit, llvm, dtype), dtype)
@@ -177,7 +200,9 @@ class ScalarBuilder:
             return self._complex("sign", x)
         zero, one, minus = (e.like(x.llvm, value) for value in (0, 1, -1))
         if x.kind == "uint":
-            return Value(e.select(self.builder.icmp_unsigned("!=", x.llvm, zero), one, zero), x.dtype)
+            return Value(
+                e.select(self.builder.icmp_unsigned("!=", x.llvm, zero), one, zero), x.dtype
+            )
         less = self.lt(x, Value(zero, x.dtype)).llvm
         more = self.gt(x, Value(zero, x.dtype)).llvm
         return Value(e.select(less, minus, e.select(more, one, x.llvm)), x.dtype)
@@ -209,7 +234,7 @@ class ScalarBuilder:
             return Value(integer_math.power(self.emit, x.llvm, y.llvm, x.kind == "int"), x.dtype)
         return self._real("pow", x, convert(self.emit, y, x.dtype))
 
-    # ---- functions ------------------------------------------------------------------------------
+    # ---- functions ---------------------------------------------------------------------------
 
     def _real(self, name: str, *args: Value) -> Value:
         x = args[0]
@@ -337,7 +362,7 @@ class ScalarBuilder:
         name = "roundeven" if int(rounding_method) == 1 else "round"
         return self._rounded(self.emit.unary(name, x.llvm), x.dtype)
 
-    # ---- comparison and choice --------------------------------------------------------------------
+    # ---- comparison and choice ---------------------------------------------------------------
 
     def _compare(self, operator: str, x: Value, y: Value) -> Value:
         if x.imag is not None:
@@ -371,11 +396,13 @@ class ScalarBuilder:
         return self._compare(">=", x, y)
 
     def _extreme(self, operator: str, x: Value, y: Value) -> Value:
-        """The operand that compares so, NaN if either is; complex numbers in lexicographic order."""
+        """The operand that compares so, NaN if either is; lexicographic for complex numbers."""
         e, b = self.emit, self.builder
         if x.imag is not None:
-            chosen = b.or_(e.compare(operator, x.llvm, y.llvm),
-                           b.and_(e.compare("==", x.llvm, y.llvm), e.compare(operator, x.imag, y.imag)))
+            chosen = b.or_(
+                e.compare(operator, x.llvm, y.llvm),
+                b.and_(e.compare("==", x.llvm, y.llvm), e.compare(operator, x.imag, y.imag)),
+            )
             return self.select(Value(chosen, np.dtype(bool)), x, y)
         result = e.select(self._compare(operator, x, y).llvm, x.llvm, y.llvm)
         if x.kind == "float":
@@ -418,7 +445,7 @@ class ScalarBuilder:
             raise NotLowered(f"nextafter of {x.dtype}")
         return Value(integer_math.next_after(self.emit, x.llvm, y.llvm), x.dtype)
 
-    # ---- bits -------------------------------------------------------------------------------------
+    # ---- bits --------------------------------------------------------------------------------
 
     def and_(self, x: Value, y: Value) -> Value:
         return Value(self.builder.and_(x.llvm, y.llvm), x.dtype)
@@ -454,10 +481,12 @@ class ScalarBuilder:
     def threefry2x32(self, k1: Value, k2: Value, x1: Value, x2: Value) -> tuple[Value, Value]:
         """The Threefry-2x32 block function with 20 rounds."""
         operands = [value.llvm for value in (k1, k2, x1, x2)]
-        first, second = self.emit.helper("threefry2x32", integer_math.threefry2x32, *operands, results=2)
+        first, second = self.emit.helper(
+            "threefry2x32", integer_math.threefry2x32, *operands, results=2
+        )
         return Value(first, x1.dtype), Value(second, x1.dtype)
 
-    # ---- conversions --------------------------------------------------------------------------------
+    # ---- conversions -------------------------------------------------------------------------
 
     def convert_element_type(self, x: Value, new_dtype: Any) -> Value:
         return convert(self.emit, x, np.dtype(new_dtype))

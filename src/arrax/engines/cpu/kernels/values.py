@@ -20,7 +20,7 @@ FLOAT16 = np.dtype(np.float16)
 
 
 class NotLowered(Exception):
-    """An operation or dtype that the scalar builder does not know; it runs as a host call instead."""
+    """An operation or dtype that the scalar builder does not know: it runs as a host call."""
 
 
 class Layout(NamedTuple):

@@ -41,7 +41,15 @@ def divide(e: Lanes, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value) -> Pair
     top, other = e.select(steep, b, a), e.select(steep, a, b)
     real = e.div(e.fma(other, ratio, top), denominator)
     flipped = e.div(e.fma(e.neg(top), ratio, other), denominator)
-    return real, e.select(steep, e.neg(flipped), flipped)
+    imag = e.select(steep, e.neg(flipped), flipped)
+    # A finite number over an infinite one vanishes, NaN parts or not.
+    infinity = e.like(a, math.inf)
+    endless, finite = (
+        combine(e.compare(operator, e.abs(p), infinity), e.compare(operator, e.abs(q), infinity))
+        for combine, operator, p, q in ((e.builder.or_, "==", c, d), (e.builder.and_, "<", a, b))
+    )
+    vanishes = e.builder.and_(endless, finite)
+    return e.select(vanishes, zero, real), e.select(vanishes, zero, imag)
 
 
 def magnitude(e: Lanes, a: ir.Value, b: ir.Value) -> ir.Value:
@@ -89,7 +97,9 @@ def _log_magnitude(e: Lanes, a: ir.Value, b: ir.Value) -> ir.Value:
     one = e.like(a, 1.0)
     above = e.fma(e.sub(large, one), e.add(large, one), e.mul(small, small))
     near_one = e.mul(_log1p(e, above), e.like(a, 0.5))
-    near = e.builder.and_(e.compare(">", size, e.like(a, 0.5)), e.compare("<", size, e.like(a, 2.0)))
+    near = e.builder.and_(
+        e.compare(">", size, e.like(a, 0.5)), e.compare("<", size, e.like(a, 2.0))
+    )
     return e.select(near, near_one, e.helper("log", basic.log, size))
 
 
@@ -101,7 +111,9 @@ def log1p(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
     """log(1 + z): half of log1p(a (2 + a) + b^2) where z is small."""
     one = e.like(a, 1.0)
     shifted = e.add(a, one)
-    small = e.builder.and_(e.compare("<", e.abs(a), e.like(a, 0.5)), e.compare("<", e.abs(b), e.like(a, 0.5)))
+    small = e.builder.and_(
+        e.compare("<", e.abs(a), e.like(a, 0.5)), e.compare("<", e.abs(b), e.like(a, 0.5))
+    )
     argument = e.fma(a, e.add(a, e.like(a, 2.0)), e.mul(b, b))
     fine = e.mul(_log1p(e, argument), e.like(a, 0.5))
     return e.select(small, fine, _log_magnitude(e, shifted, b)), trig.atan2(e, b, shifted)
@@ -130,8 +142,9 @@ def sqrt(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
     endless = e.compare("==", e.abs(b), e.like(b, math.inf))
     infinity = e.like(a, math.inf)
     finite_right = e.compare("==", a, infinity)
-    imag = e.select(e.builder.and_(finite_right, e.compare("<", e.abs(b), infinity)),
-                    e.copysign(zero, b), imag)
+    imag = e.select(
+        e.builder.and_(finite_right, e.compare("<", e.abs(b), infinity)), e.copysign(zero, b), imag
+    )
     return e.select(endless, infinity, real), e.select(endless, b, imag)
 
 
@@ -182,7 +195,9 @@ def tanh(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
     real = e.div(e.mul(e.mul(q, ch), sh), denominator)
     imag = e.div(t, denominator)
     far = e.compare(">", e.abs(a), e.like(a, 22.0))
-    return e.select(far, e.copysign(one, a), real), e.select(far, e.copysign(e.like(a, 0.0), t), imag)
+    return e.select(far, e.copysign(one, a), real), e.select(
+        far, e.copysign(e.like(a, 0.0), t), imag
+    )
 
 
 def tan(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
@@ -209,7 +224,20 @@ def pow(e: Lanes, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value) -> Pair:
 
 
 FUNCTIONS = {
-    "exp": exp, "log": log, "log1p": log1p, "expm1": expm1, "sqrt": sqrt, "rsqrt": rsqrt,
-    "sin": sin, "cos": cos, "tan": tan, "sinh": sinh, "cosh": cosh, "tanh": tanh,
-    "logistic": logistic, "sign": sign, "div": divide, "pow": pow,
+    "exp": exp,
+    "log": log,
+    "log1p": log1p,
+    "expm1": expm1,
+    "sqrt": sqrt,
+    "rsqrt": rsqrt,
+    "sin": sin,
+    "cos": cos,
+    "tan": tan,
+    "sinh": sinh,
+    "cosh": cosh,
+    "tanh": tanh,
+    "logistic": logistic,
+    "sign": sign,
+    "div": divide,
+    "pow": pow,
 }

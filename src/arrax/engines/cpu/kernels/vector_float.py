@@ -33,10 +33,30 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    F32: Format(I32, 23, 127, 0.693145751953125, 1.428606765330187e-06, -104.0, 89.0, -151.0,
-                2.0**-126, 0x3F3504F3),
-    F64: Format(I64, 52, 1023, 0.6931471803691238, 1.9082149292705877e-10, -746.0, 710.0, -1076.0,
-                2.0**-1022, 0x3FE6A09E667F3BCD),
+    F32: Format(
+        I32,
+        23,
+        127,
+        0.693145751953125,
+        1.428606765330187e-06,
+        -104.0,
+        89.0,
+        -151.0,
+        2.0**-126,
+        0x3F3504F3,
+    ),
+    F64: Format(
+        I64,
+        52,
+        1023,
+        0.6931471803691238,
+        1.9082149292705877e-10,
+        -746.0,
+        710.0,
+        -1076.0,
+        2.0**-1022,
+        0x3FE6A09E667F3BCD,
+    ),
 }
 INFINITY = math.inf
 LOG2_E = 1.4426950408889634
@@ -68,7 +88,9 @@ def _scalef(e: Lanes, x: ir.Value, exponent: ir.Value, bits: int) -> ir.Value:
     args = [x, exponent, x, ir.Constant(mask_type, -1)]
     if bits == 512:
         args.append(ir.Constant(I32, 4))
-    function = e.declared(f"llvm.x86.avx512.mask.scalef.{suffix}.{bits}", x.type, [a.type for a in args])
+    function = e.declared(
+        f"llvm.x86.avx512.mask.scalef.{suffix}.{bits}", x.type, [a.type for a in args]
+    )
     return e.builder.call(function, args)
 
 
@@ -170,8 +192,13 @@ def log1p(e: Lanes, x: ir.Value) -> ir.Value:
     u = e.add(x, one)
     exponent, m = _split(e, e.bits(u), form, scalar)
     # 2^-exponent; wrong for the largest x only, where 1 + x == x makes it unneeded.
-    inverse = e.from_bits(b.shl(b.sub(e.constant(form.integer, form.bias), exponent),
-                                e.constant(form.integer, form.mantissa)), scalar)
+    inverse = e.from_bits(
+        b.shl(
+            b.sub(e.constant(form.integer, form.bias), exponent),
+            e.constant(form.integer, form.mantissa),
+        ),
+        scalar,
+    )
     big = e.compare(">", x, e.like(x, 2.0 ** (form.mantissa + 2)))
     f = e.select(big, e.sub(m, one), e.fma(x, inverse, e.sub(inverse, one)))
     result = _log_mantissa(e, f, e.to_float(exponent, scalar))
@@ -217,8 +244,9 @@ def erf_inv(e: Lanes, x: ir.Value) -> ir.Value:
     return e.mul(e.select(edge, e.like(x, INFINITY), p), x)
 
 
-def _choose_horner(e: Lanes, t: ir.Value, cases: list[tuple[ir.Value, tuple[float, ...]]],
-                   last: tuple[float, ...]) -> ir.Value:
+def _choose_horner(
+    e: Lanes, t: ir.Value, cases: list[tuple[ir.Value, tuple[float, ...]]], last: tuple[float, ...]
+) -> ir.Value:
     """A polynomial whose coefficients depend on the lane: the first case that holds, or `last`."""
     total: ir.Value | None = None
     for index, fallback in enumerate(last):
@@ -229,6 +257,7 @@ def _choose_horner(e: Lanes, t: ir.Value, cases: list[tuple[ir.Value, tuple[floa
     return total
 
 
+# fmt: off
 GILES_NEAR_F32 = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
                   -0.00125372503, -0.00417768164, 0.246640727, 1.50140941)
 GILES_FAR_F32 = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
@@ -257,3 +286,4 @@ GILES_FAR_F64 = (
     -9.9298272942317002539e-07, 4.5260625972231537039e-06, -1.9681778105531670567e-05,
     7.5995277030017761139e-05, -0.00021503011930044477347, -0.00013871931833623122026,
     1.0103004648645343977, 4.8499064014085844221)
+# fmt: on

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from . import coefficients as table
 from . import vector_float as basic
-from .lanes import F32, F64, I64, Lanes, power_of_two, scalar_of
+from .lanes import F64, I64, Lanes, power_of_two, scalar_of
 from .vector_trig import ROUND_MAGIC
 
 
@@ -54,7 +54,9 @@ def _pow(e: Lanes, x: ir.Value, y: ir.Value) -> ir.Value:
     odd = b.and_(integral, e.compare("!=", e.unary("trunc", half), half))
     result = e.select(odd, e.copysign(size, x), size)
     # A finite negative base has a fractional power in the complex numbers only.
-    finite_negative = b.and_(e.compare("<", x, e.like(x, 0.0)), e.compare("<", a, e.like(x, math.inf)))
+    finite_negative = b.and_(
+        e.compare("<", x, e.like(x, 0.0)), e.compare("<", a, e.like(x, math.inf))
+    )
     result = e.select(b.and_(finite_negative, b.not_(integral)), e.like(x, math.nan), result)
     # 1^y, x^0 and (-1)^(+-inf) are 1, whatever the other operand is, NaN included.
     endless = b.and_(e.compare("==", a, one), e.compare("==", e.abs(y), e.like(y, math.inf)))
@@ -94,8 +96,9 @@ def _cbrt(e: Lanes, x: ir.Value) -> ir.Value:
     for _ in range(3):
         cube = e.mul(e.mul(t, t), t)
         t = e.div(e.mul(t, e.add(cube, e.add(a, a))), e.add(e.add(cube, cube), a))
-    unchanged = b.or_(e.compare("==", x, e.like(x, 0.0)),
-                      b.not_(e.compare("<", e.abs(x), e.like(x, math.inf))))
+    unchanged = b.or_(
+        e.compare("==", x, e.like(x, 0.0)), b.not_(e.compare("<", e.abs(x), e.like(x, math.inf)))
+    )
     return e.select(unchanged, x, e.copysign(e.narrow(t), x))
 
 
