@@ -333,10 +333,6 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
       Array([0, 1, 0, 0, 2], dtype=int32)
     """
     operand = arguments.operand(operand, "pad")
-    if type(padding_value) in (bool, int, float, complex) and (
-            type(padding_value) is not float or operand.dtype.kind not in "iub"):
-        if not (type(padding_value) is int and operand.dtype.kind not in "iu"):
-            padding_value = constant(padding_value, operand.aval)
     padding_value = arguments.operand(padding_value, "pad", 1)
     config = tuple((int(lo), int(hi), int(interior)) for lo, hi, interior in padding_config)
     _pad_type(operand.aval, padding_value.aval, padding_config=config)

@@ -311,7 +311,7 @@ def _squeeze_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any) -> A
 squeeze_p = Primitive(
     "squeeze", type_rule=_squeeze_type,
     evaluate=lambda x, *, dimensions: x.squeeze(dimensions), jvp=linear_jvp(),
-    transpose=transpose_unary(lambda ct, x, *, dimensions: reshape(ct, x.shape)),
+    transpose=transpose_unary(lambda ct, x, *, dimensions: expand_dims(ct, dimensions)),
     batch=_squeeze_batch)
 
 
