@@ -1,0 +1,188 @@
+"""Devices and shardings: where an array is said to live.
+
+On the CPU engine all devices share memory, so a placement is a label on one buffer; what runs in
+parallel is decided by the compiler's thread pool.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arrax.core import config
+
+
+class Device:
+    """One device: `platform` ("cpu", "gpu", …), `id`, `device_kind`, `process_index`."""
+
+    __slots__ = ("platform", "id", "device_kind", "process_index", "_label")
+
+    def __init__(self, platform: str, id: int, device_kind: str, label: str = ""):
+        self.platform = platform
+        self.id = id
+        self.device_kind = device_kind
+        self.process_index = 0
+        self._label = label or f"{platform.capitalize()}Device(id={id})"
+
+    @property
+    def local_hardware_id(self) -> int:
+        return self.id
+
+    def memory_stats(self) -> None:
+        """The CPU keeps no statistics."""
+
+    def __repr__(self) -> str:
+        return self._label
+
+    def __str__(self) -> str:
+        return f"TFRT_CPU_{self.id}" if self.platform == "cpu" else self._label
+
+
+_cpu_devices: list[Device] = []
+
+
+def cpu_devices() -> list[Device]:
+    """The CPU devices: one, or as many as the flag `num_cpu_devices` says."""
+    count = max(1, config.num_cpu_devices.value)
+    while len(_cpu_devices) < count:
+        _cpu_devices.append(Device("cpu", len(_cpu_devices), "cpu"))
+    return _cpu_devices[:count]
+
+
+class Sharding:
+    """How an array is laid out over devices."""
+
+    __slots__ = ()
+
+    @property
+    def device_set(self) -> set[Device]:
+        raise NotImplementedError
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return len(self.device_set) == 1
+
+    @property
+    def is_fully_addressable(self) -> bool:
+        return True
+
+    @property
+    def addressable_devices(self) -> set[Device]:
+        return self.device_set
+
+    @property
+    def memory_kind(self) -> str:
+        return "device"
+
+    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of one device's part."""
+        return tuple(global_shape)
+
+
+@dataclass(frozen=True, slots=True)
+class SingleDeviceSharding(Sharding):
+    """The whole array on one device."""
+
+    device: Device
+
+    @property
+    def device_set(self) -> set[Device]:
+        return {self.device}
+
+    def __repr__(self) -> str:
+        return f"SingleDeviceSharding(device={self.device!r}, memory_kind=device)"
+
+
+class PartitionSpec(tuple):  # type: ignore[type-arg]
+    """Which mesh axes (a name, a tuple of names, or None) split each array axis."""
+
+    def __new__(cls, *partitions: Any) -> PartitionSpec:
+        return super().__new__(cls, partitions)
+
+    def __repr__(self) -> str:
+        return f"PartitionSpec{tuple.__repr__(self)}"
+
+    def __reduce__(self) -> Any:
+        return PartitionSpec, tuple(self)
+
+
+class Mesh:
+    """A grid of devices with named axes: `Mesh(devices, ("x", "y"))`."""
+
+    def __init__(self, devices: Any, axis_names: str | Sequence[Any]):
+        self.devices = np.asarray(devices, dtype=object)
+        self.axis_names = (axis_names,) if isinstance(axis_names, str) else tuple(axis_names)
+        if self.devices.ndim != len(self.axis_names):
+            raise ValueError("Mesh requires the ndim of its first argument (`devices`) to equal the "
+                             "length of its second argument (`axis_names`), but got devices.ndim == "
+                             f"{self.devices.ndim} and len(axis_names) == {len(self.axis_names)}.")
+
+    @property
+    def shape(self) -> dict[Any, int]:
+        return dict(zip(self.axis_names, self.devices.shape, strict=True))
+
+    @property
+    def size(self) -> int:
+        return self.devices.size
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.axis_names, self.devices.shape, tuple(map(id, self.devices.flat))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mesh) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"'{n}': {s}" for n, s in self.shape.items())
+        return f"Mesh({axes}, axis_types=({', '.join(['Auto'] * len(self.axis_names))},))"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSharding(Sharding):
+    """An array split over the axes of a mesh as a `PartitionSpec` says."""
+
+    mesh: Mesh
+    spec: PartitionSpec
+
+    @property
+    def device_set(self) -> set[Device]:
+        return set(self.mesh.devices.flat)
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return self.mesh.size == 1 or all(part is None for part in self.spec)
+
+    def parts(self, ndim: int) -> tuple[int, ...]:
+        """Into how many parts each axis is split."""
+        sizes = self.mesh.shape
+        out = []
+        for part in tuple(self.spec) + (None,) * (ndim - len(self.spec)):
+            names = () if part is None else part if isinstance(part, tuple) else (part,)
+            out.append(math.prod(sizes[n] for n in names))
+        return tuple(out)
+
+    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
+        parts = self.parts(len(global_shape))
+        for size, count in zip(global_shape, parts, strict=True):
+            if size % count:
+                raise ValueError(f"Sharding {self} implies that array axis of size {size} is split "
+                                 f"{count} times, which does not divide it evenly")
+        return tuple(s // p for s, p in zip(global_shape, parts, strict=True))
+
+    def __repr__(self) -> str:
+        return f"NamedSharding(mesh={self.mesh}, spec={self.spec}, memory_kind=device)"
+
+
+def placement_sharding(placement: Any) -> Sharding:
+    """The sharding that an array's `placement` stands for; None is the default device."""
+    if placement is None:
+        default = config.default_device.value
+        return SingleDeviceSharding(default if isinstance(default, Device) else cpu_devices()[0])
+    if isinstance(placement, Device):
+        return SingleDeviceSharding(placement)
+    return placement  # type: ignore[no-any-return]

@@ -1,0 +1,448 @@
+"""Collectives: operations between the instances of a mapped function.
+
+Inside `vmap(axis_name=…)` or `pmap` every collective has its meaning by batching: the instances
+are a batch axis, so a sum over instances is a sum over that axis. Over other batch axes they are
+elementwise. Without a mapped axis of that name they raise NameError.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core import pytree
+from arrax.core.array import array_of
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.axis_env import axis_size as size_of_axis
+from arrax.core.axis_env import names_of
+from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.trace import Tracer
+from arrax.ops.rules import (batch_to_front, broadcast_in_dim, constant, linear_jvp, move_axis,
+                             transpose_unary)
+
+Groups = Sequence[Sequence[int]] | None
+
+
+def _unbound(name: str) -> Callable[..., Any]:
+    def execute(*args: Any, **params: Any) -> Any:
+        for axis in names_of(params.get("axes", params.get("axis_name"))):
+            size_of_axis(axis)
+        raise NameError(f"{name} over {params} has no mapped axis to work on")
+    return execute
+
+
+def _bound_names(**params: Any) -> tuple[Any, ...]:
+    return tuple(n for n in names_of(params.get("axes", params.get("axis_name"))))
+
+
+def _check_bound(params: dict[str, Any]) -> None:
+    for name in _bound_names(**params):
+        if not isinstance(name, int):
+            size_of_axis(name)
+
+
+def _take(x: Any, order: np.ndarray) -> Any:
+    """`x` with its leading axis reordered (or selected from) by constant indices."""
+    pieces = [registry["slice"].bind(
+        x, start_indices=(int(i), *([0] * (aval_of(x).ndim - 1))),
+        limit_indices=(int(i) + 1, *aval_of(x).shape[1:]), strides=None) for i in order]
+    return registry["concatenate"].bind(*pieces, dimension=0)
+
+
+def _reshape(x: Any, shape: Sequence[int]) -> Any:
+    return registry["reshape"].bind(x, new_sizes=tuple(shape), dimensions=None, sharding=None)
+
+
+def _checked_groups(groups: Groups, size: int) -> np.ndarray:
+    table = np.asarray(groups)
+    if table.ndim != 2 or sorted(table.reshape(-1).tolist()) != list(range(size)):
+        raise ValueError("axis_index_groups must be groups of equal size that cover all indices "
+                         f"of the axis of size {size} once, got {groups}")
+    return table
+
+
+def _grouped(x: Any, groups: Groups, fold: Callable[[Any, int], Any]) -> Any:
+    """Fold the leading axis of `x` within each group; every member gets its group's result."""
+    shape = aval_of(x).shape
+    table = _checked_groups(groups, shape[0])
+    count, members = table.shape
+    folded = fold(_reshape(_take(x, table.reshape(-1)), (count, members, *shape[1:])), 1)
+    full = (count, members, *shape[1:])
+    spread = broadcast_in_dim(folded, full, [0, *range(2, len(full))])
+    return _take(_reshape(spread, shape), np.argsort(table.reshape(-1)))
+
+
+# ---- psum, pmax, pmin --------------------------------------------------------------------------------
+
+def _reducer_type(x: Any, **params: Any) -> Any:
+    _check_bound(params)
+    positions = [a for a in params["axes"] if isinstance(a, int)]
+    return x.update(shape=tuple(d for i, d in enumerate(x.shape) if i not in positions))
+
+
+def _reducer(name: str, reduce_name: str, unmapped: Callable[[Any, int], Any], **rules: Any,
+             ) -> Primitive:
+    def fold(x: Any, axis: int) -> Any:
+        return registry[reduce_name].bind(x, axes=(axis,), out_sharding=None)
+
+    def batch(axis: Any, operands: Any, dims: Any, *, axes: Any, axis_index_groups: Groups) -> Any:
+        (x,), (dim,) = operands, dims
+        if axis.name is None or axis.name not in axes:
+            return primitive.bind(x, axes=axes, axis_index_groups=axis_index_groups), dim
+        rest = tuple(a for a in axes if a != axis.name)
+        if rest and axis_index_groups is not None:
+            raise NotImplementedError(f"{name} over several axes with axis_index_groups")
+        if axis_index_groups is not None:
+            return _grouped(batch_to_front(x, dim, axis.size), axis_index_groups, fold), 0
+        out = unmapped(x, axis.size) if dim is None else fold(x, dim)
+        return (primitive.bind(out, axes=rest, axis_index_groups=None) if rest else out), None
+
+    primitive = Primitive(name, type_rule=_reducer_type, execute=_unbound(name), batch=batch,
+                          named_axes=_bound_names, **rules)
+    return primitive
+
+
+def _times(x: Any, count: int) -> Any:
+    return registry["mul"].bind(x, constant(count, x))
+
+
+psum_p = _reducer(
+    "psum", "reduce_sum", _times, jvp=linear_jvp(),
+    transpose=transpose_unary(lambda ct, aval, **params: psum_p.bind(ct, **params)))
+pmax_p = _reducer("pmax", "reduce_max", lambda x, _: x,
+                  jvp=NotApplicable("pmax of a mapped axis: use psum of a mask"),
+                  transpose=NotApplicable("not linear"))
+pmin_p = _reducer("pmin", "reduce_min", lambda x, _: x,
+                  jvp=NotApplicable("pmin of a mapped axis: use psum of a mask"),
+                  transpose=NotApplicable("not linear"))
+
+
+# ---- all_gather, psum_scatter -----------------------------------------------------------------------------
+
+def _all_gather_type(x: Any, *, all_gather_dimension: int, axis_size: int, tiled: bool,
+                     **params: Any) -> Any:
+    _check_bound(params)
+    shape = list(x.shape)
+    if tiled:
+        shape[all_gather_dimension] *= axis_size
+    else:
+        shape.insert(all_gather_dimension, axis_size)
+    return x.update(shape=tuple(shape))
+
+
+def _own(axis: Any, names: Any) -> bool:
+    return axis.name is not None and axis.name in names_of(names)
+
+
+def _one_axis(name: str, names: Any, groups: Groups) -> None:
+    if len(names_of(names)) > 1 or groups is not None:
+        raise NotImplementedError(f"{name} under vmap over several axes or with axis_index_groups")
+
+
+def _all_gather_batch(axis: Any, operands: Any, dims: Any, *, all_gather_dimension: int,
+                      axis_name: Any, axis_index_groups: Groups, axis_size: int, tiled: bool) -> Any:
+    (x,), (dim,) = operands, dims
+    if not _own(axis, axis_name):
+        x = move_axis(x, dim, 0)
+        out = all_gather_p.bind(x, all_gather_dimension=all_gather_dimension + 1,
+                                axis_name=axis_name, axis_index_groups=axis_index_groups,
+                                axis_size=axis_size, tiled=tiled)
+        return out, 0
+    _one_axis("all_gather", axis_name, axis_index_groups)
+    x = move_axis(batch_to_front(x, dim, axis.size), 0, all_gather_dimension)
+    if tiled:
+        shape = list(aval_of(x).shape)
+        first = shape.pop(all_gather_dimension)
+        shape[all_gather_dimension] *= first
+        x = _reshape(x, shape)
+    return x, None
+
+
+def _all_gather_transpose(ct: Any, aval: Any, *, all_gather_dimension: int, **params: Any) -> Any:
+    return reduce_scatter_p.bind(ct, scatter_dimension=all_gather_dimension, **params)
+
+
+all_gather_p = Primitive(
+    "all_gather", type_rule=_all_gather_type, execute=_unbound("all_gather"), jvp=linear_jvp(),
+    transpose=transpose_unary(_all_gather_transpose), batch=_all_gather_batch,
+    named_axes=_bound_names)
+
+
+def _reduce_scatter_type(x: Any, *, scatter_dimension: int, axis_size: int, tiled: bool,
+                         **params: Any) -> Any:
+    _check_bound(params)
+    shape = list(x.shape)
+    if tiled:
+        if shape[scatter_dimension] % axis_size:
+            raise ValueError(f"tiled reduce_scatter operand scatter dimension size "
+                             f"{shape[scatter_dimension]} must be divisible by shard_count "
+                             f"{axis_size}")
+        shape[scatter_dimension] //= axis_size
+    elif shape[scatter_dimension] != axis_size:
+        raise ValueError(f"reduce_scatter operand scatter dimension size "
+                         f"{shape[scatter_dimension]} must match shard count {axis_size}")
+    else:
+        del shape[scatter_dimension]
+    return x.update(shape=tuple(shape))
+
+
+def _reduce_scatter_batch(axis: Any, operands: Any, dims: Any, *, scatter_dimension: int,
+                          axis_name: Any, axis_index_groups: Groups, axis_size: int, tiled: bool,
+                          ) -> Any:
+    (x,), (dim,) = operands, dims
+    if not _own(axis, axis_name):
+        out = reduce_scatter_p.bind(
+            move_axis(x, dim, 0), scatter_dimension=scatter_dimension + 1, axis_name=axis_name,
+            axis_index_groups=axis_index_groups, axis_size=axis_size, tiled=tiled)
+        return out, 0
+    _one_axis("psum_scatter", axis_name, axis_index_groups)
+    total = _times(x, axis.size) if dim is None else \
+        registry["reduce_sum"].bind(x, axes=(dim,), out_sharding=None)
+    if tiled:
+        shape = list(aval_of(total).shape)
+        shape[scatter_dimension] //= axis.size
+        shape.insert(scatter_dimension, axis.size)
+        total = _reshape(total, shape)
+    return total, scatter_dimension
+
+
+reduce_scatter_p = Primitive(
+    "reduce_scatter", type_rule=_reduce_scatter_type, execute=_unbound("psum_scatter"),
+    jvp=linear_jvp(), batch=_reduce_scatter_batch, named_axes=_bound_names,
+    transpose=transpose_unary(lambda ct, aval, *, scatter_dimension, **params: all_gather_p.bind(
+        ct, all_gather_dimension=scatter_dimension, **params)))
+
+
+# ---- all_to_all, ppermute, axis_index --------------------------------------------------------------------
+
+def _all_to_all_type(x: Any, *, split_axis: int, concat_axis: int, tiled: bool, axis_name: Any,
+                     **_: Any) -> Any:
+    size = 1
+    for name in names_of(axis_name):
+        size *= size_of_axis(name)
+    shape = list(x.shape)
+    if tiled:
+        if shape[split_axis] % size:
+            raise ValueError(f"The size of all_to_all split_axis ({shape[split_axis]}) has to be "
+                             f"divisible by the size of the named axis {axis_name} ({size})")
+        shape[split_axis] //= size
+        shape[concat_axis] *= size
+        return x.update(shape=tuple(shape))
+    if shape[split_axis] != size:
+        raise ValueError(f"all_to_all requires the size of the mapped axis axis_name to equal "
+                         f"x.shape[split_axis], but they are {size} and {shape[split_axis]} "
+                         "respectively.")
+    shape.insert(concat_axis, shape.pop(split_axis))
+    return x.update(shape=tuple(shape))
+
+
+def _all_to_all_batch(axis: Any, operands: Any, dims: Any, *, split_axis: int, concat_axis: int,
+                      axis_name: Any, axis_index_groups: Groups, tiled: bool) -> Any:
+    (x,), (dim,) = operands, dims
+    if not _own(axis, axis_name):
+        out = all_to_all_p.bind(move_axis(x, dim, 0), split_axis=split_axis + 1,
+                                concat_axis=concat_axis + 1, axis_name=axis_name,
+                                axis_index_groups=axis_index_groups, tiled=tiled)
+        return out, 0
+    _one_axis("all_to_all", axis_name, axis_index_groups)
+    x = batch_to_front(x, dim, axis.size)
+    if not tiled:
+        # the split axis becomes the instances, the instances become the concat axis
+        x = move_axis(x, split_axis + 1, 0)
+        return move_axis(x, 1, concat_axis + 1), 0
+    shape = list(aval_of(x).shape)
+    shape[split_axis + 1:split_axis + 2] = [axis.size, shape[split_axis + 1] // axis.size]
+    x = move_axis(_reshape(x, shape), split_axis + 1, 0)
+    x = move_axis(x, 1, concat_axis + 1)
+    shape = list(aval_of(x).shape)
+    shape[concat_axis + 1:concat_axis + 3] = [shape[concat_axis + 1] * shape[concat_axis + 2]]
+    return _reshape(x, shape), 0
+
+
+all_to_all_p = Primitive(
+    "all_to_all", type_rule=_all_to_all_type, execute=_unbound("all_to_all"), jvp=linear_jvp(),
+    transpose=transpose_unary(lambda ct, aval, *, split_axis, concat_axis, **params:
+                              all_to_all_p.bind(ct, split_axis=concat_axis, concat_axis=split_axis,
+                                                **params)),
+    batch=_all_to_all_batch, named_axes=_bound_names)
+
+
+def _ppermute_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any, perm: Any) -> Any:
+    (x,), (dim,) = operands, dims
+    if not _own(axis, axis_name):
+        return ppermute_p.bind(x, axis_name=axis_name, perm=perm), dim
+    _one_axis("ppermute", axis_name, None)
+    x = batch_to_front(x, dim, axis.size)
+    source = {destination: origin for origin, destination in perm}
+    zero = broadcast_in_dim(constant(0, x), (1, *aval_of(x).shape[1:]), ())
+    padded = registry["concatenate"].bind(x, zero, dimension=0)
+    order = np.array([source.get(i, axis.size) for i in range(axis.size)])
+    return _take(padded, order), 0
+
+
+def _same_type(x: Any, **params: Any) -> Any:
+    _check_bound(params)
+    return x
+
+
+ppermute_p = Primitive(
+    "ppermute", type_rule=_same_type, execute=_unbound("ppermute"), jvp=linear_jvp(),
+    transpose=transpose_unary(lambda ct, aval, *, axis_name, perm: ppermute_p.bind(
+        ct, axis_name=axis_name, perm=tuple((d, s) for s, d in perm))),
+    batch=_ppermute_batch, named_axes=_bound_names)
+
+
+def _axis_index_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any) -> Any:
+    iota = registry["iota"].bind(dtype=np.dtype(np.int32), shape=(axis.size,), dimension=0,
+                                 sharding=None)
+    return iota, 0
+
+
+def _axis_index_type(*, axis_name: Any) -> Any:
+    size_of_axis(axis_name)
+    return ShapedArray((), np.int32)
+
+
+axis_index_p = Primitive(
+    "axis_index", type_rule=_axis_index_type, execute=_unbound("axis_index"), weak_type="none",
+    jvp=NotApplicable("it has no operands"), transpose=NotApplicable("it has no operands"),
+    batch=_axis_index_batch, named_axes=_bound_names)
+
+
+# ---- the functions -----------------------------------------------------------------------------------------
+
+def _per_leaf(fn: Callable[[Any], Any], x: Any) -> Any:
+    return pytree.tree_map(lambda leaf: fn(leaf if isinstance(leaf, Tracer) else array_of(leaf)), x)
+
+
+def _frozen(groups: Groups) -> Any:
+    return None if groups is None else tuple(map(tuple, groups))
+
+
+def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
+    """The sum over the instances along the named axis (or tuple of axes), for each leaf of `x`.
+
+    A Python scalar is multiplied by the number of instances without tracing, so that `psum(1, name)`
+    is a static size. With `axis_index_groups` (equal groups that cover the axis), within each group.
+
+    Raises NameError if no mapped axis has the name.
+
+    Example:
+      >>> vmap(lambda x: x / lax.psum(x, "i"), axis_name="i")(jnp.arange(4.0))
+      Array([0.        , 0.16666667, 0.33333334, 0.5       ], dtype=float32)
+    """
+    names = names_of(axis_name)
+
+    def one(leaf: Any) -> Any:
+        if type(leaf) in (int, float, complex) and not any(isinstance(n, int) for n in names):
+            if axis_index_groups is not None:
+                return leaf * len(axis_index_groups[0])
+            for name in names:
+                leaf = leaf * size_of_axis(name)
+            return leaf
+        leaf = leaf if isinstance(leaf, Tracer) else array_of(leaf)
+        if leaf.dtype == np.bool_:
+            leaf = registry["convert_element_type"].bind(
+                leaf, new_dtype=np.dtype(np.int32), weak_type=False, sharding=None)
+        return psum_p.bind(leaf, axes=names, axis_index_groups=_frozen(axis_index_groups))
+    return pytree.tree_map(one, x)
+
+
+def pmean(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
+    """The mean over the instances along the named axis, for each leaf of `x`."""
+    count = psum(1, axis_name, axis_index_groups=axis_index_groups)
+    total = psum(x, axis_name, axis_index_groups=axis_index_groups)
+    return pytree.tree_map(lambda v: v / count, total)
+
+
+def pmax(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
+    """The maximum over the instances along the named axis, for each leaf of `x`."""
+    return _per_leaf(lambda v: pmax_p.bind(v, axes=names_of(axis_name),
+                                           axis_index_groups=_frozen(axis_index_groups)), x)
+
+
+def pmin(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
+    """The minimum over the instances along the named axis, for each leaf of `x`."""
+    return _per_leaf(lambda v: pmin_p.bind(v, axes=names_of(axis_name),
+                                           axis_index_groups=_frozen(axis_index_groups)), x)
+
+
+def _total_size(axis_name: Any, groups: Groups) -> int:
+    return int(psum(1, axis_name, axis_index_groups=groups))
+
+
+def all_gather(x: Any, axis_name: Any, *, axis_index_groups: Groups = None, axis: int = 0,
+               tiled: bool = False) -> Any:
+    """The values of all instances, stacked along a new `axis` (or concatenated, if `tiled`)."""
+    size = _total_size(axis_name, axis_index_groups)
+    return _per_leaf(lambda v: all_gather_p.bind(
+        v, all_gather_dimension=axis % (v.ndim + (not tiled)), axis_name=names_of(axis_name),
+        axis_index_groups=_frozen(axis_index_groups), axis_size=size, tiled=tiled), x)
+
+
+def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0,
+                 axis_index_groups: Groups = None, tiled: bool = False) -> Any:
+    """Like `psum`, but each instance gets only its slice of the sum along `scatter_dimension`."""
+    size = _total_size(axis_name, axis_index_groups)
+    return _per_leaf(lambda v: reduce_scatter_p.bind(
+        v, scatter_dimension=scatter_dimension % v.ndim, axis_name=names_of(axis_name),
+        axis_index_groups=_frozen(axis_index_groups), axis_size=size, tiled=tiled), x)
+
+
+def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *,
+               axis_index_groups: Groups = None, tiled: bool = False) -> Any:
+    """Swap: split each instance's value along `split_axis`, send part i to instance i, and stack
+    what is received along `concat_axis`."""
+    return _per_leaf(lambda v: all_to_all_p.bind(
+        v, split_axis=split_axis % v.ndim, concat_axis=concat_axis % v.ndim, axis_name=axis_name,
+        axis_index_groups=_frozen(axis_index_groups), tiled=tiled), x)
+
+
+def ppermute(x: Any, axis_name: Any, perm: Any) -> Any:
+    """Send values between instances by (source, destination) pairs; who receives nothing gets 0."""
+    pairs = tuple((int(s), int(d)) for s, d in perm)
+    if len({s for s, _ in pairs}) < len(pairs) or len({d for _, d in pairs}) < len(pairs):
+        raise ValueError(f"ppermute sources and destinations must be unique, got {pairs}.")
+    return _per_leaf(lambda v: ppermute_p.bind(v, axis_name=names_of(axis_name), perm=pairs), x)
+
+
+def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
+    """Instance i gets the value of instance perm[i]."""
+    if set(perm) != set(range(len(perm))):
+        raise ValueError(f"`perm` does not represent a permutation: {perm}")
+    return ppermute(x, axis_name, list(zip(perm, range(len(perm)), strict=True)))
+
+
+def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: Groups = None) -> Any:
+    """Swap the mapped axis with the array axis `axis`, which must have the same size."""
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
+    """Every instance gets the value of instance `source`."""
+    def one(v: Any) -> Any:
+        mine = registry["eq"].bind(axis_index(axis_name), np.int32(source))
+        zero = broadcast_in_dim(constant(0, v), v.shape, ())
+        return psum_p.bind(registry["select_n"].bind(mine, zero, v), axes=names_of(axis_name),
+                           axis_index_groups=None)
+    return _per_leaf(one, x)
+
+
+def axis_index(axis_name: Any) -> Any:
+    """The position of this instance along the named axis (row-major for a tuple), int32."""
+    names = names_of(axis_name)
+    out = axis_index_p.bind(axis_name=names[0])
+    for name in names[1:]:
+        out = registry["mul"].bind(out, np.int32(size_of_axis(name)))
+        out = registry["add"].bind(out, axis_index_p.bind(axis_name=name))
+    return out
+
+
+def axis_size(axis_name: Any) -> int:
+    """The number of instances along the named axis, a Python int."""
+    return int(psum(1, axis_name))
+
+
+__all__ = ["all_gather", "all_to_all", "axis_index", "axis_size", "pbroadcast", "pmax",
+           "pmean", "pmin", "ppermute", "pshuffle", "psum", "psum_scatter", "pswapaxes"]
