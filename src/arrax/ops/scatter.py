@@ -1,0 +1,428 @@
+"""scatter and its combining kin: windows of updates written to computed places."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.core.ad_values import Zero, is_undefined, tangent_aval
+from arrax.core.array import ArrayImpl
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.jaxpr import Eqn, Jaxpr, Var
+from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.ops import arguments
+from arrax.ops.arguments import check_same_dtypes, positions
+from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
+                                   ScatterDimensionNumbers)
+from arrax.ops.index_windows import Windows, clips
+from arrax.ops.join import aval_of_operand
+from arrax.ops.rules import (add_tangents, batch_to_front, broadcast_in_dim, constant, instantiate,
+                             move_axis, zeros)
+
+
+# ---- type ----------------------------------------------------------------------------------------
+
+def _scatter_type(name: str) -> Callable[..., Any]:
+    def rule(x: Any, indices: Any, updates: Any, *, dimension_numbers: Any, **params: Any) -> Any:
+        if not dtypes.issubdtype(indices.dtype, np.integer):
+            raise ValueError("indices must have an integer type")
+        check_same_dtypes(name, x, updates)
+        _check_numbers(x, indices, updates, dimension_numbers)
+        return x
+    return rule
+
+
+def _check_numbers(x: Any, indices: Any, updates: Any, numbers: ScatterDimensionNumbers) -> None:
+    window = numbers.update_window_dims
+    if indices.ndim < 1 or len(numbers.scatter_dims_to_operand_dims) != indices.shape[-1]:
+        raise TypeError(
+            f"Scatter op has {len(numbers.scatter_dims_to_operand_dims)} elements in "
+            "scatter_dims_to_operand_dims and the bound of dimension "
+            f"index_vector_dim={indices.ndim - 1} of indices is "
+            f"{indices.shape[-1] if indices.ndim else None}. These two numbers must be equal.")
+    if updates.ndim != indices.ndim - 1 + len(window):
+        raise TypeError(f"Updates tensor must be of rank {indices.ndim - 1 + len(window)}; got "
+                        f"{updates.ndim}.")
+    gone = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    if x.ndim != len(window) + len(gone):
+        raise TypeError(f"Scatter op has window of size {len(window) + len(gone)}; doesn't match "
+                        f"operand of rank {x.ndim}.")
+    kept = positions(x.ndim, gone)
+    for axis, operand_axis in zip(window, kept, strict=True):
+        if updates.shape[axis] > x.shape[operand_axis]:
+            raise TypeError(
+                "Bounds of the window dimensions of updates must not exceed the bounds of the "
+                f"corresponding dimensions of operand. For dimension {axis}, updates bound is "
+                f"{updates.shape[axis]}, operand bound is {x.shape[operand_axis]}.")
+    for i, axis in enumerate(positions(updates.ndim, window)):
+        if updates.shape[axis] != indices.shape[i]:
+            raise TypeError(
+                "Bounds of the scatter dimensions of updates must be the same as the bounds of "
+                f"the corresponding dimensions of scatter indices. For scatter dimension {axis}, "
+                f"updates bound is {updates.shape[axis]}, indices bound is {indices.shape[i]}.")
+
+
+def window_sizes(rank: int, updates_shape: Any, numbers: ScatterDimensionNumbers) -> tuple[int, ...]:
+    """The size of a window along each axis of the operand."""
+    gone = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    sizes = iter([updates_shape[i] for i in numbers.update_window_dims])
+    return tuple(1 if i in gone else next(sizes) for i in range(rank))
+
+
+# ---- evaluation ----------------------------------------------------------------------------------
+
+def _scatter_evaluate(combine: Any) -> Callable[..., np.ndarray]:
+    """`combine` is a ufunc, or None to overwrite."""
+    def evaluate(x: np.ndarray, indices: np.ndarray, updates: np.ndarray, *,
+                 dimension_numbers: Any, mode: Any, **params: Any) -> np.ndarray:
+        out = np.array(x, order="C")
+        if updates.size == 0 or out.size == 0:
+            return out
+        sizes = window_sizes(x.ndim, updates.shape, dimension_numbers)
+        if indices.size == indices.shape[-1]:
+            _write_window(out, indices.reshape(-1), updates, sizes, dimension_numbers, mode, combine)
+        else:
+            _write_windows(out, indices, updates, sizes, dimension_numbers, mode, combine)
+        return out
+    return evaluate
+
+
+def _write_window(out: np.ndarray, index: np.ndarray, updates: np.ndarray, sizes: Any,
+                  numbers: ScatterDimensionNumbers, mode: Any, combine: Any) -> None:
+    """One index vector: a slice of `out`."""
+    place = [slice(0, size) for size in sizes]
+    for value, axis in zip(index.tolist(), numbers.scatter_dims_to_operand_dims, strict=True):
+        last = out.shape[axis] - sizes[axis]
+        if not 0 <= value <= last:
+            if mode is not GatherScatterMode.CLIP:
+                return
+            value = min(max(value, 0), last)
+        place[axis] = slice(value, value + sizes[axis])
+    window = numbers.update_window_dims
+    if window != tuple(range(updates.ndim)):
+        updates = updates.transpose((*positions(updates.ndim, window), *window))
+    target = tuple(place)
+    updates = updates.reshape(sizes)
+    out[target] = updates if combine is None else combine(out[target], updates)
+
+
+def _write_windows(out: np.ndarray, indices: np.ndarray, updates: np.ndarray, sizes: Any,
+                   numbers: ScatterDimensionNumbers, mode: Any, combine: Any) -> None:
+    windows = Windows(out.shape, indices, sizes, numbers.inserted_window_dims,
+                      numbers.scatter_dims_to_operand_dims, numbers.operand_batching_dims,
+                      numbers.scatter_indices_batching_dims, clips(mode, gathers=False))
+    window = numbers.update_window_dims
+    updates = updates.transpose((*positions(updates.ndim, window), *window))
+    count = len(windows.vectors)
+    flat: Any = 0
+    stride = out.size
+    for axis, extent in enumerate(out.shape):
+        stride //= extent
+        index = windows.axes[axis]
+        if index is None:
+            place = [1] * (count + len(windows.kept))
+            place[count + windows.kept.index(axis)] = extent
+            index = np.arange(extent).reshape(place)
+        flat = flat + index * stride
+    flat = np.broadcast_to(flat, updates.shape)
+    if windows.outside is not None and windows.outside.any():
+        inside = ~windows.outside
+        flat, updates = flat[inside], updates[inside]
+    flat, updates, target = flat.reshape(-1), updates.reshape(-1), out.reshape(-1)
+    if combine is None:
+        target[flat] = updates
+    else:
+        combine.at(target, flat, updates)
+
+
+# ---- transformations -----------------------------------------------------------------------------
+
+@lru_cache(maxsize=None)
+def _update_jaxpr(name: str, dtype: Any) -> Jaxpr:
+    aval = ShapedArray((), dtype)
+    old, update, new = Var(aval), Var(aval), Var(aval)
+    return Jaxpr([], [old, update], [new], [Eqn(registry[name], [old, update], [new], {})])
+
+
+def update_jaxpr_of(name: str, aval: Any) -> Jaxpr:
+    """The jaxpr (old, update) → new that primitive `name` combines with, on scalars."""
+    return _update_jaxpr(name, aval.dtype)
+
+
+def _gather_back(x: Any, indices: Any, updates_shape: Any, numbers: ScatterDimensionNumbers,
+                 mode: Any, fill_value: Any = None) -> Any:
+    """The gather of the windows that a scatter writes."""
+    gather_numbers = GatherDimensionNumbers(
+        offset_dims=tuple(numbers.update_window_dims),
+        collapsed_slice_dims=tuple(numbers.inserted_window_dims),
+        start_index_map=tuple(numbers.scatter_dims_to_operand_dims),
+        operand_batching_dims=tuple(numbers.operand_batching_dims),
+        start_indices_batching_dims=tuple(numbers.scatter_indices_batching_dims))
+    return registry["gather"].bind(
+        x, indices, dimension_numbers=gather_numbers,
+        slice_sizes=window_sizes(aval_of(x).ndim, updates_shape, numbers), unique_indices=False,
+        indices_are_sorted=False, mode=mode, fill_value=fill_value)
+
+
+def _scatter_batch_of(name: str) -> Callable[..., Any]:
+    def rule(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any, **params: Any) -> Any:
+        (x, indices, updates), numbers = operands, dimension_numbers
+        x = batch_to_front(x, dims[0], axis.size)
+        updates = batch_to_front(updates, dims[2], axis.size)
+        moved = {field: tuple(i + 1 for i in getattr(numbers, field)) for field in (
+            "update_window_dims", "inserted_window_dims", "scatter_dims_to_operand_dims",
+            "operand_batching_dims")}
+        numbers = numbers._replace(**moved)
+        if dims[1] is None:
+            numbers = numbers._replace(update_window_dims=(0, *numbers.update_window_dims))
+        else:
+            indices = move_axis(indices, dims[1], 0)
+            index_batching = tuple(i + 1 for i in numbers.scatter_indices_batching_dims)
+            numbers = numbers._replace(
+                operand_batching_dims=(0, *numbers.operand_batching_dims),
+                scatter_indices_batching_dims=(0, *index_batching))
+        return registry[name].bind(x, indices, updates, dimension_numbers=numbers, **params), 0
+    return rule
+
+
+def _zero_tangents(out: Any, tangents: Any) -> Any:
+    """Zero, if the tangents of operand and updates are both zero, else None."""
+    if type(tangents[0]) is Zero and type(tangents[2]) is Zero:
+        return Zero(tangent_aval(aval_of(out)))
+    return None
+
+
+def _declare(name: str, combine: Any, jvp: Any, transpose: Any) -> Primitive:
+    return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
+                     evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
+                     batch=_scatter_batch_of(name), weak_type="first")
+
+
+# ---- scatter -------------------------------------------------------------------------------------
+
+def _scatter_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    x, indices, updates = primals
+    zero = _zero_tangents(x, tangents)
+    if zero is not None:
+        return scatter_p.bind(*primals, **params), zero
+    x_tangent, update_tangent = instantiate(tangents[0]), instantiate(tangents[2])
+    if params["unique_indices"]:
+        return (scatter_p.bind(*primals, **params),
+                scatter_p.bind(x_tangent, indices, update_tangent, **params))
+    written, is_last = _last_writers(aval_of(x), indices, aval_of(updates), params)
+    select = registry["select_n"].bind
+    masked = select(written, x_tangent, zeros(aval_of(x_tangent)))
+    masked_updates = select(is_last, zeros(aval_of(update_tangent)), update_tangent)
+    tangent = scatter_add_p.bind(
+        masked, indices, masked_updates,
+        **params | {"update_jaxpr": update_jaxpr_of("add", aval_of(x_tangent))})
+    return scatter_p.bind(*primals, **params), tangent
+
+
+def _last_writers(x: Any, indices: Any, updates: Any, params: dict[str, Any]) -> tuple[Any, Any]:
+    """Which elements of the result are written, and which updates are the ones that stay.
+
+    Where several updates fall on one element one of them stays; numbering the updates and
+    scattering the numbers in the same way tells which.
+    """
+    dtype = np.dtype(np.uint32)
+    numbers = params["dimension_numbers"]
+    vector_axes = positions(updates.ndim, numbers.update_window_dims)
+    shape = tuple(updates.shape[i] for i in vector_axes)
+    count = int(np.prod(shape))
+    iota = registry["iota"].bind(dtype=dtype, shape=(count,), dimension=0, sharding=None)
+    iota = registry["reshape"].bind(iota, new_sizes=shape, dimensions=None, sharding=None)
+    one = np.ones((), dtype)[()]
+    ids = registry["add"].bind(broadcast_in_dim(iota, updates.shape, vector_axes),
+                               broadcast_in_dim(one, updates.shape, ()))
+    nothing = zeros(ShapedArray(x.shape, dtype))
+    scattered = scatter_p.bind(nothing, indices, ids, **params)
+    gathered = _gather_back(scattered, indices, updates.shape, numbers,
+                            GatherScatterMode.PROMISE_IN_BOUNDS)
+    written = registry["ne"].bind(scattered, nothing)
+    return written, registry["eq"].bind(ids, gathered)
+
+
+def _scatter_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, **params: Any,
+                       ) -> list[Any]:
+    if not params["unique_indices"]:
+        raise NotImplementedError("scatter transpose is only implemented where"
+                                  "unique_indices=True")
+    if type(cotangent) is Zero:
+        return [Zero(v.aval) if is_undefined(v) else None for v in (x, indices, updates)]
+    update_aval = aval_of_operand(updates)
+    x_cotangent = update_cotangent = None
+    if is_undefined(x):
+        x_cotangent = scatter_p.bind(cotangent, indices, zeros(tangent_aval(update_aval)), **params)
+    if is_undefined(updates):
+        update_cotangent = _window_cotangents(cotangent, indices, update_aval, params)
+    return [x_cotangent, None, update_cotangent]
+
+
+def _window_cotangents(cotangent: Any, indices: Any, updates: Any, params: dict[str, Any]) -> Any:
+    return _gather_back(cotangent, indices, updates.shape, params["dimension_numbers"],
+                        params["mode"], 0)
+
+
+scatter_p = _declare("scatter", None, _scatter_jvp, _scatter_transpose)
+
+
+# ---- scatter-add, scatter-sub --------------------------------------------------------------------
+
+def _linear_scatter_jvp(name: str) -> Callable[..., Any]:
+    def rule(primals: Any, tangents: Any, **params: Any) -> Any:
+        primitive = registry[name]
+        out = primitive.bind(*primals, **params)
+        zero = _zero_tangents(out, tangents)
+        if zero is not None:
+            return out, zero
+        return out, primitive.bind(instantiate(tangents[0]), primals[1], instantiate(tangents[2]),
+                                   **params)
+    return rule
+
+
+def _linear_scatter_transpose(negate: bool) -> Callable[..., Any]:
+    def rule(cotangent: Any, x: Any, indices: Any, updates: Any, **params: Any) -> list[Any]:
+        if type(cotangent) is Zero:
+            return [Zero(v.aval) if is_undefined(v) else None for v in (x, indices, updates)]
+        update_cotangent = None
+        if is_undefined(updates):
+            update_cotangent = _window_cotangents(cotangent, indices, updates.aval, params)
+            if negate:
+                update_cotangent = registry["neg"].bind(update_cotangent)
+        return [cotangent if is_undefined(x) else None, None, update_cotangent]
+    return rule
+
+
+scatter_add_p = _declare("scatter-add", np.add, _linear_scatter_jvp("scatter-add"),
+                         _linear_scatter_transpose(False))
+scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp("scatter-sub"),
+                         _linear_scatter_transpose(True))
+
+
+# ---- scatter-mul ---------------------------------------------------------------------------------
+
+def _scatter_mul_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    x, indices, updates = primals
+    out = scatter_mul_p.bind(*primals, **params)
+    zero = _zero_tangents(out, tangents)
+    if zero is not None:
+        return out, zero
+    parts = []
+    if type(tangents[0]) is not Zero:
+        parts.append(scatter_mul_p.bind(tangents[0], indices, updates, **params))
+    if type(tangents[2]) is not Zero:
+        if not params["unique_indices"]:
+            raise NotImplementedError(
+                "scatter_mul gradients are only implemented if `unique_indices=True`")
+        scattered = scatter_add_p.bind(
+            zeros(aval_of(x)), indices, tangents[2],
+            **params | {"update_jaxpr": update_jaxpr_of("add", aval_of(x))})
+        parts.append(registry["mul"].bind(x, scattered))
+    return out, parts[0] if len(parts) == 1 else add_tangents(*parts)
+
+
+def _scatter_mul_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, **params: Any,
+                           ) -> list[Any]:
+    if type(cotangent) is Zero:
+        return [Zero(v.aval) if is_undefined(v) else None for v in (x, indices, updates)]
+    if is_undefined(updates):
+        if not params["unique_indices"]:
+            raise NotImplementedError(
+                "scatter_mul gradients are only implemented if `unique_indices=True`")
+        product = registry["mul"].bind(cotangent, x)
+        return [None, None, _window_cotangents(product, indices, updates.aval, params)]
+    return [scatter_mul_p.bind(cotangent, indices, updates, **params), None, None]
+
+
+scatter_mul_p = _declare("scatter-mul", np.multiply, _scatter_mul_jvp, _scatter_mul_transpose)
+
+
+# ---- scatter-min, scatter-max --------------------------------------------------------------------
+
+def _scatter_extremum_jvp(name: str) -> Callable[..., Any]:
+    """The tangent of an element is the mean of the tangents of those that attain the extremum."""
+    def rule(primals: Any, tangents: Any, **params: Any) -> Any:
+        x, indices, updates = primals
+        out = registry[name].bind(*primals, **params)
+        zero = _zero_tangents(out, tangents)
+        if zero is not None:
+            return out, zero
+        x_tangent, update_tangent = instantiate(tangents[0]), instantiate(tangents[2])
+        aval, update_aval = aval_of(x_tangent), aval_of(update_tangent)
+        bind = {n: registry[n].bind for n in ("eq", "select_n", "mul", "div", "add")}
+        adding = params | {"update_jaxpr": update_jaxpr_of("add", aval)}
+        winners = _gather_back(out, indices, update_aval.shape, params["dimension_numbers"],
+                               params["mode"], 0)
+
+        def ones(which: Any, like: Any) -> Any:
+            return bind["select_n"](which, zeros(like), broadcast_in_dim(
+                constant(1, like), like.shape, ()))
+
+        x_attains = ones(bind["eq"](x, out), aval)
+        update_attains = ones(bind["eq"](updates, winners), update_aval)
+        count = scatter_add_p.bind(x_attains, indices, update_attains, **adding)
+        total = scatter_add_p.bind(bind["mul"](x_attains, x_tangent), indices,
+                                   bind["mul"](update_attains, update_tangent), **adding)
+        return out, bind["div"](total, count)
+    return rule
+
+
+_LINEARIZED = NotApplicable("its JVP is made of linear operations")
+scatter_min_p = _declare("scatter-min", np.minimum, _scatter_extremum_jvp("scatter-min"),
+                         _LINEARIZED)
+scatter_max_p = _declare("scatter-max", np.maximum, _scatter_extremum_jvp("scatter-max"),
+                         _LINEARIZED)
+
+
+# ---- public functions ----------------------------------------------------------------------------
+
+def _public(name: str, primitive: Primitive, combining: str | None, doc: str) -> Callable[..., Any]:
+    def scatter_function(
+            operand: Any, scatter_indices: Any, updates: Any,
+            dimension_numbers: ScatterDimensionNumbers, *, indices_are_sorted: bool = False,
+            unique_indices: bool = False, mode: Any = None) -> Any:
+        operand = arguments.operand(operand, name)
+        scatter_indices = arguments.operand(scatter_indices, name, 1)
+        updates = arguments.operand(updates, name, 2)
+        aval = operand.aval
+        jaxpr = None if combining is None else update_jaxpr_of(combining, aval)
+        params = {"dimension_numbers": dimension_numbers, "mode": GatherScatterMode.from_any(mode),
+                  "indices_are_sorted": bool(indices_are_sorted),
+                  "unique_indices": bool(unique_indices), "update_jaxpr": jaxpr,
+                  "update_consts": ()}
+        if type(operand) is ArrayImpl:
+            primitive.type_rule(aval, scatter_indices.aval, updates.aval, **params)
+        return primitive.bind(operand, scatter_indices, updates, **params)
+
+    scatter_function.__name__ = scatter_function.__qualname__ = name
+    scatter_function.__doc__ = f"""{doc}
+
+    Args:
+      operand: the array to start from; its dtype and shape are the result's.
+      scatter_indices: integers; index vectors lie along the last axis.
+      updates: windows of the dtype of `operand`.
+      dimension_numbers: a `ScatterDimensionNumbers`.
+      indices_are_sorted, unique_indices: promises that make derivatives and compiled code cheaper.
+      mode: "fill" or "drop" (the default) drops windows that do not fit, "clip" moves them inside.
+
+    TypeError when the dimension numbers or dtypes do not fit.
+    """
+    return scatter_function
+
+
+scatter = _public("scatter", scatter_p, None,
+                  "Overwrite windows of `operand` with `updates`, as XLA's Scatter defines.")
+scatter_add = _public("scatter_add", scatter_add_p, "add",
+                      "Add `updates` to windows of `operand`; repeated indices add up.")
+scatter_sub = _public("scatter_sub", scatter_sub_p, "sub",
+                      "Subtract `updates` from windows of `operand`.")
+scatter_mul = _public("scatter_mul", scatter_mul_p, "mul",
+                      "Multiply windows of `operand` by `updates`.")
+scatter_min = _public("scatter_min", scatter_min_p, "min",
+                      "The minimum of windows of `operand` and `updates`.")
+scatter_max = _public("scatter_max", scatter_max_p, "max",
+                      "The maximum of windows of `operand` and `updates`.")
