@@ -76,6 +76,11 @@ def leaked_tracer_error(tracer: Tracer) -> errors.UnexpectedTracerError:
         "or using the `jax.checking_leaks` context manager.")
 
 
+def typeof(x: Any) -> Any:
+    """The aval (shape, dtype, weak type) of an array or scalar."""
+    return aval_of(x)
+
+
 EVAL = EvalTrace()
 _native.set_default_trace(EVAL)
 set_current(EVAL)

@@ -1,0 +1,1 @@
+"""arrax: composable transformations of NumPy programs."""

@@ -1,0 +1,162 @@
+"""Moving values between Python, NumPy and devices: `device_put`, `device_get`, `devices`, …"""
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core import config, pytree
+from arrax.core.array import ArrayImpl, array_of, with_aval
+from arrax.core.device import (Device, Mesh, NamedSharding, Sharding, SingleDeviceSharding,
+                               cpu_devices)
+from arrax.core.trace import Tracer
+from arrax.engines import engines
+from arrax.transforms.api_vmap import flat_axes
+
+
+def devices(backend: str | None = None) -> list[Device]:
+    """All devices of a platform ("cpu", …; the default one if None).
+
+    Raises RuntimeError for a platform that is not there.
+    """
+    if backend is None or backend == "cpu":
+        return cpu_devices()
+    known = engines()
+    if backend not in known:
+        raise RuntimeError(f"Unknown backend: '{backend}' requested, but no platforms that are "
+                           f"instances of {backend} are present. Platforms present are: "
+                           f"{', '.join(sorted({'cpu', *known}))}")
+    return known[backend].devices()
+
+
+def local_devices(process_index: int | None = None, backend: str | None = None,
+                  host_id: int | None = None) -> list[Device]:
+    """The devices of this process."""
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices there are."""
+    return len(devices(backend))
+
+
+local_device_count = device_count
+
+
+def process_index(backend: str | None = None) -> int:
+    """The number of this process among all, 0."""
+    return 0
+
+
+def process_count(backend: str | None = None) -> int:
+    """How many processes take part, 1."""
+    return 1
+
+
+def process_indices(backend: str | None = None) -> list[int]:
+    """The numbers of all processes."""
+    return [0]
+
+
+def default_backend() -> str:
+    """The platform of the default device."""
+    return "cpu"
+
+
+def _checked_target(target: Any) -> Any:
+    if target is None or isinstance(target, (Device, Sharding)):
+        return target.device if isinstance(target, SingleDeviceSharding) else target
+    raise ValueError("device_put expects a Device, a Sharding or None as its `device` argument, got "
+                     f"{target!r} of type {type(target)}")
+
+
+def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = False,
+               may_alias: bool | None = None) -> Any:
+    """The arrays of a pytree, on a device or laid out by a sharding.
+
+    Args:
+      x: pytree of arrays or array-like values.
+      device: a Device, a Sharding, or a pytree prefix of them; None leaves arrays uncommitted.
+      donate: the arrays passed are deleted.
+
+    Raises TypeError for leaves that are not array-like, ValueError for targets that do not fit.
+    """
+    leaves, tree = pytree.tree_flatten(x)
+    if device is None or isinstance(device, (Device, Sharding)):
+        targets: Sequence[Any] = [device] * len(leaves)
+    else:
+        targets = flat_axes("device_put device", device, x)
+    return tree.unflatten(_put(v, _checked_target(t), donate)
+                          for v, t in zip(leaves, targets, strict=True))
+
+
+def _put(value: Any, target: Any, donate: bool) -> Any:
+    value = value if isinstance(value, Tracer) else array_of(value)
+    if isinstance(value, Tracer) or target is None:
+        return value
+    if isinstance(target, NamedSharding):
+        target.shard_shape(value.shape)
+    out = with_aval(value._value(), value.aval, target)
+    if donate:
+        value.delete()
+    return out
+
+
+def device_get(x: Any) -> Any:
+    """The arrays of a pytree as NumPy arrays."""
+    def get(value: Any) -> Any:
+        if isinstance(value, Tracer):
+            return value.__array__()
+        return np.asarray(value) if isinstance(value, ArrayImpl) else value
+    return pytree.tree_map(get, x)
+
+
+def block_until_ready(x: Any) -> Any:
+    """Wait until the arrays in a pytree are computed, and return it (CPU results always are)."""
+    if type(x) is ArrayImpl:
+        return x.block_until_ready()
+    for leaf in pytree.tree_leaves(x):
+        if isinstance(leaf, ArrayImpl):
+            leaf.block_until_ready()
+    return x
+
+
+def effects_barrier() -> None:
+    """Wait until all effects have happened; on the CPU engine they have when a call returns."""
+
+
+def copy_to_host_async(x: Any) -> Any:
+    """Start copying to the host; CPU arrays are there."""
+    return x
+
+
+def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[str], *,
+              devices: Sequence[Device] | None = None, axis_types: Any = None) -> Mesh:
+    """A mesh of the given shape over the first devices.
+
+    Raises ValueError if there are too few devices.
+    """
+    chosen = list(devices) if devices is not None else cpu_devices()
+    count = int(np.prod(axis_shapes))
+    if count > len(chosen):
+        raise ValueError(f"Number of devices {len(chosen)} must be >= the product of mesh_shape "
+                         f"{tuple(axis_shapes)}")
+    return Mesh(np.array(chosen[:count], dtype=object).reshape(tuple(axis_shapes)), axis_names)
+
+
+def print_environment_info(return_string: bool = False) -> str | None:
+    """Versions and machine, for bug reports."""
+    import platform
+    import sys
+
+    import llvmlite
+    text = (f"arrax, numpy {np.__version__}, llvmlite {llvmlite.__version__}, python "
+            f"{sys.version}, {platform.platform()}, devices {devices()}, threads "
+            f"{config.num_threads.value if config.num_threads.value > 0 else 'all'}, "
+            f"in {threading.current_thread().name}")
+    if return_string:
+        return text
+    print(text)
+    return None
