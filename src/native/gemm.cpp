@@ -1,0 +1,242 @@
+// Matrix products: kernels for the machine's instruction set, and the entry for compiled programs.
+#include "gemm.h"
+
+#include <type_traits>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define ARRAX_X86 1
+#include <immintrin.h>
+#endif
+
+#ifdef ARRAX_X86
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,fma")
+namespace avx512 {
+#define VECTOR_BYTES 64
+#define FMA_F32(a, b, c) _mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c)
+#define FMA_F64(a, b, c) _mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c)
+#include "gemm_kernel.h"
+#undef VECTOR_BYTES
+#undef FMA_F32
+#undef FMA_F64
+}  // namespace avx512
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx512bf16,fma")
+namespace avx512_bf16 {
+#define VECTOR_BYTES 64
+#define FMA_F32(a, b, c) _mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c)
+#define FMA_F64(a, b, c) _mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c)
+#define DOT_BFLOAT16(sum, a, b) _mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b)
+#include "gemm_kernel.h"
+#undef VECTOR_BYTES
+#undef FMA_F32
+#undef FMA_F64
+#undef DOT_BFLOAT16
+}  // namespace avx512_bf16
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#define VECTOR_BYTES 32
+#define FMA_F32(a, b, c) _mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c)
+#define FMA_F64(a, b, c) _mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c)
+#include "gemm_kernel.h"
+#undef VECTOR_BYTES
+#undef FMA_F32
+#undef FMA_F64
+}  // namespace avx2
+#pragma GCC pop_options
+#endif
+
+namespace generic {
+#define VECTOR_BYTES 16
+#define FMA_F32(a, b, c) ((a) * (b) + (c))
+#define FMA_F64(a, b, c) ((a) * (b) + (c))
+#include "gemm_kernel.h"
+#undef VECTOR_BYTES
+#undef FMA_F32
+#undef FMA_F64
+}  // namespace generic
+
+namespace {
+
+#ifdef ARRAX_X86
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+template <class T> TileKernel<T, T> choose_tiles() {
+#ifdef ARRAX_X86
+  if (has_avx512())
+    return {avx512::tile_kernel<T, 14>, avx512::tile_kernel<T, 8>, avx512::tile_kernel<T, 4>,
+            14, 8, 4, 128 / int(sizeof(T))};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return {avx2::tile_kernel<T, 6>, avx2::tile_kernel<T, 4>, avx2::tile_kernel<T, 2>,
+            6, 4, 2, 64 / int(sizeof(T))};
+#endif
+  return {generic::tile_kernel<T, 6>, generic::tile_kernel<T, 4>, generic::tile_kernel<T, 2>,
+          6, 4, 2, 32 / int(sizeof(T))};
+}
+
+TileKernel<uint32_t, float> choose_bfloat16_tiles() {
+#ifdef ARRAX_X86
+  if (has_avx512() && __builtin_cpu_supports("avx512bf16"))
+    return {avx512_bf16::pair_kernel<14>, avx512_bf16::pair_kernel<8>,
+            avx512_bf16::pair_kernel<4>, 14, 8, 4, 32};
+#endif
+  return {nullptr, nullptr, nullptr, 1, 1, 1, 1};
+}
+
+// One call of arrax_gemm: the fields of its spec.
+struct Spec {
+  int64_t in, out, batch, m, n, k;
+  int64_t a_batch, a_row, a_column, b_batch, b_row, b_column, c_batch, c_row, c_column;
+  int64_t add;
+};
+
+template <class In, class Sum, class Out>
+void multiply(const Spec& s, const In* a, const In* b, Out* c, const TileKernel<Sum, Sum>& tiles) {
+  Strided<In> left{a, s.a_column, s.a_row}, right{b, s.b_row, s.b_column};
+  Gemm<Sum, Sum, Strided<In>, Strided<In>, Out>(tiles, s.m, s.n, s.k, left, right,
+                                                {c, s.c_row, s.c_column, s.add != 0}).run();
+}
+
+template <class Out>
+void multiply_bfloat16(const Spec& s, const Bfloat16* a, const Bfloat16* b, Out* c) {
+  if (!bfloat16_tiles().tall) return multiply<Bfloat16, float, Out>(s, a, b, c, float32_tiles());
+  StridedBfloat16 left{{a, s.a_column, s.a_row}}, right{{b, s.b_row, s.b_column}};
+  Gemm<uint32_t, float, StridedBfloat16, StridedBfloat16, Out>(
+      bfloat16_tiles(), s.m, s.n, s.k, left, right, {c, s.c_row, s.c_column, s.add != 0}).run();
+}
+
+// Complex: four real products over the parts, which lie two elements apart.
+template <class T> void multiply_complex(const Spec& s, const T* a, const T* b, T* c) {
+  const auto& tiles = []() -> const TileKernel<T, T>& {
+    if constexpr (std::is_same<T, float>::value) return float32_tiles();
+    else return float64_tiles();
+  }();
+  Scratch minus;
+  T* product = minus.get<T>(s.m * s.n);
+  Spec part = s;
+  part.a_row *= 2, part.a_column *= 2, part.b_row *= 2, part.b_column *= 2;
+  Spec full = part;
+  part.c_row *= 2, part.c_column *= 2;
+  full.c_row = s.n, full.c_column = 1, full.add = 0;
+  multiply<T, T, T>(part, a, b, c, tiles);
+  multiply<T, T, T>(full, a + 1, b + 1, product, tiles);
+  for (int64_t i = 0; i < s.m; i++)
+    for (int64_t j = 0; j < s.n; j++) c[i * part.c_row + j * part.c_column] -= product[i * s.n + j];
+  multiply<T, T, T>(part, a, b + 1, c + 1, tiles);
+  part.add = 1;
+  multiply<T, T, T>(part, a + 1, b, c + 1, tiles);
+}
+
+// A product with one column: rows times a vector. Memory-bound.
+template <class T> void multiply_vector(const Spec& s, const T* a, const T* b, T* c) {
+  typedef T Vector __attribute__((vector_size(32), aligned(alignof(T)), may_alias));
+  constexpr int64_t lanes = 32 / sizeof(T);
+  parallel(s.m, most(1, (1 << 16) / most(s.k, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      const T* row = a + i * s.a_row;
+      Vector parts[4] = {};
+      int64_t p = 0;
+      for (; p + 4 * lanes <= s.k; p += 4 * lanes)
+        for (int q = 0; q < 4; q++)
+          parts[q] += *(const Vector*)(row + p + q * lanes) * *(const Vector*)(b + p + q * lanes);
+      Vector sum = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+      T total = 0;
+      for (int64_t q = 0; q < lanes; q++) total += sum[q];
+      for (; p < s.k; p++) total += row[p] * b[p];
+      T* place = c + i * s.c_row;
+      *place = s.add ? *place + total : total;
+    }
+  });
+}
+
+void multiply_one(const Spec& s, const void* a, const void* b, void* c) {
+  switch (s.in) {
+    case kFloat32:
+      if (s.n == 1 && s.a_column == 1 && s.b_row == 1)
+        return multiply_vector<float>(s, (const float*)a, (const float*)b, (float*)c);
+      if (s.m == 1 && s.b_row == 1 && s.a_column == 1) {
+        Spec t = s;
+        t.m = s.n, t.n = 1, t.a_row = s.b_column, t.a_column = 1, t.b_row = 1, t.c_row = s.c_column;
+        return multiply_vector<float>(t, (const float*)b, (const float*)a, (float*)c);
+      }
+      return multiply<float, float, float>(s, (const float*)a, (const float*)b, (float*)c,
+                                           float32_tiles());
+    case kFloat64:
+      return multiply<double, double, double>(s, (const double*)a, (const double*)b, (double*)c,
+                                              float64_tiles());
+    case kInt32: case kUint32:
+      return multiply<int32_t, int32_t, int32_t>(s, (const int32_t*)a, (const int32_t*)b,
+                                                 (int32_t*)c, int32_tiles());
+    case kBfloat16:
+      if (s.out == kFloat32)
+        return multiply_bfloat16(s, (const Bfloat16*)a, (const Bfloat16*)b, (float*)c);
+      return multiply_bfloat16(s, (const Bfloat16*)a, (const Bfloat16*)b, (Bfloat16*)c);
+    case kFloat16:
+      if (s.out == kFloat32)
+        return multiply<Float16, float, float>(s, (const Float16*)a, (const Float16*)b, (float*)c,
+                                               float32_tiles());
+      return multiply<Float16, float, Float16>(s, (const Float16*)a, (const Float16*)b,
+                                               (Float16*)c, float32_tiles());
+    case kComplex64: return multiply_complex<float>(s, (const float*)a, (const float*)b, (float*)c);
+    case kComplex128:
+      return multiply_complex<double>(s, (const double*)a, (const double*)b, (double*)c);
+  }
+}
+
+int64_t item_size(int64_t dtype) {
+  static const int64_t sizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
+  return sizes[dtype];
+}
+
+}  // namespace
+
+const TileKernel<float, float>& float32_tiles() {
+  static const auto tiles = choose_tiles<float>();
+  return tiles;
+}
+const TileKernel<double, double>& float64_tiles() {
+  static const auto tiles = choose_tiles<double>();
+  return tiles;
+}
+const TileKernel<int32_t, int32_t>& int32_tiles() {
+  static const auto tiles = choose_tiles<int32_t>();
+  return tiles;
+}
+const TileKernel<uint32_t, float>& bfloat16_tiles() {
+  static const auto tiles = choose_bfloat16_tiles();
+  return tiles;
+}
+
+GemmScratch& gemm_scratch() {
+  static thread_local GemmScratch scratch;
+  return scratch;
+}
+
+// C[b] (+)= A[b] B[b] for every b of a batch. Strides count elements. Small products of a batch
+// run in parallel, large ones one after the other, each in parallel.
+extern "C" void arrax_gemm(const int64_t* fields, const void* a, const void* b, void* c) {
+  Spec spec;
+  std::memcpy(&spec, fields, sizeof(spec));
+  const int64_t in = item_size(spec.in), out = item_size(spec.out);
+  auto one = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++)
+      multiply_one(spec, (const char*)a + i * spec.a_batch * in,
+                   (const char*)b + i * spec.b_batch * in, (char*)c + i * spec.c_batch * out);
+  };
+  const double work = double(spec.m) * double(spec.n) * double(spec.k);
+  if (spec.batch > 1 && (work < 3e7 || spec.batch >= 4 * arrax_num_threads()))
+    parallel(spec.batch, most(1, int64_t(1e6 / (work + 1))), one);
+  else
+    one(0, spec.batch);
+}
+
+ARRAX_SYMBOLS({"arrax_gemm", (void*)arrax_gemm});
