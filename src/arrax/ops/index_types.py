@@ -4,7 +4,10 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple
 
+from arrax.core.parameter_types import parameter_type
 
+
+@parameter_type
 class GatherDimensionNumbers(NamedTuple):
     """Where the parts of a gather's operand and indices go.
 
@@ -25,6 +28,7 @@ class GatherDimensionNumbers(NamedTuple):
     start_indices_batching_dims: tuple[int, ...] = ()
 
 
+@parameter_type
 class ScatterDimensionNumbers(NamedTuple):
     """Where the parts of a scatter's operand, indices and updates go; compare gather's.
 
@@ -43,6 +47,7 @@ class ScatterDimensionNumbers(NamedTuple):
     scatter_indices_batching_dims: Any = ()
 
 
+@parameter_type
 class GatherScatterMode(enum.Enum):
     """What to do with windows that are not inside the operand.
 
