@@ -55,7 +55,8 @@ class Primitive:
     operands are; "first": if the first operand is; "none": never; "rule": as the type rule says,
     the default for primitives with `execute`; or a function of the avals and params), `effects` (a set, or a function of the params), `typed_results` (the type rule gives
     the avals of eager results because NumPy cannot tell them, as for key arrays), `hidden`
-    (params that the printer omits when they have the value given here), `named_axes` (for collectives:
+    (params that the printer omits when they have the value given here), `shown` (how the printer
+    writes a param that has a form of its own), `named_axes` (for collectives:
     the axis names among the params, so that batching over one of them reaches unbatched operands).
     """
 
@@ -69,7 +70,8 @@ class Primitive:
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
             named_axes: Callable[..., tuple[Any, ...]] | None = None,
-            typed_results: bool = False, hidden: dict[str, Any] | None = None):
+            typed_results: bool = False, hidden: dict[str, Any] | None = None,
+            shown: dict[str, Callable[[Any], str]] | None = None):
         self.name = name
         self.multiple_results = multiple_results
         self.type_rule, self.evaluate, self.execute = type_rule, evaluate, execute
@@ -83,6 +85,7 @@ class Primitive:
         self.named_axes = named_axes
         self.typed_results = typed_results
         self.hidden = hidden or {}
+        self.shown = shown or {}
         if name in registry:
             raise InternalError(f"primitive {name!r} is declared twice")
         registry[name] = self

@@ -176,7 +176,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, enum.Enum):
         return str(value) if not isinstance(value, enum.IntEnum) else f"{type(value).__name__}.{value.name}"
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        inner = ", ".join(value_text(v) if not isinstance(v, str) else repr(v) for v in value)
+        inner = ", ".join(_member_text(v) for v in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, list):
         return "[" + ", ".join(value_text(v) for v in value) + "]"
@@ -185,9 +185,17 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
+def _member_text(value: Any) -> str:
+    """A member of a tuple: strings quoted, enums with the name of their class."""
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__name__}.{value.name}"
+    return repr(value) if isinstance(value, str) else value_text(value)
+
+
 def _shown_params(eqn: Eqn) -> dict[str, Any]:
     hidden = eqn.primitive.hidden
-    return {k: v for k, v in sorted(eqn.params.items())
+    shown = eqn.primitive.shown
+    return {k: shown[k](v) if k in shown else v for k, v in sorted(eqn.params.items())
             if not (k in hidden and _same(v, hidden[k]))}
 
 
