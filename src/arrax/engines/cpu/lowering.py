@@ -14,10 +14,81 @@ class Elementwise:
     """`emit(b, *values, **params)` computes one element (or one vector of them).
 
     `b` is a `kernels.scalar_builder.ScalarBuilder`; values carry their dtype; `b.out_dtype` is the
-    dtype of the result.
+    dtype of the result. Params that the function doesn't name are not passed. `cost` counts
+    additions, roughly.
     """
 
     emit: Callable[..., Any]
+    cost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`build(index, *operands, out=aval, **params)` gives the expression of the element at `index`.
+
+    `index` is a tuple of `loop_ir.Index`; an operand's `at(index)` is the expression of one of its
+    elements. `flat` views keep the row-major order of elements, so that element i of the result
+    is element i of the operand (`reshape`). `gathers` marks views that may read an element many times
+    or in any order, so that costly operands are materialized first.
+    """
+
+    build: Callable[..., Any]
+    flat: bool = False
+    gathers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """A fold over `axes`: `combine(b, x, y)` of two values, from `initial(dtype)`.
+
+    `axes(params)` says which axes go. `by_position`: the fold is over (value, position) pairs
+    and the results are positions, as for argmax; `combine(b, (x, i), (y, j))`.
+    """
+
+    combine: Callable[..., Any]
+    initial: Callable[[Any], Any]
+    by_position: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """`rewrite(*operands, **params)`, traced at the operands' avals, gives an equal program of
+    primitives with lowerings. `when(avals, params)` says where that applies."""
+
+    rewrite: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A copy of operand 0 in which a part is replaced, made in place when operand 0 dies.
+
+    `build(lowerer, eqn, target, operands)` gives the steps that write the part into `target`.
+    """
+
+    build: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A call of a runtime function. `plan(avals, params)` gives None (host call), or
+    `emit(context, operand_pointers, result_pointers)`."""
+
+    plan: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """An equation with regions: `build(lowerer, eqn)` adds its step."""
+
+    build: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """The equation stands for the program `jaxpr(params)` (a `ClosedJaxpr`, or a `Jaxpr` without
+    constvars) applied to its operands."""
+
+    jaxpr: Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)

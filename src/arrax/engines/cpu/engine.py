@@ -1,0 +1,26 @@
+"""The CPU engine: this machine's processor and our compiler for it.
+
+The compiler (and with it LLVM) is imported at the first compile.
+"""
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from arrax.core.jaxpr import ClosedJaxpr
+
+
+class CpuEngine:
+    """Compiles programs to machine code."""
+
+    platform = "cpu"
+
+    def devices(self) -> list[Any]:
+        """The devices; filled by the API layer, which owns device objects."""
+        return []
+
+    def compile(self, closed: ClosedJaxpr, *, name: str = "jit",
+                donated: tuple[bool, ...] = ()) -> Any:
+        """Make native code of a program; `donated` flags inputs whose buffers may be reused."""
+        compiler = importlib.import_module("arrax.engines.cpu.executable")
+        return compiler.Executable(closed, tuple(donated), name)

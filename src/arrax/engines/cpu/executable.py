@@ -1,0 +1,67 @@
+"""Compiled programs."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax import _native
+from arrax.core.array import array_of
+from arrax.core.dtypes import storage_dtype
+from arrax.core.jaxpr import ClosedJaxpr
+from arrax.engines.cpu.loop_ir import HostCallStep
+from arrax.engines.cpu.pipeline import Compilation, run_pipeline
+
+
+class Executable:
+    """A program for the CPU; call it with a list of concrete arrays.
+
+    `program` is the native object that the jit call path runs.
+    """
+
+    def __init__(self, closed: ClosedJaxpr, donated: tuple[bool, ...], name: str):
+        self.closed = closed
+        self.name = name
+        self.compilation: Compilation = run_pipeline(closed, name)
+        self.program = _native_program(self.compilation, closed, donated, name)
+
+    def __call__(self, arrays: list[Any]) -> list[Any]:
+        return self.program.run(arrays)  # type: ignore[no-any-return]
+
+    def as_text(self, stage: str = "jaxpr") -> str:
+        """The program at a stage: "jaxpr", "simplified", or "llvm"."""
+        if stage == "jaxpr":
+            return str(self.closed)
+        if stage == "simplified":
+            return str(self.compilation.closed)
+        return str(self.compilation.emitter.module)
+
+    def cost_analysis(self) -> dict[str, float]:
+        """Rough counts: bytes of arguments, results and scratch memory."""
+        return {"arena bytes": float(self.compilation.arena_bytes)}
+
+
+def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ...],
+                    name: str) -> Any:
+    calls = [_host_call(step) for step in c.emitter.host_calls]
+    return _native.Program(
+        c.code.address, closed.in_avals, closed.out_avals,
+        consts=[array_of(value) for value in c.program.constants], arena_bytes=c.arena_bytes,
+        host_calls=calls, donated=[i for i, flag in enumerate(donated) if flag],
+        keepalive=c.code.owner, name=name)
+
+
+def _host_call(step: HostCallStep) -> tuple[Any, list[Any], list[Any]]:
+    """(function, operand specs, result specs) of a call of an equation's NumPy evaluation."""
+    eqn = step.eqn
+    primitive, params = eqn.primitive, eqn.params
+    evaluate = primitive.rule("evaluate")
+
+    def call(*operands: np.ndarray) -> Any:
+        with np.errstate(all="ignore"):
+            result = evaluate(*operands, **params)
+        return list(result) if primitive.multiple_results else [result]
+
+    specs = [[(storage_dtype(v.aval.dtype), v.aval.shape) for v in atoms]
+             for atoms in (eqn.invars, eqn.outvars)]
+    return call, specs[0], specs[1]

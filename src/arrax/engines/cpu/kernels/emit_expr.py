@@ -1,0 +1,307 @@
+"""Expressions of the loop IR as LLVM code, each written at the outermost level where it is known."""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from arrax.engines.cpu import loop_ir
+from arrax.engines.cpu.kernels import memory
+from arrax.engines.cpu.kernels.lanes import I1, I64
+from arrax.engines.cpu.kernels.levels import Levels, constant64
+from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
+from arrax.engines.cpu.kernels.values import Value, layout_of
+from arrax.engines.cpu.loop_ir import Expr, Index, LoopVar
+
+INT64 = np.dtype(np.int64)
+BOOL = np.dtype(bool)
+Conditions = tuple[tuple[Index, int, int], ...]
+
+
+class Emitted(NamedTuple):
+    """A value and the depth of the level that it was written at."""
+
+    value: Value
+    depth: int
+
+
+class ExprEmitter:
+    """Writes expressions at the levels of a kernel; `pointer_of(buffer)` gives base addresses."""
+
+    def __init__(self, levels: Levels, pointer_of: Any):
+        self.levels = levels
+        self.pointer_of = pointer_of
+
+    # ---- levels --------------------------------------------------------------------------------
+
+    def depth_of(self, var: LoopVar) -> int:
+        """The level that binds a loop variable."""
+        for depth in range(len(self.levels.stack) - 1, -1, -1):
+            if var in self.levels.stack[depth].variables:
+                return depth
+        raise AssertionError("loop variable outside its loop")
+
+    def builder(self, depth: int, out_dtype: Any = None) -> ScalarBuilder:
+        b = self.levels.stack[depth].scalar_builder()
+        b.out_dtype = out_dtype
+        return b
+
+    def remember(self, key: Any, emitted: Emitted) -> Emitted:
+        self.levels.stack[emitted.depth].memo[key] = emitted
+        return emitted
+
+    def recall(self, key: Any) -> Emitted | None:
+        for level in reversed(self.levels.stack):
+            found = level.memo.get(key)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
+        return None
+
+    def widened(self, emitted: Emitted, lanes: int) -> Value:
+        """A value in `lanes` lanes: scalars are splat at their own level."""
+        if lanes == 1 or self.levels.stack[emitted.depth].lanes == lanes:
+            return emitted.value
+        key = ("splat", id(emitted.value.llvm), emitted.value.dtype, lanes)
+        level = self.levels.stack[emitted.depth]
+        found = level.memo.get(key)
+        if found is None:
+            found = memory.splat_value(level.scalar_builder(lanes), emitted.value)
+            level.memo[key] = found
+            level.memo[("keep", *key)] = emitted.value  # the id above stays unique
+        return found  # type: ignore[no-any-return]
+
+    # ---- expressions ---------------------------------------------------------------------------
+
+    def emit(self, expr: Expr, where: Conditions = ()) -> Emitted:
+        """The value of an expression; loads happen only where the conditions hold."""
+        if where and type(expr) is loop_ir.Local:
+            where = ()
+        key = (expr.serial, where)
+        found = self.recall(key)
+        if found is None:
+            found = self.remember(key, self._emit(expr, where))
+        return found
+
+    def vector(self, expr: Expr) -> Value:
+        """The value of an expression in all lanes of the innermost level."""
+        level = self.levels.top
+        if type(expr) is loop_ir.Constant:
+            return level.scalar_builder().constant(expr.value, expr.dtype)
+        return self.widened(self.emit(expr), level.lanes)
+
+    def _emit(self, expr: Expr, where: Conditions) -> Emitted:
+        kind = type(expr)
+        if kind is loop_ir.Apply:
+            return self._apply(expr, where)
+        if kind is loop_ir.Load:
+            return self._load(expr, where)
+        if kind is loop_ir.Constant:
+            return Emitted(self.builder(0).constant(expr.value, expr.dtype), 0)
+        if kind is loop_ir.Choose:
+            return self._choose(expr, where)
+        if kind is loop_ir.Position:
+            value, depth = self.index(expr.index, where)
+            b = self.builder(depth)
+            return Emitted(b.convert_element_type(Value(value, INT64), expr.dtype), depth)
+        return self._divide(expr, where)
+
+    def _apply(self, expr: Any, where: Conditions) -> Emitted:
+        parts = [None if type(a) is loop_ir.Constant else self.emit(a, where) for a in expr.args]
+        depth = max((p.depth for p in parts if p is not None), default=0)
+        b = self.builder(depth)
+        args = [b.constant(a.value, a.dtype) if p is None else self.widened(p, b.lanes)
+                for p, a in zip(parts, expr.args, strict=True)]
+        b.out_dtype = expr.dtype
+        return Emitted(expr.emit(b, *args, **expr.params), depth)
+
+    def _divide(self, expr: Any, where: Conditions) -> Emitted:
+        value, depth = self.index(expr.index, where)
+        b = self.builder(depth)
+        divisor = b.emit.constant(I64, expr.divisor)
+        name = "urem" if type(expr) is loop_ir.Remainder else "udiv"
+        return Emitted(Value(getattr(b.builder, name)(value, divisor), INT64), depth)
+
+    def _choose(self, expr: Any, where: Conditions) -> Emitted:
+        inside = self.emit(expr.inside, (*where, *expr.conditions))
+        outside = self.emit(expr.outside, where)
+        tests = [self.condition(c, where) for c in expr.conditions]
+        depth = max(inside.depth, outside.depth, *(t.depth for t in tests))
+        b = self.builder(depth)
+        flags = [self.widened(t, b.lanes) for t in tests]
+        both = flags[0]
+        for flag in flags[1:]:
+            both = b.and_(both, flag)
+        return Emitted(b.select(both, self.widened(inside, b.lanes),
+                                self.widened(outside, b.lanes)), depth)
+
+    def condition(self, condition: tuple[Index, int, int], where: Conditions = ()) -> Emitted:
+        """low <= index < high."""
+        key = ("condition", condition)
+        found = self.recall(key)
+        if found is None:
+            index, low, high = condition
+            value, depth = self.index(index + -low, where)
+            b = self.builder(depth)
+            bound = b.emit.constant(I64, high - low)
+            flag = b.builder.icmp_unsigned("<", value, bound)
+            found = self.remember(key, Emitted(Value(flag, BOOL), depth))
+        return found
+
+    # ---- indices -------------------------------------------------------------------------------
+
+    def index(self, index: Index, where: Conditions = ()) -> tuple[ir.Value, int]:
+        """An index as i64, a vector if it depends on the vectorized variable."""
+        scalars, vectors = self._split(index, where)
+        value, depth = self._scalar_sum(scalars)
+        if not vectors:
+            if index.const:
+                value = self.levels.stack[depth].builder.add(value, constant64(index.const))
+            return value, depth
+        depth = len(self.levels.stack) - 1
+        b = self.builder(depth)
+        total = self._vector_sum(vectors, b)
+        if scalars or index.const:
+            if index.const:
+                value = b.builder.add(value, constant64(index.const)) if scalars \
+                    else constant64(index.const)
+            total = b.builder.add(total, b.emit.splat(value))
+        return total, depth
+
+    def _split(self, index: Index, where: Conditions) -> tuple[list[Any], list[Any]]:
+        """Terms as (value, depth, coefficient, key): scalar ones, and those of the lanes."""
+        scalars, vectors = [], []
+        for term, coefficient in index.terms:
+            if isinstance(term, LoopVar):
+                depth = self.depth_of(term)
+                level = self.levels.stack[depth]
+                if level.vector is term and level.lanes > 1:
+                    vectors.append((term, coefficient))
+                    continue
+                scalars.append((level.variables[term], depth, coefficient, term))
+            else:
+                emitted = self.emit(term, where)
+                if self.levels.stack[emitted.depth].lanes > 1:
+                    vectors.append((emitted.value.llvm, coefficient))
+                else:
+                    scalars.append((emitted.value.llvm, emitted.depth, coefficient,
+                                    (term, where)))
+        return scalars, vectors
+
+    def _scalar_sum(self, terms: list[Any]) -> tuple[ir.Value, int]:
+        """The sum of scalar terms, outer levels first, so that partial sums stay outside loops."""
+        total, depth, key = None, 0, ()
+        for value, at, coefficient, name in sorted(terms, key=lambda t: t[1]):
+            key = (*key, (name, coefficient))
+            depth = max(depth, at)
+            found = self.recall(("sum", key))
+            if found is None:
+                builder = self.levels.stack[depth].builder
+                part = value if coefficient == 1 else builder.mul(
+                    value, constant64(coefficient), flags=("nsw",))
+                total = part if total is None else builder.add(total, part, flags=("nsw",))
+                self.levels.stack[depth].memo[("sum", key)] = (total, depth)
+            else:
+                total, depth = found
+        return (constant64(0) if total is None else total), depth
+
+    def _vector_sum(self, terms: list[Any], b: ScalarBuilder) -> ir.Value:
+        total = None
+        for term, coefficient in terms:
+            if isinstance(term, LoopVar):
+                start = self.levels.top.variables[term]
+                if coefficient != 1:
+                    start = b.builder.mul(start, constant64(coefficient))
+                part = b.iota(start, INT64, coefficient).llvm
+            else:
+                part = term if coefficient == 1 else b.builder.mul(
+                    term, b.emit.constant(I64, coefficient))
+            total = part if total is None else b.builder.add(total, part)
+        return total
+
+    # ---- loads and stores ------------------------------------------------------------------------
+
+    def _load(self, expr: Any, where: Conditions) -> Emitted:
+        offset, dtype = expr.offset, expr.dtype
+        scalars, vectors = self._split(offset, where)
+        base = self.pointer_of(expr.buffer)
+        if not vectors:
+            return self._scalar_load(base, scalars, offset.const, dtype, where)
+        depth = len(self.levels.stack) - 1
+        b, level = self.builder(depth), self.levels.top
+        mask = self._mask(where)
+        if len(vectors) == 1 and isinstance(vectors[0][0], LoopVar) and vectors[0][1] == 1:
+            value, _ = self._scalar_sum([*scalars, self._lane_term(vectors[0][0], depth)])
+            pointer = memory.element_pointer(level.builder, base, value, dtype)
+            if offset.const:
+                pointer = memory.element_pointer(level.builder, pointer,
+                                                 constant64(offset.const), dtype)
+            if mask is None:
+                return Emitted(b.load(pointer, dtype), depth)
+            return Emitted(memory.masked_load(b, pointer, dtype, mask), depth)
+        offsets, _ = self.index(offset, where)
+        return Emitted(memory.gather(b, base, offsets, dtype, mask), depth)
+
+    def _lane_term(self, var: LoopVar, depth: int) -> tuple[ir.Value, int, int, Any]:
+        """The first lane's index as a scalar term."""
+        return self.levels.stack[depth].variables[var], depth, 1, (var, "first lane")
+
+    def _scalar_load(self, base: ir.Value, scalars: list[Any], const: int, dtype: Any,
+                     where: Conditions) -> Emitted:
+        value, depth = self._scalar_sum(scalars)
+        guards = [g for g in map(self.condition, where)
+                  if self.levels.stack[g.depth].lanes == 1] if where else []
+        depth = max([depth, *(g.depth for g in guards)])
+        builder = self.levels.stack[depth].builder
+        if guards:
+            if const:
+                value = builder.add(value, constant64(const))
+            for guard in guards:
+                value = builder.select(guard.value.llvm, value, constant64(0))
+            pointer = memory.element_pointer(builder, base, value, dtype)
+        else:
+            pointer = memory.element_pointer(builder, base, value, dtype) if scalars else base
+            if const:
+                pointer = memory.element_pointer(builder, pointer, constant64(const), dtype)
+        b = self.levels.stack[depth].scalar_builder(1)
+        return Emitted(b.load(pointer, dtype), depth)
+
+    def _mask(self, where: Conditions) -> ir.Value | None:
+        """The lanes to load: those in the loop's range for which the conditions hold."""
+        level = self.levels.top
+        mask = level.mask
+        for condition in where:
+            flag = self.widened(self.condition(condition), level.lanes).llvm
+            mask = flag if mask is None else level.builder.and_(mask, flag)
+        return mask
+
+    def store(self, buffer: Any, offset: Index, value: Value) -> None:
+        """Store a value at the innermost level."""
+        level = self.levels.top
+        b = level.scalar_builder()
+        base = self.pointer_of(buffer)
+        scalars, vectors = self._split(offset, ())
+        depth = len(self.levels.stack) - 1
+        if not vectors:
+            total, _ = self._scalar_sum(scalars)
+            total = level.builder.add(total, constant64(offset.const)) if offset.const else total
+            pointer = memory.element_pointer(level.builder, base, total, value.dtype)
+            b.store(value, pointer)
+            return
+        if len(vectors) == 1 and isinstance(vectors[0][0], LoopVar) and vectors[0][1] == 1:
+            total, _ = self._scalar_sum([*scalars, self._lane_term(vectors[0][0], depth)])
+            total = level.builder.add(total, constant64(offset.const)) if offset.const else total
+            pointer = memory.element_pointer(level.builder, base, total, value.dtype)
+            if level.mask is None:
+                b.store(value, pointer)
+            else:
+                memory.masked_store(b, value, pointer, level.mask)
+            return
+        offsets, _ = self.index(offset)
+        memory.scatter(b, value, base, offsets, level.mask)
+
+
+def component_bits(dtype: Any) -> int:
+    """The bits of one register element of a dtype; 0 for bools, which fit any lane count."""
+    layout = layout_of(dtype)
+    return 0 if layout.register is I1 else max(layout.bits, 32 if layout.kind == "float" else 0)

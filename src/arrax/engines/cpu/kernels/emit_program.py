@@ -1,0 +1,306 @@
+"""A program of the loop IR as one LLVM module: `int32 entry(context, inputs, outputs, arena)`.
+
+Small kernels stand inline; large ones become functions that `arrax_parallel_for` calls on ranges.
+0-d values live in stack slots, which LLVM turns into registers.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from arrax.engines.cpu import loop_ir
+from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, choose_lanes
+from arrax.engines.cpu.kernels.lanes import I8, I32, I64, mark_wide
+from arrax.engines.cpu.kernels.levels import constant64
+from arrax.engines.cpu.kernels.values import LAYOUTS
+from arrax.engines.cpu.loop_ir import Buffer, Kernel, Map, Region
+
+POINTER = ir.PointerType()
+PARALLEL_WORK = 64 * 1024  # elements times expressions from which threads pay off
+GRAIN_WORK = 32 * 1024
+
+
+class FunctionWriter:
+    """One LLVM function: a prologue for addresses and stack slots, and the code after it."""
+
+    def __init__(self, module: ir.Module, name: str, kind: ir.FunctionType):
+        self.function = ir.Function(module, kind, name)
+        self.function.attributes.add("nounwind")
+        mark_wide(self.function)
+        self.prologue = ir.IRBuilder(self.function.append_basic_block("prologue"))
+        self.start = self.function.append_basic_block("start")
+        self.builder = ir.IRBuilder(self.start)
+
+    def alloca(self, kind: ir.Type) -> ir.Value:
+        """Stack memory for the whole function."""
+        slot = self.prologue.alloca(kind)
+        slot.type = POINTER  # opaque, as LLVM has it
+        return slot
+
+    def finish(self) -> None:
+        self.prologue.branch(self.start)
+
+
+class ProgramEmitter:
+    """Writes the module. After `emit`, `host_calls` lists the host call steps by number."""
+
+    def __init__(self, name: str):
+        self.module = ir.Module(name)
+        kind = ir.FunctionType(I32, [POINTER] * 4)
+        self.writer = FunctionWriter(self.module, "entry", kind)
+        self.context, self.inputs, self.outputs, self.arena = self.writer.function.args
+        self.pointers: dict[Buffer, ir.Value] = {}
+        self.host_calls: list[loop_ir.HostCallStep] = []
+        self.failure: ir.Block | None = None
+        self.kernels = 0
+
+    @property
+    def builder(self) -> ir.IRBuilder:
+        return self.writer.builder
+
+    def emit(self, region: Region) -> ir.Module:
+        """Write the whole program."""
+        self.region(region)
+        self.builder.ret(ir.Constant(I32, 0))
+        self.writer.finish()
+        return self.module
+
+    def region(self, region: Region) -> None:
+        for step in region.steps:
+            self.step(step)
+
+    def step(self, step: Any) -> None:
+        getattr(self, _HANDLERS[type(step)])(step)
+
+    # ---- memory --------------------------------------------------------------------------------
+
+    def pointer(self, buffer: Buffer) -> ir.Value:
+        """The address of a buffer, computed in the prologue (or bound by a loop)."""
+        buffer = buffer.root
+        found = self.pointers.get(buffer)
+        if found is None:
+            found = self.pointers[buffer] = self._pointer(buffer)
+        return found
+
+    def _pointer(self, buffer: Buffer) -> ir.Value:
+        b = self.writer.prologue
+        if buffer.kind == "temporary":
+            assert buffer.offset >= 0, "temporary buffer without a place"
+            return b.gep(self.arena, [constant64(buffer.offset)], source_etype=I8)
+        if buffer.kind == "scalar":
+            return self.writer.alloca(slot_type(buffer))
+        assert buffer.kind in ("input", "output"), f"{buffer.kind} buffer without a pointer"
+        table = self.inputs if buffer.kind == "input" else self.outputs
+        place = b.gep(table, [constant64(buffer.position)], source_etype=POINTER)
+        return b.load(place, typ=POINTER)
+
+    def declare(self, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
+        found = self.module.globals.get(name)
+        return found or ir.Function(self.module, ir.FunctionType(result, arguments), name)
+
+    def pointer_array(self, pointers: list[ir.Value]) -> ir.Value:
+        """An array of addresses on the stack."""
+        table = self.writer.alloca(ir.ArrayType(POINTER, max(len(pointers), 1)))
+        for position, pointer in enumerate(pointers):
+            place = self.builder.gep(table, [constant64(position)], source_etype=POINTER)
+            self.builder.store(pointer, place)
+        return table
+
+    def copy(self, step: loop_ir.Copy) -> None:
+        """memcpy; scalars through a register."""
+        source, target = self.pointer(step.source), self.pointer(step.target)
+        if source is target or step.source.nbytes == 0:
+            return
+        if step.source.size == 1 and step.source.dtype in LAYOUTS:
+            kind = slot_type(step.source)
+            align = step.source.dtype.alignment
+            self.builder.store(self.builder.load(source, typ=kind, align=align), target,
+                               align=align)
+            return
+        copy = self.declare("llvm.memcpy.p0.p0.i64", ir.VoidType(),
+                            [POINTER, POINTER, I64, ir.IntType(1)])
+        self.builder.call(copy, [target, source, constant64(step.source.nbytes),
+                                 ir.Constant(ir.IntType(1), 0)])
+
+    # ---- kernels -------------------------------------------------------------------------------
+
+    def kernel(self, kernel: Kernel) -> None:
+        """Inline, or in parallel when there is work for several threads."""
+        split = parallel_range(kernel)
+        if split is None:
+            emitter = KernelEmitter(self.builder, self.pointer, self.writer.alloca)
+            emitter.emit(kernel)
+            return
+        buffers: list[Buffer] = []
+        for buffer, _ in loop_ir.kernel_accesses(kernel):
+            if buffer.root not in buffers:
+                buffers.append(buffer.root)
+        body = self.parallel_body(kernel, buffers, split)
+        table = self.pointer_array([self.shareable(b) for b in buffers])
+        count, _, grain = split
+        run = self.declare("arrax_parallel_for", ir.VoidType(), [POINTER, POINTER, I64, I64])
+        self.builder.call(run, [body, table, constant64(count), constant64(grain)])
+
+    def shareable(self, buffer: Buffer) -> ir.Value:
+        """An address to hand out: a copy of a scalar's slot, so that the slot stays a register."""
+        pointer = self.pointer(buffer)
+        if buffer.kind != "scalar":
+            return pointer
+        spill = self.writer.alloca(slot_type(buffer))
+        self.builder.store(self.builder.load(pointer, typ=slot_type(buffer)), spill)
+        return spill
+
+    def parallel_body(self, kernel: Kernel, buffers: list[Buffer],
+                      split: tuple[int, int, int]) -> ir.Function:
+        """`void body(pointers, begin, end)`: the kernel on a range of blocks of its first loop."""
+        self.kernels += 1
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
+        writer = FunctionWriter(self.module, f"kernel_{self.kernels}_{kernel.name}", kind)
+        writer.function.linkage = "internal"
+        table, begin, end = writer.function.args
+        b = writer.prologue
+        pointers = {}
+        for position, buffer in enumerate(buffers):
+            place = b.gep(table, [constant64(position)], source_etype=POINTER)
+            pointers[buffer] = b.load(place, typ=POINTER)
+        _, block, _ = split
+        extent = first_variable(kernel).extent
+        first = b.mul(begin, constant64(block))
+        last = b.mul(end, constant64(block))
+        if extent % block:
+            short = b.icmp_signed("<", last, constant64(extent))
+            last = b.select(short, last, constant64(extent))
+        emitter = KernelEmitter(writer.builder, lambda x: pointers[x.root], writer.alloca)
+        emitter.emit(kernel, (first, last))
+        writer.builder.ret_void()
+        writer.finish()
+        return writer.function
+
+    # ---- calls ---------------------------------------------------------------------------------
+
+    def host_call(self, step: loop_ir.HostCallStep) -> None:
+        """Call Python; a nonzero result ends the program."""
+        number = len(self.host_calls)
+        self.host_calls.append(step)
+        operands = self.pointer_array([self.pointer(b) for b in step.operands])
+        results = self.pointer_array([self.pointer(b) for b in step.results])
+        call = self.declare("arrax_host_call", I32, [POINTER, I64, POINTER, POINTER])
+        self.check(self.builder.call(call, [self.context, constant64(number), operands, results]))
+
+    def check(self, status: ir.Value) -> None:
+        """Return from the program if a status is nonzero."""
+        b = self.builder
+        if self.failure is None:
+            self.failure = self.writer.function.append_basic_block("failure")
+            ir.IRBuilder(self.failure).ret(ir.Constant(I32, 1))
+        good = self.writer.function.append_basic_block("good")
+        failed = b.icmp_signed("!=", status, ir.Constant(I32, 0))
+        b.cbranch(failed, self.failure, good)
+        b.position_at_end(good)
+
+    def library(self, step: loop_ir.LibraryStep) -> None:
+        step.emit(self, step)
+
+    # ---- control flow --------------------------------------------------------------------------
+
+    def while_loop(self, step: loop_ir.WhileStep) -> None:
+        b, function = self.builder, self.writer.function
+        header, body, done = (function.append_basic_block(name)
+                              for name in ("while", "do", "done"))
+        b.branch(header)
+        b.position_at_end(header)
+        self.region(step.condition)
+        flag = b.load(self.pointer(step.condition.results[0]), typ=I8)
+        b.cbranch(b.icmp_unsigned("!=", flag, ir.Constant(I8, 0)), body, done)
+        b.position_at_end(body)
+        self.region(step.body)
+        b.branch(header)
+        b.position_at_end(done)
+
+    def scan(self, step: loop_ir.ScanStep) -> None:
+        b, function = self.builder, self.writer.function
+        before = b.block
+        body, done = function.append_basic_block("scan"), function.append_basic_block("scanned")
+        b.branch(body)
+        b.position_at_end(body)
+        counter = b.phi(I64)
+        position = b.sub(constant64(step.length - 1), counter) if step.reverse else counter
+        for piece, whole in step.slices:
+            offset = b.mul(position, constant64(piece.nbytes), flags=("nsw",))
+            self.pointers[piece] = b.gep(self.pointer(whole), [offset], source_etype=I8)
+        self.region(step.body)
+        following = b.add(counter, constant64(1), flags=("nuw", "nsw"))
+        counter.add_incoming(constant64(0), before)
+        counter.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<", following, constant64(step.length)), body, done)
+        b.position_at_end(done)
+
+    def cond(self, step: loop_ir.CondStep) -> None:
+        b, function = self.builder, self.writer.function
+        layout = LAYOUTS[step.index.dtype]
+        index = b.load(self.pointer(step.index), typ=layout.memory)
+        done = function.append_basic_block("joined")
+        blocks = [function.append_basic_block("branch") for _ in step.branches]
+        # Out of range: negative indices take branch 0, large ones the last.
+        is_negative = b.icmp_signed("<", index, ir.Constant(layout.memory, 0)) \
+            if layout.kind == "int" else ir.Constant(ir.IntType(1), 0)
+        index = b.select(is_negative, ir.Constant(layout.memory, 0), index)
+        switch = b.switch(index, blocks[-1])
+        for number, block in enumerate(blocks[:-1]):
+            switch.add_case(ir.Constant(layout.memory, number), block)
+        for block, branch in zip(blocks, step.branches, strict=True):
+            b.position_at_end(block)
+            self.region(branch)
+            b.branch(done)
+        b.position_at_end(done)
+
+
+_HANDLERS = {Kernel: "kernel", loop_ir.Copy: "copy", loop_ir.HostCallStep: "host_call",
+             loop_ir.LibraryStep: "library", loop_ir.WhileStep: "while_loop",
+             loop_ir.ScanStep: "scan", loop_ir.CondStep: "cond"}
+
+
+def slot_type(buffer: Buffer) -> ir.Type:
+    """The LLVM type of one element in memory."""
+    layout = LAYOUTS.get(buffer.dtype)
+    if layout is None:
+        return ir.ArrayType(I8, max(buffer.dtype.itemsize, 1))
+    return ir.VectorType(layout.memory, 2) if layout.kind == "complex" else layout.memory
+
+
+def first_variable(kernel: Kernel) -> Any:
+    """The loop variable that threads share."""
+    if kernel.outer:
+        return kernel.outer[0]
+    stage = kernel.stages[0]
+    return stage.vars[-1] if isinstance(stage, Map) and stage.vars else None
+
+
+def parallel_range(kernel: Kernel) -> tuple[int, int, int] | None:
+    """(blocks, elements of the first variable in a block, grain in blocks) for `parallel_for`, or None
+    where threads do not pay off."""
+    first = first_variable(kernel)
+    if first is None or first.extent < 2:
+        return None
+    if not kernel.outer and len(kernel.stages) > 1:
+        return None
+    work = sum(stage_work(stage) for stage in kernel.stages)
+    for var in kernel.outer:
+        work *= var.extent
+    if work < PARALLEL_WORK:
+        return None
+    if kernel.outer:
+        return first.extent, 1, max(1, GRAIN_WORK * first.extent // work)
+    block = 8 * choose_lanes(kernel.stages[0], first.extent)
+    blocks = -(-first.extent // block)
+    return blocks, block, max(1, GRAIN_WORK * blocks // work)
+
+
+def stage_work(stage: Any) -> int:
+    """Elements times expressions of one pass over a stage."""
+    variables = stage.vars if isinstance(stage, Map) else [*stage.kept, *stage.reduced]
+    work = len(loop_ir.walk(loop_ir.stages_loads(stage)))
+    for var in variables:
+        work *= var.extent
+    return work

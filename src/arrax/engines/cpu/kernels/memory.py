@@ -1,0 +1,135 @@
+"""Loads and stores of vectors: consecutive, masked, gathered and scattered.
+
+Masks are vectors of i1, one per element. Complex numbers are two components side by side.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from arrax.engines.cpu.kernels.lanes import I1, I32, I64, Lanes, mangled
+from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
+from arrax.engines.cpu.kernels.values import Value, from_memory, layout_of, to_memory
+
+POINTER = ir.PointerType()
+
+
+def splat_value(b: ScalarBuilder, x: Value) -> Value:
+    """A scalar in every lane, by one shuffle."""
+    return b.splat(x) if b.lanes > 1 else x
+
+
+def element_pointer(builder: ir.IRBuilder, base: ir.Value, offset: ir.Value, dtype: Any) -> Any:
+    """The address of an element of a buffer; complex elements are two components."""
+    layout = layout_of(dtype)
+    if layout.kind == "complex":
+        offset = builder.shl(offset, ir.Constant(I64, 1))
+    return builder.gep(base, [offset], source_etype=layout.memory)
+
+
+def masked_load(b: ScalarBuilder, pointer: ir.Value, dtype: Any, mask: ir.Value) -> Value:
+    """Consecutive elements where the mask holds, zero elsewhere."""
+    layout, lanes, builder = layout_of(dtype), b.lanes, b.builder
+    if layout.kind == "complex":
+        wide = ir.VectorType(layout.memory, 2 * lanes)
+        pairs = builder.shuffle_vector(mask, mask, _constant([i // 2 for i in range(2 * lanes)]))
+        raw = _masked_load(b.emit, pointer, wide, pairs, layout.memory_bytes)
+        parts = [builder.shuffle_vector(raw, raw, _constant(range(i, 2 * lanes, 2)))
+                 for i in (0, 1)]
+        return Value(parts[0], dtype, parts[1])
+    wide = ir.VectorType(layout.memory, lanes)
+    raw = _masked_load(b.emit, pointer, wide, mask, layout.memory_bytes)
+    return Value(from_memory(b.emit, raw, dtype), dtype)
+
+
+def _masked_load(e: Lanes, pointer: ir.Value, wide: ir.Type, mask: ir.Value, align: int) -> Any:
+    zero = Lanes(e.builder, wide.count).constant(wide.element, 0)
+    function = e.declared(f"llvm.masked.load.{mangled(wide)}.p0", wide,
+                          [POINTER, I32, mask.type, wide])
+    return e.builder.call(function, [pointer, ir.Constant(I32, align), mask, zero])
+
+
+def masked_store(b: ScalarBuilder, x: Value, pointer: ir.Value, mask: ir.Value) -> None:
+    """Stores consecutive elements where the mask holds."""
+    layout, lanes, builder = x.layout, b.lanes, b.builder
+    if x.imag is not None:
+        order = [i for lane in range(lanes) for i in (lane, lane + lanes)]
+        raw = builder.shuffle_vector(x.llvm, x.imag, _constant(order))
+        mask = builder.shuffle_vector(mask, mask, _constant([i // 2 for i in range(2 * lanes)]))
+    else:
+        raw = to_memory(b.emit, x.llvm, x.dtype)
+    void = ir.VoidType()
+    function = b.emit.declared(f"llvm.masked.store.{mangled(raw.type)}.p0", void,
+                               [raw.type, POINTER, I32, mask.type])
+    builder.call(function, [raw, pointer, ir.Constant(I32, layout.memory_bytes), mask])
+
+
+def gather(b: ScalarBuilder, base: ir.Value, offsets: ir.Value, dtype: Any,
+           mask: ir.Value | None) -> Value:
+    """Elements at a vector of offsets (i32 or i64), where the mask holds."""
+    parts = [_gather(b, pointers, layout_of(dtype), mask)
+             for pointers in _addresses(b, base, offsets, dtype)]
+    if len(parts) == 2:
+        return Value(parts[0], dtype, parts[1])
+    return Value(from_memory(b.emit, parts[0], dtype), dtype)
+
+
+def scatter(b: ScalarBuilder, x: Value, base: ir.Value, offsets: ir.Value,
+            mask: ir.Value | None) -> None:
+    """Stores elements at a vector of offsets, lane after lane, where the mask holds."""
+    e, layout = b.emit, x.layout
+    parts = [x.llvm, x.imag] if x.imag is not None else [to_memory(e, x.llvm, x.dtype)]
+    for part, pointers in zip(parts, _addresses(b, base, offsets, x.dtype), strict=True):
+        void = ir.VoidType()
+        where = _every(b) if mask is None else mask
+        function = e.declared(f"llvm.masked.scatter.{mangled(part.type)}.v{b.lanes}p0", void,
+                              [part.type, pointers.type, I32, where.type])
+        e.builder.call(function, [part, pointers, ir.Constant(I32, layout.memory_bytes), where])
+
+
+def _gather(b: ScalarBuilder, pointers: ir.Value, layout: Any, mask: ir.Value | None) -> Any:
+    wide = ir.VectorType(layout.memory, b.lanes)
+    where = _every(b) if mask is None else mask
+    function = b.emit.declared(f"llvm.masked.gather.{mangled(wide)}.v{b.lanes}p0", wide,
+                               [pointers.type, I32, where.type, wide])
+    zero = b.emit.constant(layout.memory, 0)
+    return b.builder.call(function, [pointers, ir.Constant(I32, layout.memory_bytes), where, zero])
+
+
+def _every(b: ScalarBuilder) -> ir.Constant:
+    return b.emit.constant(I1, 1)
+
+
+def _addresses(b: ScalarBuilder, base: ir.Value, offsets: ir.Value, dtype: Any) -> list[ir.Value]:
+    """Vectors of pointers to the components of elements."""
+    layout, builder = layout_of(dtype), b.builder
+    if layout.kind != "complex":
+        return [_vector_gep(builder, base, offsets, layout.memory, b.lanes)]
+    doubled = builder.shl(offsets, b.emit.constant(I64, 1))
+    following = builder.or_(doubled, b.emit.constant(I64, 1))
+    return [_vector_gep(builder, base, o, layout.memory, b.lanes) for o in (doubled, following)]
+
+
+def _vector_gep(builder: ir.IRBuilder, base: ir.Value, offsets: ir.Value, element: ir.Type,
+                lanes: int) -> ir.Value:
+    pointers = builder.gep(base, [offsets], source_etype=element)
+    pointers.type = ir.VectorType(POINTER, lanes)  # llvmlite types it as one pointer
+    return pointers
+
+
+def half(b: ScalarBuilder, x: Value, upper: bool) -> Value:
+    """The lower or upper half of the lanes."""
+    count = b.lanes // 2
+    order = range(count, b.lanes) if upper else range(count)
+
+    def part(v: ir.Value) -> ir.Value:
+        if count == 1:
+            return b.builder.extract_element(v, ir.Constant(I32, int(upper)))
+        return b.builder.shuffle_vector(v, v, _constant(order))
+    return Value(part(x.llvm), x.dtype, None if x.imag is None else part(x.imag))
+
+
+def _constant(positions: Any) -> ir.Constant:
+    positions = list(positions)
+    return ir.Constant(ir.VectorType(I32, len(positions)), positions)

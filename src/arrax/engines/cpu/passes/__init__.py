@@ -1,0 +1,1 @@
+"""The passes of the CPU compiler, one a file; `pipeline` lists them."""

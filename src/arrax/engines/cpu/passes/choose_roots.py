@@ -1,0 +1,122 @@
+"""Choose which values of a jaxpr get memory ("roots"); all others live inside kernels.
+
+Before: equations in A-normal form. After: a set of variables. A fusable value becomes a root if
+it is a result of the region, an operand of a step that needs memory, used by several kernels while
+costly, read many times over by a gather or broadcast while costly, or the end of a long chain.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from arrax.core.dtypes import storage_dtype
+from arrax.core.jaxpr import Eqn, Jaxpr, Literal, Var
+from arrax.engines.cpu.kernels.values import LAYOUTS
+from arrax.engines.cpu.lowering import Elementwise, Reduce, Update, View
+from arrax.engines.cpu.op_lowerings import lowering_of
+
+CHEAP = 4  # cost up to which work is repeated rather than stored
+LONGEST_CHAIN = 60
+
+
+def can_compile(eqn: Eqn) -> bool:
+    """Whether registers exist for all dtypes of an equation."""
+    atoms = [*eqn.invars, *eqn.outvars]
+    return not eqn.effects and all(
+        hasattr(a.aval, "dtype") and storage_dtype(a.aval.dtype) in LAYOUTS for a in atoms)
+
+
+def is_fusable(eqn: Eqn) -> bool:
+    """Whether the equation's result can be an expression of an index."""
+    return type(lowering_of(eqn.primitive)) in (Elementwise, View) and can_compile(eqn)
+
+
+def is_reduction(eqn: Eqn) -> bool:
+    return type(lowering_of(eqn.primitive)) is Reduce and can_compile(eqn)
+
+
+class _Facts:
+    """What is known of a fusable value: the cost of computing an element, the chain's length."""
+
+    __slots__ = ("cost", "depth", "kernels", "forced")
+
+    def __init__(self, cost: int, depth: int):
+        self.cost, self.depth = cost, depth
+        self.kernels: set[Var] = set()  # the roots that it would be computed in
+        self.forced = False
+
+
+def choose_roots(jaxpr: Jaxpr) -> set[Var]:
+    """The variables of `jaxpr` that get memory."""
+    facts: dict[Var, _Facts] = {}
+    made_by: dict[Var, Eqn] = {}
+    for eqn in jaxpr.eqns:
+        for var in eqn.outvars:
+            made_by[var] = eqn
+        if is_fusable(eqn):
+            inner = [facts[v] for v in eqn.invars if type(v) is not Literal and v in facts]
+            cost = _cost(eqn) + sum(f.cost for f in inner)
+            depth = 1 + max((f.depth for f in inner), default=0)
+            facts[eqn.outvars[0]] = _Facts(cost, depth)
+            if depth % LONGEST_CHAIN == 0:
+                facts[eqn.outvars[0]].forced = True
+    roots: set[Var] = {v for v in jaxpr.outvars if type(v) is not Literal}
+    for eqn in reversed(jaxpr.eqns):
+        out = eqn.outvars[0] if eqn.outvars else None
+        mine = facts.get(out) if out is not None else None
+        if mine is None:
+            roots.update(eqn.outvars)
+            targets = {out}
+        elif out in roots or mine.forced or _needs_memory(mine):
+            roots.add(out)
+            targets = {out}
+        else:
+            targets = mine.kernels
+        _demand(eqn, targets, facts, roots, made_by)
+    return roots
+
+
+def _needs_memory(facts: _Facts) -> bool:
+    return len(facts.kernels) > 1 and facts.cost > CHEAP
+
+
+def _demand(eqn: Eqn, targets: set[Any], facts: dict[Var, _Facts], roots: set[Var],
+            made_by: dict[Var, Eqn]) -> None:
+    """Note the kernels that the operands of `eqn` are computed in, or that they need memory."""
+    fused = is_fusable(eqn)
+    for position, atom in enumerate(eqn.invars):
+        if type(atom) is Literal or atom not in facts:
+            continue
+        if not (fused or is_reduction(eqn)) or _wants_memory(eqn, position, facts[atom], made_by):
+            roots.add(atom)
+        else:
+            facts[atom].kernels |= targets
+
+
+def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, Eqn]) -> bool:
+    """Whether an operand should be in memory although it could be computed where it is used."""
+    atom, out = eqn.invars[position], eqn.outvars[0].aval
+    lower = lowering_of(eqn.primitive)
+    if atom.aval.ndim == 0:
+        return out.ndim > 0
+    if type(lower) is not View:
+        return False
+    if lower.flat and _changes_axes(atom.aval.shape, out.shape):
+        return operand.cost > 0 or type(lowering_of(made_by[atom].primitive)) is View
+    if lower.gathers:
+        return operand.cost > 0
+    return operand.cost > CHEAP and out.size > atom.aval.size
+
+
+def _changes_axes(a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether shapes differ by more than axes of size 1."""
+    return [d for d in a if d != 1] != [d for d in b if d != 1]
+
+
+def _cost(eqn: Eqn) -> int:
+    lower = lowering_of(eqn.primitive)
+    return lower.cost if type(lower) is Elementwise else 0
+
+
+def may_update(eqn: Eqn) -> bool:
+    return type(lowering_of(eqn.primitive)) is Update and can_compile(eqn)

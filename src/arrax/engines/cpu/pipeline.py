@@ -1,0 +1,79 @@
+"""The contents page of the compiler: what happens to a program, in order.
+
+    jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> bufferize -> loop IR -> emit -> LLVM -> machine
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from arrax.core.jaxpr import ClosedJaxpr
+from arrax.engines.cpu import machine
+from arrax.engines.cpu.kernels.emit_program import ProgramEmitter
+from arrax.engines.cpu.passes.bufferize import bufferize
+from arrax.engines.cpu.passes.fuse import Program, fuse_program
+from arrax.engines.cpu.passes.simplify import simplify
+
+
+@dataclass
+class Compilation:
+    """All that is known of one program on its way."""
+
+    closed: ClosedJaxpr
+    name: str
+    program: Program | None = None
+    region: Any = None
+    arena_bytes: int = 0
+    emitter: Any = None
+    code: Any = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def _simplify(c: Compilation) -> None:
+    c.closed = simplify(c.closed)
+
+
+def _fuse(c: Compilation) -> None:
+    c.program, c.region = fuse_program(c.closed)
+
+
+def _bufferize(c: Compilation) -> None:
+    c.arena_bytes = bufferize(c.region)
+
+
+def _emit(c: Compilation) -> None:
+    c.emitter = ProgramEmitter(c.name)
+    c.emitter.emit(c.region)
+
+
+def _machine(c: Compilation) -> None:
+    c.code = machine.compile_module(c.emitter.module)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One entry of the pipeline."""
+
+    name: str
+    function: Callable[[Compilation], None]
+
+
+PIPELINE = [
+    Pass("simplify", _simplify),
+    Pass("fuse", _fuse),
+    Pass("bufferize", _bufferize),
+    Pass("emit", _emit),
+    Pass("machine", _machine),
+]
+
+
+def run_pipeline(closed: ClosedJaxpr, name: str) -> Compilation:
+    """Compile a program."""
+    compilation = Compilation(closed, name)
+    for entry in PIPELINE:
+        start = time.perf_counter()
+        entry.function(compilation)
+        compilation.seconds[entry.name] = time.perf_counter() - start
+    return compilation

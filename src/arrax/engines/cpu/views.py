@@ -1,0 +1,211 @@
+"""Index maps: how an element of a view is found among the elements of its operands.
+
+Each function here is the `build` of a `lowering.View`: `index` is a tuple of `Index`es of the result,
+operands have `aval`, `at(index) -> Expr` and `scalar() -> Expr`.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core.dtypes import storage_dtype
+from arrax.engines.cpu.loop_ir import (ZERO, Apply, Choose, Constant, Expr, Index, Position, divide,
+                                       index_of, offset_of)
+
+Indices = Sequence[Index]
+INT64 = np.dtype(np.int64)
+
+
+def broadcast_in_dim(index: Indices, x: Any, *dynamic: Any, broadcast_dimensions: Any,
+                     **_: Any) -> Expr:
+    """Axis k of the operand is axis broadcast_dimensions[k] of the result."""
+    return x.at(tuple(ZERO if extent == 1 else index[axis] for extent, axis in
+                      zip(x.aval.shape, broadcast_dimensions, strict=True)))
+
+
+def transpose(index: Indices, x: Any, *, permutation: Any, **_: Any) -> Expr:
+    source: list[Index] = [ZERO] * len(index)
+    for position, axis in zip(index, permutation, strict=True):
+        source[axis] = position
+    return x.at(tuple(source))
+
+
+def reshape(index: Indices, x: Any, *, out: Any, dimensions: Any = None, **_: Any) -> Expr:
+    """Through the row-major position; exact parts of the division stay affine."""
+    position = offset_of(out.shape, index)
+    source: list[Index] = []
+    for extent in reversed(x.aval.shape):
+        if extent == 1:
+            source.append(ZERO)
+            continue
+        position, low = divide(position, extent)
+        source.append(low)
+    return x.at(tuple(reversed(source)))
+
+
+def squeeze(index: Indices, x: Any, *, dimensions: Any, **_: Any) -> Expr:
+    rank = x.aval.ndim
+    gone = {axis % rank for axis in dimensions}
+    kept = iter(index)
+    return x.at(tuple(ZERO if axis in gone else next(kept) for axis in range(rank)))
+
+
+def slice_view(index: Indices, x: Any, *, start_indices: Any, strides: Any, **_: Any) -> Expr:
+    steps = strides or (1,) * len(index)
+    return x.at(tuple(i * step + start for i, start, step in
+                      zip(index, start_indices, steps, strict=True)))
+
+
+def rev(index: Indices, x: Any, *, dimensions: Any, **_: Any) -> Expr:
+    return x.at(tuple(i * -1 + (extent - 1) if axis in dimensions and extent > 1 else i
+                      for axis, (i, extent) in enumerate(zip(index, x.aval.shape, strict=True))))
+
+
+def iota(index: Indices, *dynamic: Any, out: Any, dimension: int, **_: Any) -> Expr:
+    return Position(index[dimension], storage_dtype(out.dtype))
+
+
+def pad(index: Indices, x: Any, fill: Any, *, padding_config: Any, **_: Any) -> Expr:
+    """Inside where (i - low) is a multiple of (interior + 1) and in range."""
+    conditions = []
+    source = []
+    for i, extent, (low, high, interior) in zip(index, x.aval.shape, padding_config, strict=True):
+        position = i + (-low)
+        length = (extent - 1) * (interior + 1) + 1 if extent else 0
+        if low > 0 or high > 0 or interior:
+            conditions.append((position, 0, length))
+        if interior:
+            # The quotient is of a value that may be negative outside: shift by a multiple.
+            shift = -(-max(low, 0) // (interior + 1)) * (interior + 1)
+            position, low_part = divide(position + shift, interior + 1)
+            position = position + (-(shift // (interior + 1)))
+            conditions.append((low_part, 0, 1))
+        source.append(position)
+    if any(extent == 0 for extent in x.aval.shape):
+        return fill.scalar()
+    inside = x.at(tuple(source))
+    return Choose(conditions, inside, fill.scalar()) if conditions else inside
+
+
+def concatenate(index: Indices, *operands: Any, dimension: int, **_: Any) -> Expr:
+    """A chain of choices, for concatenations that are not materialized piece by piece."""
+    pieces = []
+    start = 0
+    for operand in operands:
+        extent = operand.aval.shape[dimension]
+        if extent:
+            pieces.append((operand, start, start + extent))
+        start += extent
+
+    def piece(k: int) -> Expr:
+        operand, first, _ = pieces[k]
+        source = list(index)
+        source[dimension] = index[dimension] + (-first)
+        if operand.aval.shape[dimension] == 1:
+            source[dimension] = ZERO
+        return operand.at(tuple(source))
+
+    result = piece(len(pieces) - 1)
+    for k in range(len(pieces) - 2, -1, -1):
+        _, first, end = pieces[k]
+        rest = Choose([(index[dimension], end, 1 << 62)], result, Constant(0, result.dtype))
+        result = Choose([(index[dimension], first, end)], piece(k), rest)
+    return result
+
+
+def _clamped(start: Any, high: int) -> Index:
+    """A dynamic start index, clamped to 0..high."""
+    if high == 0:
+        return ZERO
+    return clamp_index(start.scalar(), high)
+
+
+def clamp_index(expr: Expr, high: int) -> Index:
+    """An integer expression as an index clamped to 0..high."""
+    if isinstance(expr, Constant):
+        return Index(min(max(int(expr.value), 0), high))
+    return index_of(Apply("clamp_index", _emit_clamped, {"high": high}, (expr,), INT64))
+
+
+def _emit_clamped(b: Any, x: Any, high: int) -> Any:
+    if x.kind == "uint":
+        x = b.min(x, b.constant(min(high, np.iinfo(x.dtype).max), x.dtype))
+        return b.convert_element_type(x, INT64)
+    wide = b.convert_element_type(x, INT64)
+    return b.min(b.max(wide, b.constant(0, INT64)), b.constant(high, INT64))
+
+
+def wide_index(expr: Expr) -> Index:
+    """An integer expression as an index, as it is."""
+    if isinstance(expr, Constant):
+        return Index(int(expr.value))
+    return index_of(Apply("wide_index", lambda b, x: b.convert_element_type(x, INT64), {}, (expr,),
+                          INT64))
+
+
+def dynamic_slice(index: Indices, x: Any, *starts: Any, slice_sizes: Any, **_: Any) -> Expr:
+    return x.at(tuple(i + _clamped(start, extent - size) for i, start, extent, size in
+                      zip(index, starts, x.aval.shape, slice_sizes, strict=False)))
+
+
+def dynamic_update_slice(index: Indices, x: Any, update: Any, *starts: Any, **_: Any) -> Expr:
+    """The update inside its window, else the operand."""
+    conditions, source = [], []
+    for i, start, extent, size in zip(index, starts, x.aval.shape, update.aval.shape, strict=True):
+        if size == extent:
+            source.append(i)
+            continue
+        position = i + _clamped(start, extent - size) * -1
+        conditions.append((position, 0, size))
+        source.append(position if size > 1 else ZERO)
+    inside = update.at(tuple(source))
+    return Choose(conditions, inside, x.at(tuple(index))) if conditions else inside
+
+
+def gather(index: Indices, x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any,
+           mode: Any, fill_value: Any = None, out: Any, **_: Any) -> Expr:
+    """Start indices, clamped or checked, plus the offset within the slice."""
+    d = dimension_numbers
+    shape = x.aval.shape
+    offset_axes = list(d.offset_dims)
+    batch = [i for axis, i in enumerate(index) if axis not in offset_axes]
+    batching = dict(zip(d.operand_batching_dims, d.start_indices_batching_dims, strict=True))
+    collapsed = {*d.collapsed_slice_dims, *d.operand_batching_dims}
+    offsets = iter([index[axis] for axis in offset_axes])
+    source: list[Index] = [ZERO if axis in collapsed else next(offsets)
+                           for axis in range(len(shape))]
+    mode_name = getattr(mode, "name", str(mode)).upper()
+    drop = "FILL" in mode_name
+    conditions: list[tuple[Index, int, int]] = []
+    for position, axis in enumerate(d.start_index_map):
+        high = shape[axis] - slice_sizes[axis]
+        expr = indices.at((*batch, Index(position)))
+        if drop:
+            start = wide_index(expr)
+            conditions.append((start, 0, high + 1))
+        elif "PROMISE" in mode_name:
+            start = wide_index(expr)
+        else:
+            start = clamp_index(expr, high)
+        source[axis] = source[axis] + start
+    for axis, indices_axis in batching.items():
+        source[axis] = source[axis] + batch[indices_axis]
+    inside = x.at(tuple(source))
+    if not conditions:
+        return inside
+    return Choose(conditions, inside, Constant(_fill(out.dtype, fill_value), inside.dtype))
+
+
+def _fill(dtype: Any, fill_value: Any) -> Any:
+    """What an out-of-bounds gather gives: NaN, the lowest int, the highest unsigned, True."""
+    if fill_value is not None:
+        return fill_value
+    dtype = storage_dtype(dtype)
+    if dtype.kind in "fcV":
+        return np.nan
+    if dtype.kind == "b":
+        return True
+    info = np.iinfo(dtype)
+    return info.min if dtype.kind == "i" else info.max
