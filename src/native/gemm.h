@@ -36,10 +36,10 @@ template <class In> struct Strided {
   }
   int64_t in_place_stride() const { return row; }
   // Columns that lie consecutively in memory are packed column by column.
-  bool transposes() const { return row == 1 && column != 1; }
+  bool packs_itself() const { return row == 1 && column != 1; }
   template <class T>
-  void pack_transposed(int64_t first_row, int64_t depth, int64_t first, int64_t count,
-                       int64_t width, T* out) const {
+  void pack_panel(int64_t first_row, int64_t depth, int64_t first, int64_t count, int64_t width,
+                  T* out) const {
     constexpr int64_t step = 8;  // rows at a time, so that the packed lines stay in the cache
     for (int64_t p = 0; p < depth; p += step) {
       const int64_t rows = least(step, depth - p);
@@ -63,8 +63,8 @@ template <class Packed, class Source> struct Packer {
   static constexpr int64_t steps_per_row = 1;
   static void pack(const Source& source, int64_t first_row, int64_t depth, int64_t first,
                    int64_t count, int64_t width, Packed* out) {
-    if (source.transposes()) {
-      source.pack_transposed(first_row, depth, first, count, width, out);
+    if (source.packs_itself()) {
+      source.pack_panel(first_row, depth, first, count, width, out);
       return;
     }
     for (int64_t p = 0; p < depth; p++, out += width) {
@@ -135,7 +135,7 @@ class Gemm {
     const int64_t row_block = least(ceil_div(m_, rows_), most(1, row_limit / rows_)) * rows_;
     const int64_t column_block = least(ceil_div(n_, width), most(1, column_limit / width)) * width;
     // Packing B pays when several tiles of rows use it.
-    const Packed* direct = ceil_div(m_, rows_) <= 6 ? b_.template in_place<Packed>() : nullptr;
+    const Packed* direct = ceil_div(m_, rows_) <= 8 ? b_.template in_place<Packed>() : nullptr;
     Packed* packed_a = gemm_scratch().a.template get<Packed>(row_block * steps);
     Packed* packed_b = gemm_scratch().b.template get<Packed>(column_block * steps);
     const bool small = double(m_) * double(n_) * double(k_) < 1e6;

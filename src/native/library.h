@@ -10,6 +10,14 @@
 
 #include "native.h"
 
+// Simple loops are compiled for several instruction sets; the loader picks one.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
+#define ARRAX_VECTORIZE \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
+#else
+#define ARRAX_VECTORIZE
+#endif
+
 // Codes of dtypes in specs.
 enum DType : int64_t {
   kBool, kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64,

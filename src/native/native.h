@@ -47,7 +47,7 @@ PyObject* aval_lookup(PyArray_Descr* dtype, int ndim, const npy_intp* shape, boo
 
 extern PyObject* default_trace;  // the evaluating trace; NULL before set_default_trace
 extern ARRAX_THREAD_LOCAL PyObject* thread_trace;  // NULL stands for default_trace
-// Identifies the settings that change tracing or compilation (borrowed reference).
+// Identifies the settings that change tracing or compilation (borrowed; NULL: an exception).
 PyObject* context_key();
 
 // ---- buffers.cpp: pooled memory ----
@@ -71,7 +71,7 @@ extern "C" void arrax_parallel_for(ParallelBody body, void* argument, int64_t co
                                    int64_t grain);
 extern "C" int64_t arrax_num_threads(void);
 
-// ---- program.cpp: compiled programs and the Python functions that they call ----
+// ---- program.cpp, hostcall.cpp: compiled programs and the Python functions that they call ----
 
 // Machine code: inputs then constants as pointers to contiguous data; outputs preallocated (NULL
 // for forwarded ones); `arena` is 64-byte aligned scratch memory. Nonzero means failure.
@@ -101,7 +101,7 @@ bool operand_from_array(Operand* operand, PyObject* array);
 bool program_run(ProgramObject* program, Operand* operands, PyObject* placement,
                  PyObject** outputs);
 
-// ---- flatten.cpp, jit.cpp: the jit call path ----
+// ---- signature.cpp, template.cpp, entry.cpp, jit.cpp: the jit call path ----
 
 extern PyTypeObject JitFunctionType;
 extern PyTypeObject JitEntryType;
@@ -112,7 +112,6 @@ extern PyMethodDef array_functions[];
 extern PyMethodDef state_functions[];
 extern PyMethodDef buffer_functions[];
 extern PyMethodDef thread_functions[];
-extern PyMethodDef program_functions[];
 extern PyMethodDef jit_functions[];
 
 // ---- symbols: addresses that generated code calls ----

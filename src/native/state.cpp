@@ -4,11 +4,22 @@
 PyObject* default_trace = nullptr;
 ARRAX_THREAD_LOCAL PyObject* thread_trace = nullptr;
 
-// A thread owns a reference to what it set; setting the default clears, so that threads end clean.
-static PyObject* default_context_key = nullptr;
+// Each thread keeps the key that the provider gave, until the thread or everybody is told to ask
+// anew. Keys are interned by their provider and live on.
+static PyObject* context_provider = nullptr;
+static uint64_t context_version = 1;
 static ARRAX_THREAD_LOCAL PyObject* thread_context_key = nullptr;
+static ARRAX_THREAD_LOCAL uint64_t thread_context_version = 0;
 
-PyObject* context_key() { return thread_context_key ? thread_context_key : default_context_key; }
+PyObject* context_key() {
+  if (thread_context_version == context_version) return thread_context_key;
+  uint64_t version = context_version;
+  PyObject* key = context_provider ? PyObject_CallNoArgs(context_provider) : Py_NewRef(Py_None);
+  if (!key) return nullptr;
+  Py_XSETREF(thread_context_key, key);
+  thread_context_version = version;
+  return key;
+}
 
 static PyObject* get_trace(PyObject*, PyObject*) {
   PyObject* trace = thread_trace ? thread_trace : default_trace;
@@ -27,20 +38,17 @@ static PyObject* set_default_trace(PyObject*, PyObject* trace) {
   Py_RETURN_NONE;
 }
 
-static PyObject* get_context_key(PyObject*, PyObject*) {
-  PyObject* key = context_key();
-  return Py_NewRef(key ? key : Py_None);
-}
+static PyObject* get_context_key(PyObject*, PyObject*) { return Py_XNewRef(context_key()); }
 
-static PyObject* set_context_key(PyObject*, PyObject* key) {
-  PyObject* before = thread_context_key;
-  thread_context_key = key == Py_None ? nullptr : Py_NewRef(key);
-  Py_XDECREF(before);
+static PyObject* invalidate_context_key(PyObject*, PyObject* everywhere) {
+  if (PyObject_IsTrue(everywhere)) context_version++;
+  else thread_context_version = 0;
   Py_RETURN_NONE;
 }
 
-static PyObject* set_default_context_key(PyObject*, PyObject* key) {
-  Py_XSETREF(default_context_key, key == Py_None ? nullptr : Py_NewRef(key));
+static PyObject* set_context_provider(PyObject*, PyObject* provider) {
+  Py_XSETREF(context_provider, Py_NewRef(provider));
+  context_version++;
   Py_RETURN_NONE;
 }
 
@@ -48,10 +56,10 @@ PyMethodDef state_functions[] = {
     {"get_trace", get_trace, METH_NOARGS, "The thread's current trace."},
     {"set_trace", set_trace, METH_O, "Make a trace the thread's current one (None: the default)."},
     {"set_default_trace", set_default_trace, METH_O, "The trace of threads that set none."},
-    {"get_context_key", get_context_key, METH_NOARGS, "The thread's context key, else the default."},
-    {"set_context_key", set_context_key, METH_O,
-     "Set the thread's context key: part of every jit signature, compared by identity.\n"
-     "None returns to the default key."},
-    {"set_default_context_key", set_default_context_key, METH_O,
-     "The context key of threads that set none."},
+    {"get_context_key", get_context_key, METH_NOARGS,
+     "The thread's context key: part of every jit signature, compared by identity."},
+    {"set_context_provider", set_context_provider, METH_O,
+     "Register provider(): the (interned) key of the current thread's settings."},
+    {"invalidate_context_key", invalidate_context_key, METH_O,
+     "invalidate_context_key(everywhere): this thread, or every thread, asks its provider again."},
     {nullptr}};

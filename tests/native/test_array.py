@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import gc
-import pickle
 import sys
 import threading
 import weakref
@@ -42,7 +41,8 @@ def test_the_data_is_shared_and_freed():
     data = np.zeros(3)
     before = sys.getrefcount(data)
     arrays = [_native.make_array(data) for _ in range(10)]
-    assert arrays[0].data is data and sys.getrefcount(data) == before + 10
+    assert sys.getrefcount(data) == before + 10
+    assert arrays[0].data is data
     del arrays
     assert sys.getrefcount(data) == before
 
@@ -67,7 +67,7 @@ def test_data_and_placement_are_set_like_fields():
 
 
 def test_subclasses_of_ndarray_are_viewed_as_ndarrays():
-    assert type(_native.make_array(np.matrix([[1.0]])).data) is np.ndarray
+    assert type(_native.make_array(np.ones(1).view(np.recarray)).data) is np.ndarray
 
 
 @pytest.mark.parametrize("call", [
@@ -92,15 +92,6 @@ def test_many_shapes_grow_the_table():
     avals = [_native.make_array(np.zeros((i, 0))).aval for i in range(2000)]
     assert len(set(map(id, avals))) == 2000
     assert all(_native.make_array(np.ones((i, 0))).aval is aval for i, aval in enumerate(avals))
-
-
-def test_arrays_pickle_through_their_class():
-    array = _native.make_array(np.arange(3, dtype=np.float32))
-    try:
-        copied = pickle.loads(pickle.dumps(array))
-    except TypeError:
-        pytest.skip("methods of arrays are not installed")
-    assert np.array_equal(copied.data, array.data)
 
 
 def test_the_trace_is_of_the_thread():

@@ -1,0 +1,279 @@
+// Flattens the arguments of a jit call natively: builtin containers, arrays and scalars.
+//
+// Grammar of the words (tags in the low four bits; pointers are 16-byte aligned):
+//   call      = context, positional count, argument*, (Keywords n, (name hash, argument)*n)?
+//   argument  = Static, type, hash | tree
+//   tree      = Tuple n, tree*n | List n, tree*n | Dict n, (key hash)*n, tree*n | None
+//             | Custom n, treedef hash, leaf*n | leaf
+//   leaf      = Array aval | PlacedArray aval, placement | Scalar kind | NumPy dtype ndim, size*ndim
+// Dict entries and keyword arguments come in the order of their names, as pytrees have them.
+#include "signature.h"
+
+#include <algorithm>
+
+namespace {
+
+enum Tag : uint64_t {
+  kArray = 1, kPlacedArray, kTuple, kList, kDict, kNone, kScalar, kNumPy, kStatic, kKeywords, kCustom
+};
+
+PyObject* flatten_function = nullptr;
+
+inline uint64_t address_word(const void* pointer, Tag tag) {
+  return reinterpret_cast<uint64_t>(pointer) | tag;
+}
+inline uint64_t count_word(uint64_t count, Tag tag) { return count << 4 | tag; }
+
+inline void push_leaf(Signature* s, PyObject* value, LeafKind kind) {
+  s->leaves.push({Py_NewRef(value), kind});
+}
+
+bool read_array(Signature* s, PyObject* value) {
+  auto* array = reinterpret_cast<ArrayObject*>(value);
+  if (!array->data || array->data == Py_None) return false;  // deleted: the slow path raises
+  bool placed = array->placement && array->placement != Py_None;
+  s->words.push(address_word(array->aval, placed ? kPlacedArray : kArray));
+  s->pinned.push(array->aval);
+  if (placed) {
+    s->words.push(reinterpret_cast<uint64_t>(array->placement));
+    s->pinned.push(array->placement);
+  }
+  push_leaf(s, value, LeafKind::Array);
+  return true;
+}
+
+bool read_scalar(Signature* s, PyObject* value, LeafKind kind) {
+  s->words.push(count_word(uint64_t(kind), kScalar));
+  push_leaf(s, value, kind);
+  return true;
+}
+
+bool numeric(PyArray_Descr* dtype) {
+  return (PyTypeNum_ISNUMBER(dtype->type_num) || PyTypeNum_ISBOOL(dtype->type_num) ||
+          PyTypeNum_ISUSERDEF(dtype->type_num)) &&
+         PyArray_ISNBO(dtype->byteorder) && dtype->type_num != NPY_LONGDOUBLE &&
+         dtype->type_num != NPY_CLONGDOUBLE;
+}
+
+bool read_numpy(Signature* s, PyObject* value) {
+  PyArray_Descr* dtype;
+  int ndim = 0;
+  if (PyArray_CheckExact(value)) {
+    auto* array = reinterpret_cast<PyArrayObject*>(value);
+    dtype = PyArray_DESCR(array);
+    ndim = PyArray_NDIM(array);
+    Py_INCREF(dtype);
+  } else {
+    dtype = PyArray_DescrFromScalar(value);
+    if (!dtype) {
+      PyErr_Clear();
+      return false;
+    }
+  }
+  bool good = numeric(dtype);
+  if (good) {
+    s->words.push(count_word(uint64_t(dtype->type_num) << 8 | unsigned(ndim), kNumPy));
+    for (int i = 0; i < ndim; i++)
+      s->words.push(uint64_t(PyArray_DIM(reinterpret_cast<PyArrayObject*>(value), i)));
+    push_leaf(s, value, LeafKind::NumPy);
+  }
+  Py_DECREF(dtype);
+  return good;
+}
+
+// A leaf of one of the known types. False (and nothing added) for others.
+bool read_leaf(Signature* s, PyObject* value) {
+  PyTypeObject* type = Py_TYPE(value);
+  if (type == array_type) return read_array(s, value);
+  if (type == &PyLong_Type) return read_scalar(s, value, LeafKind::Int);
+  if (type == &PyFloat_Type) return read_scalar(s, value, LeafKind::Float);
+  if (type == &PyBool_Type) return read_scalar(s, value, LeafKind::Bool);
+  if (type == &PyArray_Type || PyArray_IsScalar(value, Generic)) return read_numpy(s, value);
+  if (type == &PyComplex_Type) return read_scalar(s, value, LeafKind::Complex);
+  return false;
+}
+
+// Adds an object that is compared by `==` and the word of its hash.
+bool push_compared(Signature* s, PyObject* value) {
+  Py_hash_t hash = PyObject_Hash(value);
+  if (hash == -1) {
+    PyErr_Clear();
+    return false;
+  }
+  s->words.push(uint64_t(hash));
+  s->compared.push(Py_NewRef(value));
+  return true;
+}
+
+bool read_tree(Signature* s, PyObject* value);
+
+// Keys and values of a dict or of keyword arguments; holds references, since opening a custom node
+// may run Python code.
+struct Item {
+  PyObject *key, *value;
+};
+
+struct Items {
+  SmallVector<Item, 24> list;
+
+  ~Items() {
+    for (Item& item : list) {
+      Py_DECREF(item.key);
+      Py_DECREF(item.value);
+    }
+  }
+  void push(PyObject* key, PyObject* value) { list.push({Py_NewRef(key), Py_NewRef(value)}); }
+  // Sorts by key and adds the words of the keys.
+  bool read_keys(Signature* s, Tag tag) {
+    auto before = [](const Item& a, const Item& b) { return PyUnicode_Compare(a.key, b.key) < 0; };
+    if (!std::is_sorted(list.begin(), list.end(), before))
+      std::sort(list.begin(), list.end(), before);
+    s->words.push(count_word(list.size(), tag));
+    for (Item& item : list)
+      if (!push_compared(s, item.key)) return false;
+    return true;
+  }
+};
+
+bool read_dict(Signature* s, PyObject* dict) {
+  Items items;
+  Py_ssize_t position = 0;
+  PyObject *key, *value;
+  while (PyDict_Next(dict, &position, &key, &value)) {
+    if (!PyUnicode_CheckExact(key)) return false;
+    items.push(key, value);
+  }
+  if (!items.read_keys(s, kDict)) return false;
+  for (Item& item : items.list)
+    if (!read_tree(s, item.value)) return false;
+  return true;
+}
+
+// A container that Python code opens: namedtuples, registered classes, dicts with other keys.
+bool read_custom(Signature* s, PyObject* value) {
+  if (!flatten_function) return false;
+  PyObject* pair = PyObject_CallOneArg(flatten_function, value);
+  bool good = pair && PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2 &&
+              PyList_CheckExact(PyTuple_GET_ITEM(pair, 0));
+  if (good) {
+    PyObject* leaves = PyTuple_GET_ITEM(pair, 0);
+    s->words.push(count_word(uint64_t(PyList_GET_SIZE(leaves)), kCustom));
+    good = push_compared(s, PyTuple_GET_ITEM(pair, 1));
+    for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(leaves); i++)
+      good = read_leaf(s, PyList_GET_ITEM(leaves, i));
+  }
+  Py_XDECREF(pair);
+  if (!good) PyErr_Clear();  // whatever is wrong, the slow path finds it again and raises
+  return good;
+}
+
+bool read_sequence(Signature* s, PyObject* value, Tag tag) {
+  s->words.push(count_word(uint64_t(PySequence_Fast_GET_SIZE(value)), tag));
+  // Opening a custom node runs Python code, which may change a list: ask for the size each time.
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(value); i++)
+    if (!read_tree(s, PySequence_Fast_GET_ITEM(value, i))) return false;
+  return true;
+}
+
+// Opens a container. Holds it meanwhile: Python code may take it out of its parent.
+bool read_container(Signature* s, PyObject* value) {
+  PyTypeObject* type = Py_TYPE(value);
+  size_t words = s->words.size();
+  bool good;
+  if (Py_EnterRecursiveCall(" while flattening the arguments of a jit function")) {
+    PyErr_Clear();
+    return false;
+  }
+  Py_INCREF(value);
+  if (type == &PyTuple_Type) good = read_sequence(s, value, kTuple);
+  else if (type == &PyList_Type) good = read_sequence(s, value, kList);
+  else good = (type == &PyDict_Type && read_dict(s, value)) ||
+              (s->words.size() == words && read_custom(s, value));
+  Py_DECREF(value);
+  Py_LeaveRecursiveCall();
+  return good;
+}
+
+bool read_tree(Signature* s, PyObject* value) {
+  if (Py_TYPE(value) == array_type) return read_array(s, value);
+  if (value == Py_None) {
+    s->words.push(kNone);
+    return true;
+  }
+  return read_leaf(s, value) || read_container(s, value);
+}
+
+bool read_static(Signature* s, PyObject* value) {
+  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value));
+  s->words.push(kStatic);
+  s->words.push(reinterpret_cast<uint64_t>(type));  // static types need not be 16-byte aligned
+  s->pinned.push(type);
+  return push_compared(s, value);
+}
+
+bool is_static_name(const StaticArguments& statics, PyObject* name) {
+  if (!statics.names) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(statics.names); i++) {
+    PyObject* other = PyTuple_GET_ITEM(statics.names, i);
+    if (other == name || PyUnicode_Compare(other, name) == 0) return true;
+  }
+  return false;
+}
+
+bool read_keywords(Signature* s, const StaticArguments& statics, PyObject* const* values,
+                   PyObject* names) {
+  Items items;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++)
+    items.push(PyTuple_GET_ITEM(names, i), values[i]);
+  if (!items.read_keys(s, kKeywords)) return false;
+  for (Item& item : items.list)
+    if (!(is_static_name(statics, item.key) ? read_static(s, item.value)
+                                            : read_tree(s, item.value)))
+      return false;
+  return true;
+}
+
+}  // namespace
+
+Signature::~Signature() {
+  for (Leaf& leaf : leaves) Py_DECREF(leaf.value);
+  for (PyObject* value : compared) Py_DECREF(value);
+}
+
+uint64_t Signature::hash() {
+  uint64_t hash = words.size();
+  for (uint64_t word : words) {
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+bool read_signature(Signature* s, const StaticArguments& statics, PyObject* const* arguments,
+                    size_t count, PyObject* keyword_names) {
+  PyObject* context = context_key();
+  if (!context) {
+    PyErr_Clear();
+    return false;
+  }
+  s->words.push(reinterpret_cast<uint64_t>(context));
+  s->pinned.push(context);
+  s->words.push(count);
+  uint64_t static_bits = statics.positions;
+  if (static_bits | statics.from_end) {
+    if (count > 64) return false;
+    for (size_t i = 0; i < count; i++)
+      static_bits |= (statics.from_end >> i & 1) << (count - 1 - i);
+  }
+  for (size_t i = 0; i < count; i++) {
+    bool is_static = static_bits && (static_bits >> i & 1);
+    if (!(is_static ? read_static(s, arguments[i]) : read_tree(s, arguments[i]))) return false;
+  }
+  if (!keyword_names || !PyTuple_GET_SIZE(keyword_names)) return true;
+  return read_keywords(s, statics, arguments + count, keyword_names);
+}
+
+PyObject* set_flatten(PyObject*, PyObject* function) {
+  Py_XSETREF(flatten_function, function == Py_None ? nullptr : Py_NewRef(function));
+  Py_RETURN_NONE;
+}
