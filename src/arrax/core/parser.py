@@ -44,6 +44,7 @@ _TYPE = re.compile(r"(~?)([\w<>]+)\[([^\]]*)\]|Tok\b")
 _LITERAL = re.compile(r"(\([^()\s]*\)|[^\s:,()]+):(?=~?[\w<>]+\[)")
 _NUMBER = re.compile(r"-?(?:\d|inf\b|nan\b|\.\d)|\(|(?:True|False|nan|inf)\b")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*)=")
+_VALUE = re.compile(r"-?[\w.]+(?:(?<=\de)[+-]\d+)?")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 _dtype_names: dict[str, Any] = {
@@ -428,7 +429,7 @@ class _ValueReader:
         return found
 
     def word(self) -> Any:
-        found = re.compile(r"-?[\w.+]+(?:e-\d+)?").match(self.text, self.position)
+        found = _VALUE.match(self.text, self.position)
         if found is None:
             raise ValueError("expected a value")
         word = found.group()

@@ -145,6 +145,8 @@ def literal_text(literal: Literal) -> str:
         value = complex(value)
     elif kind.kind == "b":
         value = bool(value)
+    elif dtypes.issubdtype(literal.aval.dtype, np.integer):
+        value = int(value)
     return f"{value}:{short(literal.aval)}"
 
 
@@ -195,7 +197,8 @@ def _member_text(value: Any) -> str:
 def _shown_params(eqn: Eqn) -> dict[str, Any]:
     hidden = eqn.primitive.hidden
     shown = eqn.primitive.shown
-    return {k: shown[k](v) if k in shown else v for k, v in sorted(eqn.params.items())
+    return {k: shown[k](v) if k in shown else v for k, v in sorted(
+        eqn.params.items(), key=lambda item: (item[0] != "name", item[0]))
             if not (k in hidden and _same(v, hidden[k]))}
 
 
