@@ -1,4 +1,4 @@
-"""Polynomials of the vector math, highest power first. Written by `tools/fit_polynomials.py`."""
+"""Polynomials of the vector math, highest power first. By `tools/fit_polynomials.py`."""
 
 # (exp(r) - 1 - r) / r^2
 EXP_TAIL_F32 = (

@@ -1,0 +1,71 @@
+"""Tracebacks without the library's own frames.
+
+`filtered` wraps the functions that run user code or report user errors; on an error it takes the
+frames of arrax out of the traceback. The flag `traceback_filtering` ("off" keeps all frames) asks
+for them. An uncaught error is shown without the wrapper's frames too (`install_hook`).
+"""
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from arrax.core import config
+from arrax.core.errors import InternalError
+from arrax.core.source_info import is_internal
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def without_internal_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback of the user's frames only; as it was if there are none."""
+    kept = []
+    entry = traceback
+    while entry is not None:
+        if not is_internal(entry.tb_frame.f_code.co_filename):
+            kept.append(entry)
+        entry = entry.tb_next
+    if not kept:
+        return traceback
+    result: TracebackType | None = None
+    for entry in reversed(kept):
+        result = TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return result
+
+
+def filter_error(error: BaseException) -> None:
+    """Take our frames out of an error's traceback, and out of those that it came from."""
+    if config.traceback_filtering.value == "off" or isinstance(error, InternalError):
+        return
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        current.__traceback__ = without_internal_frames(current.__traceback__)
+        current = current.__cause__ or current.__context__
+
+
+def filtered(fun: F) -> F:
+    """`fun`, with errors that pass through it rid of our frames."""
+    @functools.wraps(fun, updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            return fun(*args, **kwargs)
+        except Exception as error:
+            filter_error(error)
+            raise
+    return call  # type: ignore[return-value]
+
+
+def install_hook() -> None:
+    """Show uncaught errors without our frames."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException,
+             traceback: TracebackType | None) -> None:
+        filter_error(error)
+        before(kind, error, error.__traceback__ or traceback)
+    sys.excepthook = hook
