@@ -271,7 +271,8 @@ def _padded_shape(shape: Any, config: Any) -> tuple[int, ...]:
                  for size, (lo, hi, interior) in zip(shape, config, strict=True))
 
 
-def _pad_evaluate(x: np.ndarray, value: np.ndarray, *, padding_config: Any) -> np.ndarray:
+def pad_evaluate(x: np.ndarray, value: np.ndarray, *, padding_config: Any) -> np.ndarray:
+    """What `pad` means, on NumPy arrays."""
     out = np.empty(_padded_shape(x.shape, padding_config), x.dtype)
     target, source, covers = [], [], True
     for size, width, (lo, hi, interior) in zip(x.shape, out.shape, padding_config, strict=True):
@@ -318,7 +319,7 @@ def _pad_batch(axis: Any, operands: Any, dims: Any, *, padding_config: Any) -> A
     return registry["select_n"].bind(inside, filling, padded), 0
 
 
-pad_p = Primitive("pad", type_rule=_pad_type, evaluate=_pad_evaluate, jvp=linear_jvp(),
+pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_jvp(),
                   transpose=_pad_transpose, batch=_pad_batch)
 
 
