@@ -1,1 +1,5 @@
-"""The CPU engine: a compiler from jaxprs to native code, and its runtime."""
+"""The CPU engine and its compiler."""
+from arrax.engines import register
+from arrax.engines.cpu.engine import CpuEngine
+
+register("cpu", CpuEngine())

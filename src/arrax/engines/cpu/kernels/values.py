@@ -139,7 +139,7 @@ def load(e: Lanes, pointer: ir.Value, dtype: np.dtype[Any]) -> Value:
     complex_ = layout.kind == "complex"
     count = e.lanes * 2 if complex_ else e.lanes
     wide = ir.VectorType(layout.memory, count) if count > 1 else layout.memory
-    raw = b.load(b.bitcast(pointer, wide.as_pointer()), align=layout.memory_bytes)
+    raw = b.load(pointer, align=layout.memory_bytes, typ=wide)
     if not complex_:
         return Value(from_memory(e, raw, dtype), dtype)
     if e.lanes == 1:
