@@ -1,6 +1,25 @@
 """The operations that programs are made of, one function per primitive and a few compositions."""
 from __future__ import annotations
 
+from arrax.ops.arithmetic import (abs, abs_p, add, add_any_p, add_p, cbrt, cbrt_p, div, div_p,
+    integer_pow, integer_pow_p, max, max_p, min, min_p, mul, mul_p, mulhi, mulhi_p, neg, neg_p,
+    pow, pow_p, reciprocal, rem, rem_p, rsqrt, rsqrt_p, sign, sign_p, sqrt, sqrt_p, square,
+    square_p, sub, sub_p)
+from arrax.ops.transcendental import (acos, acos_p, acosh, acosh_p, asin, asin_p, asinh, asinh_p,
+    atan, atan2, atan2_p, atan_p, atanh, atanh_p, cos, cos_p, cosh, cosh_p, exp, exp2, exp2_p,
+    exp_p, expm1, expm1_p, log, log1p, log1p_p, log_p, logistic, logistic_p, sin, sin_p, sinh,
+    sinh_p, tan, tan_p, tanh, tanh_p)
+from arrax.ops.compare import (RoundingMethod, ceil, ceil_p, clamp, clamp_p, eq, eq_p, eq_to_p,
+    floor, floor_p, ge, ge_p, gt, gt_p, is_finite, is_finite_p, le, le_p, le_to_p, lt, lt_p,
+    lt_to_p, ne, ne_p, nextafter, nextafter_p, round, round_p, select, select_n, select_n_p)
+from arrax.ops.bits import (and_p, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clz, clz_p,
+    not_p, or_p, population_count, population_count_p, shift_left, shift_left_p,
+    shift_right_arithmetic, shift_right_arithmetic_p, shift_right_logical, shift_right_logical_p,
+    xor_p)
+from arrax.ops.complex_parts import (complex, complex_p, conj, conj_p, imag, imag_p, real, real_p)
+from arrax.ops.convert import (bitcast_convert_type, bitcast_convert_type_p, convert_element_type,
+    convert_element_type_p, reduce_precision, reduce_precision_p)
+from arrax.ops.accuracy import (AccuracyMode, Tolerance)
 from arrax.ops.create import broadcasted_iota, empty, empty_p, full, full_like, iota, iota_p
 from arrax.ops.gather import gather, gather_p, index_take
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,

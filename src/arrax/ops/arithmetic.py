@@ -1,0 +1,414 @@
+"""Arithmetic: sums, products, quotients, powers, roots, extremes, signs."""
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.core.ad_values import Zero, is_undefined, tangent_aval
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu.lowering import Elementwise
+from arrax.ops.arguments import operand
+from arrax.ops.elementwise_rules import (
+    ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
+    apply, check_kind, converted, emits, evaluate_by, filled_like, host, joint_shape,
+    piecewise_constant, to_real, to_shape_of, unary)
+from arrax.ops.rules import (
+    batch_elementwise, by_operand, constant, linear_jvp, transpose_bilinear, transpose_unary,
+    unbroadcast)
+
+
+# ---- add, sub --------------------------------------------------------------------------------
+
+def _add_transpose(cotangent: Any, x: Any, y: Any) -> list[Any]:
+    return [_sum_cotangent(cotangent, operand) for operand in (x, y)]
+
+
+def _sum_cotangent(cotangent: Any, x: Any) -> Any:
+    """The cotangent of a summand; None when it is not linear."""
+    if not dtypes.issubdtype(aval_of(x).dtype, np.inexact) or not is_undefined(x):
+        return None
+    return Zero(x.aval) if type(cotangent) is Zero else unbroadcast(cotangent, x.aval)
+
+
+class _sum_jvp:
+    """JVP of `x ± y`: the same operation on the tangents that are there."""
+
+    def attach(self, primitive: Primitive) -> Any:
+        def rule(primals: Any, tangents: Any) -> Any:
+            out = primitive.bind(*primals)
+            g, h = tangents
+            if type(g) is Zero and type(h) is Zero:
+                return out, Zero(tangent_aval(aval_of(out)))
+            if type(h) is Zero:
+                return out, to_shape_of(g, out)
+            if type(g) is Zero:
+                return out, to_shape_of(neg_p.bind(h) if primitive is sub_p else h, out)
+            return out, to_shape_of(primitive.bind(g, h), out)
+        return rule
+
+
+add_p = binary("add", NUMBER, np.add, jvp=_sum_jvp(), transpose=_add_transpose,
+               commutative=True, stablehlo="stablehlo.add")
+
+
+def add(x: Any, y: Any) -> Any:
+    """Elementwise sum of two arrays of one dtype and shape (or a scalar).
+
+    Raises TypeError for different dtypes, bools, or shapes that do not match.
+
+    Example:
+      >>> lax.add(jnp.array([1., 2.]), 3.)
+      Array([4., 5.], dtype=float32)
+    """
+    return call_binary(add_p, x, y)
+
+
+def _sub_transpose(cotangent: Any, x: Any, y: Any) -> list[Any]:
+    right = _sum_cotangent(cotangent, y)
+    if right is not None and type(right) is not Zero:
+        right = neg_p.bind(right)
+    return [_sum_cotangent(cotangent, x), right]
+
+
+sub_p = binary("sub", NUMBER, np.subtract, jvp=_sum_jvp(), transpose=_sub_transpose,
+               stablehlo="stablehlo.subtract")
+
+
+def sub(x: Any, y: Any) -> Any:
+    """Elementwise difference `x - y`; operands as for `add`."""
+    return call_binary(sub_p, x, y)
+
+
+add_any_p = Primitive(
+    "add_any",
+    type_rule=lambda x, y: ShapedArray(joint_shape("add_any", (x, y)), x.dtype),
+    evaluate=evaluate_by(np.add), jvp=_sum_jvp(), transpose=_add_transpose,
+    batch=batch_elementwise(), lower=emits("add"), elementwise=True, commutative=True,
+    stablehlo="stablehlo.add")
+
+
+def add_any(x: Any, y: Any) -> Any:
+    """The sum of two tangents or cotangents, which transformations make."""
+    return add_any_p.bind(x, y)
+
+
+# ---- mul, div, rem ---------------------------------------------------------------------------
+
+mul_p = binary(
+    "mul", NUMBER, np.multiply,
+    jvp=by_operand(lambda g, out, x, y: mul_p.bind(g, y), lambda g, out, x, y: mul_p.bind(x, g)),
+    transpose=transpose_bilinear(lambda ct, x, y: unbroadcast(mul_p.bind(ct, y), x),
+                                 lambda ct, x, y: unbroadcast(mul_p.bind(x, ct), y)),
+    commutative=True, stablehlo="stablehlo.multiply")
+
+
+def mul(x: Any, y: Any) -> Any:
+    """Elementwise product; operands as for `add`."""
+    return call_binary(mul_p, x, y)
+
+
+def _div_evaluate(x: Any, y: Any) -> Any:
+    """Integers are divided towards zero; by zero gives -1 (all bits set)."""
+    if x.dtype.kind not in "iu":
+        return np.divide(x, y)
+    quotient = np.floor_divide(x, y)
+    if x.dtype.kind == "i":
+        remainder = x - quotient * y
+        quotient = quotient + ((remainder != 0) & ((x < 0) != (y < 0))).astype(x.dtype)
+    return np.where(y == 0, ~np.zeros((), x.dtype), quotient)
+
+
+div_p = binary(
+    "div", NUMBER, _div_evaluate, cost=4,
+    jvp=by_operand(
+        lambda g, out, x, y: div_p.bind(g, y),
+        lambda g, out, x, y: mul_p.bind(mul_p.bind(neg_p.bind(g), x), integer_pow_p.bind(y, y=-2))),
+    transpose=transpose_bilinear(lambda ct, x, y: unbroadcast(div_p.bind(ct, y), x),
+                                 lambda ct, x, y: _not_linear("div")),
+    stablehlo="stablehlo.divide")
+
+
+def _not_linear(name: str) -> Any:
+    raise NotImplementedError(f"Transpose rule for '{name}' not implemented: "
+                              "it is not linear in its second operand")
+
+
+def div(x: Any, y: Any) -> Any:
+    """Elementwise quotient `x / y`; integers are divided towards zero, and x / 0 is -1 for them."""
+    return call_binary(div_p, x, y)
+
+
+def _rem_evaluate(x: Any, y: Any) -> Any:
+    out = np.fmod(x, y)
+    return out if x.dtype.kind == "f" else np.where(y == 0, x, out)
+
+
+rem_p = binary(
+    "rem", REAL, _rem_evaluate, cost=2,
+    jvp=by_operand(
+        lambda g, out, x, y: to_shape_of(g, out),
+        lambda g, out, x, y: mul_p.bind(neg_p.bind(g), mul_p.bind(
+            sign_p.bind(div_p.bind(x, y)), apply("floor", abs_p.bind(div_p.bind(x, y)))))),
+    stablehlo="stablehlo.remainder")
+
+
+def rem(x: Any, y: Any) -> Any:
+    """Elementwise remainder of division towards zero: it has the sign of `x`.
+
+    For integers `rem(x, 0)` is `x`.
+    """
+    return call_binary(rem_p, x, y)
+
+
+def _mulhi_evaluate(x: Any, y: Any) -> Any:
+    bits = x.dtype.itemsize * 8
+    if bits < 64:
+        wide = np.int64 if x.dtype.kind == "i" else np.uint64
+        return ((x.astype(wide) * y.astype(wide)) >> wide(bits)).astype(x.dtype)
+    return _mulhi_64(x, y)
+
+
+def _mulhi_64(x: Any, y: Any) -> Any:
+    """The high half of 64-bit products from 32-bit halves (Warren, "Hacker's Delight", 8-2)."""
+    low = x.dtype.type(0xFFFFFFFF)
+    shift = x.dtype.type(32)
+    x0, x1, y0, y1 = x & low, x >> shift, y & low, y >> shift
+    carry = ((x0.astype(np.uint64) * y0.astype(np.uint64)) >> np.uint64(32)).astype(x.dtype)
+    middle = x1 * y0 + carry
+    return x1 * y1 + (middle >> shift) + ((x0 * y1 + (middle & low)) >> shift)
+
+
+mulhi_p = binary("mulhi", INTEGER, _mulhi_evaluate, jvp=piecewise_constant,
+                 lower=host("wide products are not emitted"), commutative=True)
+
+
+def mulhi(x: Any, y: Any) -> Any:
+    """The high half of the double-width product of integers."""
+    return call_binary(mulhi_p, x, y)
+
+
+# ---- neg, abs, sign --------------------------------------------------------------------------
+
+neg_p = unary("neg", NUMBER, np.negative, jvp=linear_jvp(),
+              transpose=transpose_unary(lambda ct, x: neg_p.bind(ct)),
+              stablehlo="stablehlo.negate")
+
+
+def neg(x: Any) -> Any:
+    """Elementwise `-x`, modulo 2ⁿ for unsigned integers."""
+    return call_unary(neg_p, x)
+
+
+def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
+    if not dtypes.issubdtype(aval_of(x).dtype, np.complexfloating):
+        return apply("select_n", apply("ge", x, constant(0, x)), neg_p.bind(g), g)
+    scale = converted(out, aval_of(x).dtype)
+    nonzero = apply("select_n", apply("eq", scale, constant(0, scale)), scale, filled_like(1, scale))
+    return apply("real", mul_p.bind(g, div_p.bind(apply("conj", x, input_dtype=aval_of(x).dtype),
+                                                  nonzero)))
+
+
+abs_p = unary("abs", SIGNED, np.abs, result=to_real, jvp=by_operand(_abs_jvp),
+              stablehlo="stablehlo.abs")
+
+
+def abs(x: Any) -> Any:
+    """Elementwise absolute value; real for complex `x`. The derivative at 0 is 1."""
+    return call_unary(abs_p, x)
+
+
+def _sign_evaluate(x: Any) -> Any:
+    out = np.sign(x)
+    return np.copysign(out, x) if x.dtype.kind == "f" else out
+
+
+sign_p = unary("sign", NUMBER, _sign_evaluate, jvp=piecewise_constant, cost=2,
+               stablehlo="stablehlo.sign")
+
+
+def sign(x: Any) -> Any:
+    """Elementwise sign: -1, ±0, 1 or NaN; x / |x| for complex `x`."""
+    return call_unary(sign_p, x)
+
+
+# ---- max, min --------------------------------------------------------------------------------
+
+def _share(x: Any, out: Any, y: Any) -> Any:
+    """How much of the tangent of `x` reaches the extreme `out`: 1, 0, or 1/2 in a tie."""
+    one, two = filled_like(1, out), filled_like(2, out)
+    mask = apply("select_n", apply("eq", x, out), filled_like(0, out), one)
+    return div_p.bind(mask, apply("select_n", apply("eq", y, out), one, two))
+
+
+_extreme_jvp = (lambda g, out, x, y: mul_p.bind(g, _share(x, out, y)),
+                lambda g, out, x, y: mul_p.bind(g, _share(y, out, x)))
+
+max_p = binary("max", ANY, np.maximum, jvp=by_operand(*_extreme_jvp), commutative=True,
+               stablehlo="stablehlo.maximum")
+min_p = binary("min", ANY, np.minimum, jvp=by_operand(*_extreme_jvp), commutative=True,
+               stablehlo="stablehlo.minimum")
+
+
+def max(x: Any, y: Any) -> Any:
+    """Elementwise maximum; NaN if either is NaN. Complex numbers compare by (real, imaginary)."""
+    return call_binary(max_p, x, y)
+
+
+def min(x: Any, y: Any) -> Any:
+    """Elementwise minimum; NaN if either is NaN. Complex numbers compare by (real, imaginary)."""
+    return call_binary(min_p, x, y)
+
+
+# ---- powers ----------------------------------------------------------------------------------
+
+def _integer_pow_type(x: Any, *, y: int) -> Any:
+    check_kind("integer_pow", x.dtype, NUMBER)
+    if y < 0 and dtypes.issubdtype(x.dtype, np.integer):
+        raise TypeError("Integers cannot be raised to negative powers, "
+                        f"got integer_pow({x.str_short()}, {y})")
+    return ShapedArray(x.shape, x.dtype)
+
+
+def _integer_pow_evaluate(x: Any, *, y: int) -> Any:
+    """Repeated squaring, as compiled code does."""
+    if y == 0:
+        return np.ones_like(x)
+    exponent, square, out = builtins.abs(y), x, None
+    while exponent:
+        if exponent & 1:
+            out = square if out is None else np.multiply(out, square)
+        exponent >>= 1
+        if exponent:
+            square = np.multiply(square, square)
+    return out if y > 0 else np.divide(np.ones((), x.dtype), out)
+
+
+def _integer_pow_jvp(g: Any, out: Any, x: Any, *, y: int) -> Any:
+    lower = x if y == 2 else integer_pow_p.bind(x, y=y - 1)
+    return mul_p.bind(g, mul_p.bind(constant(y, x), lower))
+
+
+class _integer_pow_rule:
+    def attach(self, primitive: Primitive) -> Any:
+        general = by_operand(_integer_pow_jvp).attach(primitive)
+        constant_rule = piecewise_constant.attach(primitive)
+
+        def rule(primals: Any, tangents: Any, *, y: int) -> Any:
+            return (general if y else constant_rule)(primals, tangents, y=y)
+        return rule
+
+
+integer_pow_p = Primitive(
+    "integer_pow", type_rule=_integer_pow_type, evaluate=evaluate_by(_integer_pow_evaluate),
+    jvp=_integer_pow_rule(), transpose=NotApplicable("not linear"), batch=batch_elementwise(),
+    lower=Elementwise(lambda b, x, y: b.integer_pow(x, y), 3), elementwise=True)
+
+
+def integer_pow(x: Any, y: int) -> Any:
+    """Elementwise `x ** y` for a static int `y`, by repeated multiplication.
+
+    Raises TypeError for negative powers of integers.
+    """
+    x = operand(x, "integer_pow")
+    y = y.__index__()
+    _integer_pow_type(x.aval, y=y)
+    return integer_pow_p.bind(x, y=y)
+
+
+def _pow_type(x: Any, y: Any) -> Any:
+    check_kind("pow", x.dtype, INEXACT, " at position 0")
+    check_kind("pow", y.dtype, NUMBER, " at position 1")
+    if dtypes.issubdtype(y.dtype, np.inexact) and x.dtype != y.dtype:
+        raise TypeError(
+            "the first argument to pow must have an inexact dtype (float or complex), and the "
+            "second argument must have an inexact or integer dtype, and two inexact dtypes must "
+            f"match, but got {x.dtype.name} and {y.dtype.name} respectively.")
+    return ShapedArray(joint_shape("pow", (x, y)), x.dtype)
+
+
+def _pow_evaluate(x: Any, y: Any) -> Any:
+    return np.power(x, y.astype(x.dtype) if y.dtype != x.dtype else y)
+
+
+def _pow_jvp_base(g: Any, out: Any, x: Any, y: Any) -> Any:
+    dtype = aval_of(x).dtype
+    if aval_of(y).dtype == dtype:
+        lower = pow_p.bind(x, sub_p.bind(y, constant(1, x)))
+        return mul_p.bind(g, mul_p.bind(y, lower))
+    exponent = converted(y, dtype)
+    is_zero = apply("eq", exponent, constant(0, exponent))
+    factor = apply("select_n", is_zero, exponent, filled_like(1, exponent))
+    slope = to_shape_of(mul_p.bind(
+        factor, pow_p.bind(x, sub_p.bind(exponent, constant(1, exponent)))), out)
+    return mul_p.bind(g, apply("select_n", is_zero, slope, filled_like(0, slope)))
+
+
+def _pow_jvp_exponent(g: Any, out: Any, x: Any, y: Any) -> Any:
+    base = apply("select_n", apply("eq", x, constant(0, x)), x, filled_like(1, x))
+    return mul_p.bind(g, mul_p.bind(apply("log", base, accuracy=None), out))
+
+
+pow_p = Primitive(
+    "pow", type_rule=_pow_type, evaluate=evaluate_by(_pow_evaluate),
+    jvp=by_operand(_pow_jvp_base, _pow_jvp_exponent), transpose=NotApplicable("not linear"),
+    batch=batch_elementwise(), elementwise=True, stablehlo="stablehlo.power",
+    weak_type=lambda x, y: x.weak_type and (y.weak_type or y.dtype != x.dtype),
+    lower=Elementwise(lambda b, x, y: b.pow(x, y if y.dtype == x.dtype
+                                            else b.convert_element_type(y, x.dtype)), 24))
+
+
+def pow(x: Any, y: Any) -> Any:
+    """Elementwise `x ** y` for inexact `x`; `y` has the dtype of `x` or is an integer."""
+    return call_binary(pow_p, x, y)
+
+
+square_p = unary("square", NUMBER, np.square,
+                 jvp=by_operand(lambda g, out, x: mul_p.bind(g, mul_p.bind(constant(2, x), x))))
+
+
+def square(x: Any) -> Any:
+    """Elementwise `x * x`."""
+    return call_unary(square_p, x)
+
+
+def reciprocal(x: Any) -> Any:
+    """Elementwise `1 / x` for inexact `x`."""
+    return integer_pow(x, -1)
+
+
+# ---- roots -----------------------------------------------------------------------------------
+
+sqrt_p = unary(
+    "sqrt", INEXACT, np.sqrt, accuracy=True, cost=4, stablehlo="stablehlo.sqrt",
+    jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(g, div_p.bind(constant(0.5, x), out))))
+
+
+def sqrt(x: Any, *, accuracy: Any = None) -> Any:
+    """Elementwise square root; NaN for negative real `x`."""
+    return call_accurate(sqrt_p, x, accuracy)
+
+
+rsqrt_p = unary(
+    "rsqrt", INEXACT, lambda x: np.divide(x.dtype.type(1), np.sqrt(x)), accuracy=True, cost=4,
+    jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(
+        g, mul_p.bind(constant(-0.5, x), div_p.bind(out, x)))), stablehlo="stablehlo.rsqrt")
+
+
+def rsqrt(x: Any, *, accuracy: Any = None) -> Any:
+    """Elementwise reciprocal square root."""
+    return call_accurate(rsqrt_p, x, accuracy)
+
+
+cbrt_p = unary(
+    "cbrt", (np.floating,), np.cbrt, accuracy=True, cost=12, stablehlo="stablehlo.cbrt",
+    jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(
+        g, mul_p.bind(constant(1 / 3, x), integer_pow_p.bind(out, y=-2)))))
+
+
+def cbrt(x: Any, *, accuracy: Any = None) -> Any:
+    """Elementwise real cube root."""
+    return call_accurate(cbrt_p, x, accuracy)
