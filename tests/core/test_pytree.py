@@ -13,14 +13,38 @@ from hypothesis import strategies as st
 
 from arrax import tree
 from arrax.core.pytree import broadcast_prefix, equality_errors, prefix_errors
-from arrax.tree_util import (DictKey, FlattenedIndexKey, GetAttrKey, Partial, PyTreeDef, SequenceKey,
-                             all_leaves, build_tree, flatten_one_level, is_tree_node, keystr,
-                             register_dataclass, register_pytree_node,
-                             register_pytree_with_keys_class, register_static, tree_broadcast,
-                             tree_flatten, tree_flatten_with_path, tree_leaves,
-                             tree_leaves_with_path, tree_map, tree_map_with_path, tree_reduce,
-                             tree_reduce_associative, tree_structure, tree_transpose,
-                             tree_unflatten, treedef_children, treedef_is_leaf, treedef_tuple)
+from arrax.tree_util import (
+    DictKey,
+    FlattenedIndexKey,
+    GetAttrKey,
+    Partial,
+    PyTreeDef,
+    SequenceKey,
+    all_leaves,
+    build_tree,
+    flatten_one_level,
+    is_tree_node,
+    keystr,
+    register_dataclass,
+    register_pytree_node,
+    register_pytree_with_keys_class,
+    register_static,
+    tree_broadcast,
+    tree_flatten,
+    tree_flatten_with_path,
+    tree_leaves,
+    tree_leaves_with_path,
+    tree_map,
+    tree_map_with_path,
+    tree_reduce,
+    tree_reduce_associative,
+    tree_structure,
+    tree_transpose,
+    tree_unflatten,
+    treedef_children,
+    treedef_is_leaf,
+    treedef_tuple,
+)
 
 Point = namedtuple("Point", "x y")
 
@@ -239,7 +263,7 @@ def test_registration_errors():
     for kind in (Box, tuple, Data):
         with pytest.raises(ValueError, match="Duplicate custom PyTreeDef type registration"):
             register_pytree_node(kind, lambda x: x, lambda a, c: c)
-    make = lambda: dataclasses.make_dataclass("Fields", ["a", "b"])  # noqa: E731
+    make = lambda: dataclasses.make_dataclass("Fields", ["a", "b"])
     for arguments, message in [
             ((["a"], []), r"Missing fields: \{'b'\}"),
             ((["a"], ["b", "c"]), r"Unexpected fields: \{'c'\}"),

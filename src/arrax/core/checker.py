@@ -25,8 +25,16 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import AbstractValue, aval_of
 from arrax.core.errors import InternalError
-from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, jaxprs_in_params,
-                              join_effects)
+from arrax.core.jaxpr import (
+    ClosedJaxpr,
+    DropVar,
+    Eqn,
+    Jaxpr,
+    Literal,
+    Var,
+    jaxprs_in_params,
+    join_effects,
+)
 from arrax.core.printer import Names, eqn_doc, render
 
 

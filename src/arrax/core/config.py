@@ -9,9 +9,27 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from arrax.core.flag import (Change, ContextKey, Flag, Override, UserContext, anything, boolean,
-                             by_name, choice, context_key, declare, flags, integer,
-                             make_user_context, number, on_change, path, string)
+from arrax import _native
+from arrax.core.flag import (
+    Change,
+    ContextKey,
+    Flag,
+    Override,
+    UserContext,
+    anything,
+    boolean,
+    by_name,
+    choice,
+    context_key,
+    declare,
+    flags,
+    integer,
+    make_user_context,
+    number,
+    on_change,
+    path,
+    string,
+)
 
 __all__ = ["Change", "ContextKey", "Flag", "UserContext", "config", "context_key",
            "make_user_context", "on_change"]
@@ -330,3 +348,8 @@ class Config:
 
 
 config = Config()
+
+
+# The native call path keeps the key of each thread until it is told of a change.
+_native.set_context_provider(context_key)
+on_change(lambda change: _native.invalidate_context_key(change.everywhere))

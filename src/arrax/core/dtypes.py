@@ -12,10 +12,23 @@ import ml_dtypes
 import numpy as np
 
 from arrax.core import config, lattice, source_info
-from arrax.core.scalar_types import (ExtendedDType, KeyDType, ScalarType, all_dtypes, custom_floats,
-                                     extended, float0, key_fry, key_rbg, key_unsafe_rbg, prng_key,
-                                     scalar_types, set_array_constructor, small_floats,
-                                     small_integers)
+from arrax.core.scalar_types import (
+    ExtendedDType,
+    KeyDType,
+    ScalarType,
+    all_dtypes,
+    custom_floats,
+    extended,
+    float0,
+    key_fry,
+    key_rbg,
+    key_unsafe_rbg,
+    prng_key,
+    scalar_types,
+    set_array_constructor,
+    small_floats,
+    small_integers,
+)
 
 __all__ = [
     "DType", "DTypeLike", "ExtendedDType", "KeyDType", "ScalarType", "TypePromotionError",
@@ -35,8 +48,8 @@ generic, number, inexact, floating = np.generic, np.number, np.inexact, np.float
 complexfloating, integer = np.complexfloating, np.integer
 signedinteger, unsignedinteger = np.signedinteger, np.unsignedinteger
 bfloat16 = ml_dtypes.bfloat16
-finfo = ml_dtypes.finfo
-iinfo = ml_dtypes.iinfo
+finfo: Any = ml_dtypes.finfo
+iinfo: Any = ml_dtypes.iinfo
 
 python_scalar_types: frozenset[type] = frozenset({bool, int, float, complex})
 _WEAK = frozenset({int, float, complex})  # ask `type(x) is type` first: np.dtype(int) == int
@@ -111,7 +124,7 @@ def issubdtype(a: DTypeLike, b: DTypeLike) -> bool:
         _subdtypes[a, b] = result
     except TypeError:
         pass
-    return result
+    return result  # type: ignore[no-any-return]
 
 
 def _scalar_class(dtype: DTypeLike) -> Any:
@@ -153,8 +166,8 @@ def itemsize_bits(dtype: DTypeLike) -> int:
         return 8 * dtype.itemsize
     dtype = np.dtype(dtype)
     if dtype in small_integers:
-        return iinfo(dtype).bits
-    return finfo(dtype).bits if dtype in small_floats else 8 * dtype.itemsize
+        return int(iinfo(dtype).bits)
+    return int(finfo(dtype).bits) if dtype in small_floats else 8 * int(dtype.itemsize)
 
 
 # --- 32 and 64 bits ---------------------------------------------------------------------------
@@ -199,7 +212,7 @@ def _as_numpy_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def _wide_defaults() -> bool:
-    return config.enable_x64.value and config.numpy_default_dtype_bits.value == "64"
+    return bool(config.enable_x64.value and config.numpy_default_dtype_bits.value == "64")
 
 
 def default_float_dtype() -> np.dtype[Any]:
@@ -239,15 +252,16 @@ def to_inexact_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     64-bit integers, else float32."""
     dtype = np.dtype(dtype)
     if issubdtype(dtype, np.inexact):
-        return dtype
-    return canonicalize_dtype("float64" if dtype.itemsize == 8 else "float32")
+        return dtype  # type: ignore[no-any-return]
+    wide = dtype.itemsize == 8 and config.enable_x64.value
+    return np.dtype("float64" if wide else "float32")
 
 
 def to_complex_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """The complex dtype that holds values of `dtype`."""
     dtype = to_inexact_dtype(dtype)
     if issubdtype(dtype, np.complexfloating):
-        return dtype
+        return dtype  # type: ignore[no-any-return]
     return np.dtype("complex128" if dtype.itemsize == 8 else "complex64")
 
 
@@ -474,4 +488,4 @@ def promote_types(a: DTypeLike, b: DTypeLike) -> np.dtype[Any]:
     found = _join(list(dict.fromkeys(nodes)), strict)
     if found in _32_BIT and not config.enable_x64.value and not any(n in _32_BIT for n in nodes):
         return _32_BIT[found]
-    return np.dtype(found)
+    return np.dtype(found)  # type: ignore[no-any-return]

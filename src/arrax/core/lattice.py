@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core.scalar_types import (all_dtypes, bfloat16, small_floats, small_integers)
+from arrax.core.scalar_types import all_dtypes, bfloat16, small_floats, small_integers
 
 Node = Any  # an np.dtype, or one of the types int, float, complex
 

@@ -173,7 +173,7 @@ class _Parser:
         return found
 
     def binders(self, env: dict[str, Var]) -> list[Var]:
-        found = []
+        found: list[Var] = []
         while (name := _NAME.match(self.text, self.position)) and \
                 self.text.startswith(":", name.end()):
             start = self.position
@@ -341,9 +341,8 @@ class _Parser:
         return text
 
     def at_next_parameter(self) -> bool:
-        blank = _SPACE.match(self.text, self.position)
-        return _PARAMETER.match(self.text, blank.end()) is not None or \
-            self.text.startswith("]", blank.end())  # type: ignore[union-attr]
+        after = _SPACE.match(self.text, self.position).end()  # type: ignore[union-attr]
+        return _PARAMETER.match(self.text, after) is not None or self.text.startswith("]", after)
 
     def restore_hidden(self, primitive: Primitive, params: dict[str, Any],
                        out_avals: list[Any]) -> None:

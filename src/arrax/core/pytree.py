@@ -5,16 +5,41 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from arrax.core.tree_errors import (equality_errors, equality_errors_pytreedef, prefix_errors)
-from arrax.core.tree_registry import (DictKey, FlattenedIndexKey, GetAttrKey, Partial, SequenceKey,
-                                      keystr, register_dataclass, register_pytree_node,
-                                      register_pytree_node_class, register_pytree_with_keys,
-                                      register_pytree_with_keys_class, register_static, static)
-from arrax.core.treedef import (IsLeaf, KeyPath, PyTreeDef, all_leaves, flatten_one_level,
-                                flatten_one_level_with_keys, is_tree_node, leaf_treedef,
-                                tree_flatten, tree_flatten_with_path, tree_leaves,
-                                tree_leaves_with_path, tree_structure, tree_unflatten,
-                                treedef_children, treedef_is_leaf, treedef_tuple)
+from arrax.core.tree_errors import equality_errors, equality_errors_pytreedef, prefix_errors
+from arrax.core.tree_registry import (
+    DictKey,
+    FlattenedIndexKey,
+    GetAttrKey,
+    Partial,
+    SequenceKey,
+    keystr,
+    register_dataclass,
+    register_pytree_node,
+    register_pytree_node_class,
+    register_pytree_with_keys,
+    register_pytree_with_keys_class,
+    register_static,
+    static,
+)
+from arrax.core.treedef import (
+    IsLeaf,
+    KeyPath,
+    PyTreeDef,
+    all_leaves,
+    flatten_one_level,
+    flatten_one_level_with_keys,
+    is_tree_node,
+    leaf_treedef,
+    tree_flatten,
+    tree_flatten_with_path,
+    tree_leaves,
+    tree_leaves_with_path,
+    tree_structure,
+    tree_unflatten,
+    treedef_children,
+    treedef_is_leaf,
+    treedef_tuple,
+)
 
 __all__ = [
     "DictKey", "FlattenedIndexKey", "GetAttrKey", "KeyPath", "Partial", "PyTreeDef", "SequenceKey",

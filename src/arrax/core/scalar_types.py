@@ -34,7 +34,7 @@ class ScalarType(type):
     def __ne__(cls, other: Any) -> Any:
         return not cls == other
 
-    def __call__(cls, value: Any) -> Any:  # type: ignore[override]
+    def __call__(cls, value: Any) -> Any:
         """`value` as an array of this dtype."""
         return _constructor[0](value, cls.dtype)
 
@@ -79,18 +79,18 @@ float32, float64 = _scalar_type(np.float32), _scalar_type(np.float64)
 complex64, complex128 = _scalar_type(np.complex64), _scalar_type(np.complex128)
 
 all_dtypes: tuple[np.dtype[Any], ...] = tuple(t.dtype for t in scalar_types.values())
-small_integers = frozenset(np.dtype(n) for n in (uint2, uint4, int2, int4))
+small_integers: frozenset[np.dtype[Any]] = frozenset(np.dtype(n) for n in (uint2, uint4, int2, int4))
 small_floats = frozenset(d for d in all_dtypes if d.name.startswith(("float4", "float6", "float8")))
 custom_floats = small_floats | {bfloat16.dtype}
 
 
-class extended(np.generic):  # noqa: N801 - the name is public
+class extended(np.generic):
     """Abstract scalar type of dtypes that NumPy has no like of; for `issubdtype`."""
 
     __module__ = "arrax.dtypes"
 
 
-class prng_key(extended):  # noqa: N801 - the name is public
+class prng_key(extended):
     """Abstract scalar type of typed random keys: `issubdtype(key.dtype, prng_key)`."""
 
     __module__ = "arrax.dtypes"
@@ -117,7 +117,7 @@ _key_dtypes: dict[tuple[str, int], KeyDType] = {}
 
 
 class KeyDType(ExtendedDType):
-    """`key<tag>`: keys of a random bit generator, `words` uint32 each; equal ones are one object."""
+    """`key<tag>`: keys of a random bit generator, `words` uint32 each; one object per kind."""
 
     __slots__ = ("tag", "words")
     tag: str

@@ -328,7 +328,8 @@ def _dataclass_fields(nodetype: Any, data_fields: Any, meta_fields: Any,
         if (data_fields is None) != (meta_fields is None):
             raise TypeError(
                 "register_dataclass: data_fields and meta_fields must both be specified when "
-                f"either is specified. Got data_fields={data_fields!r} meta_fields={meta_fields!r}.")
+                f"either is specified. Got data_fields={data_fields!r} "
+                f"meta_fields={meta_fields!r}.")
         if fields is None:
             raise TypeError(
                 "register_dataclass: data_fields and meta_fields are required when nodetype is "

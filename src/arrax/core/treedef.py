@@ -10,6 +10,7 @@ not registered (`core.tree_registry`) is a leaf.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from arrax.core.tree_registry import NoneType, node_type, registry, sorted_keys
@@ -25,6 +26,7 @@ class PyTreeDef:
     __slots__ = ("structure", "num_leaves", "_hash")
     structure: Structure
     num_leaves: int
+    _hash: int
 
     def __init__(self, structure: Structure, num_leaves: int):
         self.structure, self.num_leaves = structure, num_leaves
@@ -33,7 +35,7 @@ class PyTreeDef:
         """The pytree of this structure with the given leaves; ValueError if too few or many."""
         if type(leaves) is not list and type(leaves) is not tuple:
             leaves = list(leaves)
-        count = len(leaves)  # type: ignore[arg-type]
+        count = len(leaves)
         if count != self.num_leaves:
             raise ValueError(
                 f"Too few leaves for PyTreeDef; expected {self.num_leaves}, got {count}"
@@ -41,7 +43,7 @@ class PyTreeDef:
                 f"Too many leaves for PyTreeDef; expected {self.num_leaves}.")
         structure = self.structure
         if structure is None:
-            return leaves[0]  # type: ignore[index]
+            return leaves[0]
         return _build(structure, iter(leaves))
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
@@ -208,18 +210,29 @@ def _flatten(tree: Any, append: Callable[[Any], None]) -> Structure:
     kind = type(tree)
     if kind in registry:
         if kind is tuple or kind is list:
-            return kind, None, tuple([_flatten(c, append) for c in tree])
+            return kind, None, _flatten_children(tree, append)
         if kind is dict:
             keys = tuple(tree) if len(tree) < 2 else sorted_keys(tree)
-            return dict, keys, tuple([_flatten(tree[k], append) for k in keys])
+            return dict, keys, _flatten_children([tree[k] for k in keys], append)
         if tree is None:
             return _NONE
         children, data = registry[kind].flatten(tree)
-        return kind, data, tuple([_flatten(c, append) for c in children])
+        return kind, data, _flatten_children(children, append)
     if isinstance(tree, tuple) and node_type(tree) is not None:
-        return kind, None, tuple([_flatten(c, append) for c in tree])
+        return kind, None, _flatten_children(tree, append)
     append(tree)
     return None
+
+
+def _flatten_children(children: Iterable[Any], append: Callable[[Any], None]) -> Structure:
+    structures: list[Structure] = []
+    for child in children:
+        if type(child) in registry or isinstance(child, tuple):
+            structures.append(_flatten(child, append))
+        else:  # a leaf, without the cost of a call
+            append(child)
+            structures.append(None)
+    return tuple(structures)
 
 
 _NONE = (NoneType, None, ())
@@ -236,13 +249,18 @@ def _flatten_until(tree: Any, append: Callable[[Any], None], is_leaf: IsLeaf) ->
 
 def _build(structure: Structure, leaves: Iterator[Any]) -> Any:
     kind, data, children = structure
-    values = tuple([next(leaves) if c is None else _build(c, leaves) for c in children])
+    if children.count(None) == len(children):
+        values = tuple(islice(leaves, len(children)))
+    else:
+        values = tuple([next(leaves) if c is None else _build(c, leaves) for c in children])
     if kind is tuple:
         return values
     if kind is dict:
         return dict(zip(data, values))
     if kind is list:
         return list(values)
+    if kind is NoneType:
+        return None
     return registry[kind].unflatten(data, values)
 
 
