@@ -17,6 +17,7 @@ from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Jaxpr, eval_jaxpr
 from arrax.core.trace import Tracer
+from arrax.core.tracebacks import filtered
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
 from arrax.transforms.api_vmap import vmap
@@ -30,6 +31,7 @@ float0 = dtypes.float0
 
 # ---- forward ----------------------------------------------------------------------------------
 
+@filtered
 def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     """Value and directional derivative (Jacobian times vector), in one forward pass.
 
@@ -142,6 +144,7 @@ def _linearize(fun: Callable[..., Any], flat_primals: Sequence[Any]) -> tuple[li
     return outs, _Linear(jaxpr, consts, nonzeros, in_avals, out_avals)
 
 
+@filtered
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Evaluate `fun` and return (out, f_jvp): `f_jvp(*tangents)` is its linear approximation.
 
@@ -197,6 +200,7 @@ class _AuxCall:
         self.aux = pytree.tree_map(to_primal, self.aux)
 
 
+@filtered
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False,
         reduce_axes: Sequence[Any] = ()) -> Any:
     """Evaluate `fun` and return (out, f_vjp): `f_vjp(cotangent)` gives the cotangents of primals.
@@ -298,6 +302,7 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     """
     value_and_gradient = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
+    @filtered
     @functools.wraps(fun, updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, found = value_and_gradient(*args, **kwargs)
@@ -312,6 +317,7 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0,
     calls.check_callable(fun, "value_and_grad")
     positions = _argnums(argnums)
 
+    @filtered
     @functools.wraps(fun, updated=())
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         chosen = _chosen_arguments(fun, positions, args)
@@ -416,6 +422,7 @@ def _scalar_output(outs: Sequence[Any], tree: Any, holomorphic: bool) -> Any:
 
 # ---- transposes ------------------------------------------------------------------------------------
 
+@filtered
 def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Any:
     """The transpose of a function that is linear in all its arguments.
 
@@ -468,6 +475,7 @@ def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
     calls.check_callable(fun, "jacfwd")
     positions = _argnums(argnums)
 
+    @filtered
     @functools.wraps(fun, updated=())
     def jacobian_function(*args: Any, **kwargs: Any) -> Any:
         chosen = _chosen_arguments(fun, positions, args)
@@ -543,6 +551,7 @@ def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
     calls.check_callable(fun, "jacrev")
     positions = _argnums(argnums)
 
+    @filtered
     @functools.wraps(fun, updated=())
     def jacobian_function(*args: Any, **kwargs: Any) -> Any:
         chosen = _chosen_arguments(fun, positions, args)

@@ -11,6 +11,7 @@ from arrax.core.axis_env import Axis, bind_axes
 from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.core.trace import use
+from arrax.core.tracebacks import filtered
 from arrax.transforms import calls
 from arrax.transforms.stages import struct_of
 from arrax.transforms.staging import trace_to_jaxpr
@@ -37,6 +38,7 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = ()
     static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     axes = [Axis(name, size) for name, size in axis_env or ()]
 
+    @filtered
     @functools.wraps(fun, updated=())
     def traced(*args: Any, **kwargs: Any) -> Any:
         fixed = {i % len(args): args[i] for i in static}

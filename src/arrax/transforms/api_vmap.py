@@ -10,6 +10,7 @@ from arrax.core.array import array_of
 from arrax.core.aval import aval_of
 from arrax.core.axis_env import Axis
 from arrax.core.trace import Tracer
+from arrax.core.tracebacks import filtered
 from arrax.transforms import calls
 from arrax.transforms.batching import batch_flat, to_dim
 
@@ -46,6 +47,7 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
             raise TypeError("vmap in_axes and out_axes must be ints, None or (nested) containers "
                             f"with those types as leaves, but got {leaf!r}.")
 
+    @filtered
     @functools.wraps(fun, updated=())
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):

@@ -24,6 +24,8 @@ from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, current, use
+from arrax.core.tree_registry import node_type
+from arrax.core.tracebacks import filtered
 from arrax.engines import default_engine
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
@@ -189,6 +191,7 @@ class JitFunction(_native.JitFunction):
 
     # -- calls --
 
+    @filtered
     def _slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         """A call that the native path has no entry for: (result, entry for the next time)."""
         kwargs = kwargs or {}
@@ -330,12 +333,21 @@ stages_hook: list[Callable[[Program], Any]] = []  # filled by transforms.stages,
 
 
 def _entry(program: Program, executable: Any) -> Any:
-    """What the native path needs to run this signature again, or None if it cannot."""
-    native = getattr(executable, "program", None)
-    if native is None:
-        return None
-    return native, program.out_tree.unflatten(range(program.out_tree.num_leaves)), \
-        program.out_tree.unflatten
+    """What the native path needs to run this signature again."""
+    tree = program.out_tree
+    output = tree.unflatten(range(tree.num_leaves))
+    if _is_builtin(output):
+        return _native.JitEntry(executable.program, output)
+    return _native.JitEntry(executable.program, unflatten=tree.unflatten)
+
+
+def _is_builtin(output: Any) -> bool:
+    """Whether a pytree consists of builtin containers, which the native path can rebuild."""
+    if type(output) in (tuple, list):
+        return all(map(_is_builtin, output))
+    if type(output) is dict:
+        return all(map(_is_builtin, output.values()))
+    return output is None or type(output) is int
 
 
 def _any_tracer(leaves: Iterable[Any]) -> bool:
