@@ -237,12 +237,14 @@ static bool fill_entry(JitEntryObject* self, PyObject* executable, PyObject* out
     self->input_count = PyTuple_GET_SIZE(self->in_avals);
   }
   if (kept != Py_None && !read_kept(self, kept)) return false;
-  self->output = new OutputTemplate;
-  if (self->output->read(output, output_count)) return true;
-  if (unflatten == Py_None || !PyErr_ExceptionMatches(PyExc_TypeError)) return false;
-  PyErr_Clear();
-  delete self->output;
-  self->output = nullptr;
+  if (output != Py_None || unflatten == Py_None) {
+    self->output = new OutputTemplate;
+    if (self->output->read(output, output_count)) return true;
+    if (unflatten == Py_None || !PyErr_ExceptionMatches(PyExc_TypeError)) return false;
+    PyErr_Clear();
+    delete self->output;
+    self->output = nullptr;
+  }
   self->unflatten = Py_NewRef(unflatten);
   return true;
 }

@@ -315,8 +315,8 @@ PyGetSetDef jit_getset[] = {
 
 PyMethodDef jit_functions[] = {
     {"set_flatten", set_flatten, METH_O,
-     "Register flatten(object) -> (list of leaves, treedef) for containers that are not builtin\n"
-     "ones; it returns None for a leaf. Treedefs are compared by `==` and hashed."},
+     "Register flatten(object) -> (children, data), which opens containers that are not builtin\n"
+     "ones by one level; it returns None for a leaf. `data` is hashed and compared by `==`."},
     {nullptr}};
 
 int jit_type_ready() {

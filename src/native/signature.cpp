@@ -4,7 +4,7 @@
 //   call      = context, positional count, argument*, (Keywords n, (name hash, argument)*n)?
 //   argument  = Static, type, hash | tree
 //   tree      = Tuple n, tree*n | List n, tree*n | Dict n, (key hash)*n, tree*n | None
-//             | Custom n, treedef hash, leaf*n | leaf
+//             | Custom n, type, data hash, tree*n | leaf
 //   leaf      = Array aval | PlacedArray aval, placement | Scalar kind | NumPy dtype ndim, size*ndim
 // Dict entries and keyword arguments come in the order of their names, as pytrees have them.
 #include "signature.h"
@@ -153,15 +153,19 @@ bool read_dict(Signature* s, PyObject* dict) {
 bool read_custom(Signature* s, PyObject* value) {
   if (!flatten_function) return false;
   PyObject* pair = PyObject_CallOneArg(flatten_function, value);
-  bool good = pair && PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2 &&
-              PyList_CheckExact(PyTuple_GET_ITEM(pair, 0));
+  PyObject* children = pair && PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2
+                           ? PySequence_Tuple(PyTuple_GET_ITEM(pair, 0)) : nullptr;
+  bool good = children != nullptr;
   if (good) {
-    PyObject* leaves = PyTuple_GET_ITEM(pair, 0);
-    s->words.push(count_word(uint64_t(PyList_GET_SIZE(leaves)), kCustom));
+    PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value));
+    s->words.push(count_word(uint64_t(PyTuple_GET_SIZE(children)), kCustom));
+    s->words.push(reinterpret_cast<uint64_t>(type));
+    s->pinned.push(type);
     good = push_compared(s, PyTuple_GET_ITEM(pair, 1));
-    for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(leaves); i++)
-      good = read_leaf(s, PyList_GET_ITEM(leaves, i));
+    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(children); i++)
+      good = read_tree(s, PyTuple_GET_ITEM(children, i));
   }
+  Py_XDECREF(children);
   Py_XDECREF(pair);
   if (!good) PyErr_Clear();  // whatever is wrong, the slow path finds it again and raises
   return good;

@@ -35,6 +35,6 @@ struct StaticArguments {
 bool read_signature(Signature* signature, const StaticArguments& statics, PyObject* const* arguments,
                     size_t count, PyObject* keyword_names);
 
-// Registers flatten(object) -> (leaves, treedef), or None for a leaf: opens containers that are not
-// builtin ones.
+// Registers flatten(object) -> (children, data), or None for a leaf: opens containers that are not
+// builtin ones by one level. `data` is hashed and compared by `==`.
 PyObject* set_flatten(PyObject*, PyObject* function);

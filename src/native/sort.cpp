@@ -1,0 +1,297 @@
+// Sorting: keys become unsigned integers of the same order, which radix sort (large) or
+// comparisons (small) put in order. NaNs come last, as JAX has it.
+#include <algorithm>
+#include <type_traits>
+#include <vector>
+
+#include "library.h"
+
+namespace {
+
+// ---- keys -----------------------------------------------------------------------------------
+
+// The unsigned integer whose order is the order of the values. `equal_zeros`: -0 and 0 get the
+// same key, for sorts that move other operands along.
+template <class Key, class Signed> Key float_key(Key bits, Key infinity, bool equal_zeros) {
+  const Key sign = Key(1) << (sizeof(Key) * 8 - 1);
+  if (Key(bits & ~sign) > infinity) return Key(~Key(0));
+  if (equal_zeros && bits == sign) bits = 0;
+  return bits ^ (Key(Signed(bits) >> (sizeof(Key) * 8 - 1)) | sign);
+}
+
+template <class Key> Key float_bits(Key key) {
+  const Key sign = Key(1) << (sizeof(Key) * 8 - 1);
+  return key & sign ? Key(key ^ sign) : Key(~key);
+}
+
+// What a dtype's values and keys are.
+template <class K, class S, int kind, K infinity = 0> struct Order {
+  typedef K Key;
+  static Key key(Key bits, bool equal_zeros) {
+    if (kind == 0) return bits;                                         // unsigned
+    if (kind == 1) return bits ^ (Key(1) << (sizeof(Key) * 8 - 1));     // signed
+    return float_key<Key, S>(bits, infinity, equal_zeros);
+  }
+  static Key bits(Key key) {
+    if (kind == 0) return key;
+    if (kind == 1) return key ^ (Key(1) << (sizeof(Key) * 8 - 1));
+    return float_bits(key);
+  }
+};
+
+typedef Order<uint8_t, int8_t, 0> Unsigned8;
+typedef Order<uint16_t, int16_t, 0> Unsigned16;
+typedef Order<uint32_t, int32_t, 0> Unsigned32;
+typedef Order<uint64_t, int64_t, 0> Unsigned64;
+typedef Order<uint8_t, int8_t, 1> Signed8;
+typedef Order<uint16_t, int16_t, 1> Signed16;
+typedef Order<uint32_t, int32_t, 1> Signed32;
+typedef Order<uint64_t, int64_t, 1> Signed64;
+typedef Order<uint16_t, int16_t, 2, 0x7c00> Half;
+typedef Order<uint16_t, int16_t, 2, 0x7f80> Brain;
+typedef Order<uint32_t, int32_t, 2, 0x7f800000> Single;
+typedef Order<uint64_t, int64_t, 2, 0x7ff0000000000000> Double;
+
+// Calls visit(Order{}) for a dtype that is one number.
+template <class Visit> void with_order(int64_t dtype, const Visit& visit) {
+  switch (dtype) {
+    case kBool: case kUint8: return visit(Unsigned8{});
+    case kUint16: return visit(Unsigned16{});
+    case kUint32: return visit(Unsigned32{});
+    case kUint64: return visit(Unsigned64{});
+    case kInt8: return visit(Signed8{});
+    case kInt16: return visit(Signed16{});
+    case kInt32: return visit(Signed32{});
+    case kInt64: return visit(Signed64{});
+    case kFloat16: return visit(Half{});
+    case kBfloat16: return visit(Brain{});
+    case kFloat32: return visit(Single{});
+    case kFloat64: return visit(Double{});
+  }
+}
+
+// ---- radix sort -------------------------------------------------------------------------------
+
+struct Keyed64 {
+  uint64_t key;
+  uint32_t index;
+};
+
+inline uint64_t sort_key(uint8_t x) { return x; }
+inline uint64_t sort_key(uint16_t x) { return x; }
+inline uint64_t sort_key(uint32_t x) { return x; }
+inline uint64_t sort_key(uint64_t x) { return x; }
+inline uint64_t sort_key(const Keyed64& x) { return x.key; }
+
+constexpr int64_t kSmall = 512, kParallel = 1 << 16, kMaximumParts = 64;
+
+// Sorts `data` by bits [low, high) of the keys, stably; `spare` has the same size. Least
+// significant digit first; in parallel, each part of the data keeps its own counts.
+template <class Item>
+void radix_sort(Item* data, Item* spare, int64_t count, int low, int high) {
+  constexpr int digit = 8, buckets = 1 << digit;
+  Item* from = data;
+  Item* to = spare;
+  const int64_t parts = count < kParallel ? 1 : least(arrax_num_threads(), kMaximumParts);
+  const int64_t part = ceil_div(count, parts);
+  std::vector<int64_t> counts(size_t(parts * buckets));
+  for (int shift = low; shift < high; shift += digit) {
+    const uint64_t mask = (uint64_t(1) << least(digit, high - shift)) - 1;
+    parallel(parts, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; p++) {
+        int64_t* own = &counts[size_t(p * buckets)];
+        std::fill(own, own + buckets, 0);
+        for (int64_t i = p * part; i < least(count, (p + 1) * part); i++)
+          own[sort_key(from[i]) >> shift & mask]++;
+      }
+    });
+    int64_t total = 0;
+    bool single = false;
+    for (int64_t b = 0; b < buckets; b++) {
+      const int64_t start = total;
+      for (int64_t p = 0; p < parts; p++) {
+        const int64_t own = counts[size_t(p * buckets + b)];
+        counts[size_t(p * buckets + b)] = total;
+        total += own;
+      }
+      single |= total - start == count;
+    }
+    if (single) continue;
+    parallel(parts, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; p++) {
+        int64_t place[buckets];
+        std::copy_n(&counts[size_t(p * buckets)], buckets, place);
+        for (int64_t i = p * part; i < least(count, (p + 1) * part); i++) {
+          const Item item = from[i];
+          to[place[sort_key(item) >> shift & mask]++] = item;
+        }
+      }
+    });
+    std::swap(from, to);
+  }
+  if (from != data) std::memcpy((void*)data, from, size_t(count) * sizeof(Item));
+}
+
+template <class Item>
+void sort_items(Item* data, Scratch& spare, int64_t count, int low, int high, bool stable) {
+  if (count > kSmall) return radix_sort(data, spare.get<Item>(count), count, low, high);
+  auto less = [low](const Item& a, const Item& b) { return sort_key(a) >> low < sort_key(b) >> low; };
+  if (stable) std::stable_sort(data, data + count, less);
+  else std::sort(data, data + count, less);
+}
+
+struct SortScratch {
+  Scratch items, spare, order;
+};
+SortScratch& sort_scratch() {
+  static thread_local SortScratch scratch;
+  return scratch;
+}
+
+// ---- one operand --------------------------------------------------------------------------------
+
+template <class O>
+void sort_line(const typename O::Key* from, typename O::Key* to, int64_t count, int64_t step) {
+  typedef typename O::Key Key;
+  SortScratch& scratch = sort_scratch();
+  Key* keys = step == 1 ? to : scratch.items.get<Key>(count);
+  parallel(count, 1 << 17, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) keys[i] = O::key(from[i * step], false);
+  });
+  sort_items(keys, scratch.spare, count, 0, int(sizeof(Key) * 8), false);
+  parallel(count, 1 << 17, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) to[i * step] = O::bits(keys[i]);
+  });
+}
+
+// ---- several operands -----------------------------------------------------------------------------
+
+// Brings `order` into the stable order of one more significant key.
+template <class O>
+void refine(const typename O::Key* values, int64_t count, int64_t step, uint32_t* order) {
+  SortScratch& scratch = sort_scratch();
+  constexpr int bits = int(sizeof(typename O::Key) * 8);
+  if constexpr (bits <= 32) {
+    uint64_t* items = scratch.items.get<uint64_t>(count);
+    parallel(count, 1 << 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++)
+        items[i] = uint64_t(O::key(values[order[i] * step], true)) << 32 | order[i];
+    });
+    sort_items(items, scratch.spare, count, 32, 32 + bits, true);
+    for (int64_t i = 0; i < count; i++) order[i] = uint32_t(items[i]);
+  } else {
+    Keyed64* items = scratch.items.get<Keyed64>(count);
+    for (int64_t i = 0; i < count; i++) items[i] = {O::key(values[order[i] * step], true), order[i]};
+    sort_items(items, scratch.spare, count, 0, bits, true);
+    for (int64_t i = 0; i < count; i++) order[i] = items[i].index;
+  }
+}
+
+void refine_any(int64_t dtype, const char* values, int64_t count, int64_t step, uint32_t* order) {
+  with_order(dtype, [&](auto o) {
+    typedef decltype(o) O;
+    refine<O>((const typename O::Key*)values, count, step, order);
+  });
+}
+
+int64_t bytes_of(int64_t dtype) {
+  static const int64_t sizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
+  return sizes[dtype];
+}
+
+template <class Item>
+void permute(const void* in, void* out, int64_t count, int64_t step, const uint32_t* order) {
+  const Item* from = (const Item*)in;
+  Item* to = (Item*)out;
+  parallel(count, 1 << 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) to[i * step] = from[order[i] * step];
+  });
+}
+
+struct Wide { uint64_t parts[2]; };
+
+void permute_any(int64_t bytes, const void* in, void* out, int64_t count, int64_t step,
+                 const uint32_t* order) {
+  switch (bytes) {
+    case 1: return permute<uint8_t>(in, out, count, step, order);
+    case 2: return permute<uint16_t>(in, out, count, step, order);
+    case 4: return permute<uint32_t>(in, out, count, step, order);
+    case 8: return permute<uint64_t>(in, out, count, step, order);
+    case 16: return permute<Wide>(in, out, count, step, order);
+  }
+}
+
+// Complex numbers: by real, then by imaginary part.
+void refine_operand(int64_t dtype, const char* line, int64_t count, int64_t step, uint32_t* order) {
+  if (dtype == kComplex64 || dtype == kComplex128) {
+    const int64_t part = dtype == kComplex64 ? kFloat32 : kFloat64;
+    refine_any(part, line + bytes_of(part), count, 2 * step, order);
+    refine_any(part, line, count, 2 * step, order);
+    return;
+  }
+  refine_any(dtype, line, count, step, order);
+}
+
+}  // namespace
+
+// Sorts lines of [outer, count, inner] arrays along the middle axis: operands move together, by
+// the first `keys` of them in lexicographic order, stably. Lines have fewer than 2^32 elements.
+// spec: outer, count, inner, keys, operands, then each operand's dtype.
+extern "C" void arrax_sort(const int64_t* spec, void* const* in, void* const* out) {
+  const int64_t outer = spec[0], count = spec[1], inner = spec[2], keys = spec[3];
+  const int64_t operands = spec[4], *dtypes = spec + 5;
+  const int64_t lines = outer * inner;
+  auto sort_lines = [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; line++) {
+      const int64_t start = line / inner * count * inner + line % inner;
+      if (operands == 1 && dtypes[0] != kComplex64 && dtypes[0] != kComplex128) {
+        with_order(dtypes[0], [&](auto o) {
+          typedef decltype(o) O;
+          typedef typename O::Key Key;
+          sort_line<O>((const Key*)in[0] + start, (Key*)out[0] + start, count, inner);
+        });
+        continue;
+      }
+      uint32_t* order = sort_scratch().order.get<uint32_t>(count);
+      for (int64_t i = 0; i < count; i++) order[i] = uint32_t(i);
+      for (int64_t k = keys - 1; k >= 0; k--)
+        refine_operand(dtypes[k], (const char*)in[k] + start * bytes_of(dtypes[k]), count, inner, order);
+      for (int64_t k = 0; k < operands; k++) {
+        const int64_t bytes = bytes_of(dtypes[k]);
+        permute_any(bytes, (const char*)in[k] + start * bytes, (char*)out[k] + start * bytes, count,
+                    inner, order);
+      }
+    }
+  };
+  // Long lines are sorted by all threads together, short ones side by side.
+  if (lines > 1 && count < kParallel) parallel(lines, most(1, 20000 / most(count, 1)), sort_lines);
+  else sort_lines(0, lines);
+}
+
+// The k largest of each row, NaNs first, equal ones in order. spec: dtype, rows, count, k.
+extern "C" void arrax_top_k(const int64_t* spec, const void* in, void* values, int32_t* indices) {
+  const int64_t rows = spec[1], count = spec[2], k = spec[3];
+  with_order(spec[0], [&](auto o) {
+    typedef decltype(o) O;
+    typedef typename O::Key Key;
+    parallel(rows, most(1, 50000 / most(count, 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row++) {
+        const Key* from = (const Key*)in + row * count;
+        Keyed64* items = sort_scratch().items.get<Keyed64>(count);
+        for (int64_t i = 0; i < count; i++)
+          items[i] = {uint64_t(Key(~O::key(from[i], true))), uint32_t(i)};
+        auto less = [](const Keyed64& a, const Keyed64& b) {
+          return a.key != b.key ? a.key < b.key : a.index < b.index;
+        };
+        if (k < count) std::nth_element(items, items + k, items + count, less);
+        std::sort(items, items + least(k, count), less);
+        for (int64_t i = 0; i < k; i++) {
+          ((Key*)values)[row * k + i] = from[items[i].index];
+          indices[row * k + i] = int32_t(items[i].index);
+        }
+      }
+    });
+  });
+}
+
+ARRAX_SYMBOLS({"arrax_sort", (void*)arrax_sort}, {"arrax_top_k", (void*)arrax_top_k});
