@@ -20,6 +20,22 @@ from arrax.ops.complex_parts import (complex, complex_p, conj, conj_p, imag, ima
 from arrax.ops.convert import (bitcast_convert_type, bitcast_convert_type_p, convert_element_type,
     convert_element_type_p, reduce_precision, reduce_precision_p)
 from arrax.ops.accuracy import (AccuracyMode, Tolerance)
+from arrax.ops.conv import conv_general_dilated, conv_general_dilated_p
+from arrax.ops.conv_dims import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers,
+                                 conv_dimension_numbers, conv_general_permutations,
+                                 conv_general_shape_tuple, conv_shape_tuple,
+                                 conv_transpose_shape_tuple, padtype_to_pads)
+from arrax.ops.conv_forms import (conv, conv_general_dilated_local, conv_general_dilated_patches,
+                                  conv_transpose, conv_with_general_padding)
+from arrax.ops.dot import batch_matmul, dot, dot_general, dot_general_p
+from arrax.ops.dot_types import DotAlgorithm, DotAlgorithmPreset, Precision
+from arrax.ops.fft import FftType, fft, fft_p
+from arrax.ops.ragged import RaggedDotDimensionNumbers, ragged_dot, ragged_dot_general
+from arrax.ops.sort import (approx_max_k, approx_min_k, approx_top_k_p, sort, sort_key_val, sort_p,
+                            top_k, top_k_p)
+from arrax.ops.window import (reduce_window_max_p, reduce_window_min_p, reduce_window_shape_tuple,
+                              reduce_window_sum_p, select_and_gather_add_p,
+                              select_and_scatter_add_p)
 from arrax.ops.create import broadcasted_iota, empty, empty_p, full, full_like, iota, iota_p
 from arrax.ops.gather import gather, gather_p, index_take
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,

@@ -274,4 +274,3 @@ def approx_min_k(operand: Any, k: int, reduction_dimension: int = -1, recall_tar
     """The `k` least elements and their indices; on the CPU the exact ones (recall 1)."""
     return _approx(False, operand, k, reduction_dimension, recall_target,
                    reduction_input_size_override, aggregate_to_topk)
-

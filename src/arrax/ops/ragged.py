@@ -1,0 +1,120 @@
+"""ragged_dot_general: products of groups of rows of different sizes, as masked dot products."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.core.aval import aval_of
+from arrax.core.primitive import registry
+from arrax.ops import arguments
+from arrax.ops.dot import dot_general
+from arrax.ops.rules import broadcast_in_dim, zeros
+
+
+class RaggedDotDimensionNumbers:
+    """Dimension numbers of `ragged_dot_general`.
+
+    Attributes:
+      dot_dimension_numbers: as in `dot_general`.
+      lhs_ragged_dimensions: the axis of `lhs` along which the groups lie.
+      rhs_group_dimensions: the axis of `rhs` with one element per group (none when the ragged axis
+        is contracted: then the result has a leading group axis).
+    """
+
+    __slots__ = ("dot_dimension_numbers", "lhs_ragged_dimensions", "rhs_group_dimensions")
+
+    def __init__(self, dot_dimension_numbers: Any, lhs_ragged_dimensions: Any,
+                 rhs_group_dimensions: Any):
+        (x_contract, y_contract), (x_batch, y_batch) = dot_dimension_numbers
+        self.dot_dimension_numbers = ((tuple(x_contract), tuple(y_contract)),
+                                      (tuple(x_batch), tuple(y_batch)))
+        self.lhs_ragged_dimensions = tuple(lhs_ragged_dimensions)
+        self.rhs_group_dimensions = tuple(rhs_group_dimensions)
+
+    def _key(self) -> Any:
+        return (self.dot_dimension_numbers, self.lhs_ragged_dimensions, self.rhs_group_dimensions)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RaggedDotDimensionNumbers) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return (f"RaggedDotDimensionNumbers(dot_dimension_numbers={self.dot_dimension_numbers}, "
+                f"lhs_ragged_dimensions={self.lhs_ragged_dimensions}, "
+                f"rhs_group_dimensions={self.rhs_group_dimensions})")
+
+
+_ROWS = RaggedDotDimensionNumbers((((1,), (1,)), ((), ())), (0,), (0,))
+
+
+def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None,
+               preferred_element_type: Any = None, group_offset: Any = None,
+               out_sharding: Any = None) -> Any:
+    """Multiply each group of rows of `lhs` [m, k] by its own matrix of `rhs` [groups, k, n].
+
+    Rows after the last group give zeros.
+    """
+    return ragged_dot_general(lhs, rhs, group_sizes, _ROWS, precision, preferred_element_type,
+                              group_offset, out_sharding)
+
+
+def ragged_dot_general(lhs: Any, rhs: Any, group_sizes: Any,
+                       ragged_dot_dimension_numbers: RaggedDotDimensionNumbers,
+                       precision: Any = None, preferred_element_type: Any = None,
+                       group_offset: Any = None, out_sharding: Any = None) -> Any:
+    """A `dot_general` in which one axis of `lhs` is divided into groups of given sizes.
+
+    If the ragged axis is a free one, each group has its own slice of `rhs`; if it is contracted,
+    each group gives its own result, along a new leading axis (after the batch axes); if it is a
+    batch axis, groups make no difference. NotImplementedError with `group_offset`.
+    """
+    lhs = arguments.operand(lhs, "ragged_dot_general")
+    rhs = arguments.operand(rhs, "ragged_dot_general", 1)
+    group_sizes = arguments.operand(group_sizes, "ragged_dot_general", 2)
+    if group_offset is not None:
+        raise NotImplementedError("Unimplemented group_offset support.")
+    if not dtypes.issubdtype(group_sizes.dtype, np.integer) or group_sizes.ndim != 1:
+        raise TypeError("ragged_dot_general requires group_sizes to be a vector of integers, got "
+                        f"{group_sizes.aval}.")
+    numbers = ragged_dot_dimension_numbers
+    if len(numbers.lhs_ragged_dimensions) != 1:
+        raise TypeError("ragged_dot_general expects exactly one lhs ragged dimension, got "
+                        f"{numbers.lhs_ragged_dimensions}.")
+    ragged, = numbers.lhs_ragged_dimensions
+    (x_contract, y_contract), (x_batch, y_batch) = numbers.dot_dimension_numbers
+    options = {"precision": precision, "preferred_element_type": preferred_element_type,
+               "out_sharding": out_sharding}
+    if ragged in x_batch:
+        return dot_general(lhs, rhs, numbers.dot_dimension_numbers, **options)
+    groups = aval_of(group_sizes).shape[0]
+    masked = _masked(lhs, ragged, group_sizes, groups)
+    x_contract = tuple(d + 1 for d in x_contract)
+    x_batch = tuple(d + 1 for d in x_batch)
+    if ragged + 1 in x_contract:
+        if x_batch:
+            raise NotImplementedError("ragged_dot_general with a ragged contracting dimension and "
+                                      "batch dimensions is not implemented")
+        return dot_general(masked, rhs, ((x_contract, y_contract), ((), ())), **options)
+    if len(numbers.rhs_group_dimensions) != 1:
+        raise TypeError("ragged_dot_general expects exactly one rhs group dimension, got "
+                        f"{numbers.rhs_group_dimensions}.")
+    contract = ((0, *x_contract), (numbers.rhs_group_dimensions[0], *y_contract))
+    return dot_general(masked, rhs, (contract, (x_batch, y_batch)), **options)
+
+
+def _masked(x: Any, axis: int, group_sizes: Any, groups: int) -> Any:
+    """`x` once per group along a new leading axis, zero outside the group."""
+    bind = {n: registry[n].bind for n in ("cumsum", "sub", "iota", "ge", "lt", "and", "select_n")}
+    shape = (groups, *x.shape)
+    ends = bind["cumsum"](group_sizes, axis=0, reverse=False)
+    starts = bind["sub"](ends, group_sizes)
+    place = bind["iota"](dtype=aval_of(group_sizes).dtype, shape=shape, dimension=axis + 1,
+                         sharding=None)
+    inside = bind["and"](bind["ge"](place, broadcast_in_dim(starts, shape, (0,))),
+                         bind["lt"](place, broadcast_in_dim(ends, shape, (0,))))
+    copies = broadcast_in_dim(x, shape, range(1, len(shape)))
+    return bind["select_n"](inside, zeros(aval_of(copies)), copies)
