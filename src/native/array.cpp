@@ -259,7 +259,42 @@ static PyObject* make_array_aval(PyObject*, PyObject* const* arguments, Py_ssize
 
 #define FASTCALL(function) reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function))
 
+// operands(args): (list of their data, whether all are weakly typed), or None when some operand
+// needs a closer look: not an Array, deleted, or of a dtype that its data does not show.
+static PyObject* operands(PyObject*, PyObject* args) {
+  Py_ssize_t count = PyTuple_GET_SIZE(args);
+  for (Py_ssize_t i = 0; i < count; i++) {
+    PyObject* value = PyTuple_GET_ITEM(args, i);
+    if (!is_array(value) || !reinterpret_cast<ArrayObject*>(value)->data) Py_RETURN_NONE;
+    if (!PyArray_Check(reinterpret_cast<ArrayObject*>(value)->data)) Py_RETURN_NONE;
+  }
+  PyObject* data = PyList_New(count);
+  if (!data) return nullptr;
+  bool weak = count > 0;
+  for (Py_ssize_t i = 0; i < count; i++) {
+    auto* array = reinterpret_cast<ArrayObject*>(PyTuple_GET_ITEM(args, i));
+    PyList_SET_ITEM(data, i, Py_NewRef(array->data));
+    PyObject* dtype = PyObject_GetAttr(array->aval, name_dtype);
+    PyObject* marked = dtype ? PyObject_GetAttr(array->aval, name_weak_type) : nullptr;
+    bool plain = marked && dtype == reinterpret_cast<PyObject*>(
+        PyArray_DESCR(reinterpret_cast<PyArrayObject*>(array->data)));
+    weak = weak && marked == Py_True;
+    Py_XDECREF(dtype);
+    Py_XDECREF(marked);
+    if (!plain) {
+      Py_DECREF(data);
+      if (PyErr_Occurred()) return nullptr;
+      Py_RETURN_NONE;
+    }
+  }
+  PyObject* result = PyTuple_Pack(2, data, weak ? Py_True : Py_False);
+  Py_DECREF(data);
+  return result;
+}
+
 PyMethodDef array_functions[] = {
+    {"operands", operands, METH_O,
+     "operands(args): (their data, all weak?), or None when one needs a closer look."},
     {"set_array_type", set_array_type, METH_O,
      "Register the class of concrete arrays: a subclass of ArrayBase with `__slots__ = ()`."},
     {"set_aval_factory", set_aval_factory, METH_O,

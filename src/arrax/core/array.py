@@ -47,26 +47,6 @@ class ArrayImpl(_native.ArrayBase):
     __hash__ = None  # type: ignore[assignment]
     __module__ = "arrax"
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.aval.shape  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> Any:
-        return self.aval.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self.aval.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return self.aval.size  # type: ignore[no-any-return]
-
-    @property
-    def weak_type(self) -> bool:
-        return self.aval.weak_type  # type: ignore[no-any-return]
-
     def concrete(self) -> ArrayImpl:
         return self
 

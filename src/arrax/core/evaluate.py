@@ -16,6 +16,8 @@ from arrax.core.dtypes import ExtendedDType
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, set_current
 
+operands = _native.operands
+
 
 class EvalTrace(Trace):
     """Evaluates at once."""
@@ -23,23 +25,16 @@ class EvalTrace(Trace):
     __slots__ = ()
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        for arg in args:
-            if isinstance(arg, Tracer):
-                raise leaked_tracer_error(arg)
         if primitive.execute is not None:
+            _refuse_tracers(args)
             return primitive.execute(*args, **params)
-        arrays = [a if type(a) is ArrayImpl else array_of(a) for a in args]
-        data = [a.data for a in arrays]
-        if None in _ids(data):
-            raise deleted_error(arrays)
-        try:
-            out = primitive.evaluate(*data, **params)
-        except (TypeError, ValueError, IndexError):
-            primitive.type_rule(*(a.aval for a in arrays), **params)  # says better what is wrong
-            raise
-        if primitive.typed_results or any(isinstance(a.aval.dtype, ExtendedDType) for a in arrays):
-            return typed_results(primitive, arrays, params, out)
-        weak = primitive.is_weak([a.aval for a in arrays], params)
+        plain = operands(args)
+        if plain is None or primitive.typed_results:
+            return _process_general(primitive, args, params)
+        data, weak = plain
+        out = primitive.evaluate(*data, **params)
+        if primitive.weak_type != "all":
+            weak = primitive.is_weak([a.aval for a in args], params)
         if primitive.multiple_results:
             return [from_numpy(o, weak) for o in out]
         return from_numpy(out, weak)
@@ -48,9 +43,23 @@ class EvalTrace(Trace):
         return "EvalTrace"
 
 
-def _ids(data: list[Any]) -> list[Any]:
-    """`data` with arrays replaced, so that `in` does not compare array elements."""
-    return [None if d is None else 0 for d in data]
+def _refuse_tracers(args: tuple[Any, ...]) -> None:
+    for arg in args:
+        if isinstance(arg, Tracer):
+            raise leaked_tracer_error(arg)
+
+
+def _process_general(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Any operands: scalars, NumPy arrays, keys."""
+    _refuse_tracers(args)
+    arrays = [a if type(a) is ArrayImpl else array_of(a) for a in args]
+    out = primitive.evaluate(*[a._value() for a in arrays], **params)
+    if primitive.typed_results or any(isinstance(a.aval.dtype, ExtendedDType) for a in arrays):
+        return typed_results(primitive, arrays, params, out)
+    weak = primitive.is_weak([a.aval for a in arrays], params)
+    if primitive.multiple_results:
+        return [from_numpy(o, weak) for o in out]
+    return from_numpy(out, weak)
 
 
 def typed_results(primitive: Primitive, args: Any, params: dict[str, Any], out: Any) -> Any:
@@ -59,11 +68,6 @@ def typed_results(primitive: Primitive, args: Any, params: dict[str, Any], out: 
     if primitive.multiple_results:
         return [with_aval(np.asarray(o), aval) for o, aval in zip(out, avals, strict=True)]
     return with_aval(np.asarray(out), avals)
-
-
-def deleted_error(arrays: list[Any]) -> RuntimeError:
-    dead = next(a for a in arrays if a.data is None)
-    return RuntimeError(f"Array has been deleted with shape={dead.aval.str_short()}.")
 
 
 def leaked_tracer_error(tracer: Tracer) -> errors.UnexpectedTracerError:
