@@ -1,6 +1,6 @@
 """The contents page of the compiler: what happens to a program, in order.
 
-    jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> bufferize -> loop IR -> emit -> LLVM -> machine
+    jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> merge_kernels, coalesce, bufferize -> loop IR -> emit -> LLVM -> machine
 """
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.cpu import machine
 from arrax.engines.cpu.kernels.emit_program import ProgramEmitter
 from arrax.engines.cpu.passes.bufferize import bufferize
+from arrax.engines.cpu.passes.coalesce import coalesce
 from arrax.engines.cpu.passes.fuse import Program, fuse_program
+from arrax.engines.cpu.passes.merge_kernels import merge_kernels
 from arrax.engines.cpu.passes.simplify import simplify
 
 
@@ -37,6 +39,14 @@ def _simplify(c: Compilation) -> None:
 
 def _fuse(c: Compilation) -> None:
     c.program, c.region = fuse_program(c.closed)
+
+
+def _merge(c: Compilation) -> None:
+    merge_kernels(c.region)
+
+
+def _coalesce(c: Compilation) -> None:
+    coalesce(c.region)
 
 
 def _bufferize(c: Compilation) -> None:
@@ -63,6 +73,8 @@ class Pass:
 PIPELINE = [
     Pass("simplify", _simplify),
     Pass("fuse", _fuse),
+    Pass("merge_kernels", _merge),
+    Pass("coalesce", _coalesce),
     Pass("bufferize", _bufferize),
     Pass("emit", _emit),
     Pass("machine", _machine),

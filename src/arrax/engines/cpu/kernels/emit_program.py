@@ -38,6 +38,12 @@ class FunctionWriter:
         slot.type = POINTER  # opaque, as LLVM has it
         return slot
 
+    def row(self, buffer: Buffer) -> ir.Value:
+        """Stack memory for a row buffer, aligned for vectors."""
+        slot = self.alloca(ir.ArrayType(I8, buffer.nbytes))
+        slot.align = 64
+        return slot
+
     def finish(self) -> None:
         self.prologue.branch(self.start)
 
@@ -90,6 +96,8 @@ class ProgramEmitter:
             return b.gep(self.arena, [constant64(buffer.offset)], source_etype=I8)
         if buffer.kind == "scalar":
             return self.writer.alloca(slot_type(buffer))
+        if buffer.kind == "row":
+            return self.writer.row(buffer)
         assert buffer.kind in ("input", "output"), f"{buffer.kind} buffer without a pointer"
         table = self.inputs if buffer.kind == "input" else self.outputs
         place = b.gep(table, [constant64(buffer.position)], source_etype=POINTER)
@@ -134,7 +142,7 @@ class ProgramEmitter:
             return
         buffers: list[Buffer] = []
         for buffer, _ in loop_ir.kernel_accesses(kernel):
-            if buffer.root not in buffers:
+            if buffer.root not in buffers and buffer.root.kind != "row":
                 buffers.append(buffer.root)
         body = self.parallel_body(kernel, buffers, split)
         table = self.pointer_array([self.shareable(b) for b in buffers])
@@ -171,7 +179,14 @@ class ProgramEmitter:
         if extent % block:
             short = b.icmp_signed("<", last, constant64(extent))
             last = b.select(short, last, constant64(extent))
-        emitter = KernelEmitter(writer.builder, lambda x: pointers[x.root], writer.alloca)
+
+        def pointer(buffer: Buffer) -> ir.Value:
+            found = pointers.get(buffer.root)
+            if found is None:
+                found = pointers[buffer.root] = writer.row(buffer.root)
+            return found
+
+        emitter = KernelEmitter(writer.builder, pointer, writer.alloca)
         emitter.emit(kernel, (first, last))
         writer.builder.ret_void()
         writer.finish()

@@ -1,0 +1,313 @@
+"""Merge kernels that run over the same space, so that data is read once.
+
+Before: one kernel for each root. After: a kernel whose outer loops match an earlier kernel's is moved
+into it, as another stage at each outer point (softmax: max, exp and sum, divide), or into the same
+inner loop where every element needs only the same element. Loads of what the kernel itself
+stored become the stored expression; buffers that nobody else reads vanish, or shrink to one row.
+Known limits: kernels without outer loops merge only into one loop (their stages must stay separate
+steps, so that each can run in parallel); a space is matched by its leading extents.
+"""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from arrax.engines.cpu import loop_ir as ir
+from arrax.engines.cpu.loop_ir import Buffer, Index, Kernel, LoopVar, Map, Reduce, Region
+from arrax.engines.cpu.passes.coalesce import touched_deeply
+from arrax.engines.cpu.passes.rewrite import Rewriter
+
+FARTHEST = 12  # steps to look back
+LONGEST_ROW = 64 * 1024  # elements of a row that several passes over it should fit in cache
+MANY_ROWS = 8
+
+
+def merge_kernels(region: Region) -> None:
+    """Run over a region and the regions inside."""
+    merged: list[Any] = []
+    for step in region.steps:
+        for inner in ir.regions_of(step):
+            merge_kernels(inner)
+        if not (isinstance(step, Kernel) and _merge_back(merged, step)):
+            merged.append(step)
+    region.steps = merged
+    for position, step in enumerate(merged):
+        if isinstance(step, Kernel):
+            others = [*merged[:position], *merged[position + 1:]]
+            _drop_private(step, others, region)
+    region.steps = [s for s in merged if not (isinstance(s, Kernel) and not s.stages)]
+
+
+def _merge_back(steps: list[Any], kernel: Kernel) -> bool:
+    """Move `kernel` into an earlier one if steps between allow it."""
+    writes, reads = written(kernel), touched_deeply(kernel)
+    for position in range(len(steps) - 1, max(-1, len(steps) - 1 - FARTHEST), -1):
+        step = steps[position]
+        if isinstance(step, Kernel):
+            joined = try_merge(step, kernel)
+            if joined is not None:
+                steps[position] = joined
+                return True
+        if touched_deeply(step) & writes or written(step) & reads:
+            return False
+    return False
+
+
+def written(step: Any) -> set[Buffer]:
+    """The memory that a step may write."""
+    if isinstance(step, Kernel):
+        return {s.buffer.root for stage in step.stages for s in stores_of(stage)}
+    if isinstance(step, ir.Copy):
+        return {step.target.root}
+    if isinstance(step, ir.HostCallStep):
+        return {b.root for b in step.results}
+    return touched_deeply(step)
+
+
+def stores_of(stage: Any) -> list[ir.Store]:
+    return [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]
+
+
+# ---- matching spaces -----------------------------------------------------------------------------
+
+def try_merge(first: Kernel, second: Kernel) -> Kernel | None:
+    """Both as one kernel, or None."""
+    if not first.outer and not first.stages[0:1] or not _share_data(first, second):
+        return None
+    if not _all_loops(first) or not _all_loops(second):
+        return None
+    outer = _common_outer(first, second)
+    if outer is None:
+        return None
+    a, b = with_outer(first, outer), with_outer(second, outer)
+    if a is None or b is None or len(b.stages) != 1:
+        return None
+    same = Rewriter({v: ir.index_of(w) for v, w in zip(b.outer, a.outer, strict=True)})
+    stage = same.stage(b.stages[0], lambda variables: variables)
+    return _into_loop(a, stage) or _as_stage(a, stage)
+
+
+def _all_loops(kernel: Kernel) -> list[LoopVar]:
+    stage = kernel.stages[0]
+    inner = stage.vars if isinstance(stage, Map) else [*stage.kept, *stage.reduced]
+    return [*kernel.outer, *inner]
+
+
+def _share_data(first: Kernel, second: Kernel) -> bool:
+    """Whether the second reads what the first touches, arrays only."""
+    def arrays(kernel: Kernel) -> set[Buffer]:
+        return {b.root for b, _ in ir.kernel_accesses(kernel) if b.size > 1}
+    return not arrays(first).isdisjoint(arrays(second))
+
+
+def _common_outer(first: Kernel, second: Kernel) -> list[int] | None:
+    """Extents of the outer loops that both can have."""
+    a, b = ([v.extent for v in k.outer] for k in (first, second))
+    if a == b:
+        return a
+    flexible = [k for k in (first, second) if _is_map(k)]
+    if not flexible:
+        return None
+    if len(flexible) == 2:
+        return max(a, b, key=len)
+    rigid = second if flexible[0] is first else first
+    return [v.extent for v in rigid.outer]
+
+
+def _is_map(kernel: Kernel) -> bool:
+    return len(kernel.stages) == 1 and isinstance(kernel.stages[0], Map)
+
+
+def with_outer(kernel: Kernel, extents: list[int]) -> Kernel | None:
+    """The kernel with outer loops of these extents; only maps can change theirs."""
+    if [v.extent for v in kernel.outer] == extents:
+        return kernel
+    if not _is_map(kernel):
+        return None
+    stage = kernel.stages[0]
+    loops = [*kernel.outer, *stage.vars]
+    if len(loops) == 1:
+        return _split_loop(loops[0], stage, extents, kernel.name)
+    if [v.extent for v in loops[:len(extents)]] != extents or len(loops) <= len(extents):
+        return None
+    return Kernel(loops[:len(extents)], [Map(loops[len(extents):], stage.stores)], kernel.name)
+
+
+def _split_loop(var: LoopVar, stage: Map, extents: list[int], name: str) -> Kernel | None:
+    """A loop over row-major positions as nested loops: outer extents, then the rest."""
+    rows = math.prod(extents)
+    if var.extent % rows:
+        return None
+    outer = [LoopVar(extent) for extent in extents]
+    inner = LoopVar(var.extent // rows)
+    position = ir.index_of(inner)
+    stride = inner.extent
+    for loop in reversed(outer):
+        position = position + ir.index_of(loop) * stride
+        stride *= loop.extent
+    stores = Rewriter({var: position}).stores(stage.stores)
+    return Kernel(outer, [Map([inner], stores)], name)
+
+
+# ---- merging -------------------------------------------------------------------------------------
+
+def _into_loop(kernel: Kernel, stage: Any) -> Kernel | None:
+    """`stage` inside the last stage's loop, if every element needs only the same element."""
+    last = kernel.stages[-1]
+    a = last.vars if isinstance(last, Map) else [*last.kept, *last.reduced]
+    b = stage.vars if isinstance(stage, Map) else [*stage.kept, *stage.reduced]
+    if isinstance(last, Reduce) and isinstance(stage, Reduce) \
+            and len(last.kept) != len(stage.kept):
+        return None
+    columns = [s for s in (last, stage) if isinstance(s, Reduce) and s.kept]
+    if columns and (isinstance(last, Map) or isinstance(stage, Map)):
+        return None
+    a, b = _matched(a, b)
+    if a is None:
+        return None
+    stored = {s.buffer.root: s for s in stores_of(last)}
+    after_fold = {s.buffer.root for s in last.stores} if isinstance(last, Reduce) else set()
+    good = True
+
+    def replace(load: ir.Load) -> ir.Expr | None:
+        nonlocal good
+        store = stored.get(load.buffer.root)
+        if store is None:
+            return None
+        if load.offset != store.offset or load.buffer.root in after_fold:
+            good = False
+            return None
+        return store.expr
+
+    loops = dict(zip(b, a, strict=True))
+    rewriter = Rewriter({v: ir.index_of(w) for v, w in loops.items()}, replace)
+    stage = rewriter.stage(stage, lambda variables: [loops[v] for v in variables if v in loops])
+    if not good or _conflicts(last, stage):
+        return None
+    return Kernel(kernel.outer, [*kernel.stages[:-1], _joined(last, stage)], kernel.name)
+
+
+def _matched(a: list[LoopVar], b: list[LoopVar]) -> tuple[Any, Any]:
+    """The loops of two stages paired by extents, loops of extent 1 left out."""
+    a, b = [v for v in a if v.extent > 1], [v for v in b if v.extent > 1]
+    return (a, b) if [v.extent for v in a] == [v.extent for v in b] else (None, None)
+
+
+def _conflicts(last: Any, stage: Any) -> bool:
+    """Whether `stage` writes memory that `last` touches (updates of a part)."""
+    mine = {s.buffer.root for s in stores_of(stage)}
+    theirs = {b.root for b, _ in ir.kernel_accesses(Kernel([], [last]))}
+    return not mine.isdisjoint(theirs)
+
+
+def _joined(last: Any, stage: Any) -> Any:
+    """Two stages over the same loops as one."""
+    if isinstance(last, Map) and isinstance(stage, Map):
+        return Map(last.vars, [*last.stores, *stage.stores])
+    if isinstance(last, Map):
+        return Reduce([], stage.reduced, stage.items, stage.stores, [*last.stores, *stage.inner])
+    if isinstance(stage, Map):
+        return Reduce(last.kept, last.reduced, last.items, last.stores,
+                      [*last.inner, *stage.stores])
+    return Reduce(last.kept, last.reduced, [*last.items, *stage.items],
+                  [*last.stores, *stage.stores], [*last.inner, *stage.inner])
+
+
+def _as_stage(kernel: Kernel, stage: Any) -> Kernel | None:
+    """`stage` after the others at each outer point, if it needs only what that point wrote."""
+    rows = math.prod(v.extent for v in kernel.outer)
+    if not kernel.outer or rows < MANY_ROWS:
+        return None
+    longest = max(math.prod(v.extent for v in loops_of(s)) for s in [*kernel.stages, stage])
+    if longest > LONGEST_ROW:
+        return None
+    stored = {s.buffer.root: s for old in kernel.stages for s in stores_of(old)}
+    good = True
+
+    def replace(load: ir.Load) -> ir.Expr | None:
+        nonlocal good
+        store = stored.get(load.buffer.root)
+        if store is None:
+            return None
+        if load.offset == store.offset:
+            return store.expr if _is_row_value(store.expr) else None
+        if not _same_row(load.offset, store.offset, kernel.outer):
+            good = False
+        return None
+
+    stage = Rewriter({}, replace).stage(stage, lambda variables: variables)
+    if not good or any(_conflicts(old, stage) for old in kernel.stages):
+        return None
+    return Kernel(kernel.outer, [*kernel.stages, stage], kernel.name)
+
+
+def loops_of(stage: Any) -> list[LoopVar]:
+    return stage.vars if isinstance(stage, Map) else [*stage.kept, *stage.reduced]
+
+
+def _is_row_value(expr: ir.Expr) -> bool:
+    """Whether an expression is known at the outer point: made of locals and constants only."""
+    return all(isinstance(e, (ir.Local, ir.Constant, ir.Apply)) for e in ir.walk([expr]))
+
+
+def _same_row(load: Index, store: Index, outer: list[LoopVar]) -> bool:
+    """Whether two offsets lie in the row of the same outer point."""
+    row = min((store.coefficient(v) for v in outer if v.extent > 1), default=0)
+    if row == 0 or any(load.coefficient(v) != store.coefficient(v) for v in outer):
+        return False
+    for offset in (load, store):
+        rest = Index(offset.const, tuple(t for t in offset.terms if t[0] not in outer))
+        if rest.const < 0 or ir.upper_bound(rest) >= row:
+            return False
+    return True
+
+
+# ---- private buffers -------------------------------------------------------------------------------
+
+def _drop_private(kernel: Kernel, others: list[Any], region: Region) -> None:
+    """Remove stores that nobody reads; shrink buffers read in this kernel only to one row."""
+    used = {b.root for b in region.results}
+    for step in others:
+        used |= touched_deeply(step)
+    loaded = {e.buffer.root for stage in kernel.stages
+              for e in ir.walk(ir.stages_loads(stage)) if isinstance(e, ir.Load)}
+    for stage in kernel.stages:
+        keep = [s for s in stage.stores if not _is_private(s.buffer, used)
+                or s.buffer.root in loaded]
+        stage.stores = keep
+        if isinstance(stage, Reduce):
+            stage.inner = [s for s in stage.inner if not _is_private(s.buffer, used)
+                           or s.buffer.root in loaded]
+    kernel.stages = [s for s in kernel.stages if stores_of(s) or isinstance(s, Reduce)]
+    stored = [s for stage in kernel.stages for s in stores_of(stage)]
+    for store in stored:
+        buffer = store.buffer.root
+        if kernel.outer and buffer in loaded and _is_private(buffer, used):
+            _shrink(kernel, buffer)
+
+
+def _is_private(buffer: Buffer, used: set[Buffer]) -> bool:
+    return buffer.root.kind == "temporary" and buffer.root not in used
+
+
+def _shrink(kernel: Kernel, buffer: Buffer) -> None:
+    """One row of a private buffer on the stack of the thread that works on the row."""
+    store = next(s for stage in kernel.stages for s in stores_of(stage)
+                 if s.buffer.root is buffer)
+    rows = min((store.offset.coefficient(v) for v in kernel.outer if v.extent > 1), default=0)
+    if rows == 0 or rows * buffer.dtype.itemsize > LONGEST_ROW:
+        return
+    row = Buffer((rows,), buffer.dtype, "row")
+
+    def within(offset: Index) -> Index:
+        return Index(offset.const, tuple(t for t in offset.terms if t[0] not in kernel.outer))
+
+    def replace(load: ir.Load) -> ir.Expr | None:
+        return ir.Load(row, within(load.offset)) if load.buffer.root is buffer else None
+
+    rewriter = Rewriter({}, replace)
+    kernel.stages = [rewriter.stage(s, lambda variables: variables) for s in kernel.stages]
+    for stage in kernel.stages:
+        for each in stores_of(stage):
+            if each.buffer.root is buffer:
+                each.buffer, each.offset = row, within(each.offset)
