@@ -1,10 +1,12 @@
-# make demo   train a digit classifier in a fresh environment
+# make demo   train a digit classifier, in a fresh environment if there is none
 # make test   run the tests       make lint   run the linters
-# make dev    contributor's environment: Python files used in place; `make native` rebuilds the C++
+# make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEPENDENCIES := tools/dependencies.py
+CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+PTH = $(SITE)/arrax-dev.pth
 
 .PHONY: demo test lint dev native clean
 
@@ -12,31 +14,39 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 demo: $(BIN)/python
-	$(BIN)/python -m pip install -q '.[demo]'
+	@if test -e $(PTH); then \
+	  $(BIN)/python tools/dependencies.py --missing demo > $(VENV)/missing.txt; \
+	  test ! -s $(VENV)/missing.txt || $(BIN)/python -m pip install -q -r $(VENV)/missing.txt; \
+	else $(BIN)/python -m pip install -q '.[demo]'; fi
 	$(BIN)/python examples/digits.py
 
-test: $(BIN)/python dev
-	$(BIN)/python -m pytest -n 2 -q tests
+test: dev
+	$(BIN)/python -m pytest -q -n 2 tests
 
-lint: $(BIN)/python dev
-	$(BIN)/ruff check src tests
+lint: dev
+	$(BIN)/ruff check src tests tools
 	$(BIN)/mypy src/arrax/core src/arrax/transforms
 	$(BIN)/lint-imports
 
-# Works offline once the dependencies are there.
+# Works offline once the dependencies are there. An installed copy would hide the sources.
 dev: $(BIN)/python
-	$(BIN)/python $(DEPENDENCIES) --missing test build > $(VENV)/missing.txt
-	test ! -s $(VENV)/missing.txt || $(BIN)/python -m pip install -q -r $(VENV)/missing.txt
-	echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/arrax-dev.pth"
-	$(MAKE) --no-print-directory native
+	@$(BIN)/python tools/dependencies.py --missing test build > $(VENV)/missing.txt
+	@command -v cmake > /dev/null || echo 'cmake>=3.20' >> $(VENV)/missing.txt
+	@test ! -s $(VENV)/missing.txt || $(BIN)/python -m pip install -q -r $(VENV)/missing.txt
+	@test ! -d "$(SITE)/arrax" || $(BIN)/python -m pip uninstall -q -y arrax
+	@echo "$(CURDIR)/src" > "$(PTH)"
+	@$(MAKE) --no-print-directory native
 
 # The rename makes the exchange atomic: running processes keep the old module mapped.
 native: $(BIN)/python
-	cmake -S . -B build/native -DCMAKE_BUILD_TYPE=Release -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" > /dev/null
-	cmake --build build/native --parallel 2
-	for module in build/native/_native*.so; do \
+	@$(CMAKE) -S . -B build/native -DCMAKE_BUILD_TYPE=Release -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" > $(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@$(CMAKE) --build build/native --parallel 2 > $(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
+	@grep -E 'warning:' -A4 $(VENV)/build.log || true
+	@rm -f $(VENV)/build.log
+	@for module in build/native/_native*.so; do \
+	  cmp -s $$module src/arrax/$$(basename $$module) || { \
 	  cp $$module src/arrax/$$(basename $$module).tmp && \
-	  mv -f src/arrax/$$(basename $$module).tmp src/arrax/$$(basename $$module); done
+	  mv -f src/arrax/$$(basename $$module).tmp src/arrax/$$(basename $$module); }; done
 
 clean:
 	rm -rf build dist src/arrax/_native*.so
