@@ -116,8 +116,8 @@ def program(text: str, in_avals: Any, out_avals: Any, **options: Any) -> _native
     return _native.Program(address, in_avals, out_avals, keepalive=engine, **options)
 
 
-def add_program(count: int = 4, kind: str = "float", operation: str = "fadd", dtype: Any = "float32",
-                shape: Any = None, **options: Any) -> _native.Program:
+def add_program(count: int = 4, kind: str = "float", operation: str = "fadd",
+                dtype: Any = "float32", shape: Any = None, **options: Any) -> _native.Program:
     """The sum of two arrays of `count` elements."""
     text = (ADD.replace("TYPE", kind).replace("COUNT", str(count))
             .replace("OPERATION", operation))

@@ -79,7 +79,12 @@ def test_nested_and_concurrent_loops_complete():
             total[0] += end - begin
 
     inner_body = BODY(inner)
-    outer = BODY(lambda _, b, e: [parallel_for(inner_body, None, 10, 1) for _ in range(b, e)] and None)
+
+    @BODY
+    def outer(_, begin, end):
+        for _ in range(begin, end):
+            parallel_for(inner_body, None, 10, 1)
+
     threads = [threading.Thread(target=parallel_for, args=(outer, None, 20, 1)) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -24,7 +24,7 @@ Pair = collections.namedtuple("Pair", "left right")
 
 
 class Recorder:
-    """The Python side of a JitFunction: counts slow calls, and serves later ones by `executable`."""
+    """The Python side of a JitFunction: keeps slow calls, and serves later ones by `executable`."""
 
     def __init__(self, executable=None, output=0, in_avals=None, **options):
         self.executable = executable or (lambda arrays: arrays)

@@ -56,9 +56,8 @@ def test_constants_follow_the_inputs():
 def test_weakly_typed_and_keyed_inputs_pass():
     weak = make(np.ones(4, np.float32), True)
     assert machine_code.add_program().run([weak, weak])[0].data.tolist() == [2] * 4
-    keys = _native.make_array_aval(np.array(5, np.uint64), ShapedArray((), dtypes.KeyDType.fry)
-                                   if hasattr(dtypes.KeyDType, "fry") else ShapedArray((), "uint64"))
-    program = machine_code.add_program(1, "i64", "add", keys.aval.dtype, ())
+    keys = _native.make_array_aval(np.array(5, np.uint64), ShapedArray((), dtypes.key_fry))
+    program = machine_code.add_program(1, "i64", "add", dtypes.key_fry, ())
     out, = program.run([keys, keys])
     assert out.aval is keys.aval and out.data == 10
 
@@ -216,7 +215,8 @@ class TestHostCalls:
             x.data = None
             gc.collect()
             return operand * 2
-        assert host_program(delete, releases_gil=releases_gil).run([x])[0].data.tolist() == [2, 4, 6, 8]
+        out, = host_program(delete, releases_gil=releases_gil).run([x])
+        assert out.data.tolist() == [2, 4, 6, 8]
 
 
 def test_a_failing_program_says_so():
