@@ -28,6 +28,11 @@ def memoize_on_jaxpr(fn: F) -> F:
     return call  # type: ignore[return-value]
 
 
+def generation() -> int:
+    """A number that changes when caches are cleared: part of the key of every cache of traces."""
+    return _generation[0]
+
+
 def clear_caches() -> None:
     """Forget all memoized transformations."""
     _generation[0] += 1

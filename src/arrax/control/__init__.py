@@ -1,0 +1,1 @@
+"""Primitives that carry jaxprs: loops, conditionals, implicit solves."""

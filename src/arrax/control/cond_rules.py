@@ -1,0 +1,254 @@
+"""`cond`: one of several branches, by an index.
+
+    cond(index, *operands) = branches[clamp(index)](*operands)
+
+All branches take the same operands and return the same types.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.control.jaxprs import (filler, forwarded_inputs, merge_by, pruned, same_type,
+                                  split_by, used_inputs)
+from arrax.control.staged import run_eagerly, wrapped
+from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
+from arrax.core.array import array_of
+from arrax.core.aval import aval_of
+from arrax.core.caching import memoize_on_jaxpr
+from arrax.core.effects import no_effects
+from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr, jaxpr_as_fun
+from arrax.core.primitive import Primitive, registry
+from arrax.core.trace import use
+from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
+from arrax.transforms.batching import batch_jaxpr
+from arrax.transforms.jvp import jvp_jaxpr
+from arrax.transforms.partial_eval import partial_eval_jaxpr
+from arrax.transforms.staging import trace_to_jaxpr
+from arrax.transforms.transpose import transpose_jaxpr_instantiated
+
+Branches = tuple[ClosedJaxpr, ...]
+
+
+def _type_rule(index: Any, *avals: Any, branches: Branches, **_: Any) -> list[Any]:
+    if index.shape or index.dtype != np.int32:
+        raise TypeError(f"cond: the index must be an int32 scalar, got {index.str_short()}")
+    outs = branches[0].out_avals
+    weak = [all(branch.out_avals[i].weak_type for branch in branches) for i in range(len(outs))]
+    return [a.update(weak_type=w) for a, w in zip(outs, weak, strict=True)]
+
+
+def _chosen(index: Any, branches: Branches) -> ClosedJaxpr:
+    return branches[min(max(int(index), 0), len(branches) - 1)]
+
+
+def _evaluate(index: Any, *data: Any, branches: Branches, **_: Any) -> list[np.ndarray]:
+    branch = _chosen(index, branches)
+    return [o.data for o in run_eagerly(branch, wrapped(data, branch.in_avals))]
+
+
+def _execute(index: Any, *args: Any, branches: Branches, **params: Any) -> list[Any]:
+    branch = _chosen(array_of(index), branches)
+    outs = run_eagerly(branch, args)
+    avals = _type_rule(aval_of(array_of(index)), branches=branches)
+    return [o if o.aval is aval else wrapped([o.data], [aval])[0]
+            for o, aval in zip(outs, avals, strict=True)]
+
+
+def bind_cond(index: Any, operands: Sequence[Any], branches: Sequence[ClosedJaxpr]) -> list[Any]:
+    return cond_p.bind(index, *operands, branches=tuple(branches))  # type: ignore[no-any-return]
+
+
+# ---- forward mode ----------------------------------------------------------------------------------
+
+def _jvp(primals: Any, tangents: Any, *, branches: Branches, **_: Any) -> Any:
+    nonzeros = [type(t) is not Zero for t in tangents[1:]]
+    new, out_nonzeros = _unified(branches, lambda b, force: jvp_jaxpr(b, nonzeros, force))
+    given = [t for t in tangents[1:] if type(t) is not Zero]
+    outs = bind_cond(primals[0], [*primals[1:], *given], new)
+    count = len(branches[0].out_avals)
+    dots = iter(outs[count:])
+    return outs[:count], [next(dots) if nz else Zero(tangent_aval(aval_of(o)))
+                          for o, nz in zip(outs[:count], out_nonzeros, strict=True)]
+
+
+def _unified(branches: Branches, transform: Any) -> tuple[list[ClosedJaxpr], list[bool]]:
+    """Transform each branch such that all have the union of the outputs that one needs to have."""
+    flags = [transform(branch, False)[1] for branch in branches]
+    union = [any(f) for f in zip(*flags, strict=True)]
+    return [transform(branch, union)[0] for branch in branches], union
+
+
+# ---- partial evaluation ------------------------------------------------------------------------------
+
+def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    index, operands, branches = args[0], args[1:], params["branches"]
+    if trace.owns(index):
+        return trace.record(cond_p, args, params)  # type: ignore[no-any-return]
+    unknowns = tuple(trace.owns(a) for a in operands)
+    known_branches, staged_branches, out_unknowns, forwarded = _split_branches(
+        branches[0], branches, unknowns)
+    known, unknown = split_by(unknowns, operands)
+    with use(trace.parent):
+        known_outs = bind_cond(index, known, known_branches) \
+            if known_branches[0].out_avals or _effects(known_branches) else []
+    count = len(out_unknowns) - sum(out_unknowns)
+    residuals = [*known_outs[count:], *(known[i] for i in forwarded)]
+    staged_outs = trace.record(cond_p, [index, *residuals, *unknown],
+                               {"branches": tuple(staged_branches)}) \
+        if any(out_unknowns) or _effects(staged_branches) else []
+    return merge_by(out_unknowns, known_outs[:count], staged_outs)
+
+
+@memoize_on_jaxpr
+def _split_branches(_: ClosedJaxpr, branches: Branches, unknowns: tuple[bool, ...]) -> Any:
+    """Known branches (known operands → known outputs, residual slots) and staged branches
+    (residual slots, forwarded known operands, unknown operands → unknown outputs).
+
+    Branches have different residuals: a slot serves one residual of each branch, all of one aval;
+    a residual that is a known operand is no slot but forwarded.
+    """
+    flags = [partial_eval_jaxpr(branch, unknowns)[2] for branch in branches]
+    out_unknowns = [any(f) for f in zip(*flags, strict=True)]
+    parts = [partial_eval_jaxpr(branch, unknowns, out_unknowns) for branch in branches]
+    num_known_outs = len(out_unknowns) - sum(out_unknowns)
+    sources = [forwarded_inputs(known)[num_known_outs:] for known, *_ in parts]
+    forwarded = sorted({s for source in sources for s in source if s is not None})
+    slots: list[Any] = []
+    places: list[list[int]] = []
+    for (_, _, _, residuals), source in zip(parts, sources, strict=True):
+        places.append(_place(slots, forwarded, residuals, source))
+    known_branches = [_with_slots(known, num_known_outs, place, slots)
+                      for (known, *_), place in zip(parts, places, strict=True)]
+    known_avals = split_by(unknowns, branches[0].in_avals)[0]
+    extra = slots + [known_avals[i] for i in forwarded]
+    staged_branches = [_from_slots(staged, place, len(slots), extra)
+                       for (_, staged, _, _), place in zip(parts, places, strict=True)]
+    return known_branches, staged_branches, out_unknowns, forwarded
+
+
+def _place(slots: list[Any], forwarded: Sequence[int], residuals: Sequence[Any],
+           sources: Sequence[int | None]) -> list[int]:
+    """The slot of each residual of a branch (forwarded operands are counted from -1 downwards);
+    adds slots where needed."""
+    taken: set[int] = set()
+    place = []
+    for aval, source in zip(residuals, sources, strict=True):
+        if source is not None:
+            place.append(-1 - forwarded.index(source))
+            continue
+        found = next((i for i, slot in enumerate(slots)
+                      if i not in taken and same_type(slot, aval)), None)
+        if found is None:
+            found = len(slots)
+            slots.append(aval)
+        taken.add(found)
+        place.append(found)
+    return place
+
+
+def _with_slots(known: ClosedJaxpr, num_outs: int, place: Sequence[int], slots: Sequence[Any],
+                ) -> ClosedJaxpr:
+    def fun(*args: Any) -> list[Any]:
+        outs = eval_jaxpr(known.jaxpr, known.consts, *args)
+        filled = dict(zip(place, outs[num_outs:], strict=True))
+        return [*outs[:num_outs],
+                *(filled[i] if i in filled else filler(aval) for i, aval in enumerate(slots))]
+    return trace_to_jaxpr(fun, known.in_avals)
+
+
+def _from_slots(staged: ClosedJaxpr, place: Sequence[int], num_slots: int, extra: Sequence[Any],
+                ) -> ClosedJaxpr:
+    """`staged` over all slots and forwarded operands (`extra`) instead of its own residuals."""
+    def fun(*args: Any) -> list[Any]:
+        residuals = [args[p] if p >= 0 else args[num_slots - 1 - p] for p in place]
+        return eval_jaxpr(staged.jaxpr, staged.consts, *residuals, *args[len(extra):])
+    return trace_to_jaxpr(fun, [*extra, *staged.in_avals[len(place):]])
+
+
+# ---- transposition -----------------------------------------------------------------------------------
+
+def _transpose(cotangents: Any, index: Any, *operands: Any, branches: Branches, **_: Any,
+               ) -> list[Any]:
+    linear = [type(x) is UndefinedPrimal for x in operands]
+    given = [type(c) is not Zero for c in cotangents]
+    new = [transpose_jaxpr_instantiated(branch, linear, given) for branch in branches]
+    plain, _ = split_by(linear, operands)
+    outs = bind_cond(index, [*plain, *(c for c in cotangents if type(c) is not Zero)], new)
+    return [None, *merge_by(linear, [None] * len(plain), outs)]
+
+
+# ---- batching, dead code -------------------------------------------------------------------------------
+
+def _batch(axis: Any, operands: Any, dims: Any, *, branches: Branches, **_: Any) -> Any:
+    if dims[0] is not None:
+        return _batch_as_select(axis, operands, dims, branches)
+    batched = [d is not None for d in dims[1:]]
+    new, out_batched = _unified(branches, lambda b, force: batch_jaxpr(b, axis, batched, force))
+    moved = [x if d is None else move_axis(x, d, 0)
+             for x, d in zip(operands[1:], dims[1:], strict=True)]
+    return bind_cond(operands[0], moved, new), [0 if b else None for b in out_batched]
+
+
+def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) -> Any:
+    """Run every branch on the whole batch and select: the index differs within the batch.
+
+    A branch sees other elements' operands without tangents, so that its derivative where it was
+    not chosen (infinite, maybe) meets a zero that is symbolic.
+    """
+    if _effects(branches):
+        raise NotImplementedError(
+            "IO effect not supported in vmap-of-cond: the branches have effects "
+            f"{sorted(map(str, _effects(branches)))} and the predicate is batched.")
+    index, *rest = (batch_at(x, d, 0, axis.size) for x, d in zip(operands, dims, strict=True))
+    outs = []
+    for i, branch in enumerate(branches):
+        chosen = registry["eq"].bind(index, np.int32(i))
+        inputs = [_select(chosen, _stopped(x), x) for x in rest]
+        new, _ = batch_jaxpr(branch, axis, [True] * len(rest), True)
+        outs.append(jaxpr_as_fun(new)(*inputs))
+    return [_select(index, *alternatives) for alternatives in zip(*outs, strict=True)], \
+        [0] * len(branches[0].out_avals)
+
+
+def _stopped(x: Any) -> Any:
+    stop = registry.get("stop_gradient")
+    return x if stop is None else stop.bind(x)
+
+
+def _select(which: Any, *cases: Any) -> Any:
+    """`select_n` with a batch of scalars that choose among batches of arrays."""
+    aval = aval_of(cases[0])
+    if len({id(c) for c in cases}) == 1:
+        return cases[0]
+    if aval.ndim > 1:
+        which = broadcast_in_dim(which, aval.shape, (0,))
+    if len(cases) == 2 and aval_of(which).dtype != np.bool_:
+        which = registry["ne"].bind(which, np.int32(0))
+    return registry["select_n"].bind(which, *cases)
+
+
+def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None]:
+    branches = eqn.params["branches"]
+    if not any(used_outputs) and not _effects(branches):
+        return [False] * len(eqn.invars), None
+    needs = [used_inputs(branch, used_outputs) for branch in branches]
+    used = [any(n) for n in zip(*needs, strict=True)]
+    new = tuple(pruned(branch, used_outputs, used) for branch in branches)
+    kept = [True, *used]
+    invars = [v for v, k in zip(eqn.invars, kept, strict=True) if k]
+    outvars = [v for v, k in zip(eqn.outvars, used_outputs, strict=True) if k]
+    return kept, eqn.replace(invars=invars, outvars=outvars, params={"branches": new},
+                             effects=_effects(new))
+
+
+def _effects(branches: Sequence[ClosedJaxpr]) -> Any:
+    return no_effects.union(*(branch.effects for branch in branches))
+
+
+cond_p = Primitive(
+    "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
+    jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
+    effects=lambda branches, **_: _effects(branches))

@@ -1,0 +1,178 @@
+"""`while_loop` and `fori_loop` for users."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax.control import messages
+from arrax.control.jaxprs import same_type
+from arrax.control.scan import promote_weak, scan
+from arrax.control.staged import (Adapter, avals_of, concrete_or_none, flat_operands,
+                                  runs_as_python, stage_function)
+from arrax.control.while_rules import bind_while
+from arrax.core import dtypes, pytree
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.primitive import registry
+
+
+def while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_val: Any) -> Any:
+    """Repeat `body_fun` as long as `cond_fun` holds; compiled as one loop.
+
+    The meaning is::
+
+        value = init_val
+        while cond_fun(value):
+            value = body_fun(value)
+        return value
+
+    Args:
+      cond_fun: function of the carry that returns a boolean scalar.
+      body_fun: function of the carry that returns the next one, of equal structure and types.
+      init_val: the first carry, a pytree of arrays.
+
+    Forward-mode differentiation works; reverse mode raises ValueError, because the number of steps
+    is not known beforehand: use `scan`, or `fori_loop` with constant bounds.
+
+    Raises:
+      TypeError: for functions that cannot be called, a predicate that is no boolean scalar, or a
+        body that changes the type of the carry.
+
+    Example:
+      >>> lax.while_loop(lambda x: x < 100, lambda x: x * 2, 1)
+      Array(128, dtype=int32, weak_type=True)
+    """
+    return _while_loop(cond_fun, body_fun, init_val,
+                       lambda: messages.first_argument_name(body_fun))
+
+
+def _while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_val: Any,
+                carry_name: Callable[[], str]) -> Any:
+    if not (callable(body_fun) and callable(cond_fun)):
+        raise TypeError("lax.while_loop: body_fun and cond_fun arguments should be callable.")
+    flat, tree = flat_operands(init_val)
+    if runs_as_python():
+        value = init_val
+        while cond_fun(value):
+            value = body_fun(value)
+        return value
+    in_tree = pytree.treedef_tuple((tree,))
+    while True:
+        avals = avals_of(flat)
+        body = stage_function(body_fun, in_tree, avals, "while_loop")
+        flat, changed = promote_weak(flat, body.out_avals)
+        if not changed:
+            break
+    cond = stage_function(cond_fun, in_tree, avals, "while_cond")
+    _check_predicate(cond)
+    messages.check_carry("while_loop body", carry_name, tree.unflatten(avals), body.output())
+    outs = bind_while(cond.closed, body.closed, cond.consts, body.consts, flat)
+    return body.out_tree.unflatten(outs)
+
+
+def _check_predicate(cond: Any) -> None:
+    if not pytree.treedef_is_leaf(cond.out_tree) or cond.out_tree.num_leaves != 1:
+        raise TypeError("cond_fun must return a boolean scalar, but got pytree "
+                        f"{cond.out_tree}.")
+    (aval,) = cond.out_avals
+    if not same_type(aval, ShapedArray((), np.dtype(np.bool_))):
+        raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{aval!r}].")
+
+
+class _Counted(Adapter):
+    """The body of a counted loop as a scan body over (counter, value)."""
+
+    __slots__ = ()
+    carry_name = "loop_carry"
+
+    def __call__(self, *args: Any) -> Any:
+        (i, value), _ = args
+        return (_next(i), self.function(i, value)), None
+
+
+class _CountedTo(Adapter):
+    """The body of a counted loop as a body over (counter, end, value)."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any) -> Any:
+        ((i, end, value),) = args
+        return _next(i), end, self.function(i, value)
+
+
+def _next(i: Any) -> Any:
+    aval = aval_of(i)
+    return registry["add"].bind(i, 1 if aval.weak_type else np.ones((), aval.dtype)[()])
+
+
+def _before_end(carry: Any) -> Any:
+    i, end, _ = carry
+    return registry["lt"].bind(i, end)
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Callable[..., Any], init_val: Any, *,
+              unroll: int | bool | None = None) -> Any:
+    """Count from `lower` to `upper`; compiled as one loop.
+
+    The meaning is::
+
+        value = init_val
+        for i in range(lower, upper):
+            value = body_fun(i, value)
+        return value
+
+    With bounds that are known when tracing it is a `scan`, so that reverse-mode differentiation
+    works, else a `while_loop`.
+
+    Args:
+      lower, upper: integer scalars of equal type.
+      body_fun: function (i, value) → value of equal structure and types.
+      init_val: the first value, a pytree of arrays.
+      unroll: as in `scan`; only with known bounds.
+
+    Raises:
+      TypeError: for bounds that are no integers, or a body that changes the type of the value.
+      ValueError: for `unroll` with bounds that are not known.
+
+    Example:
+      >>> lax.fori_loop(0, 4, lambda i, total: total + i, 0)
+      Array(6, dtype=int32, weak_type=True)
+    """
+    if not callable(body_fun):
+        raise TypeError("lax.fori_loop: body_fun argument should be callable.")
+    lower_aval, upper_aval = aval_of(lower), aval_of(upper)
+    lower, upper = _common_bounds(lower, lower_aval, upper, upper_aval)
+    start, stop = concrete_or_none(lower), concrete_or_none(upper)
+    known = start is not None and stop is not None
+    if runs_as_python() and known:
+        value = init_val
+        for i in range(int(start), int(stop)):
+            value = body_fun(np.asarray(i, aval_of(lower).dtype)[()], value)
+        return value
+    if known:
+        length = max(int(stop) - int(start), 0)
+        first = start if aval_of(start).weak_type else np.asarray(start)[()]
+        (_, value), _ = scan(_Counted(body_fun), (first, init_val), None, length,
+                             unroll=1 if unroll is None else unroll)
+        return value
+    if unroll is not None and unroll is not False and unroll != 1:
+        raise ValueError("Can only use `unroll` in `fori_loop` if the loop bounds are statically "
+                         "known.")
+    _, _, value = _while_loop(_before_end, _CountedTo(body_fun), (lower, upper, init_val),
+                              lambda: "loop_carry")
+    return value
+
+
+def _common_bounds(lower: Any, lower_aval: Any, upper: Any, upper_aval: Any) -> tuple[Any, Any]:
+    """Bounds of one integer dtype; Python ints take the dtype of the other bound when they fit."""
+    mismatch = TypeError("lower and upper arguments to fori_loop must have equal types, got "
+                         f"{dtypes.dtype_name(lower_aval.dtype)} and "
+                         f"{dtypes.dtype_name(upper_aval.dtype)}")
+    if lower_aval.dtype != upper_aval.dtype:
+        raise mismatch
+    for aval in (lower_aval, upper_aval):
+        if not dtypes.issubdtype(aval.dtype, np.integer) or aval.shape:
+            raise TypeError("lower and upper arguments to fori_loop must be integer scalars, got "
+                            f"{aval.str_short()}")
+    return lower, upper
