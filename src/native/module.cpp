@@ -45,7 +45,7 @@ PyMODINIT_FUNC PyInit__native() {
   PyObject* module = PyModule_Create(&module_definition);
   if (!module) return nullptr;
   PyMethodDef* tables[] = {module_functions, array_functions, state_functions,
-                           buffer_functions, thread_functions, jit_functions};
+                           buffer_functions, thread_functions, jit_functions, pytree_functions};
   PyTypeObject* types[] = {&ArrayBaseType, &ProgramType, &JitEntryType, &JitFunctionType};
   for (PyMethodDef* table : tables)
     if (PyModule_AddFunctions(module, table) < 0) goto failed;

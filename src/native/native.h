@@ -113,6 +113,7 @@ extern PyMethodDef state_functions[];
 extern PyMethodDef buffer_functions[];
 extern PyMethodDef thread_functions[];
 extern PyMethodDef jit_functions[];
+extern PyMethodDef pytree_functions[];
 
 // ---- symbols: addresses that generated code calls ----
 

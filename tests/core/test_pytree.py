@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import pickle
+import sys
 from collections import OrderedDict, defaultdict, deque, namedtuple
 
 import numpy as np
@@ -288,3 +290,59 @@ def test_arrays_are_leaves():
     x = np.ones(3)
     assert [type(leaf) for leaf in tree_leaves({"a": x, "b": (x, 1.0)})] == [
         np.ndarray, np.ndarray, float]
+
+
+def test_errors_of_registered_functions_pass_through():
+    class Boom:
+        pass
+
+    def fail(*_):
+        raise KeyError("boom")
+
+    register_pytree_node(Boom, fail, fail)
+    with pytest.raises(KeyError, match="boom"):
+        tree_leaves([1, Boom()])
+
+    class Half:
+        pass
+
+    register_pytree_node(Half, lambda x: ((1,), None), fail)
+    treedef = tree_structure({"a": Half()})
+    with pytest.raises(KeyError, match="boom"):
+        treedef.unflatten([1])
+    assert treedef.flatten_up_to({"a": Half()}) == [1]
+
+
+def test_deep_trees_raise():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(RecursionError):
+        tree_leaves(deep)
+    while deep:  # taken apart by hand: freeing it recursively is Python's own business
+        deep = deep[0]
+
+
+def test_references_are_kept_in_balance():
+    leaf, box = object(), Box(1, 2, "a")
+    value = {"a": [leaf, (leaf, None)], "b": Point(leaf, 1), "c": box, "d": OrderedDict(z=leaf)}
+    other = {**value, "c": 3}
+
+    def use():
+        leaves, treedef = tree_flatten(value)
+        treedef.unflatten(leaves)
+        treedef.flatten_up_to(value)
+        with pytest.raises(ValueError):
+            treedef.flatten_up_to(other)
+        with pytest.raises(ValueError):
+            tree_leaves({1: leaf, "a": box})
+
+    use()
+    gc.collect()
+    watched = (leaf, box, None, Point, "a", value)
+    before = [sys.getrefcount(x) for x in watched]
+    for _ in range(100):
+        use()
+    gc.collect()
+    after = [sys.getrefcount(x) for x in watched]
+    assert all(abs(a - b) < 50 for a, b in zip(after, before, strict=True))

@@ -3,21 +3,23 @@
     structure ::= None                          a leaf
                 | (type, data, (structure*,))   a node; data: dict keys or aux_data
 
-Structures are plain tuples, so that they compare and hash at C speed; `PyTreeDef` wraps one.
+Structures are plain tuples, so that they compare and hash at C speed; `PyTreeDef` wraps one. The
+inner loops are in C++ (src/native/pytree.cpp).
 None is a node without children, dicts come in the order of their sorted keys, and a type that is
 not registered (`core.tree_registry`) is a leaf.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from arrax.core.tree_registry import NoneType, node_type, registry, sorted_keys
+from arrax import _native
+from arrax.core.tree_registry import node_type, registry, sorted_keys
 
 Structure = Any
 KeyPath = tuple[Any, ...]
 IsLeaf = Callable[..., bool]
+_native.set_pytree_registry(registry, sorted_keys, node_type)
 
 
 class PyTreeDef:
@@ -41,19 +43,17 @@ class PyTreeDef:
                 f"Too few leaves for PyTreeDef; expected {self.num_leaves}, got {count}"
                 if count < self.num_leaves else
                 f"Too many leaves for PyTreeDef; expected {self.num_leaves}.")
-        structure = self.structure
-        if structure is None:
-            return leaves[0]
-        return _build(structure, iter(leaves))
+        return _native.tree_unflatten(self.structure, leaves)
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
         """The subtrees of `tree` where this structure has leaves.
 
         Raises ValueError that says where types, lengths, keys or aux data differ.
         """
-        found: list[Any] = []
-        _flatten_up_to(self.structure, tree, found.append)
-        return found
+        found = _native.tree_flatten_up_to(self.structure, tree)
+        if found is None:
+            _explain_difference(self.structure, tree)
+        return found  # type: ignore[return-value]
 
     @property
     def num_nodes(self) -> int:
@@ -196,46 +196,12 @@ def tree_flatten(tree: Any, is_leaf: IsLeaf | None = None) -> tuple[list[Any], P
       >>> tree_flatten({'b': 1, 'a': (2, None)})
       ([2, 1], PyTreeDef({'a': (*, None), 'b': *}))
     """
-    leaves: list[Any] = []
-    if is_leaf is not None:
-        structure = _flatten_until(tree, leaves.append, is_leaf)
+    if is_leaf is None:
+        leaves, structure = _native.tree_flatten(tree)
     else:
-        structure = _flatten(tree, leaves.append)
-        if structure is None:
-            return leaves, leaf_treedef
-    return leaves, PyTreeDef(structure, len(leaves))
-
-
-def _flatten(tree: Any, append: Callable[[Any], None]) -> Structure:
-    kind = type(tree)
-    if kind in registry:
-        if kind is tuple or kind is list:
-            return kind, None, _flatten_children(tree, append)
-        if kind is dict:
-            keys = tuple(tree) if len(tree) < 2 else sorted_keys(tree)
-            return dict, keys, _flatten_children([tree[k] for k in keys], append)
-        if tree is None:
-            return _NONE
-        children, data = registry[kind].flatten(tree)
-        return kind, data, _flatten_children(children, append)
-    if isinstance(tree, tuple) and node_type(tree) is not None:
-        return kind, None, _flatten_children(tree, append)
-    append(tree)
-    return None
-
-
-def _flatten_children(children: Iterable[Any], append: Callable[[Any], None]) -> Structure:
-    structures: list[Structure] = []
-    for child in children:
-        if type(child) in registry or isinstance(child, tuple):
-            structures.append(_flatten(child, append))
-        else:  # a leaf, without the cost of a call
-            append(child)
-            structures.append(None)
-    return tuple(structures)
-
-
-_NONE = (NoneType, None, ())
+        leaves = []
+        structure = _flatten_until(tree, leaves.append, is_leaf)
+    return leaves, leaf_treedef if structure is None else PyTreeDef(structure, len(leaves))
 
 
 def _flatten_until(tree: Any, append: Callable[[Any], None], is_leaf: IsLeaf) -> Structure:
@@ -247,50 +213,27 @@ def _flatten_until(tree: Any, append: Callable[[Any], None], is_leaf: IsLeaf) ->
     return entry.type, data, tuple([_flatten_until(c, append, is_leaf) for c in children])
 
 
-def _build(structure: Structure, leaves: Iterator[Any]) -> Any:
-    kind, data, children = structure
-    if children.count(None) == len(children):
-        values = tuple(islice(leaves, len(children)))
-    else:
-        values = tuple([next(leaves) if c is None else _build(c, leaves) for c in children])
-    if kind is tuple:
-        return values
-    if kind is dict:
-        return dict(zip(data, values))
-    if kind is list:
-        return list(values)
-    if kind is NoneType:
-        return None
-    return registry[kind].unflatten(data, values)
-
-
-def _flatten_up_to(structure: Structure, tree: Any, append: Callable[[Any], None]) -> None:
+def _explain_difference(structure: Structure, tree: Any) -> None:
+    """Raise the error for a `tree` that does not begin with `structure`."""
     if structure is None:
-        append(tree)
         return
     kind, data, children = structure
     if type(tree) is not kind:
         raise ValueError(_type_mismatch(kind, tree))
-    if kind is tuple or kind is list:
-        if len(tree) != len(children):
-            raise ValueError(f"{kind.__name__.capitalize()} arity mismatch: {len(tree)} != "
-                             f"{len(children)}; {kind.__name__}: {tree!r}.")
-        parts: Any = tree
-    else:
-        parts, found = registry[kind].flatten(tree)
-        if found != data:
-            if kind is dict:
-                raise ValueError(f"Dict key mismatch; expected keys: {list(data)}; "
-                                 f"present keys: {list(found)}.")
-            raise ValueError(f"Mismatch custom node data: {data!r} != {found!r}; value: {tree!r}.")
-        if len(parts) != len(children):
-            raise ValueError(f"Custom type arity mismatch: {len(parts)} != {len(children)}; "
-                             f"value: {tree!r}.")
+    parts, found = registry[kind].flatten(tree)
+    if kind in (tuple, list) and len(parts) != len(children):
+        raise ValueError(f"{kind.__name__.capitalize()} arity mismatch: {len(parts)} != "
+                         f"{len(children)}; {kind.__name__}: {tree!r}.")
+    if kind is dict and found != data:
+        raise ValueError(f"Dict key mismatch; expected keys: {list(data)}; "
+                         f"present keys: {list(found)}.")
+    if found != data:
+        raise ValueError(f"Mismatch custom node data: {data!r} != {found!r}; value: {tree!r}.")
+    if len(parts) != len(children):
+        raise ValueError(f"Custom type arity mismatch: {len(parts)} != {len(children)}; "
+                         f"value: {tree!r}.")
     for child, part in zip(children, parts, strict=True):
-        if child is None:
-            append(part)
-        else:
-            _flatten_up_to(child, part, append)
+        _explain_difference(child, part)
 
 
 def _type_mismatch(kind: type, tree: Any) -> str:
