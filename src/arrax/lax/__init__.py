@@ -1,6 +1,22 @@
 """The operations that programs are made of, one function per primitive and a few compositions."""
 from __future__ import annotations
 
+from arrax.ops.conv import conv_general_dilated, conv_general_dilated_p
+from arrax.ops.conv_dims import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers,
+                                 conv_dimension_numbers, conv_general_permutations,
+                                 conv_general_shape_tuple, conv_shape_tuple,
+                                 conv_transpose_shape_tuple, padtype_to_pads)
+from arrax.ops.conv_forms import (conv, conv_general_dilated_local, conv_general_dilated_patches,
+                                  conv_transpose, conv_with_general_padding)
+from arrax.ops.dot import batch_matmul, dot, dot_general, dot_general_p
+from arrax.ops.dot_types import DotAlgorithm, DotAlgorithmPreset, Precision
+from arrax.ops.fft import FftType, fft, fft_p
+from arrax.ops.ragged import RaggedDotDimensionNumbers, ragged_dot, ragged_dot_general
+from arrax.ops.sort import (approx_max_k, approx_min_k, approx_top_k_p, sort, sort_key_val, sort_p,
+                            top_k, top_k_p)
+from arrax.ops.window import (reduce_window_max_p, reduce_window_min_p, reduce_window_shape_tuple,
+                              reduce_window_sum_p, select_and_gather_add_p,
+                              select_and_scatter_add_p)
 from arrax.ops.arithmetic import (abs, abs_p, add, add_any_p, add_p, cbrt, cbrt_p, div, div_p,
     integer_pow, integer_pow_p, max, max_p, min, min_p, mul, mul_p, mulhi, mulhi_p, neg, neg_p,
     pow, pow_p, reciprocal, rem, rem_p, rsqrt, rsqrt_p, sign, sign_p, sqrt, sqrt_p, square,
@@ -20,22 +36,17 @@ from arrax.ops.complex_parts import (complex, complex_p, conj, conj_p, imag, ima
 from arrax.ops.convert import (bitcast_convert_type, bitcast_convert_type_p, convert_element_type,
     convert_element_type_p, reduce_precision, reduce_precision_p)
 from arrax.ops.accuracy import (AccuracyMode, Tolerance)
-from arrax.ops.conv import conv_general_dilated, conv_general_dilated_p
-from arrax.ops.conv_dims import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers,
-                                 conv_dimension_numbers, conv_general_permutations,
-                                 conv_general_shape_tuple, conv_shape_tuple,
-                                 conv_transpose_shape_tuple, padtype_to_pads)
-from arrax.ops.conv_forms import (conv, conv_general_dilated_local, conv_general_dilated_patches,
-                                  conv_transpose, conv_with_general_padding)
-from arrax.ops.dot import batch_matmul, dot, dot_general, dot_general_p
-from arrax.ops.dot_types import DotAlgorithm, DotAlgorithmPreset, Precision
-from arrax.ops.fft import FftType, fft, fft_p
-from arrax.ops.ragged import RaggedDotDimensionNumbers, ragged_dot, ragged_dot_general
-from arrax.ops.sort import (approx_max_k, approx_min_k, approx_top_k_p, sort, sort_key_val, sort_p,
-                            top_k, top_k_p)
-from arrax.ops.window import (reduce_window_max_p, reduce_window_min_p, reduce_window_shape_tuple,
-                              reduce_window_sum_p, select_and_gather_add_p,
-                              select_and_scatter_add_p)
+from arrax.ops.special import (bessel_i0e, bessel_i0e_p, bessel_i1e, bessel_i1e_p, betainc,
+    digamma, digamma_p, erf, erf_inv, erf_inv_p, erf_p, erfc, erfc_p, igamma, igamma_grad_a,
+    igamma_grad_a_p, igamma_p, igammac, igammac_p, lgamma, lgamma_p, polygamma, polygamma_p,
+    random_gamma_grad, random_gamma_grad_p, regularized_incomplete_beta_p, zeta, zeta_p)
+from arrax.ops.reduce import (argmax, argmax_p, argmin, argmin_p, reduce_and, reduce_and_p,
+    reduce_max, reduce_max_p, reduce_min, reduce_min_p, reduce_or, reduce_or_p, reduce_prod,
+    reduce_prod_p, reduce_sum, reduce_sum_p, reduce_xor, reduce_xor_p)
+from arrax.ops.cumulative import (cumlogsumexp, cumlogsumexp_p, cummax, cummax_p, cummin,
+    cummin_p, cumprod, cumprod_p, cumsum, cumsum_p)
+from arrax.ops.identity import (copy_p, dtype, optimization_barrier, optimization_barrier_p,
+    shape_as_value, stop_gradient, stop_gradient_p)
 from arrax.ops.create import broadcasted_iota, empty, empty_p, full, full_like, iota, iota_p
 from arrax.ops.gather import gather, gather_p, index_take
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,

@@ -28,7 +28,11 @@ def can_compile(eqn: Eqn) -> bool:
 
 def is_fusable(eqn: Eqn) -> bool:
     """Whether the equation's result can be an expression of an index."""
-    return type(lowering_of(eqn.primitive)) in (Elementwise, View) and can_compile(eqn)
+    kind = type(lowering_of(eqn.primitive))
+    if kind is Elementwise and not eqn.primitive.elementwise and \
+            any(atom.aval.shape != eqn.outvars[0].aval.shape for atom in eqn.invars):
+        return False  # a bitcast between widths, which has another shape
+    return kind in (Elementwise, View) and can_compile(eqn)
 
 
 def is_reduction(eqn: Eqn) -> bool:

@@ -1,0 +1,241 @@
+"""Cumulative sums, products, extremes and log-sum-exps along an axis."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.primitive import NotApplicable, Primitive
+from arrax.ops.arguments import operand
+from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
+from arrax.ops.compare import eq_p, ne_p, select_n_p
+from arrax.ops.elementwise_rules import apply, check_kind, filled_like, host
+from arrax.ops.quiet import quiet
+from arrax.ops.reduce import accumulation_dtype, when_nonzero
+from arrax.ops.rules import constant, linear_jvp, transpose_unary
+
+_NUMBER = (np.number,)
+_INEXACT = (np.floating, np.complexfloating)
+
+
+# ---- scans over pairs of value and tangent -----------------------------------------------------
+
+def _slice(x: Any, axis: int, start: int, stop: int, stride: int = 1) -> Any:
+    shape = aval_of(x).shape
+    starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
+    starts[axis], limits[axis], strides[axis] = start, max(stop, start), stride
+    return apply("slice", x, start_indices=tuple(starts), limit_indices=tuple(limits),
+                 strides=tuple(strides))
+
+
+def _interleave(even: Any, odd: Any, axis: int) -> Any:
+    """The values of `even` and `odd` in turns, `even` first."""
+    def spread(x: Any, low: int, high: int) -> Any:
+        config = [(0, 0, 0)] * aval_of(x).ndim
+        config[axis] = (low, high, 1)
+        return apply("pad", x, constant(0, x), padding_config=tuple(config))
+    n, m = aval_of(even).shape[axis], aval_of(odd).shape[axis]
+    return add_p.bind(spread(even, 0, 1 if n == m else 0), spread(odd, 1, 1 if n > m else 0))
+
+
+Pair = tuple[Any, Any]
+
+
+def scan_pairs(combine: Callable[[Pair, Pair], Pair], elements: Pair, axis: int) -> Pair:
+    """All prefixes of `elements` under an associative `combine`, in about 2 log₂ n steps.
+
+    Neighbours are combined, the half as long sequence is scanned, and the missing prefixes are
+    filled in (Blelloch, "Prefix sums and their applications", 1990).
+    """
+    count = aval_of(elements[0]).shape[axis]
+    if count < 2:
+        return elements
+
+    def take(pair: Pair, start: int, stop: int, stride: int = 1) -> Pair:
+        return tuple(_slice(x, axis, start, stop, stride) for x in pair)  # type: ignore
+
+    odd = scan_pairs(combine, combine(take(elements, 0, count - 1, 2),
+                                      take(elements, 1, count, 2)), axis)
+    known = aval_of(odd[0]).shape[axis]
+    even = take(elements, 0, 1)
+    if count > 2:
+        before = take(odd, 0, known - 1) if count % 2 == 0 else odd
+        filled = combine(before, take(elements, 2, count, 2))
+        even = tuple(apply("concatenate", x, y, dimension=axis)  # type: ignore
+                     for x, y in zip(even, filled, strict=True))
+    return tuple(_interleave(x, y, axis) for x, y in zip(even, odd, strict=True))  # type: ignore
+
+
+class _scan_jvp:
+    """JVP through `scan_pairs`, whose `combine` carries the tangents along."""
+
+    def __init__(self, combine: Callable[[Pair, Pair], Pair]):
+        self.combine = combine
+
+    def attach(self, primitive: Primitive) -> Any:
+        def rule(primals: Any, tangents: Any, *, axis: int, reverse: bool) -> Any:
+            out = primitive.bind(*primals, axis=axis, reverse=reverse)
+            pair = (primals[0], tangents[0])
+            if reverse:
+                pair = tuple(apply("rev", x, dimensions=(axis,)) for x in pair)  # type: ignore
+            tangent = scan_pairs(self.combine, pair, axis)[1]
+            return out, apply("rev", tangent, dimensions=(axis,)) if reverse else tangent
+        return when_nonzero(rule).attach(primitive)
+
+
+# ---- declaration -------------------------------------------------------------------------------
+
+def _type_rule(name: str, kinds: Any) -> Callable[..., Any]:
+    def rule(x: Any, *, axis: int, reverse: bool) -> Any:
+        check_kind(name, x.dtype, kinds)
+        if axis < 0:
+            raise ValueError("XLA operations do not allow negative axes")
+        if axis >= x.ndim:
+            raise ValueError(f"axis {axis} is out of bounds for array of shape {x.shape}")
+        return ShapedArray(x.shape, x.dtype)
+    return rule
+
+
+def _evaluate_by(accumulate: Callable[..., Any]) -> Callable[..., Any]:
+    def evaluate(x: Any, *, axis: int, reverse: bool) -> Any:
+        wide = accumulation_dtype(x.dtype)
+        source = x if x.dtype == wide else x.astype(wide)
+        if reverse:
+            source = np.flip(source, axis)
+        out = accumulate(source, axis)
+        if reverse:
+            out = np.flip(out, axis)
+        return out if out.dtype == x.dtype else out.astype(x.dtype)
+    return quiet(evaluate)
+
+
+def _accumulate(ufunc: Any) -> Callable[..., Any]:
+    return _evaluate_by(lambda x, axis: ufunc.accumulate(x, axis=axis, dtype=x.dtype))
+
+
+def _cumulative(name: str, kinds: Any, evaluate: Any, jvp: Any,
+                transpose: Any = NotApplicable("not linear")) -> Primitive:
+    def batch(axis_data: Any, operands: Any, dims: Any, *, axis: int, reverse: bool) -> Any:
+        (x,), (dim,) = operands, dims
+        return primitive.bind(x, axis=axis + (axis >= dim), reverse=reverse), dim
+    primitive = Primitive(
+        name, type_rule=_type_rule(name, kinds), evaluate=evaluate, jvp=jvp, transpose=transpose,
+        batch=batch, lower=host("a scan along an axis"))
+    return primitive
+
+
+def _call(primitive: Primitive, x: Any, axis: int, reverse: bool) -> Any:
+    x = operand(x, primitive.name)
+    axis, reverse = axis.__index__(), bool(reverse)
+    primitive.type_rule(x.aval, axis=axis, reverse=reverse)
+    return primitive.bind(x, axis=axis, reverse=reverse)
+
+
+# ---- cumsum, cumprod, cummax, cummin -----------------------------------------------------------
+
+cumsum_p = _cumulative(
+    "cumsum", _NUMBER, _accumulate(np.add), linear_jvp(), transpose_unary(
+        lambda ct, x, *, axis, reverse: cumsum_p.bind(ct, axis=axis, reverse=not reverse)))
+
+
+def cumsum(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+    """Sums of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`.
+
+    Raises ValueError for negative or too large `axis`, TypeError for bools.
+
+    Example:
+      >>> lax.cumsum(jnp.array([1, 2, 3]))
+      Array([1, 3, 6], dtype=int32)
+    """
+    return _call(cumsum_p, operand, axis, reverse)
+
+
+def _product(left: Pair, right: Pair) -> Pair:
+    (a, ta), (b, tb) = left, right
+    return mul_p.bind(a, b), add_any(mul_p.bind(ta, b), mul_p.bind(a, tb))
+
+
+cumprod_p = _cumulative("cumprod", _NUMBER, _accumulate(np.multiply), _scan_jvp(_product))
+
+
+def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+    """Products of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
+    return _call(cumprod_p, operand, axis, reverse)
+
+
+def _extreme(primitive: Primitive) -> Callable[[Pair, Pair], Pair]:
+    def combine(left: Pair, right: Pair) -> Pair:
+        return primitive.jvp((left[0], right[0]), (left[1], right[1]))  # type: ignore
+    return combine
+
+
+cummax_p = _cumulative("cummax", _NUMBER, _accumulate(np.maximum), _scan_jvp(_extreme(max_p)))
+cummin_p = _cumulative("cummin", _NUMBER, _accumulate(np.minimum), _scan_jvp(_extreme(min_p)))
+
+
+def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+    """Maxima of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
+    return _call(cummax_p, operand, axis, reverse)
+
+
+def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+    """Minima of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
+    return _call(cummin_p, operand, axis, reverse)
+
+
+# ---- cumlogsumexp ------------------------------------------------------------------------------
+
+def _accumulate_log_sums(x: np.ndarray, axis: int) -> np.ndarray:
+    if x.dtype.kind != "c":
+        return np.logaddexp.accumulate(x, axis=axis, dtype=x.dtype)  # type: ignore[no-any-return]
+    rows = np.moveaxis(x, axis, 0)
+    out = np.empty_like(rows)
+    for i, row in enumerate(rows):
+        out[i] = row if i == 0 else _log_add_exp_complex(out[i - 1], row)
+    return np.moveaxis(out, 0, axis)
+
+
+def _log_add_exp_complex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    larger = np.where(x.real >= y.real, x, y)
+    smaller = np.where(x.real >= y.real, y, x)
+    return np.where(larger.real == -np.inf, larger, larger + np.log1p(np.exp(smaller - larger)))
+
+
+def _log_add_exp(left: Pair, right: Pair) -> Pair:
+    """log(eᵃ + eᵇ) = max + log1p(exp(-|a - b|)); its slopes are exp(a - out) and exp(b - out)."""
+    (a, ta), (b, tb) = left, right
+    difference = sub_p.bind(a, b)
+    if dtypes.issubdtype(aval_of(a).dtype, np.complexfloating):
+        swap = apply("lt", apply("real", a), apply("real", b))
+        larger, smaller = select_n_p.bind(swap, a, b), select_n_p.bind(swap, b, a)
+        out = add_p.bind(larger, _log1p_exp(sub_p.bind(smaller, larger)))
+    else:
+        general = add_p.bind(max_p.bind(a, b), _log1p_exp(
+            apply("neg", apply("abs", difference))))
+        not_a_number = ne_p.bind(difference, difference)  # of infinities of one sign too
+        out = select_n_p.bind(not_a_number, general, add_p.bind(a, b))
+    tangent = add_any(mul_p.bind(ta, _weight(a, out)), mul_p.bind(tb, _weight(b, out)))
+    return out, tangent
+
+
+def _log1p_exp(x: Any) -> Any:
+    return apply("log1p", apply("exp", x, accuracy=None), accuracy=None)
+
+
+def _weight(x: Any, out: Any) -> Any:
+    """exp(x - out), with infinities replaced by zeros so that they do not meet."""
+    def finite(v: Any) -> Any:
+        return select_n_p.bind(eq_p.bind(v, constant(np.inf, v)), v, filled_like(0, v))
+    return apply("exp", sub_p.bind(finite(x), finite(out)), accuracy=None)
+
+
+cumlogsumexp_p = _cumulative("cumlogsumexp", _INEXACT, _evaluate_by(_accumulate_log_sums),
+                             _scan_jvp(_log_add_exp))
+
+
+def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+    """`log(cumsum(exp(operand)))` along `axis`, without overflow, for inexact operands."""
+    return _call(cumlogsumexp_p, operand, axis, reverse)

@@ -1,0 +1,80 @@
+"""The derivative of the regularized incomplete gamma function P(a, x) by a, in double precision.
+
+Left of the bulk (x ≤ a + 1) the power series is differentiated term by term:
+    ∂P/∂a = Σₙ xᵃ⁺ⁿ e⁻ˣ / Γ(a+n+1) · (log x - ψ(a+n+1)),
+whose terms have one sign there. Right of it, with v the distance from x,
+    -∂P/∂a = (log x - ψ(a)) Q(a, x) + xᵃ⁻¹ e⁻ˣ / Γ(a) ∫₀^∞ log(1 + v/x) (1 + v/x)ᵃ⁻¹ e⁻ᵛ dv,
+all positive, with the integral by double exponential quadrature (Takahasi and Mori, 1974).
+"""
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+_MOST_TERMS = 20_000
+_STEP = 0.0625
+
+
+@functools.lru_cache(maxsize=1)
+def _scipy() -> Any:
+    import scipy.special
+
+    return scipy.special
+
+
+def igamma_derivative(a: Any, x: Any) -> Any:
+    """∂P(a, x)/∂a, elementwise; NaN for a ≤ 0 or x < 0, 0 at x = 0 and x = inf."""
+    with np.errstate(all="ignore"):
+        a, x = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(x, np.float64))
+        valid = (a > 0) & (x > 0) & np.isfinite(a) & np.isfinite(x)
+        out = np.where((a > 0) & ((x == 0) | (x == np.inf)), 0.0, np.nan)
+        left = valid & (x <= a + 1)
+        right = valid & ~left
+        out[left] = _by_series(a[left], x[left])
+        out[right] = -_by_integral(a[right], x[right])
+        return out
+
+
+def sample_derivative(a: Any, x: Any) -> Any:
+    """How a gamma-distributed sample moves with its shape: -∂P/∂a divided by the density."""
+    with np.errstate(all="ignore"):
+        a, x = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(x, np.float64))
+        density = np.exp((a - 1) * np.log(x) - x - _scipy().gammaln(a))
+        general = -igamma_derivative(a, x) / density
+        far = (a > 0) & (x == 0)  # samples that underflowed do not move
+        return np.where(far, 0.0, general)
+
+
+def _by_series(a: Any, x: Any) -> Any:
+    if a.size == 0:
+        return a
+    special = _scipy()
+    weight = np.exp(a * np.log(x) - x - special.gammaln(a + 1))
+    digamma, log_x, z = special.psi(a + 1), np.log(x), a + 1
+    total = np.zeros_like(a)
+    for _ in range(min(_MOST_TERMS, 60 + int(12 * np.sqrt(a.max() + 1)))):
+        term = weight * (log_x - digamma)
+        total += term
+        if np.all(np.abs(term) <= 1e-17 * np.abs(total)):
+            break
+        weight = weight * x / z
+        digamma = digamma + 1 / z
+        z = z + 1
+    return total
+
+
+def _by_integral(a: Any, x: Any) -> Any:
+    if a.size == 0:
+        return a
+    special = _scipy()
+    scale = np.minimum(x / (x - a + 1), np.sqrt(x))  # how far the integrand reaches
+    total = np.zeros_like(a)
+    for t in np.arange(-4.0, 3.0 + _STEP, _STEP):
+        v = scale * np.exp(np.pi / 2 * np.sinh(t))
+        log_ratio = np.log1p(v / x)
+        value = log_ratio * np.exp((a - 1) * log_ratio - v)
+        total += np.where(np.isfinite(value), value, 0.0) * v * (np.pi / 2 * np.cosh(t) * _STEP)
+    front = np.exp((a - 1) * np.log(x) - x - special.gammaln(a))
+    return (np.log(x) - special.psi(a)) * special.gammaincc(a, x) + front * total

@@ -1,0 +1,322 @@
+"""Reductions over axes: sums, products, extremes, logic, and the positions of extremes."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.core.ad_values import Zero
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu.lowering import Reduce
+from arrax.ops.arguments import operand, positions
+from arrax.ops.arithmetic import add_any, div_p, mul_p
+from arrax.ops.compare import eq_p
+from arrax.ops.elementwise_rules import (
+    ANY, ORDERED, apply, check_kind, converted, host, is_small, piecewise_constant, wide_dtype)
+from arrax.ops.quiet import quiet
+from arrax.ops.rules import broadcast_in_dim, by_operand, constant, linear_jvp, transpose_unary
+
+NUMBER = (np.number,)
+
+
+# ---- shared rules ----------------------------------------------------------------------------
+
+def _check_axes(axes: Sequence[int], x: Any) -> None:
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"duplicate value in 'axes' of reduction: {tuple(axes)}")
+    if not all(0 <= axis < x.ndim for axis in axes):
+        raise ValueError(
+            f"reduction axes {tuple(axes)} contains out-of-bounds indices for {x.str_short()}.")
+
+
+class _reduction_type:
+    def __init__(self, name: str, kinds: Any):
+        self.name, self.kinds = name, kinds
+
+    def __call__(self, x: Any, *, axes: Any, out_sharding: Any = None) -> Any:
+        self.check(x.dtype)
+        _check_axes(axes, x)
+        return ShapedArray([size for i, size in enumerate(x.shape) if i not in axes], x.dtype)
+
+    def check(self, dtype: Any) -> None:
+        check_kind(self.name, dtype, self.kinds)
+
+
+class _logical_type(_reduction_type):
+    def check(self, dtype: Any) -> None:
+        if not any(dtypes.issubdtype(dtype, kind) for kind in self.kinds):
+            raise TypeError("logical reduction requires operand dtype bool or int, got "
+                            f"{dtypes.dtype_name(dtype)}.")
+
+
+def accumulation_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which elements of `dtype` are summed up: float32 for narrower floats."""
+    if dtype == np.float16:
+        return np.dtype(np.float32)
+    return wide_dtype(dtype) if is_small(dtype) else dtype
+
+
+def _evaluate_by(ufunc: Any, initial: Callable[[Any], Any] | None) -> Callable[..., Any]:
+    def evaluate(x: Any, *, axes: Any, out_sharding: Any = None) -> Any:
+        if not axes:
+            return x
+        wide = accumulation_dtype(x.dtype)
+        operand = x if x.dtype == wide else x.astype(wide)
+        more = {} if initial is None or x.size else {"initial": initial(wide)}
+        out = ufunc.reduce(operand, axis=axes, dtype=wide, **more)
+        return out if x.dtype == wide else np.asarray(out).astype(x.dtype)
+    return quiet(evaluate)
+
+
+def reduction_batch(primitive: Callable[[], Primitive]) -> Callable[..., Any]:
+    """Batching of a reduction: the axes move out of the way of the batch axis."""
+    def rule(axis: Any, operands: Any, dims: Any, *, axes: Any, **params: Any) -> Any:
+        (x,), (dim,) = operands, dims
+        moved = tuple(a + (a >= dim) for a in axes)
+        out = primitive().bind(x, axes=moved, **params)
+        return out, dim - sum(a < dim for a in moved)
+    return rule
+
+
+def _reduction(name: str, kinds: Any, ufunc: Any, *, jvp: Any, combine: str,
+               identity: Callable[[Any], Any], initial: Callable[[Any], Any] | None = None,
+               transpose: Any = None, type_rule: Any = _reduction_type) -> Primitive:
+    primitive = Primitive(
+        name, type_rule=type_rule(name, kinds), evaluate=_evaluate_by(ufunc, initial), jvp=jvp,
+        transpose=transpose or NotApplicable("not linear"),
+        batch=reduction_batch(lambda: primitive),
+        lower=Reduce(lambda b, x, y: getattr(b, combine)(x, y), identity))
+    return primitive
+
+
+def spread(x: Any, shape: Sequence[int], axes: Sequence[int]) -> Any:
+    """A reduced value repeated along the reduced `axes` of `shape`."""
+    return broadcast_in_dim(x, shape, positions(len(shape), axes))
+
+
+class when_nonzero:
+    """A JVP rule that is asked only about tangents that are not zero."""
+
+    def __init__(self, rule: Any):
+        self.rule = rule
+
+    def attach(self, primitive: Primitive) -> Any:
+        zero_rule = piecewise_constant.attach(primitive)
+
+        def rule(primals: Any, tangents: Any, **params: Any) -> Any:
+            return (zero_rule if type(tangents[0]) is Zero else self.rule)(primals, tangents, **params)
+        return rule
+
+
+def _axes(axes: Any) -> tuple[int, ...]:
+    return tuple(axis.__index__() for axis in axes)
+
+
+def _call(primitive: Primitive, x: Any, axes: Any, **params: Any) -> Any:
+    x = operand(x, primitive.name)
+    axes = _axes(axes)
+    primitive.type_rule(x.aval, axes=axes, **params)
+    return primitive.bind(x, axes=axes, **params)
+
+
+# ---- sum, prod -------------------------------------------------------------------------------
+
+def _zero(dtype: Any) -> Any:
+    return 0
+
+
+def _one(dtype: Any) -> Any:
+    return 1
+
+
+reduce_sum_p = _reduction(
+    "reduce_sum", NUMBER, np.add, jvp=linear_jvp(), combine="add", identity=_zero,
+    transpose=transpose_unary(
+        lambda ct, x, *, axes, out_sharding=None: spread(ct, x.shape, axes)))
+
+
+def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+    """The sum over `axes`. Floats narrower than float32 are summed in float32.
+
+    Raises TypeError for bools, ValueError for axes that repeat or do not exist.
+    """
+    return _call(reduce_sum_p, operand, axes, out_sharding=out_sharding)
+
+
+def _prod_jvp(primals: Any, tangents: Any, *, axes: Any, **params: Any) -> Any:
+    """Products of halves, with the product rule at each step: right for zeros, of any order."""
+    (x,), (tangent,) = primals, tangents
+    out = reduce_prod_p.bind(x, axes=axes, **params)
+    aval = aval_of(x)
+    order = (*axes, *positions(aval.ndim, axes))
+    rest = tuple(aval.shape[i] for i in order[len(axes):])
+    count = int(np.prod([aval.shape[i] for i in axes], dtype=np.int64))
+    if count == 0:
+        return out, broadcast_in_dim(constant(0, aval), rest, ())
+    pair = [apply("reshape", apply("transpose", v, permutation=order), new_sizes=(count, *rest),
+                  dimensions=None, sharding=None) for v in (x, tangent)]
+    while count > 1:
+        half = count // 2
+        (a, ta), (b, tb) = _take(pair, 0, half), _take(pair, half, 2 * half)
+        product = [mul_p.bind(a, b), add_any(mul_p.bind(ta, b), mul_p.bind(a, tb))]
+        if count % 2:
+            last = _take(pair, count - 1, count)
+            product = [apply("concatenate", v, w, dimension=0)
+                       for v, w in zip(product, last, strict=True)]
+        pair, count = product, half + count % 2
+    return out, apply("squeeze", pair[1], dimensions=(0,))
+
+
+def _take(values: Sequence[Any], start: int, stop: int) -> list[Any]:
+    """Rows `start` to `stop` of each value."""
+    out = []
+    for x in values:
+        shape = aval_of(x).shape
+        out.append(apply("slice", x, start_indices=(start, *(0 for _ in shape[1:])),
+                         limit_indices=(stop, *shape[1:]), strides=None))
+    return out
+
+
+reduce_prod_p = _reduction("reduce_prod", NUMBER, np.multiply, jvp=when_nonzero(_prod_jvp),
+                           combine="mul", identity=_one)
+
+
+def reduce_prod(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+    """The product over `axes`; its derivative is right where elements are zero."""
+    return _call(reduce_prod_p, operand, axes)
+
+
+# ---- max, min --------------------------------------------------------------------------------
+
+def lowest(dtype: Any) -> Any:
+    """The identity of `max`: -inf, the least integer, or False."""
+    if dtype.kind == "b":
+        return False
+    return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
+
+
+def highest(dtype: Any) -> Any:
+    """The identity of `min`: inf, the greatest integer, or True."""
+    if dtype.kind == "b":
+        return True
+    return np.iinfo(dtype).max if dtype.kind in "iu" else np.inf
+
+
+def _extreme_jvp(g: Any, out: Any, x: Any, *, axes: Any, **params: Any) -> Any:
+    """The mean of the tangents at the places where the extreme is attained."""
+    shape = aval_of(x).shape
+    places = converted(eq_p.bind(x, spread(out, shape, axes)), aval_of(g).dtype)
+    counts = reduce_sum_p.bind(places, axes=axes, out_sharding=None)
+    return div_p.bind(
+        reduce_sum_p.bind(mul_p.bind(g, places), axes=axes, out_sharding=None), counts)
+
+
+reduce_max_p = _reduction("reduce_max", ANY, np.maximum, jvp=by_operand(_extreme_jvp),
+                          combine="max", identity=lowest, initial=lowest)
+reduce_min_p = _reduction("reduce_min", ANY, np.minimum, jvp=by_operand(_extreme_jvp),
+                          combine="min", identity=highest, initial=highest)
+
+
+def reduce_max(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+    """The maximum over `axes`, NaN if there is one; the identity (-inf, …) over empty axes.
+
+    The derivative is shared equally between equal maxima.
+    """
+    return _call(reduce_max_p, operand, axes)
+
+
+def reduce_min(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+    """The minimum over `axes`, NaN if there is one; the identity (inf, …) over empty axes."""
+    return _call(reduce_min_p, operand, axes)
+
+
+# ---- logic -----------------------------------------------------------------------------------
+
+_LOGICAL = (np.bool_, np.integer)
+
+
+def _all_ones(dtype: Any) -> Any:
+    return True if dtype.kind == "b" else ~np.zeros((), dtype)[()]
+
+
+def _logical(name: str, ufunc: Any, combine: str, identity: Any) -> Primitive:
+    return _reduction(name, _LOGICAL, ufunc, jvp=piecewise_constant, combine=combine,
+                      identity=identity, initial=identity, type_rule=_logical_type)
+
+
+reduce_and_p = _logical("reduce_and", np.bitwise_and, "and_", _all_ones)
+reduce_or_p = _logical("reduce_or", np.bitwise_or, "or_", _zero)
+reduce_xor_p = _logical("reduce_xor", np.bitwise_xor, "xor", _zero)
+
+
+def reduce_and(operand: Any, axes: Sequence[int]) -> Any:
+    """The AND over `axes`, of bools or of the bits of integers."""
+    return _call(reduce_and_p, operand, axes)
+
+
+def reduce_or(operand: Any, axes: Sequence[int]) -> Any:
+    """The OR over `axes`, of bools or of the bits of integers."""
+    return _call(reduce_or_p, operand, axes)
+
+
+def reduce_xor(operand: Any, axes: Sequence[int]) -> Any:
+    """The exclusive OR over `axes`, of bools or of the bits of integers."""
+    return _call(reduce_xor_p, operand, axes)
+
+
+# ---- argmax, argmin --------------------------------------------------------------------------
+
+def _position_type(name: str) -> Callable[..., Any]:
+    def rule(x: Any, *, axes: Any, index_dtype: Any) -> Any:
+        axis, = axes
+        check_kind(name, x.dtype, ORDERED)
+        if not dtypes.issubdtype(index_dtype, np.integer):
+            raise TypeError(
+                f"index_dtype must be an integer type, but got {dtypes.dtype_name(index_dtype)}")
+        if not 0 <= axis < x.ndim:
+            raise ValueError(f"Invalid axis {axis} for operand shape {x.shape}")
+        if x.shape[axis] < 1:
+            raise ValueError("argmin and argmax require non-empty reduced dimension. "
+                             f"operand.shape={x.shape} axis={axis}")
+        return ShapedArray([size for i, size in enumerate(x.shape) if i != axis], index_dtype)
+    return rule
+
+
+def _position(name: str, fn: Any) -> Primitive:
+    def evaluate(x: Any, *, axes: Any, index_dtype: Any) -> Any:
+        values = x.astype(wide_dtype(x.dtype)) if is_small(x.dtype) else x
+        return np.asarray(fn(values, axis=axes[0])).astype(index_dtype)
+    primitive = Primitive(
+        name, type_rule=_position_type(name), evaluate=evaluate, jvp=piecewise_constant,
+        transpose=NotApplicable("not linear"), batch=reduction_batch(lambda: primitive),
+        lower=host("positions are found by NumPy"), weak_type="none")
+    return primitive
+
+
+argmax_p = _position("argmax", np.argmax)
+argmin_p = _position("argmin", np.argmin)
+
+
+def _call_position(primitive: Primitive, x: Any, axis: int, index_dtype: Any) -> Any:
+    x = operand(x, primitive.name)
+    dtype = dtypes.check_user_dtype(index_dtype, primitive.name)
+    axis = axis.__index__()
+    primitive.type_rule(x.aval, axes=(axis,), index_dtype=dtype)
+    return primitive.bind(x, axes=(axis,), index_dtype=dtype)
+
+
+def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:
+    """The index of the first maximum along `axis` (of the first NaN, if there is one).
+
+    Raises ValueError when the axis does not exist or is empty, TypeError when `index_dtype` is no
+    integer dtype.
+    """
+    return _call_position(argmax_p, operand, axis, index_dtype)
+
+
+def argmin(operand: Any, axis: int, index_dtype: Any) -> Any:
+    """The index of the first minimum along `axis` (of the first NaN, if there is one)."""
+    return _call_position(argmin_p, operand, axis, index_dtype)

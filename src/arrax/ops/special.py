@@ -1,0 +1,296 @@
+"""Special functions: error functions, gamma functions, beta, Bessel and zeta functions.
+
+Values come from SciPy (imported at the first call), except `erf_inv` of float32: that is Giles'
+polynomial, because random normal numbers are made of it and must have the same bits everywhere.
+"""
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax.core.aval import aval_of
+from arrax.core.primitive import NotApplicable, Primitive
+from arrax.ops.arithmetic import (
+    abs_p, add_p, integer_pow_p, mul_p, neg_p, sign_p, square_p, sub_p)
+from arrax.ops.compare import gt_p, select_n_p
+from arrax.ops.elementwise_rules import (
+    FLOAT, apply, call_binary, call_nary, call_unary, emits, filled_like, host, nary_type, unary)
+from arrax.ops.gamma_derivative import igamma_derivative, sample_derivative
+from arrax.ops.quiet import quiet
+from arrax.ops.rules import batch_elementwise, by_operand, constant
+
+
+@functools.lru_cache(maxsize=1)
+def _scipy() -> Any:
+    import scipy.special
+
+    return scipy.special
+
+
+def _evaluate_by(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The evaluation by `fn` in float32 or float64, rounded to the dtype of the operands."""
+    def evaluate(*operands: Any) -> Any:
+        dtype = operands[0].dtype
+        if dtype.num == np.float16(0).dtype.num or dtype.num >= 256:
+            operands = tuple(x.astype(np.float32) for x in operands)
+        return np.asarray(fn(*operands)).astype(dtype, copy=False)
+    return quiet(evaluate)
+
+
+def _special(name: str, arity: int, fn: Callable[..., Any], jvp: Any, lower: Any = None,
+             ) -> Primitive:
+    """Declare a special function of `arity` floating-point operands."""
+    lower = lower or host("computed by SciPy")
+    if arity == 1:
+        primitive = unary(name, FLOAT, fn, jvp=jvp, lower=lower)
+        primitive.evaluate = _evaluate_by(fn)
+        return primitive
+    return Primitive(
+        name, type_rule=nary_type(name, (FLOAT,) * arity), evaluate=_evaluate_by(fn), jvp=jvp,
+        transpose=NotApplicable("not linear"), batch=batch_elementwise(), lower=lower,
+        elementwise=True)
+
+
+def _exp(x: Any) -> Any:
+    return apply("exp", x, accuracy=None)
+
+
+def _log(x: Any) -> Any:
+    return apply("log", x, accuracy=None)
+
+
+# ---- error functions ---------------------------------------------------------------------------
+
+def _gaussian(scale: float) -> Any:
+    """JVP with the slope `scale · exp(-x²)`."""
+    return by_operand(lambda g, out, x: mul_p.bind(
+        constant(scale, x), mul_p.bind(g, _exp(neg_p.bind(square_p.bind(x))))))
+
+
+erf_p = _special("erf", 1, lambda x: _scipy().erf(x), _gaussian(2 / math.sqrt(math.pi)),
+                 emits("erf", 12))
+erfc_p = _special("erfc", 1, lambda x: _scipy().erfc(x), _gaussian(-2 / math.sqrt(math.pi)),
+                  emits("erfc", 12))
+
+
+def erf(x: Any) -> Any:
+    """Elementwise error function, 2/√π ∫₀ˣ exp(-t²) dt, of floats."""
+    return call_unary(erf_p, x)
+
+
+def erfc(x: Any) -> Any:
+    """Elementwise complementary error function, 1 - erf(x), exact for large x."""
+    return call_unary(erfc_p, x)
+
+
+# Mike Giles, "Approximating the erfinv function" (GPU Computing Gems, 2011), single precision.
+_GILES_CENTRAL = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
+                  -0.00125372503, -0.00417768164, 0.246640727, 1.50140941)
+_GILES_TAIL = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
+               -0.0076224613, 0.00943887047, 1.00167406, 2.83297682)
+
+
+def _erf_inv_evaluate(x: Any) -> Any:
+    if x.dtype == np.float64:
+        return _scipy().erfinv(x)
+    w = -np.log1p(-x * x)
+    central = w < np.float32(5)
+    w = np.where(central, w - np.float32(2.5), np.sqrt(w) - np.float32(3))
+    p = np.where(central, np.float32(_GILES_CENTRAL[0]), np.float32(_GILES_TAIL[0]))
+    for near, far in zip(_GILES_CENTRAL[1:], _GILES_TAIL[1:], strict=True):
+        p = np.where(central, np.float32(near), np.float32(far)) + p * w
+    return np.where(np.abs(x) == 1, x * np.float32(np.inf), p * x)
+
+
+erf_inv_p = _special("erf_inv", 1, _erf_inv_evaluate, by_operand(
+    lambda g, out, x: mul_p.bind(constant(math.sqrt(math.pi) / 2, x),
+                                 mul_p.bind(g, _exp(square_p.bind(out))))), emits("erf_inv", 12))
+
+
+def erf_inv(x: Any) -> Any:
+    """Elementwise inverse of `erf`: ±inf at ±1, NaN outside [-1, 1]."""
+    return call_unary(erf_inv_p, x)
+
+
+# ---- gamma functions ---------------------------------------------------------------------------
+
+lgamma_p = _special("lgamma", 1, lambda x: np.where(np.isinf(x), x.dtype.type(np.inf),
+                                                    _scipy().gammaln(x)),
+                    by_operand(lambda g, out, x: mul_p.bind(g, digamma_p.bind(x))))
+
+
+def lgamma(x: Any) -> Any:
+    """Elementwise log |Γ(x)|; inf at 0, -1, -2, …"""
+    return call_unary(lgamma_p, x)
+
+
+def _digamma_evaluate(x: Any) -> Any:
+    pole = (x <= 0) & (x == np.floor(x))
+    return np.where(pole, x.dtype.type(np.nan), _scipy().psi(x))
+
+
+digamma_p = _special("digamma", 1, _digamma_evaluate, by_operand(
+    lambda g, out, x: mul_p.bind(g, polygamma_p.bind(constant(1, x), x))))
+
+
+def digamma(x: Any) -> Any:
+    """Elementwise Γ'(x) / Γ(x); NaN at 0, -1, -2, …"""
+    return call_unary(digamma_p, x)
+
+
+def _no_derivative(message: str) -> Callable[..., Any]:
+    def rule(g: Any, out: Any, *operands: Any) -> Any:
+        raise ValueError(message)
+    return rule
+
+
+def _polygamma_evaluate(m: Any, x: Any) -> Any:
+    """(-1)ᵐ⁺¹ m! ζ(m + 1, x) for whole m > 0."""
+    special = _scipy()
+    order = m.astype(np.float64)
+    sign = np.where(order % 2 == 0, -1.0, 1.0)
+    general = sign * np.exp(special.gammaln(order + 1)) * _hurwitz(order + 1, x.astype(np.float64))
+    out = np.where(order == 0, _digamma_evaluate(x), general)
+    return np.where((order < 0) | (order != np.floor(order)), np.nan, out)
+
+
+polygamma_p = _special("polygamma", 2, _polygamma_evaluate, by_operand(
+    _no_derivative("polygamma gradient with respect to m is not supported"),
+    lambda g, out, m, x: mul_p.bind(g, polygamma_p.bind(add_p.bind(m, constant(1, m)), x))))
+
+
+def polygamma(m: Any, x: Any) -> Any:
+    """Elementwise m-th derivative of `digamma` at `x`; NaN where `m` is not whole."""
+    return call_binary(polygamma_p, m, x)
+
+
+def _hurwitz(s: Any, q: Any) -> Any:
+    """ζ(s, q) with the poles and the undefined places: inf at s = 1 and q = 0, -1, …; NaN for
+    s < 1, and for negative q with s that is not whole."""
+    out = np.asarray(_scipy().zeta(s, q))
+    whole_q = (q <= 0) & (q == np.floor(q))
+    even = s % 2 == 0
+    out = np.where(whole_q, np.where(even | (q == 0), np.inf, np.nan), out)
+    out = np.where((s < 1) | ((q < 0) & (s != np.floor(s))), np.nan, out)
+    return np.where(s == 1, np.inf, out)
+
+
+zeta_p = _special("zeta", 2, _hurwitz,
+                  NotApplicable("the derivative of ζ(s, q) by s has no closed form"))
+
+
+def zeta(x: Any, q: Any) -> Any:
+    """Elementwise Hurwitz zeta function Σₙ (q + n)⁻ˣ; inf at x = 1, NaN for x < 1."""
+    return call_binary(zeta_p, x, q)
+
+
+# ---- incomplete gamma and beta -----------------------------------------------------------------
+
+def _gamma_density(a: Any, x: Any) -> Any:
+    """xᵃ⁻¹ e⁻ˣ / Γ(a), the slope of `igamma` in x."""
+    power = mul_p.bind(sub_p.bind(a, constant(1, a)), _log(x))
+    return _exp(sub_p.bind(add_p.bind(neg_p.bind(x), power), lgamma_p.bind(a)))
+
+
+def _igamma_evaluate(a: Any, x: Any) -> Any:
+    out = _scipy().gammainc(a, x)
+    return np.where((a < 0) | (x < 0) | ((a == 0) & (x == 0)), np.nan, out)
+
+
+def _igammac_evaluate(a: Any, x: Any) -> Any:
+    out = _scipy().gammaincc(a, x)
+    return np.where((a < 0) | (x < 0) | ((a == 0) & (x == 0)), np.nan, out)
+
+
+igamma_p = _special("igamma", 2, _igamma_evaluate, by_operand(
+    lambda g, out, a, x: mul_p.bind(g, igamma_grad_a_p.bind(a, x)),
+    lambda g, out, a, x: mul_p.bind(g, _gamma_density(a, x))))
+igammac_p = _special("igammac", 2, _igammac_evaluate, by_operand(
+    lambda g, out, a, x: neg_p.bind(mul_p.bind(g, igamma_grad_a_p.bind(a, x))),
+    lambda g, out, a, x: neg_p.bind(mul_p.bind(g, _gamma_density(a, x)))))
+_NO_SECOND = NotApplicable("second derivatives by the shape parameter are not known")
+igamma_grad_a_p = _special("igamma_grad_a", 2, igamma_derivative, _NO_SECOND)
+random_gamma_grad_p = _special("random_gamma_grad", 2, sample_derivative, _NO_SECOND)
+
+
+def igamma(a: Any, x: Any) -> Any:
+    """Elementwise regularized lower incomplete gamma function P(a, x)."""
+    return call_binary(igamma_p, a, x)
+
+
+def igammac(a: Any, x: Any) -> Any:
+    """Elementwise regularized upper incomplete gamma function, 1 - P(a, x)."""
+    return call_binary(igammac_p, a, x)
+
+
+def igamma_grad_a(a: Any, x: Any) -> Any:
+    """Elementwise derivative of `igamma(a, x)` by `a`."""
+    return call_binary(igamma_grad_a_p, a, x)
+
+
+def random_gamma_grad(a: Any, x: Any) -> Any:
+    """Elementwise derivative by `a` of the sample `x` of a gamma distribution of shape `a`."""
+    return call_binary(random_gamma_grad_p, a, x)
+
+
+def _betainc_slope(g: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
+    log_beta = sub_p.bind(add_p.bind(lgamma_p.bind(a), lgamma_p.bind(b)),
+                          lgamma_p.bind(add_p.bind(a, b)))
+    log_tail = apply("log1p", neg_p.bind(x), accuracy=None)
+    power = add_p.bind(mul_p.bind(sub_p.bind(b, constant(1, b)), log_tail),
+                       mul_p.bind(sub_p.bind(a, constant(1, a)), _log(x)))
+    return mul_p.bind(_exp(sub_p.bind(power, log_beta)), g)
+
+
+_no_betainc = _no_derivative("Betainc gradient with respect to a and b not supported.")
+
+
+def _betainc_evaluate(a: Any, b: Any, x: Any) -> Any:
+    out = np.asarray(_scipy().betainc(a, b, x))
+    out = np.where((a == 0) & (b > 0), 1.0, np.where((b == 0) & (a > 0), 0.0, out))
+    return np.where((x < 0) | (x > 1) | (a < 0) | (b < 0), np.nan, out)
+
+
+regularized_incomplete_beta_p = _special(
+    "regularized_incomplete_beta", 3, _betainc_evaluate,
+    by_operand(_no_betainc, _no_betainc, _betainc_slope))
+
+
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    """Elementwise regularized incomplete beta function I_x(a, b); NaN for x outside [0, 1]."""
+    return call_nary(regularized_incomplete_beta_p, a, b, x)
+
+
+# ---- Bessel functions --------------------------------------------------------------------------
+
+bessel_i0e_p = _special("bessel_i0e", 1, lambda x: _scipy().i0e(x), by_operand(
+    lambda g, out, x: mul_p.bind(
+        g, sub_p.bind(bessel_i1e_p.bind(x), mul_p.bind(sign_p.bind(x), out)))))
+
+
+def bessel_i0e(x: Any) -> Any:
+    """Elementwise exponentially scaled modified Bessel function e^-|x| I₀(x)."""
+    return call_unary(bessel_i0e_p, x)
+
+
+def _i1e_slope(g: Any, out: Any, x: Any) -> Any:
+    """I₀e(x) - I₁e(x) (sign x + 1/x), and 1/2 near 0."""
+    epsilon = np.finfo(np.promote_types(aval_of(x).dtype, np.float16)).eps \
+        if aval_of(x).dtype.num < 256 else 1e-2
+    away = gt_p.bind(abs_p.bind(x), constant(epsilon, x))
+    safe = select_n_p.bind(away, filled_like(epsilon, x), x)
+    slope = sub_p.bind(bessel_i0e_p.bind(safe), mul_p.bind(
+        out, add_p.bind(sign_p.bind(safe), integer_pow_p.bind(safe, y=-1))))
+    return mul_p.bind(g, select_n_p.bind(away, filled_like(0.5, x), slope))
+
+
+bessel_i1e_p = _special("bessel_i1e", 1, lambda x: _scipy().i1e(x), by_operand(_i1e_slope))
+
+
+def bessel_i1e(x: Any) -> Any:
+    """Elementwise exponentially scaled modified Bessel function e^-|x| I₁(x)."""
+    return call_unary(bessel_i1e_p, x)
