@@ -14,6 +14,7 @@ import numpy as np
 from arrax.core import config, source_info
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import aval_of
+from arrax.core.checker import check_jaxpr
 from arrax.core.dtypes import ExtendedDType, python_scalar_types
 from arrax.core.evaluate import leaked_tracer_error
 from arrax.core.jaxpr import (ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var,
@@ -188,7 +189,10 @@ def trace_to_jaxpr(fun: Callable[..., Sequence[Any]], in_avals: Sequence[Any],
         trace.alive = False
     if config.check_tracer_leaks.value:
         _check_leaks(trace)
-    return ClosedJaxpr(jaxpr, consts)
+    closed = ClosedJaxpr(jaxpr, consts)
+    if config.enable_checks.value:
+        check_jaxpr(closed, weak_types=True)
+    return closed
 
 
 def _check_leaks(trace: StagingTrace) -> None:
