@@ -180,11 +180,12 @@ class Load(Expr):
 class Apply(Expr):
     """`emit(b, *args, **params)` with a `ScalarBuilder`."""
 
-    __slots__ = ("name", "emit", "params", "args")
+    __slots__ = ("name", "emit", "params", "args", "eqn")
 
     def __init__(self, name: str, emit: Callable[..., Any], params: dict[str, Any],
-                 args: Sequence[Expr], dtype: Any):
+                 args: Sequence[Expr], dtype: Any, eqn: Any = None):
         super().__init__(dtype)
+        self.eqn = eqn  # where it came from, for messages
         self.name, self.emit, self.params, self.args = name, emit, params, tuple(args)
 
     @property

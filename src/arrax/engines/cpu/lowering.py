@@ -53,9 +53,26 @@ class Reduce:
 @dataclass(frozen=True, slots=True)
 class Expand:
     """`rewrite(*operands, **params)`, traced at the operands' avals, gives an equal program of
-    primitives with lowerings. `when(avals, params)` says where that applies."""
+    primitives with lowerings (one value, or a list), or None where that does not apply."""
 
     rewrite: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reinterpret:
+    """The result is the operand's memory, read as another dtype or shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`choose(eqn)` gives the lowering of one equation."""
+
+    choose: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A contraction of two operands: small ones are loops, others a library call."""
 
 
 @dataclass(frozen=True, slots=True)

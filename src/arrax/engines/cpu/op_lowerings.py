@@ -10,22 +10,36 @@ from typing import Any
 import numpy as np
 
 from arrax.engines.cpu import control, elementwise, updates, views
-from arrax.engines.cpu.lowering import (Control, Elementwise, HostCall, Inline, Reduce, Update, View)
+from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, HostCall, Inline, Product,
+                                        Reduce, Reinterpret, Update, View)
 
 NO_LOWERING = HostCall("the primitive has no lowering")
 
 
-def lowering_of(primitive: Any) -> Any:
-    """The lowering of a primitive."""
-    known = _cache.get(primitive.name)
-    if known is None:
-        known = STRUCTURAL.get(primitive.name) or primitive.lower \
-            or ELEMENTWISE.get(primitive.name) or NO_LOWERING
-        _cache[primitive.name] = known
+NOT_EMITTED: set[Any] = set()  # (primitive name, dtypes) that the scalar builder turned down
+
+
+def lowering_of(eqn: Any) -> Any:
+    """The lowering of an equation."""
+    name = eqn.primitive.name
+    known = STRUCTURAL.get(name) or eqn.primitive.lower or ELEMENTWISE.get(name) or NO_LOWERING
+    if type(known) is Choice:
+        known = known.choose(eqn)
+    if NOT_EMITTED and emission_key(eqn) in NOT_EMITTED:
+        return NO_LOWERING
     return known
 
 
-_cache: dict[str, Any] = {}
+def emission_key(eqn: Any) -> Any:
+    """What decides whether an elementwise equation can be emitted."""
+    return (eqn.primitive.name, *(a.aval.dtype for a in (*eqn.invars, *eqn.outvars)))
+
+
+def _bitcast(eqn: Any) -> Any:
+    """Between dtypes of one width an element-wise operation, else another view of the memory."""
+    if eqn.invars[0].aval.shape == eqn.outvars[0].aval.shape:
+        return Elementwise(lambda b, x: b.bitcast_convert_type(x, b.out_dtype))
+    return Reinterpret()
 
 
 def _lowest(dtype: Any) -> Any:
@@ -44,6 +58,19 @@ def _highest(dtype: Any) -> Any:
 
 def _all_ones(dtype: Any) -> Any:
     return True if dtype.kind == "b" else ~np.zeros((), dtype)[()]
+
+
+def _extreme_position(b: Any, x: Any, y: Any, better: Any) -> Any:
+    """The better of two (value, position) pairs: NaN wins, then the value, then the first position."""
+    (v, i), (w, j) = x, y
+    wins = better(v, w)
+    equal = b.eq(v, w)
+    if v.kind == "float":
+        v_nan, w_nan = b.ne(v, v), b.ne(w, w)
+        wins = b.or_(b.and_(v_nan, b.not_(w_nan)), wins)
+        equal = b.or_(equal, b.and_(v_nan, w_nan))
+    first = b.or_(wins, b.and_(equal, b.lt(i, j)))
+    return b.select(first, v, w), b.select(first, i, j)
 
 
 def _call(name: str) -> Inline:
@@ -67,6 +94,10 @@ STRUCTURAL: dict[str, Any] = {
     "dynamic_slice": View(views.dynamic_slice),
     "dynamic_update_slice": Update(updates.dynamic_update_slice),
     "gather": View(views.gather, gathers=True),
+    "split": View(views.split), "stack": View(views.stack), "unstack": View(views.unstack),
+    "tile": View(views.tile, gathers=True),
+    "random_wrap": Reinterpret(), "random_unwrap": Reinterpret(),
+    "bitcast_convert_type": Choice(_bitcast),
     # reductions
     "reduce_sum": Reduce(lambda b, x, y: b.add(x, y), lambda dtype: 0),
     "reduce_prod": Reduce(lambda b, x, y: b.mul(x, y), lambda dtype: 1),
@@ -74,6 +105,10 @@ STRUCTURAL: dict[str, Any] = {
     "reduce_min": Reduce(lambda b, x, y: b.min(x, y), _highest),
     "reduce_and": Reduce(lambda b, x, y: b.and_(x, y), _all_ones),
     "reduce_or": Reduce(lambda b, x, y: b.or_(x, y), lambda dtype: 0),
+    "argmax": Reduce(lambda b, x, y: _extreme_position(b, x, y, b.gt), _lowest, by_position=True),
+    "argmin": Reduce(lambda b, x, y: _extreme_position(b, x, y, b.lt), _highest,
+                     by_position=True),
+    "dot_general": Product(),
     "reduce_xor": Reduce(lambda b, x, y: b.xor(x, y), lambda dtype: 0),
     # calls
     "jit": _call("jaxpr"), "pjit": _call("jaxpr"), "closed_call": _call("call_jaxpr"),

@@ -11,7 +11,9 @@ from typing import Any
 
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.cpu import machine
+from arrax.engines.cpu.kernels.emit_expr import CannotEmit
 from arrax.engines.cpu.kernels.emit_program import ProgramEmitter
+from arrax.engines.cpu.op_lowerings import NOT_EMITTED, emission_key
 from arrax.engines.cpu.passes.bufferize import bufferize
 from arrax.engines.cpu.passes.coalesce import coalesce
 from arrax.engines.cpu.passes.fuse import Program, fuse_program
@@ -82,10 +84,17 @@ PIPELINE = [
 
 
 def run_pipeline(closed: ClosedJaxpr, name: str) -> Compilation:
-    """Compile a program."""
-    compilation = Compilation(closed, name)
-    for entry in PIPELINE:
-        start = time.perf_counter()
-        entry.function(compilation)
-        compilation.seconds[entry.name] = time.perf_counter() - start
-    return compilation
+    """Compile a program. Operations that turn out to have no machine code become host calls."""
+    while True:
+        compilation = Compilation(closed, name)
+        try:
+            for entry in PIPELINE:
+                start = time.perf_counter()
+                entry.function(compilation)
+                compilation.seconds[entry.name] = time.perf_counter() - start
+            return compilation
+        except CannotEmit as error:
+            key = emission_key(error.eqn)
+            if key in NOT_EMITTED:
+                raise
+            NOT_EMITTED.add(key)

@@ -209,3 +209,35 @@ def _fill(dtype: Any, fill_value: Any) -> Any:
         return True
     info = np.iinfo(dtype)
     return info.min if dtype.kind == "i" else info.max
+
+
+def split(index: Indices, x: Any, *, sizes: Any, axis: int, result: int, **_: Any) -> Expr:
+    """Piece `result` starts where the pieces before it end."""
+    source = list(index)
+    source[axis] = index[axis] + sum(sizes[:result])
+    return x.at(tuple(source))
+
+
+def unstack(index: Indices, x: Any, *, axis: int, result: int, **_: Any) -> Expr:
+    """Element `result` of the axis."""
+    return x.at((*index[:axis], Index(result), *index[axis:]))
+
+
+def stack(index: Indices, *operands: Any, axis: int, **_: Any) -> Expr:
+    """A chain of choices by the position on the new axis."""
+    position = index[axis]
+    source = (*index[:axis], *index[axis + 1:])
+    result = operands[-1].at(source)
+    if len(operands) > 1:
+        last = len(operands) - 1
+        result = Choose([(position, last, last + 1)], result, Constant(0, result.dtype))
+    for k in range(len(operands) - 2, -1, -1):
+        result = Choose([(position, k, k + 1)], operands[k].at(source), result)
+    return result
+
+
+def tile(index: Indices, x: Any, *, reps: Any, **_: Any) -> Expr:
+    """The position modulo the extent."""
+    return x.at(tuple(divide(i, extent)[1] if extent > 1 and repeat > 1 else
+                      (i if extent > 1 else ZERO)
+                      for i, extent, repeat in zip(index, x.aval.shape, reps, strict=True)))

@@ -11,12 +11,20 @@ from arrax.engines.cpu.kernels import memory
 from arrax.engines.cpu.kernels.lanes import I1, I64
 from arrax.engines.cpu.kernels.levels import Levels, constant64
 from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
-from arrax.engines.cpu.kernels.values import Value, layout_of
+from arrax.engines.cpu.kernels.values import NotLowered, Value, layout_of
 from arrax.engines.cpu.loop_ir import Expr, Index, LoopVar
 
 INT64 = np.dtype(np.int64)
 BOOL = np.dtype(bool)
 Conditions = tuple[tuple[Index, int, int], ...]
+
+
+class CannotEmit(Exception):
+    """The scalar builder does not know an operation for these dtypes; `eqn` asks for it."""
+
+    def __init__(self, eqn: Any):
+        super().__init__(f"{eqn}")
+        self.eqn = eqn
 
 
 class Emitted(NamedTuple):
@@ -113,7 +121,10 @@ class ExprEmitter:
         args = [b.constant(a.value, a.dtype) if p is None else self.widened(p, b.lanes)
                 for p, a in zip(parts, expr.args, strict=True)]
         b.out_dtype = expr.dtype
-        return Emitted(expr.emit(b, *args, **expr.params), depth)
+        try:
+            return Emitted(expr.emit(b, *args, **expr.params), depth)
+        except NotLowered as error:
+            raise CannotEmit(expr.eqn) from error
 
     def _divide(self, expr: Any, where: Conditions) -> Emitted:
         value, depth = self.index(expr.index, where)

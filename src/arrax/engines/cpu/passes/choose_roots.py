@@ -12,8 +12,9 @@ from typing import Any
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn, Jaxpr, Literal, Var
 from arrax.engines.cpu.kernels.values import LAYOUTS
-from arrax.engines.cpu.lowering import Elementwise, Reduce, Update, View
+from arrax.engines.cpu.lowering import Elementwise, Product, Reduce, View
 from arrax.engines.cpu.op_lowerings import lowering_of
+from arrax.engines.cpu.products import is_small_product
 
 CHEAP = 4  # cost up to which work is repeated rather than stored
 LONGEST_CHAIN = 60
@@ -28,7 +29,7 @@ def can_compile(eqn: Eqn) -> bool:
 
 def is_fusable(eqn: Eqn) -> bool:
     """Whether the equation's result can be an expression of an index."""
-    kind = type(lowering_of(eqn.primitive))
+    kind = type(lowering_of(eqn))
     if kind is Elementwise and not eqn.primitive.elementwise and \
             any(atom.aval.shape != eqn.outvars[0].aval.shape for atom in eqn.invars):
         return False  # a bitcast between widths, which has another shape
@@ -36,7 +37,11 @@ def is_fusable(eqn: Eqn) -> bool:
 
 
 def is_reduction(eqn: Eqn) -> bool:
-    return type(lowering_of(eqn.primitive)) is Reduce and can_compile(eqn)
+    """Whether the equation is a loop whose operands can be computed inside."""
+    lower = lowering_of(eqn)
+    if type(lower) is Product:
+        return can_compile(eqn) and is_small_product(eqn)
+    return type(lower) is Reduce and can_compile(eqn)
 
 
 class _Facts:
@@ -61,21 +66,19 @@ def choose_roots(jaxpr: Jaxpr) -> set[Var]:
             inner = [facts[v] for v in eqn.invars if type(v) is not Literal and v in facts]
             cost = _cost(eqn) + sum(f.cost for f in inner)
             depth = 1 + max((f.depth for f in inner), default=0)
-            facts[eqn.outvars[0]] = _Facts(cost, depth)
-            if depth % LONGEST_CHAIN == 0:
-                facts[eqn.outvars[0]].forced = True
+            for var in eqn.outvars:
+                facts[var] = _Facts(cost, depth)
+                facts[var].forced = depth % LONGEST_CHAIN == 0
     roots: set[Var] = {v for v in jaxpr.outvars if type(v) is not Literal}
     for eqn in reversed(jaxpr.eqns):
-        out = eqn.outvars[0] if eqn.outvars else None
-        mine = facts.get(out) if out is not None else None
-        if mine is None:
-            roots.update(eqn.outvars)
-            targets = {out}
-        elif out in roots or mine.forced or _needs_memory(mine):
-            roots.add(out)
-            targets = {out}
-        else:
-            targets = mine.kernels
+        targets: set[Any] = set()
+        for out in eqn.outvars:
+            mine = facts.get(out)
+            if mine is None or out in roots or mine.forced or _needs_memory(mine):
+                roots.add(out)
+                targets.add(out)
+            else:
+                targets |= mine.kernels
         _demand(eqn, targets, facts, roots, made_by)
     return roots
 
@@ -100,13 +103,15 @@ def _demand(eqn: Eqn, targets: set[Any], facts: dict[Var, _Facts], roots: set[Va
 def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, Eqn]) -> bool:
     """Whether an operand should be in memory although it could be computed where it is used."""
     atom, out = eqn.invars[position], eqn.outvars[0].aval
-    lower = lowering_of(eqn.primitive)
+    lower = lowering_of(eqn)
     if atom.aval.ndim == 0:
         return out.ndim > 0
+    if type(lower) is Product:
+        return operand.cost > 0 and out.size > 1
     if type(lower) is not View:
         return False
     if lower.flat and _changes_axes(atom.aval.shape, out.shape):
-        return operand.cost > 0 or type(lowering_of(made_by[atom].primitive)) is View
+        return operand.cost > 0 or type(lowering_of(made_by[atom])) is View
     if lower.gathers:
         return operand.cost > 0
     return operand.cost > CHEAP and out.size > atom.aval.size
@@ -118,9 +123,6 @@ def _changes_axes(a: Sequence[int], b: Sequence[int]) -> bool:
 
 
 def _cost(eqn: Eqn) -> int:
-    lower = lowering_of(eqn.primitive)
+    lower = lowering_of(eqn)
     return lower.cost if type(lower) is Elementwise else 0
 
-
-def may_update(eqn: Eqn) -> bool:
-    return type(lowering_of(eqn.primitive)) is Update and can_compile(eqn)

@@ -17,11 +17,13 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.elementwise import accepted_params
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
-from arrax.engines.cpu.lowering import Control, Elementwise, Library, Reduce, Update, View
+from arrax.engines.cpu.lowering import (Control, Elementwise, Library, Product, Reduce,
+                                        Reinterpret, Update, View)
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.choose_roots import (can_compile, choose_roots, is_fusable,
                                                    is_reduction)
 from arrax.engines.cpu.passes.simplify import simplify
+from arrax.engines.cpu.products import product_loops
 
 COLLAPSED = "collapsed"  # marks an index that is one row-major position: (COLLAPSED, position)
 
@@ -156,14 +158,20 @@ class Lowerer:
 
     def equation(self, eqn: Eqn) -> None:
         """Add the steps of one equation, if it needs any."""
-        lower = lowering_of(eqn.primitive)
+        lower = lowering_of(eqn)
         if type(lower) is Control:
             lower.build(self, eqn)
         elif is_fusable(eqn):
-            if eqn.outvars[0] in self.roots:
-                self.map_kernel(eqn, lower)
+            for out in eqn.outvars:
+                if out in self.roots:
+                    self.map_kernel(eqn, lower, out)
         elif is_reduction(eqn):
-            self.reduce_kernel(eqn, lower)
+            if type(lower) is Product:
+                self.product_kernel(eqn)
+            else:
+                self.reduce_kernel(eqn, lower)
+        elif type(lower) is Reinterpret:
+            self.reinterpret(eqn)
         elif type(lower) is Update and can_compile(eqn):
             self.update(eqn, lower)
         elif type(lower) is Library and self.library_call(eqn, lower):
@@ -203,9 +211,18 @@ class Lowerer:
                                    base=source)
         return True
 
-    def map_kernel(self, eqn: Eqn, lower: Any) -> None:
+    def reinterpret(self, eqn: Eqn) -> None:
+        """The operand's memory as another dtype or shape."""
+        source, out = self.operand_buffer(eqn.invars[0]), eqn.outvars[0]
+        view = Buffer(out.aval.shape, storage_dtype(out.aval.dtype), source.kind, source.position,
+                      base=source)
+        if out in self.preferred:
+            self.steps.append(ir.Copy(view, self.result_buffer(out)))
+        else:
+            self.buffers[out] = view
+
+    def map_kernel(self, eqn: Eqn, lower: Any, out: Var) -> None:
         """The kernel that stores a fused value."""
-        out = eqn.outvars[0]
         if type(lower) is View and lower.flat and self.alias(eqn):
             return
         shape = out.aval.shape
@@ -222,7 +239,7 @@ class Lowerer:
             variables = [LoopVar(extent) for extent in shape]
             index = tuple(index_of(v) for v in variables)
             position = offset_of(shape, index)
-        expr = self.definition(eqn, lower, index)
+        expr = self.definition(eqn, lower, index, out)
         target = self.result_buffer(out)
         store = ir.Store(target, position, expr)
         self.steps.append(ir.Kernel(variables[:-1], [ir.Map(variables[-1:], [store])],
@@ -265,6 +282,12 @@ class Lowerer:
         self.steps.append(ir.Kernel(outer, [ir.Reduce(inner, reduced, [item], [store])],
                                     eqn.primitive.name))
 
+    def product_kernel(self, eqn: Eqn) -> None:
+        """A small contraction as a loop over the contracted axes."""
+        kernel = product_loops(self, eqn)
+        if kernel is not None:
+            self.steps.append(kernel)
+
     # ---- expressions -------------------------------------------------------------------------
 
     def expression(self, atom: Any, index: Any) -> Expr:
@@ -281,18 +304,18 @@ class Lowerer:
                 expr = ir.Load(buffer, _position(buffer.shape, index))
             else:
                 eqn = self.made_by[atom]
-                expr = self.definition(eqn, lowering_of(eqn.primitive), index)
+                expr = self.definition(eqn, lowering_of(eqn), index, atom)
             self.memo[key] = expr
         return expr
 
-    def definition(self, eqn: Eqn, lower: Any, index: Any) -> Expr:
-        """One element of the result of a fusable equation."""
-        out = eqn.outvars[0].aval
+    def definition(self, eqn: Eqn, lower: Any, index: Any, var: Var) -> Expr:
+        """One element of the result `var` of a fusable equation."""
+        out = var.aval
         if type(lower) is Elementwise:
             args = [self.expression(atom, index) for atom in eqn.invars]
             return ir.Apply(eqn.primitive.name, lower.emit,
                             accepted_params(lower.emit, eqn.params), args,
-                            storage_dtype(out.dtype))
+                            storage_dtype(out.dtype), eqn)
         if _is_collapsed(index):
             if lower.flat:
                 return self.expression(eqn.invars[0], index)
@@ -301,7 +324,9 @@ class Lowerer:
             else:
                 index = (ir.ZERO,) * out.ndim
         operands = [Operand(self, atom) for atom in eqn.invars]
-        return lower.build(index, *operands, out=out, **eqn.params)  # type: ignore[no-any-return]
+        more = {"result": eqn.outvars.index(var)} if eqn.primitive.multiple_results else {}
+        return lower.build(index, *operands, out=out, **more,  # type: ignore[no-any-return]
+                           **eqn.params)
 
     def is_flat(self, atom: Any) -> bool:
         """Whether element i (in row-major order) of a value needs only elements i of memory."""
@@ -314,7 +339,7 @@ class Lowerer:
 
     def _is_flat(self, var: Var) -> bool:
         eqn = self.made_by[var]
-        lower = lowering_of(eqn.primitive)
+        lower = lowering_of(eqn)
         if type(lower) is View and not lower.flat:
             if var.aval.ndim == 1:
                 return True

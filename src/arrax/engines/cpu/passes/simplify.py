@@ -14,8 +14,9 @@ import numpy as np
 
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
-from arrax.engines.cpu.lowering import Elementwise, Inline
+from arrax.engines.cpu.lowering import Elementwise, Expand, Inline
 from arrax.engines.cpu.op_lowerings import lowering_of
+from arrax.engines.cpu.passes.expand import expand
 
 
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -75,9 +76,13 @@ class _Writer:
 
     def write(self, eqn: Eqn, operands: list[Any]) -> list[Any]:
         """The results of one equation on new operands."""
-        lower = lowering_of(eqn.primitive)
+        lower = lowering_of(eqn)
         if type(lower) is Inline:
             return self.inline_closed(lower.jaxpr(eqn.params), operands)
+        if type(lower) is Expand:
+            expanded = expand(lower, eqn)
+            if expanded is not None:
+                return self.inline_closed(expanded, operands)
         identity = IDENTITIES.get(eqn.primitive.name)
         if identity is not None:
             found = identity(self, eqn, operands)
