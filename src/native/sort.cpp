@@ -32,6 +32,12 @@ template <class K, class S, int kind, K infinity = 0> struct Order {
     if (kind == 1) return bits ^ (Key(1) << (sizeof(Key) * 8 - 1));     // signed
     return float_key<Key, S>(bits, infinity, equal_zeros);
   }
+  // The total order, where -NaN comes first and -0 before 0.
+  static Key total_key(Key bits) {
+    if (kind != 2) return key(bits, false);
+    const Key sign = Key(1) << (sizeof(Key) * 8 - 1);
+    return bits & sign ? Key(~bits) : Key(bits | sign);
+  }
   static Key bits(Key key) {
     if (kind == 0) return key;
     if (kind == 1) return key ^ (Key(1) << (sizeof(Key) * 8 - 1));
@@ -87,39 +93,39 @@ constexpr int64_t kSmall = 512, kParallel = 1 << 16, kMaximumParts = 64;
 
 // Sorts `data` by bits [low, high) of the keys, stably; `spare` has the same size. Least
 // significant digit first; in parallel, each part of the data keeps its own counts.
-template <class Item>
-void radix_sort(Item* data, Item* spare, int64_t count, int low, int high) {
-  constexpr int digit = 8, buckets = 1 << digit;
+template <class Item, int digit>
+void radix_passes(Item* data, Item* spare, int64_t count, int low, int high) {
+  constexpr int buckets = 1 << digit;
   Item* from = data;
   Item* to = spare;
   const int64_t parts = count < kParallel ? 1 : least(arrax_num_threads(), kMaximumParts);
   const int64_t part = ceil_div(count, parts);
-  std::vector<int64_t> counts(size_t(parts * buckets));
+  std::vector<uint32_t> counts(size_t(parts * buckets));
   for (int shift = low; shift < high; shift += digit) {
     const uint64_t mask = (uint64_t(1) << least(digit, high - shift)) - 1;
     parallel(parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; p++) {
-        int64_t* own = &counts[size_t(p * buckets)];
-        std::fill(own, own + buckets, 0);
+        uint32_t own[buckets] = {};
         for (int64_t i = p * part; i < least(count, (p + 1) * part); i++)
           own[sort_key(from[i]) >> shift & mask]++;
+        std::copy_n(own, buckets, &counts[size_t(p * buckets)]);
       }
     });
-    int64_t total = 0;
+    uint32_t total = 0;
     bool single = false;
     for (int64_t b = 0; b < buckets; b++) {
-      const int64_t start = total;
+      const uint32_t start = total;
       for (int64_t p = 0; p < parts; p++) {
-        const int64_t own = counts[size_t(p * buckets + b)];
+        const uint32_t own = counts[size_t(p * buckets + b)];
         counts[size_t(p * buckets + b)] = total;
         total += own;
       }
-      single |= total - start == count;
+      single |= int64_t(total - start) == count;
     }
     if (single) continue;
     parallel(parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; p++) {
-        int64_t place[buckets];
+        uint32_t place[buckets];
         std::copy_n(&counts[size_t(p * buckets)], buckets, place);
         for (int64_t i = p * part; i < least(count, (p + 1) * part); i++) {
           const Item item = from[i];
@@ -130,6 +136,13 @@ void radix_sort(Item* data, Item* spare, int64_t count, int low, int high) {
     std::swap(from, to);
   }
   if (from != data) std::memcpy((void*)data, from, size_t(count) * sizeof(Item));
+}
+
+template <class Item>
+void radix_sort(Item* data, Item* spare, int64_t count, int low, int high) {
+  // Wide digits save passes; narrow ones save counting where keys or data are short.
+  if (high - low > 16 && count > 4096) radix_passes<Item, 11>(data, spare, count, low, high);
+  else radix_passes<Item, 8>(data, spare, count, low, high);
 }
 
 template <class Item>
@@ -268,7 +281,7 @@ extern "C" void arrax_sort(const int64_t* spec, void* const* in, void* const* ou
   else sort_lines(0, lines);
 }
 
-// The k largest of each row, NaNs first, equal ones in order. spec: dtype, rows, count, k.
+// The k largest of each row in the total order (NaN first, 0 before -0), equal ones in order. spec: dtype, rows, count, k.
 extern "C" void arrax_top_k(const int64_t* spec, const void* in, void* values, int32_t* indices) {
   const int64_t rows = spec[1], count = spec[2], k = spec[3];
   with_order(spec[0], [&](auto o) {
@@ -279,7 +292,7 @@ extern "C" void arrax_top_k(const int64_t* spec, const void* in, void* values, i
         const Key* from = (const Key*)in + row * count;
         Keyed64* items = sort_scratch().items.get<Keyed64>(count);
         for (int64_t i = 0; i < count; i++)
-          items[i] = {uint64_t(Key(~O::key(from[i], true))), uint32_t(i)};
+          items[i] = {uint64_t(Key(~O::total_key(from[i]))), uint32_t(i)};
         auto less = [](const Keyed64& a, const Keyed64& b) {
           return a.key != b.key ? a.key < b.key : a.index < b.index;
         };
