@@ -1,6 +1,7 @@
 """The contents page of the compiler: what happens to a program, in order.
 
-    jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> merge_kernels, coalesce, bufferize -> loop IR -> emit -> LLVM -> machine
+    jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> merge_kernels, split_reductions,
+    coalesce, bufferize -> loop IR -> emit -> LLVM -> machine code
 """
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from arrax.engines.cpu.passes.coalesce import coalesce
 from arrax.engines.cpu.passes.fuse import Program, fuse_program
 from arrax.engines.cpu.passes.merge_kernels import merge_kernels
 from arrax.engines.cpu.passes.simplify import simplify
+from arrax.engines.cpu.passes.split_reductions import split_reductions
 
 
 @dataclass
@@ -45,6 +47,10 @@ def _fuse(c: Compilation) -> None:
 
 def _merge(c: Compilation) -> None:
     merge_kernels(c.region)
+
+
+def _split(c: Compilation) -> None:
+    split_reductions(c.region)
 
 
 def _coalesce(c: Compilation) -> None:
@@ -76,6 +82,7 @@ PIPELINE = [
     Pass("simplify", _simplify),
     Pass("fuse", _fuse),
     Pass("merge_kernels", _merge),
+    Pass("split_reductions", _split),
     Pass("coalesce", _coalesce),
     Pass("bufferize", _bufferize),
     Pass("emit", _emit),

@@ -244,6 +244,8 @@ class KernelEmitter:
     def unrolling(self, stage: Reduce, steps: int) -> int:
         """How many accumulators a fold gets: more for cheap stages, none for short loops."""
         size = len(loop_ir.walk(stages_loads(stage)))
+        if any(len(item.exprs) > 1 for item in stage.items):
+            return 1  # folds of pairs are long
         wanted = 4 if size <= CHEAP_STAGE else 2 if size <= 2 * CHEAP_STAGE else 1
         while wanted > 1 and steps < wanted:
             wanted //= 2

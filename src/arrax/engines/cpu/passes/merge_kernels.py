@@ -18,6 +18,7 @@ from arrax.engines.cpu.passes.coalesce import touched_deeply
 from arrax.engines.cpu.passes.rewrite import Rewriter
 
 FARTHEST = 12  # steps to look back
+LONG_FORMULA = 8  # expressions from which a value for each row is better computed in vectors
 LONGEST_ROW = 64 * 1024  # elements of a row that several passes over it should fit in cache
 MANY_ROWS = 8
 
@@ -220,6 +221,9 @@ def _as_stage(kernel: Kernel, stage: Any) -> Kernel | None:
         return None
     longest = max(math.prod(v.extent for v in loops_of(s)) for s in [*kernel.stages, stage])
     if longest > LONGEST_ROW:
+        return None
+    if math.prod(v.extent for v in loops_of(stage)) == 1 and longest < 16 * LONG_FORMULA \
+            and len(ir.walk(ir.stages_loads(stage))) > 2:
         return None
     stored = {s.buffer.root: s for old in kernel.stages for s in stores_of(old)}
     good = True
