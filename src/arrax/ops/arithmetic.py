@@ -68,10 +68,9 @@ def add(x: Any, y: Any) -> Any:
 
 
 def _sub_transpose(cotangent: Any, x: Any, y: Any) -> list[Any]:
-    right = _sum_cotangent(cotangent, y)
-    if right is not None and type(right) is not Zero:
-        right = neg_p.bind(right)
-    return [_sum_cotangent(cotangent, x), right]
+    left = _sum_cotangent(cotangent, x)
+    negated = is_undefined(y) and type(cotangent) is not Zero
+    return [left, _sum_cotangent(neg_p.bind(cotangent) if negated else cotangent, y)]
 
 
 sub_p = binary("sub", NUMBER, np.subtract, jvp=_sum_jvp(), transpose=_sub_transpose,
@@ -206,10 +205,11 @@ def neg(x: Any) -> Any:
 def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
     if not dtypes.issubdtype(aval_of(x).dtype, np.complexfloating):
         return apply("select_n", apply("ge", x, constant(0, x)), neg_p.bind(g), g)
+    conjugate = apply("conj", x, input_dtype=aval_of(x).dtype)
     scale = converted(out, aval_of(x).dtype)
-    nonzero = apply("select_n", apply("eq", scale, constant(0, scale)), scale, filled_like(1, scale))
-    return apply("real", mul_p.bind(g, div_p.bind(apply("conj", x, input_dtype=aval_of(x).dtype),
-                                                  nonzero)))
+    nonzero = apply("select_n", apply("eq", scale, constant(0, scale)), scale,
+                    filled_like(1, scale))
+    return apply("real", mul_p.bind(g, div_p.bind(conjugate, nonzero)))
 
 
 abs_p = unary("abs", SIGNED, np.abs, result=to_real, jvp=by_operand(_abs_jvp),
@@ -239,9 +239,12 @@ def sign(x: Any) -> Any:
 
 def _share(x: Any, out: Any, y: Any) -> Any:
     """How much of the tangent of `x` reaches the extreme `out`: 1, 0, or 1/2 in a tie."""
-    one, two = filled_like(1, out), filled_like(2, out)
-    mask = apply("select_n", apply("eq", x, out), filled_like(0, out), one)
-    return div_p.bind(mask, apply("select_n", apply("eq", y, out), one, two))
+    is_extreme = apply("eq", x, out)
+    one, zero = filled_like(1, out), filled_like(0, out)
+    mask = apply("select_n", is_extreme, zero, one)
+    tie = apply("eq", y, out)
+    two, one = filled_like(2, out), filled_like(1, out)
+    return div_p.bind(mask, apply("select_n", tie, one, two))
 
 
 _extreme_jvp = (lambda g, out, x, y: mul_p.bind(g, _share(x, out, y)),
@@ -337,13 +340,13 @@ def _pow_evaluate(x: Any, y: Any) -> Any:
 def _pow_jvp_base(g: Any, out: Any, x: Any, y: Any) -> Any:
     dtype = aval_of(x).dtype
     if aval_of(y).dtype == dtype:
-        lower = pow_p.bind(x, sub_p.bind(y, constant(1, x)))
+        lower = pow_p.bind(x, sub_p.bind(y, filled_like(1, y)))
         return mul_p.bind(g, mul_p.bind(y, lower))
     exponent = converted(y, dtype)
     is_zero = apply("eq", exponent, constant(0, exponent))
     factor = apply("select_n", is_zero, exponent, filled_like(1, exponent))
     slope = to_shape_of(mul_p.bind(
-        factor, pow_p.bind(x, sub_p.bind(exponent, constant(1, exponent)))), out)
+        factor, pow_p.bind(x, sub_p.bind(exponent, filled_like(1, exponent)))), out)
     return mul_p.bind(g, apply("select_n", is_zero, slope, filled_like(0, slope)))
 
 

@@ -10,6 +10,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType
+from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
@@ -303,6 +304,7 @@ def ceil(x: Any) -> Any:
     return call_unary(ceil_p, x)
 
 
+@parameter_type
 class RoundingMethod(enum.IntEnum):
     """Which way `round` goes from halves: away from zero, or to the even neighbour."""
 
@@ -325,7 +327,7 @@ def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Any:
     """Elementwise nearest whole number; `rounding_method` decides halves."""
     x = operand(x, "round")
     check_kind("round", x.aval.dtype, FLOAT)
-    return round_p.bind(x, rounding_method=RoundingMethod(rounding_method))
+    return round_p.bind(x, rounding_method=RoundingMethod(rounding_method).value)
 
 
 is_finite_p = unary("is_finite", FLOAT, np.isfinite, result=to_bool, jvp=piecewise_constant,

@@ -113,8 +113,9 @@ def _conj_evaluate(x: Any, *, input_dtype: Any) -> Any:
 
 
 def _conj_transpose(ct: Any, x: Any, *, input_dtype: Any) -> Any:
-    out = conj_p.bind(ct, input_dtype=aval_of(ct).dtype)
-    return out if dtypes.issubdtype(input_dtype, np.complexfloating) else real_p.bind(out)
+    if not dtypes.issubdtype(input_dtype, np.complexfloating):
+        return real_p.bind(ct)
+    return conj_p.bind(ct, input_dtype=aval_of(ct).dtype)
 
 
 conj_p = Primitive(

@@ -156,8 +156,7 @@ def _prod_jvp(primals: Any, tangents: Any, *, axes: Any, **params: Any) -> Any:
     count = int(np.prod([aval.shape[i] for i in axes], dtype=np.int64))
     if count == 0:
         return out, broadcast_in_dim(constant(0, aval), rest, ())
-    pair = [apply("reshape", apply("transpose", v, permutation=order), new_sizes=(count, *rest),
-                  dimensions=None, sharding=None) for v in (x, tangent)]
+    pair = [_reshaped(_reordered(v, order), (count, *rest)) for v in (x, tangent)]
     while count > 1:
         half = count // 2
         (a, ta), (b, tb) = _take(pair, 0, half), _take(pair, half, 2 * half)
@@ -168,6 +167,15 @@ def _prod_jvp(primals: Any, tangents: Any, *, axes: Any, **params: Any) -> Any:
                        for v, w in zip(product, last, strict=True)]
         pair, count = product, half + count % 2
     return out, apply("squeeze", pair[1], dimensions=(0,))
+
+
+def _reordered(x: Any, order: tuple[int, ...]) -> Any:
+    return x if order == tuple(range(len(order))) else apply("transpose", x, permutation=order)
+
+
+def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    return x if aval_of(x).shape == shape else apply(
+        "reshape", x, new_sizes=shape, dimensions=None, sharding=None)
 
 
 def _take(values: Sequence[Any], start: int, stop: int) -> list[Any]:

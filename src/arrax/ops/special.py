@@ -192,8 +192,9 @@ def zeta(x: Any, q: Any) -> Any:
 
 def _gamma_density(a: Any, x: Any) -> Any:
     """xᵃ⁻¹ e⁻ˣ / Γ(a), the slope of `igamma` in x."""
-    power = mul_p.bind(sub_p.bind(a, constant(1, a)), _log(x))
-    return _exp(sub_p.bind(add_p.bind(neg_p.bind(x), power), lgamma_p.bind(a)))
+    fall = neg_p.bind(x)
+    power = mul_p.bind(sub_p.bind(a, filled_like(1, a)), _log(x))
+    return _exp(sub_p.bind(add_p.bind(fall, power), lgamma_p.bind(a)))
 
 
 def _igamma_evaluate(a: Any, x: Any) -> Any:
