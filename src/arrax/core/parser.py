@@ -58,9 +58,10 @@ _open_jaxprs = {"update_jaxpr"}
 _open_jaxprs_of = {("remat2", "jaxpr"), ("checkpoint", "jaxpr"), ("reduce", "jaxpr")}
 _texts = {"name", "fmt"}  # parameters that are strings whatever they look like
 
-# Hidden parameters that the results' avals give.
-_restored: dict[str, Callable[[list[Any]], Any]] = {
-    "shape": lambda out_avals: out_avals[0].shape,
+# Hidden parameters that the equation's operands and results give.
+_restored: dict[str, Callable[[list[Any], list[Any]], Any]] = {
+    "shape": lambda operands, results: results[0].aval.shape,
+    "linear": lambda operands, results: (False,) * len(operands),
 }
 
 
@@ -223,7 +224,7 @@ class _Parser:
         if twice := env.keys() & bound.keys():
             raise self.error(f"variable {min(twice)!r} is bound twice", start)
         env |= bound
-        self.restore_hidden(primitive, params, [v.aval for v in outvars])
+        self.restore_hidden(primitive, params, invars, outvars)
         return Eqn(primitive, invars, outvars, params, self.effects(primitive, params, start))
 
     def effects(self, primitive: Primitive, params: dict[str, Any], start: int) -> Any:
@@ -344,15 +345,15 @@ class _Parser:
         after = _SPACE.match(self.text, self.position).end()  # type: ignore[union-attr]
         return _PARAMETER.match(self.text, after) is not None or self.text.startswith("]", after)
 
-    def restore_hidden(self, primitive: Primitive, params: dict[str, Any],
-                       out_avals: list[Any]) -> None:
+    def restore_hidden(self, primitive: Primitive, params: dict[str, Any], operands: list[Any],
+                       results: list[Any]) -> None:
         """Add the parameters that the printer omits."""
         for name, default in primitive.hidden.items():
             if name in params:
                 continue
             if default is ALWAYS:
                 if name in _restored:
-                    params[name] = _restored[name](out_avals)
+                    params[name] = _restored[name](operands, results)
             elif callable(default) and not isinstance(default, type):
                 for candidate in ((), None, False):
                     if default(candidate):

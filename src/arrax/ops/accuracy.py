@@ -5,7 +5,10 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from arrax.core.parameter_types import parameter_type
 
+
+@parameter_type
 class AccuracyMode(enum.Enum):
     """The accuracy of a transcendental function: the best there is, or the usual one."""
 
@@ -13,6 +16,7 @@ class AccuracyMode(enum.Enum):
     DEFAULT = 2
 
 
+@parameter_type
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """Bounds of the error of a transcendental function: absolute, relative, in ulps.

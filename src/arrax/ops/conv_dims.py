@@ -5,7 +5,10 @@ import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from arrax.core.parameter_types import parameter_type
 
+
+@parameter_type
 class ConvDimensionNumbers(NamedTuple):
     """Which axes of the operands and the result of a convolution are what.
 

@@ -5,8 +5,10 @@ import enum
 from typing import Any, NamedTuple
 
 from arrax.core import config
+from arrax.core.parameter_types import parameter_type
 
 
+@parameter_type
 class Precision(enum.Enum):
     """How much of a float's precision products on accelerators keep; on the CPU all do."""
 
@@ -31,6 +33,7 @@ _NAMES: dict[Any, Precision] = {
     "bfloat16": Precision.DEFAULT, "fastest": Precision.DEFAULT, None: Precision.DEFAULT}
 
 
+@parameter_type
 class DotAlgorithm(NamedTuple):
     """An algorithm of a product: dtypes of operands and of the sum, and splitting of operands.
 
@@ -48,6 +51,7 @@ class DotAlgorithm(NamedTuple):
     allow_imprecise_accumulation: bool = False
 
 
+@parameter_type
 class DotAlgorithmPreset(enum.Enum):
     """Named algorithms: the dtypes of the operands, of the sum, and the number of passes."""
 

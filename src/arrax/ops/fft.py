@@ -9,12 +9,14 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive, registry
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape
 from arrax.ops.rules import broadcast_in_dim, constant, linear_jvp, move_axis, transpose_unary
 
 
+@parameter_type
 class FftType(enum.IntEnum):
     """Which transform: complex, its inverse, of real input (half of the result), its inverse."""
 

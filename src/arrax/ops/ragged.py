@@ -7,12 +7,14 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import aval_of
+from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import registry
 from arrax.ops import arguments
 from arrax.ops.dot import dot_general
 from arrax.ops.rules import broadcast_in_dim, zeros
 
 
+@parameter_type
 class RaggedDotDimensionNumbers:
     """Dimension numbers of `ragged_dot_general`.
 
