@@ -21,7 +21,7 @@ import arrax.numpy as jnp
 from arrax import grad, jit, lax, nn, random, value_and_grad, vmap
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402 - the backend is chosen first
+import matplotlib.pyplot as plt
 
 SIZES = (64, 128, 64, 10)
 BATCH = 64

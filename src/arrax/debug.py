@@ -31,7 +31,7 @@ class _CheckedFormatter(string.Formatter):
 _formatter = _CheckedFormatter()
 
 
-def print(fmt: str, *args: Any, ordered: bool = False, partitioned: bool = False,  # noqa: A001
+def print(fmt: str, *args: Any, ordered: bool = False, partitioned: bool = False,
           **kwargs: Any) -> None:
     """Print `fmt.format(*args, **kwargs)` whenever the program runs, under jit too.
 

@@ -60,9 +60,9 @@ class ArrayImpl(_native.ArrayBase):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         data = self._value()
         if isinstance(self.aval.dtype, dtypes.ExtendedDType):
-            raise TypeError(f"JAX array with PRNGKey dtype cannot be converted to a NumPy array."
-                            f" Use jax.random.key_data(arr) if you wish to extract the underlying"
-                            f" integer array.")
+            raise TypeError("JAX array with PRNGKey dtype cannot be converted to a NumPy array."
+                            " Use jax.random.key_data(arr) if you wish to extract the underlying"
+                            " integer array.")
         if dtype is not None and data.dtype != dtype:
             if copy is False:
                 raise ValueError("cannot convert dtype without a copy")

@@ -40,7 +40,7 @@ def axis_size(name: AxisName) -> int:
     for axis in reversed(current_axes()):
         if axis.name == name:
             return axis.size
-    raise NameError(f"Found an unbound axis name: {name}. To fix this, please call the function "
+    raise NameError(f"unbound axis name: {name}. To fix this, please call the function "
                     "under a transformation that binds this axis name, such as "
                     f"vmap(..., axis_name={name!r}).")
 

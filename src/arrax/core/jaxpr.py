@@ -133,10 +133,10 @@ class Jaxpr:
 
     def replace(self, **fields: Any) -> Jaxpr:
         """A copy with some fields replaced; effects are recomputed unless given."""
-        names = ("constvars", "invars", "outvars", "eqns")
-        return Jaxpr(*(fields.get(n, getattr(self, n)) for n in names),
-                     effects=fields.get("effects"),
-                     debug_info=fields.get("debug_info", self.debug_info))
+        constvars, invars, outvars, eqns = (
+            fields.get(n, getattr(self, n)) for n in ("constvars", "invars", "outvars", "eqns"))
+        return Jaxpr(constvars, invars, outvars, eqns, fields.get("effects"),
+                     fields.get("debug_info", self.debug_info))
 
     def __repr__(self) -> str:
         return _printer["jaxpr"](self)  # type: ignore[no-any-return]

@@ -147,7 +147,8 @@ class Tracer:
 
 def tracer_text(aval: Any) -> str:
     """An aval as tracers print it: `float32[3]`, with `~` before weak types."""
-    return ("~" if getattr(aval, "weak_type", False) else "") + aval.str_short()
+    text: str = aval.str_short()
+    return f"~{text}" if getattr(aval, "weak_type", False) else text
 
 
 def check_scalar_conversion(value: Any, name: str) -> None:

@@ -16,6 +16,7 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Jaxpr, eval_jaxpr
+from arrax.core.primitive import registry
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import filtered
 from arrax.ops.rules import instantiate
@@ -258,8 +259,8 @@ def _checked_cotangent(cotangent: Any, aval: Any) -> Any:
     cotangent = _operand(cotangent)
     got = aval_of(cotangent)
     if got.dtype != want.dtype and got.weak_type and dtypes.issubdtype(got.dtype, np.number):
-        cotangent = array_of(np.asarray(cotangent).astype(want.dtype)) \
-            if not isinstance(cotangent, Tracer) else cotangent.astype(want.dtype)
+        cotangent = registry["convert_element_type"].bind(
+            cotangent, new_dtype=want.dtype, weak_type=False, sharding=None)
         got = aval_of(cotangent)
     if got.dtype != want.dtype:
         raise ValueError(

@@ -45,7 +45,9 @@ class BatchTrace(Trace):
         self.alive = True
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        values, dims, active = [], [], False
+        values: list[Any] = []
+        dims: list[int | None] = []
+        active = False
         for arg in args:
             if isinstance(arg, VmapTracer) and arg._trace is self:
                 values.append(arg.value)

@@ -18,7 +18,7 @@ def function_name(fun: Any) -> str:
     """The name of a function, through partials and callable objects."""
     while isinstance(fun, functools.partial):
         fun = fun.func
-    return getattr(fun, "__name__", type(fun).__name__)  # type: ignore[no-any-return]
+    return getattr(fun, "__name__", type(fun).__name__)
 
 
 def function_location(fun: Any) -> str:

@@ -215,7 +215,8 @@ class JitFunction(_native.JitFunction):
             return leaves, in_tree, (), (args, kwargs)
         nums = {i % len(args) for i in options.static_argnums if -len(args) <= i < len(args)} \
             if args else set()
-        static = tuple((i, Static(args[i], self._argument_name(i))) for i in sorted(nums))
+        static: tuple[tuple[int | str, Static], ...] = tuple(
+            (i, Static(args[i], self._argument_name(i))) for i in sorted(nums))
         static += tuple((n, Static(kwargs[n], n)) for n in options.static_argnames if n in kwargs)
         dynamic = (tuple(a for i, a in enumerate(args) if i not in nums),
                    {k: v for k, v in kwargs.items() if k not in options.static_argnames})
@@ -335,19 +336,21 @@ stages_hook: list[Callable[[Program], Any]] = []  # filled by transforms.stages,
 def _entry(program: Program, executable: Any) -> Any:
     """What the native path needs to run this signature again."""
     tree = program.out_tree
-    output = tree.unflatten(range(tree.num_leaves))
-    if _is_builtin(output):
-        return _native.JitEntry(executable.program, output)
-    return _native.JitEntry(executable.program, unflatten=tree.unflatten)
+    try:
+        template = tree.unflatten(range(tree.num_leaves))
+    except Exception:  # a class that refuses numbers as children: `unflatten` is left
+        template = None
+    return _native.JitEntry(getattr(executable, "program", executable), template,
+                            in_avals=program.closed.in_avals, unflatten=tree.unflatten)
 
 
-def _is_builtin(output: Any) -> bool:
-    """Whether a pytree consists of builtin containers, which the native path can rebuild."""
-    if type(output) in (tuple, list):
-        return all(map(_is_builtin, output))
-    if type(output) is dict:
-        return all(map(_is_builtin, output.values()))
-    return output is None or type(output) is int
+def _open_node(value: Any) -> Any:
+    """(children, data) of a pytree node that is not a builtin container; None for a leaf."""
+    entry = node_type(value)
+    return None if entry is None else entry.flatten(value)
+
+
+_native.set_flatten(_open_node)
 
 
 def _any_tracer(leaves: Iterable[Any]) -> bool:

@@ -165,16 +165,15 @@ def dce_jaxpr(jaxpr: Jaxpr, used_outputs: Sequence[bool], keep_inputs: bool = Fa
         used = [v in live for v in eqn.outvars]
         if not any(used) and not eqn.effects:
             continue
-        new: Eqn | None = eqn
         if eqn.primitive.dce is not None:
-            _, new = eqn.primitive.dce(used, eqn)
-            if new is None:
+            _, eqn = eqn.primitive.dce(used, eqn)
+            if eqn is None:
                 continue
         elif not all(used):
-            new = eqn.replace(outvars=[v if u else DropVar(v.aval)
+            eqn = eqn.replace(outvars=[v if u else DropVar(v.aval)
                                        for v, u in zip(eqn.outvars, used, strict=True)])
-        eqns.append(new)
-        live.update(v for v in new.invars if type(v) is not Literal)
+        eqns.append(eqn)
+        live.update(v for v in eqn.invars if type(v) is not Literal)
     eqns.reverse()
     used_inputs = [v in live for v in jaxpr.invars]
     invars = jaxpr.invars if keep_inputs else \

@@ -64,8 +64,7 @@ class StagingTrace(Trace):
 
     def record(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Append the equation of `primitive` and return tracers of its results."""
-        atoms = [a.var if isinstance(a, Tracer) and a._trace is self else self.atom(a)
-                 for a in args]
+        atoms = [self.atom(a) for a in args]
         out = primitive.result_avals([a.aval for a in atoms], params)
         avals = out if primitive.multiple_results else (out,)
         outvars = [Var(aval) for aval in avals]
