@@ -58,6 +58,8 @@ _open_jaxprs = {"update_jaxpr"}
 _open_jaxprs_of = {("remat2", "jaxpr"), ("checkpoint", "jaxpr"), ("reduce", "jaxpr")}
 _texts = {"name", "fmt"}  # parameters that are strings whatever they look like
 
+_enums = {"fft_type": "FftType"}  # parameters whose enum prints as its number
+
 # Hidden parameters that the equation's operands and results give.
 _restored: dict[str, Callable[[list[Any], list[Any]], Any]] = {
     "shape": lambda operands, results: results[0].aval.shape,
@@ -297,7 +299,10 @@ class _Parser:
                 return tuple(found)
             self.position = start
         text = self.raw_value()
-        return text if name in _texts else parse_value(text)
+        if name in _texts:
+            return text
+        kind = parameter_types.get(_enums.get(name, ""))
+        return parse_value(text) if kind is None else kind(parse_value(text))
 
     def at_jaxpr(self, parameter: str) -> bool:
         if self.peek("{ lambda"):
