@@ -36,7 +36,6 @@ from arrax import _native
 from arrax.core.effects import Effects, no_effects
 from arrax.core.errors import InternalError
 
-_get_trace = _native.get_trace
 registry: dict[str, Primitive] = {}
 
 
@@ -47,8 +46,11 @@ class NotApplicable:
     reason: str
 
 
-class Primitive:
+class Primitive(_native.PrimitiveBase):
     """One operation: a name, its rules and the facts that passes read.
+
+    `bind(*args, **params)` applies it: the C++ base hands over to the current trace's `process`,
+    or, under the evaluating trace and for plain arrays, calls `evaluate` and wraps its result.
 
     Facts: `elementwise` (result element i depends on element i of each operand, scalars broadcast),
     `commutative` (in its first two operands), `weak_type` ("all": the result is weak if all
@@ -89,10 +91,6 @@ class Primitive:
         if name in registry:
             raise InternalError(f"primitive {name!r} is declared twice")
         registry[name] = self
-
-    def bind(self, *args: Any, **params: Any) -> Any:
-        """Apply the primitive under the current trace."""
-        return _get_trace().process(self, args, params)
 
     def rule(self, kind: str) -> Any:
         """The rule named `kind`; NotImplementedError that says which and why when absent."""

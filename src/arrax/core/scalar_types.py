@@ -41,9 +41,6 @@ class ScalarType(type):
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, cls.dtype.type)
 
-    def __reduce__(cls) -> Any:
-        return scalar_types.__getitem__, (cls.dtype.name,)
-
 
 scalar_types: dict[str, ScalarType] = {}
 

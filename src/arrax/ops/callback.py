@@ -181,7 +181,7 @@ debug_callback_p = Primitive(
     lower=HostCall("it runs Python"))
 
 
-# ---- the functions ----------------------------------------------------------------------------------
+# ---- the functions -----------------------------------------------------------------------------
 
 def _operands(args: Any, kwargs: Any) -> tuple[list[Any], Any]:
     leaves, tree = pytree.tree_flatten((args, kwargs))

@@ -73,7 +73,7 @@ def _grouped(x: Any, groups: Groups, fold: Callable[[Any, int], Any]) -> Any:
     return _take(_reshape(spread, shape), np.argsort(table.reshape(-1)))
 
 
-# ---- psum, pmax, pmin --------------------------------------------------------------------------------
+# ---- psum, pmax, pmin --------------------------------------------------------------------------
 
 def _reducer_type(x: Any, **params: Any) -> Any:
     _check_bound(params)
@@ -118,7 +118,7 @@ pmin_p = _reducer("pmin", "reduce_min", lambda x, _: x,
                   transpose=NotApplicable("not linear"))
 
 
-# ---- all_gather, psum_scatter -----------------------------------------------------------------------------
+# ---- all_gather, psum_scatter ------------------------------------------------------------------
 
 def _all_gather_type(x: Any, *, all_gather_dimension: int, axis_size: int, tiled: bool,
                      **params: Any) -> Any:
@@ -214,7 +214,7 @@ reduce_scatter_p = Primitive(
         ct, all_gather_dimension=scatter_dimension, **params)))
 
 
-# ---- all_to_all, ppermute, axis_index --------------------------------------------------------------------
+# ---- all_to_all, ppermute, axis_index ----------------------------------------------------------
 
 def _all_to_all_type(x: Any, *, split_axis: int, concat_axis: int, tiled: bool, axis_name: Any,
                      **_: Any) -> Any:
@@ -310,7 +310,7 @@ axis_index_p = Primitive(
     batch=_axis_index_batch, named_axes=_bound_names)
 
 
-# ---- the functions -----------------------------------------------------------------------------------------
+# ---- the functions -----------------------------------------------------------------------------
 
 def _per_leaf(fn: Callable[[Any], Any], x: Any) -> Any:
     return pytree.tree_map(lambda leaf: fn(leaf if isinstance(leaf, Tracer) else array_of(leaf)), x)

@@ -96,7 +96,7 @@ threefry2x32_p = Primitive(
     lower=Expand(lambda *words: [threefry_word_p.bind(*words, word=i) for i in range(2)]))
 
 
-# ---- implementations --------------------------------------------------------------------------------
+# ---- implementations ---------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class KeyImplementation:
@@ -269,7 +269,7 @@ def wrapped(words: np.ndarray, dtype: dtypes.KeyDType) -> np.ndarray:
     return np.ascontiguousarray(words).view(dtype.storage).reshape(words.shape[:-1])
 
 
-# ---- primitives on keys ------------------------------------------------------------------------------
+# ---- primitives on keys ------------------------------------------------------------------------
 
 def _leading_batch(primitive: Callable[..., Any]) -> Any:
     """Batching where results have the batch axes of the key first."""

@@ -114,7 +114,7 @@ def _split_aux(out: Any) -> tuple[Any, Any]:
     return out[0], out[1]
 
 
-# ---- reverse -------------------------------------------------------------------------------------
+# ---- reverse -----------------------------------------------------------------------------------
 
 class _Linear:
     """The linear map of a linearized function: flat tangents in, flat tangents out."""
@@ -421,7 +421,7 @@ def _scalar_output(outs: Sequence[Any], tree: Any, holomorphic: bool) -> Any:
     return value
 
 
-# ---- transposes ------------------------------------------------------------------------------------
+# ---- transposes --------------------------------------------------------------------------------
 
 @filtered
 def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Any:
@@ -464,7 +464,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     return transposed
 
 
-# ---- Jacobians ----------------------------------------------------------------------------------------
+# ---- Jacobians ---------------------------------------------------------------------------------
 
 def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
            holomorphic: bool = False) -> Callable[..., Any]:

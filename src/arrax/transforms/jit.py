@@ -130,7 +130,7 @@ jit_p = Primitive(
     hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False})
 
 
-# ---- tracing --------------------------------------------------------------------------------------
+# ---- tracing -----------------------------------------------------------------------------------
 
 @dataclass
 class Program:
@@ -374,7 +374,7 @@ def _shared_programs(fun: Any, options: Options) -> dict[Any, Program]:
     return programs
 
 
-# ---- the call -------------------------------------------------------------------------------------
+# ---- the call ----------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Options:

@@ -87,7 +87,7 @@ def linearize_flat(fun: Callable[..., Sequence[Any]], primals: Sequence[Any],
     return [p for p, _ in pairs], jaxpr, consts, [type(t) is not Zero for _, t in pairs]
 
 
-# ---- jaxpr → jaxpr -------------------------------------------------------------------------------
+# ---- jaxpr → jaxpr -----------------------------------------------------------------------------
 
 def partial_eval_jaxpr(closed: ClosedJaxpr, unknowns: Sequence[bool],
                        instantiate: bool | Sequence[bool] = False,
