@@ -225,6 +225,9 @@ def test_functions():
         tree_transpose(tree_structure([0, 0]), tree_structure((0, 0)), [{"a": 1}, {"a": 2}])
     assert tree_broadcast((1, 2), ((3, 4), [5])) == ((1, 1), [2])
     assert broadcast_prefix((1, None), ((3, 4), None)) == [1, 1]
+    is_none = lambda x: x is None
+    assert broadcast_prefix((None, 0), ((1, None), (2, 3)), is_none) == [None, 0, 0]
+    assert tree_broadcast(0, (1, None), is_none) == (0, None)
     assert flatten_one_level(Point(1, 2)) == ((1, 2), Point)
     assert is_tree_node(Point) and not is_tree_node(int)
 

@@ -186,13 +186,13 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None,
 def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = None) -> list[Any]:
     """The leaf of `prefix_tree` over each leaf of `full_tree`, as a list.
 
-    `is_leaf` is asked about the nodes of both. Raises ValueError when `prefix_tree` is no prefix.
+    `is_leaf` is asked about the nodes of `prefix_tree` only. Raises ValueError when `prefix_tree` is no prefix.
     """
     leaves, treedef = tree_flatten(prefix_tree, is_leaf)
     parts = _flatten_like(treedef, prefix_tree, full_tree, is_leaf,
                           "broadcast_prefix prefix_tree")
     return [leaf for leaf, part in zip(leaves, parts, strict=True)
-            for _ in tree_leaves(part, is_leaf)]
+            for _ in range(tree_structure(part).num_leaves)]
 
 
 def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = None) -> Any:
@@ -204,7 +204,7 @@ def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = No
       >>> tree_broadcast((1, 2), ((3, 4), [5]))
       ((1, 1), [2])
     """
-    return tree_structure(full_tree, is_leaf).unflatten(
+    return tree_structure(full_tree).unflatten(
         broadcast_prefix(prefix_tree, full_tree, is_leaf))
 
 
