@@ -9,7 +9,7 @@
     stage    ::= Map(vars, stores)             stores at every point of `vars`
                | Reduce(kept, reduced, items, stores)
                      per point of `kept` fold the items over `reduced`, then do the stores
-    store    ::= Store(buffer, offset, expr)
+    store    ::= Store(buffer, offset, expr, where)   where: conditions (index, low, high)
     expr     ::= Constant | Load(buffer, offset) | Apply(emit, args) | Position(index)
                | Quotient(index, divisor) | Remainder(index, divisor)
                | Choose(conditions, inside, outside) | Local(number)
@@ -79,7 +79,7 @@ class Buffer:
         return buffer
 
 
-# ---- indices -------------------------------------------------------------------------------------
+# ---- indices -----------------------------------------------------------------------------------
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -140,7 +140,7 @@ def offset_of(shape: Sequence[int], index: Sequence[Index]) -> Index:
     return total
 
 
-# ---- expressions ---------------------------------------------------------------------------------
+# ---- expressions -------------------------------------------------------------------------------
 
 class Expr:
     """Base of expressions; compared by identity."""
@@ -285,23 +285,25 @@ def upper_bound(index: Index) -> float:
     return total
 
 
-# ---- stages and steps ----------------------------------------------------------------------------
+# ---- stages and steps --------------------------------------------------------------------------
 
 @dataclass(slots=True)
 class Store:
-    """buffer[offset] = expr."""
+    """buffer[offset] = expr, where all conditions (index, low, high) hold."""
 
     buffer: Buffer
     offset: Index
     expr: Expr
+    where: tuple[tuple[Index, int, int], ...] = ()
 
 
 @dataclass(slots=True)
 class Map:
-    """For every point of `vars`, the stores."""
+    """For every point of `vars`, the stores; in order, one after the other, if `ordered`."""
 
     vars: list[LoopVar]
     stores: list[Store]
+    ordered: bool = False
 
 
 @dataclass(slots=True)
@@ -461,7 +463,8 @@ def kernel_accesses(kernel: Kernel) -> list[tuple[Buffer, Index]]:
         stores = [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]
         for store in stores:
             found.append((store.buffer, store.offset))
-            for expr in walk(index_children(store.offset)):
+            guards = [e for index, _, _ in store.where for e in index_children(index)]
+            for expr in walk([*index_children(store.offset), *guards]):
                 if isinstance(expr, Load):
                     found.append((expr.buffer, expr.offset))
     return found

@@ -77,6 +77,11 @@ def _call(name: str) -> Inline:
     return Inline(lambda params: params[name])
 
 
+def _scatter(combine: Any) -> Update:
+    return Update(updates.scatter(combine))
+
+
+_SET = _scatter(None)
 ELEMENTWISE: dict[str, Elementwise] = elementwise.TABLE
 
 STRUCTURAL: dict[str, Any] = {
@@ -93,6 +98,12 @@ STRUCTURAL: dict[str, Any] = {
     "concatenate": View(views.concatenate),
     "dynamic_slice": View(views.dynamic_slice),
     "dynamic_update_slice": Update(updates.dynamic_update_slice),
+    "scatter": Choice(lambda eqn: _SET if eqn.params.get("update_jaxpr") is None else NO_LOWERING),
+    "scatter-add": _scatter(lambda b, x, y: b.add(x, y)),
+    "scatter-sub": _scatter(lambda b, x, y: b.sub(x, y)),
+    "scatter-mul": _scatter(lambda b, x, y: b.mul(x, y)),
+    "scatter-min": _scatter(lambda b, x, y: b.min(x, y)),
+    "scatter-max": _scatter(lambda b, x, y: b.max(x, y)),
     "gather": View(views.gather, gathers=True),
     "split": View(views.split), "stack": View(views.stack), "unstack": View(views.unstack),
     "tile": View(views.tile, gathers=True),

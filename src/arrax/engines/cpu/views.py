@@ -164,6 +164,15 @@ def dynamic_update_slice(index: Indices, x: Any, update: Any, *starts: Any, **_:
     return Choose(conditions, inside, x.at(tuple(index))) if conditions else inside
 
 
+def drops_outside(mode: Any) -> bool:
+    """Whether windows outside are dropped (scatter) or filled (gather); the default mode too."""
+    return mode is None or "FILL" in getattr(mode, "name", str(mode)).upper()
+
+
+def promises_inside(mode: Any) -> bool:
+    return "PROMISE" in getattr(mode, "name", str(mode)).upper()
+
+
 def gather(index: Indices, x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any,
            mode: Any, fill_value: Any = None, out: Any, **_: Any) -> Expr:
     """Start indices, clamped or checked, plus the offset within the slice."""
@@ -176,16 +185,14 @@ def gather(index: Indices, x: Any, indices: Any, *, dimension_numbers: Any, slic
     offsets = iter([index[axis] for axis in offset_axes])
     source: list[Index] = [ZERO if axis in collapsed else next(offsets)
                            for axis in range(len(shape))]
-    mode_name = getattr(mode, "name", str(mode)).upper()
-    drop = "FILL" in mode_name
     conditions: list[tuple[Index, int, int]] = []
     for position, axis in enumerate(d.start_index_map):
         high = shape[axis] - slice_sizes[axis]
         expr = indices.at((*batch, Index(position)))
-        if drop:
+        if drops_outside(mode):
             start = wide_index(expr)
             conditions.append((start, 0, high + 1))
-        elif "PROMISE" in mode_name:
+        elif promises_inside(mode):
             start = wide_index(expr)
         else:
             start = clamp_index(expr, high)

@@ -230,7 +230,7 @@ class ExprEmitter:
             total = part if total is None else b.builder.add(total, part)
         return total
 
-    # ---- loads and stores ------------------------------------------------------------------------
+    # ---- loads and stores -----------------------------------------------------------------------
 
     def _load(self, expr: Any, where: Conditions) -> Emitted:
         offset, dtype = expr.offset, expr.dtype
@@ -285,6 +285,23 @@ class ExprEmitter:
             flag = self.widened(self.condition(condition), level.lanes).llvm
             mask = flag if mask is None else level.builder.and_(mask, flag)
         return mask
+
+    def guarded_store(self, store: Any, value: Value) -> None:
+        """Store a value where the conditions of the store hold."""
+        level = self.levels.top
+        if not store.where:
+            self.store(store.buffer, store.offset, value)
+        elif level.lanes > 1:
+            before = level.mask
+            level.mask = self._mask(store.where)
+            self.store(store.buffer, store.offset, value)
+            level.mask = before
+        else:
+            flags = [self.condition(c).value.llvm for c in store.where]
+            for flag in flags[1:]:
+                flags[0] = level.builder.and_(flags[0], flag)
+            with level.builder.if_then(flags[0]):
+                self.store(store.buffer, store.offset, value)
 
     def store(self, buffer: Any, offset: Index, value: Value) -> None:
         """Store a value at the innermost level."""

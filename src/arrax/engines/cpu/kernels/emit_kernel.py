@@ -100,7 +100,7 @@ class KernelEmitter:
             count = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(lanes)))
             level.mask = level.builder.icmp_signed("<", count, b.emit.splat(narrow))
 
-    # ---- maps ------------------------------------------------------------------------------------
+    # ---- maps -----------------------------------------------------------------------------------
 
     def map(self, stage: Map, bounds: tuple[ir.Value, ir.Value] | None) -> None:
         """Loops over the variables of a map, the last one in vectors."""
@@ -128,9 +128,9 @@ class KernelEmitter:
         """All values, then all stores: a store may overwrite what another value loads."""
         values = [self.exprs.vector(s.expr) for s in stores]
         for store, value in zip(stores, values, strict=True):
-            self.exprs.store(store.buffer, store.offset, value)
+            self.exprs.guarded_store(store, value)
 
-    # ---- reductions --------------------------------------------------------------------------------
+    # ---- reductions -----------------------------------------------------------------------------
 
     def reduce(self, stage: Reduce) -> None:
         if stage.kept and stage.kept[-1].extent > 1:

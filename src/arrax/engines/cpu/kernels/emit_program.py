@@ -300,6 +300,8 @@ def parallel_range(kernel: Kernel) -> tuple[int, int, int] | None:
         return None
     if not kernel.outer and len(kernel.stages) > 1:
         return None
+    if any(isinstance(stage, Map) and stage.ordered for stage in kernel.stages):
+        return None
     work = sum(stage_work(stage) for stage in kernel.stages)
     for var in kernel.outer:
         work *= var.extent

@@ -69,11 +69,11 @@ def stores_of(stage: Any) -> list[ir.Store]:
     return [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]
 
 
-# ---- matching spaces -----------------------------------------------------------------------------
+# ---- matching spaces ---------------------------------------------------------------------------
 
 def try_merge(first: Kernel, second: Kernel) -> Kernel | None:
     """Both as one kernel, or None."""
-    if not first.outer and not first.stages[0:1] or not _share_data(first, second):
+    if not _share_data(first, second) or _is_ordered(first) or _is_ordered(second):
         return None
     if not _all_loops(first) or not _all_loops(second):
         return None
@@ -92,6 +92,11 @@ def _all_loops(kernel: Kernel) -> list[LoopVar]:
     stage = kernel.stages[0]
     inner = stage.vars if isinstance(stage, Map) else [*stage.kept, *stage.reduced]
     return [*kernel.outer, *inner]
+
+
+def _is_ordered(kernel: Kernel) -> bool:
+    return any(isinstance(s, Map) and (s.ordered or any(t.where for t in s.stores))
+               for s in kernel.stages)
 
 
 def _share_data(first: Kernel, second: Kernel) -> bool:
@@ -150,7 +155,7 @@ def _split_loop(var: LoopVar, stage: Map, extents: list[int], name: str) -> Kern
     return Kernel(outer, [Map([inner], stores)], name)
 
 
-# ---- merging -------------------------------------------------------------------------------------
+# ---- merging -----------------------------------------------------------------------------------
 
 def _into_loop(kernel: Kernel, stage: Any) -> Kernel | None:
     """`stage` inside the last stage's loop, if every element needs only the same element."""
@@ -266,7 +271,7 @@ def _same_row(load: Index, store: Index, outer: list[LoopVar]) -> bool:
     return True
 
 
-# ---- private buffers -------------------------------------------------------------------------------
+# ---- private buffers ---------------------------------------------------------------------------
 
 def _drop_private(kernel: Kernel, others: list[Any], region: Region) -> None:
     """Remove stores that nobody reads; shrink buffers read in this kernel only to one row."""

@@ -61,12 +61,14 @@ class Rewriter:
         return expr
 
     def stores(self, stores: list[ir.Store]) -> list[ir.Store]:
-        return [ir.Store(s.buffer, self.index(s.offset), self.expr(s.expr)) for s in stores]
+        return [ir.Store(s.buffer, self.index(s.offset), self.expr(s.expr),
+                         tuple((self.index(i), low, high) for i, low, high in s.where))
+                for s in stores]
 
     def stage(self, stage: Any, variables: Callable[[list[LoopVar]], list[LoopVar]]) -> Any:
         """A stage over the new variables; `variables` maps its loops."""
         if isinstance(stage, ir.Map):
-            return ir.Map(variables(stage.vars), self.stores(stage.stores))
+            return ir.Map(variables(stage.vars), self.stores(stage.stores), stage.ordered)
         items = [ir.ReduceItem(i.name, i.combine, i.initial, [self.expr(e) for e in i.exprs],
                                i.results) for i in stage.items]
         return ir.Reduce(variables(stage.kept), variables(stage.reduced), items,

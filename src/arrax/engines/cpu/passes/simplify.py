@@ -152,7 +152,7 @@ def remove_dead(eqns: list[Eqn], outvars: Sequence[Any]) -> list[Eqn]:
     return kept[::-1]
 
 
-# ---- identities: `rule(writer, eqn, operands)` gives the atom that the result equals, or None ------
+# ---- identities: `rule(writer, eqn, operands)` gives the atom that the result equals, or None --
 
 def _same_aval(writer: _Writer, eqn: Eqn, operands: list[Any]) -> Any:
     """f(x) = x where the operation changes neither shape nor dtype."""
