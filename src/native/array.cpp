@@ -209,6 +209,7 @@ static PyObject* set_array_type(PyObject*, PyObject* value) {
 
 static PyObject* set_aval_factory(PyObject*, PyObject* factory) {
   Py_XSETREF(aval_factory, Py_NewRef(factory));
+  learn_aval_type(factory);
   Py_RETURN_NONE;
 }
 
@@ -223,6 +224,25 @@ static PyObject* as_ndarray(PyObject* value) {
   return nullptr;
 }
 
+// A new array over `data`, which it takes over, with the aval that the data shows.
+static PyObject* array_over(PyObject* data, bool weak_type, PyObject* placement) {
+  auto* ndarray = reinterpret_cast<PyArrayObject*>(data);
+  PyObject* aval = aval_lookup(PyArray_DESCR(ndarray), PyArray_NDIM(ndarray), PyArray_DIMS(ndarray),
+                               weak_type);
+  if (!aval) {
+    Py_DECREF(data);
+    return nullptr;
+  }
+  PyObject* array = array_new(data, aval, placement);
+  Py_DECREF(aval);
+  return array;
+}
+
+PyObject* array_of_numpy(PyObject* value, bool weak_type) {
+  PyObject* data = as_ndarray(value);
+  return data ? array_over(data, weak_type, nullptr) : nullptr;
+}
+
 static inline PyObject* optional(PyObject* const* arguments, Py_ssize_t count, Py_ssize_t index) {
   return count > index && arguments[index] != Py_None ? arguments[index] : nullptr;
 }
@@ -235,17 +255,7 @@ static PyObject* make_array(PyObject*, PyObject* const* arguments, Py_ssize_t co
   int weak_type = count > 1 ? PyObject_IsTrue(arguments[1]) : 0;
   if (weak_type < 0) return nullptr;
   PyObject* data = as_ndarray(arguments[0]);
-  if (!data) return nullptr;
-  auto* ndarray = reinterpret_cast<PyArrayObject*>(data);
-  PyObject* aval = aval_lookup(PyArray_DESCR(ndarray), PyArray_NDIM(ndarray), PyArray_DIMS(ndarray),
-                               weak_type);
-  if (!aval) {
-    Py_DECREF(data);
-    return nullptr;
-  }
-  PyObject* array = array_new(data, aval, optional(arguments, count, 2));
-  Py_DECREF(aval);
-  return array;
+  return data ? array_over(data, weak_type, optional(arguments, count, 2)) : nullptr;
 }
 
 static PyObject* make_array_aval(PyObject*, PyObject* const* arguments, Py_ssize_t count) {

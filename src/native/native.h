@@ -40,6 +40,8 @@ inline bool is_array(PyObject* value) { return Py_TYPE(value) == array_type; }
 
 // A new array. Steals `data`; borrows `aval` and `placement` (NULL for none).
 PyObject* array_new(PyObject* data, PyObject* aval, PyObject* placement);
+// A new array over an ndarray or a NumPy scalar (borrowed), with the aval that its data shows.
+PyObject* array_of_numpy(PyObject* value, bool weak_type);
 // The interned aval (a new reference) of ndarrays of this dtype and shape.
 PyObject* aval_lookup(PyArray_Descr* dtype, int ndim, const npy_intp* shape, bool weak_type);
 
@@ -49,6 +51,13 @@ extern PyObject* default_trace;  // the evaluating trace; NULL before set_defaul
 extern ARRAX_THREAD_LOCAL PyObject* thread_trace;  // NULL stands for default_trace
 // Identifies the settings that change tracing or compilation (borrowed; NULL: an exception).
 PyObject* context_key();
+
+// ---- eager.cpp: bind and NumPy calls ----
+
+extern PyTypeObject PrimitiveBaseType;
+extern PyTypeObject QuietType;
+// Told the class of avals, to read its slots directly.
+void learn_aval_type(PyObject* factory);
 
 // ---- buffers.cpp: pooled memory ----
 
@@ -113,6 +122,7 @@ extern PyMethodDef state_functions[];
 extern PyMethodDef buffer_functions[];
 extern PyMethodDef thread_functions[];
 extern PyMethodDef jit_functions[];
+extern PyMethodDef eager_functions[];
 extern PyMethodDef pytree_functions[];
 
 // ---- symbols: addresses that generated code calls ----

@@ -1,7 +1,7 @@
 """Evaluation without NumPy's floating-point warnings: overflow and 0/0 have values, no messages.
 
-`numpy.errstate` costs about 1 µs a use. NumPy 2 keeps the error state in a context variable, which
-is set and reset here directly in a quarter of that; `numpy.errstate` is the fallback.
+`numpy.errstate` costs about 1 µs a use. NumPy 2 keeps the error state in a context variable;
+`_native.Quiet` runs functions in a context where it is silent. `numpy.errstate` is the fallback.
 """
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from arrax import _native
 
-def _with_errstate(fn: Callable[..., Any]) -> Callable[..., Any]:
+
+def _with_errstate(fn: Callable[..., Any], careful: Any = None) -> Callable[..., Any]:
+    fn = careful or fn
+
     @functools.wraps(fn)
     def run(*args: Any, **params: Any) -> Any:
         with np.errstate(all="ignore"):
@@ -20,25 +24,12 @@ def _with_errstate(fn: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+# quiet(fn, careful=fn): `careful` is called where the first operand is of a dtype of ml_dtypes.
+quiet: Callable[..., Callable[..., Any]] = _with_errstate
 try:
     from numpy._core import umath as _umath
-    _SILENT = _umath._make_extobj(all="ignore")  # type: ignore[attr-defined]
-    _set = _umath._extobj_contextvar.set  # type: ignore[attr-defined]
-    _reset = _umath._extobj_contextvar.reset  # type: ignore[attr-defined]
-    _fast = True
+    _native.set_error_state(_umath._extobj_contextvar,  # type: ignore[attr-defined]
+                            _umath._make_extobj(all="ignore"))  # type: ignore[attr-defined]
+    quiet = _native.Quiet
 except (ImportError, AttributeError, TypeError):
-    _fast = False
-
-
-def _with_context_variable(fn: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any, **params: Any) -> Any:
-        token = _set(_SILENT)
-        try:
-            return fn(*args, **params)
-        finally:
-            _reset(token)
-    return run
-
-
-quiet: Callable[[Callable[..., Any]], Callable[..., Any]]
-quiet = _with_context_variable if _fast else _with_errstate
+    pass
