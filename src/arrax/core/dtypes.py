@@ -11,6 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from arrax import _native
 from arrax.core import config, lattice, source_info
 from arrax.core.scalar_types import (
     ExtendedDType,
@@ -44,6 +45,7 @@ __all__ = [
 DType = Any  # np.dtype or ExtendedDType
 DTypeLike = Any
 
+_context_key = _native.get_context_key  # `config.context_key`, from a slot of the thread
 generic, number, inexact, floating = np.generic, np.number, np.inexact, np.floating
 complexfloating, integer = np.complexfloating, np.integer
 signedinteger, unsignedinteger = np.signedinteger, np.unsignedinteger
@@ -385,7 +387,7 @@ def lattice_result_type(*values: tuple[DType, bool]) -> tuple[DType, bool]:
       TypePromotionError: they do not promote.
       ValueError: a dtype takes no part in promotion.
     """
-    key = (config.context_key(), values)
+    key = (_context_key(), values)
     try:
         return _lattice_results[key]
     except KeyError:
@@ -443,7 +445,7 @@ _aval_results: dict[Any, tuple[DType, bool]] = {}
 
 def result_type_of_avals(*avals: Any) -> tuple[DType, bool]:
     """The (dtype, weak) that operands with these avals promote to; cached by the avals."""
-    key = (config.context_key(), avals)
+    key = (_context_key(), avals)
     try:
         return _aval_results[key]
     except KeyError:
