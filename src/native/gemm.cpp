@@ -94,8 +94,9 @@ TileKernel<uint32_t, float> choose_bfloat16_tiles() {
 
 // One call of arrax_gemm: the fields of its spec.
 struct Spec {
-  int64_t in, out, batch, m, n, k;
-  int64_t a_batch, a_row, a_column, b_batch, b_row, b_column, c_batch, c_row, c_column;
+  int64_t in, out, m, n, k;
+  int64_t a_row, a_column, b_row, b_column, c_row, c_column;
+  int64_t batch[3], a_batch[3], b_batch[3], c_batch[3];  // up to three batch axes
   int64_t add;
 };
 
@@ -227,16 +228,22 @@ extern "C" void arrax_gemm(const int64_t* fields, const void* a, const void* b, 
   Spec spec;
   std::memcpy(&spec, fields, sizeof(spec));
   const int64_t in = item_size(spec.in), out = item_size(spec.out);
+  const int64_t batch = spec.batch[0] * spec.batch[1] * spec.batch[2];
+  auto offset = [&](const int64_t* strides, int64_t i) {
+    return i % spec.batch[2] * strides[2] + i / spec.batch[2] % spec.batch[1] * strides[1] +
+           i / (spec.batch[2] * spec.batch[1]) * strides[0];
+  };
   auto one = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++)
-      multiply_one(spec, (const char*)a + i * spec.a_batch * in,
-                   (const char*)b + i * spec.b_batch * in, (char*)c + i * spec.c_batch * out);
+      multiply_one(spec, (const char*)a + offset(spec.a_batch, i) * in,
+                   (const char*)b + offset(spec.b_batch, i) * in,
+                   (char*)c + offset(spec.c_batch, i) * out);
   };
   const double work = double(spec.m) * double(spec.n) * double(spec.k);
-  if (spec.batch > 1 && (work < 3e7 || spec.batch >= 4 * arrax_num_threads()))
-    parallel(spec.batch, most(1, int64_t(1e6 / (work + 1))), one);
+  if (batch > 1 && (work < 3e7 || batch >= 4 * arrax_num_threads()))
+    parallel(batch, most(1, int64_t(1e6 / (work + 1))), one);
   else
-    one(0, spec.batch);
+    one(0, batch);
 }
 
 ARRAX_SYMBOLS({"arrax_gemm", (void*)arrax_gemm});

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.engines.cpu import control, elementwise, updates, views
+from arrax.engines.cpu import control, elementwise, library_plans, updates, views
 from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, HostCall, Inline, Product,
                                         Reduce, Reinterpret, Update, View)
 
@@ -77,8 +77,10 @@ def _call(name: str) -> Inline:
     return Inline(lambda params: params[name])
 
 
-def _scatter(combine: Any) -> Update:
-    return Update(updates.scatter(combine))
+def _scatter(combine: Any) -> Choice:
+    """Long scatters of whole rows are library calls, in parallel; others are loops."""
+    loops = Update(updates.scatter(combine))
+    return Choice(lambda eqn: library_plans.scatter_lowering(eqn, loops))
 
 
 _SET = _scatter(None)
@@ -98,7 +100,7 @@ STRUCTURAL: dict[str, Any] = {
     "concatenate": View(views.concatenate),
     "dynamic_slice": View(views.dynamic_slice),
     "dynamic_update_slice": Update(updates.dynamic_update_slice),
-    "scatter": Choice(lambda eqn: _SET if eqn.params.get("update_jaxpr") is None else NO_LOWERING),
+    "scatter": Choice(lambda eqn: _SET.choose(eqn) if eqn.params.get("update_jaxpr") is None else NO_LOWERING),
     "scatter-add": _scatter(lambda b, x, y: b.add(x, y)),
     "scatter-sub": _scatter(lambda b, x, y: b.sub(x, y)),
     "scatter-mul": _scatter(lambda b, x, y: b.mul(x, y)),

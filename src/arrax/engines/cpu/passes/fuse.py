@@ -14,6 +14,7 @@ import numpy as np
 
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from arrax.engines.cpu import library_plans
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.elementwise import accepted_params
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
@@ -180,9 +181,14 @@ class Lowerer:
             self.host_call(eqn)
 
     def host_call(self, eqn: Eqn) -> None:
+        """A call of the native library where it has the operation, else of Python."""
+        emit = library_plans.plan(eqn)
         operands = [self.operand_buffer(atom) for atom in eqn.invars]
         results = [self.result_buffer(var) for var in eqn.outvars]
-        self.steps.append(ir.HostCallStep(eqn, operands, results))
+        if emit is not None:
+            self.steps.append(ir.LibraryStep(eqn.primitive.name, emit, operands, results))
+        else:
+            self.steps.append(ir.HostCallStep(eqn, operands, results))
 
     def library_call(self, eqn: Eqn, lower: Library) -> bool:
         """Add a call of a runtime function where one fits."""
