@@ -343,7 +343,8 @@ nextafter_p = Primitive(
     "nextafter", type_rule=nary_type("nextafter", (FLOAT, FLOAT)),
     evaluate=quiet(np.nextafter),
     jvp=NotApplicable("it is a step function of the bits of its operand"),
-    transpose=NotApplicable("not linear"), batch=batch_elementwise(), lower=emits("nextafter", 2), elementwise=True)
+    transpose=NotApplicable("not linear"), batch=batch_elementwise(),
+    lower=emits("nextafter", 2), elementwise=True)
 
 
 def nextafter(x: Any, y: Any) -> Any:

@@ -30,7 +30,7 @@ def _convert_type(x: Any, *, new_dtype: Any, weak_type: bool, sharding: Any = No
     return ShapedArray(x.shape, new_dtype, weak_type)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _integer_bounds(dtype: np.dtype[Any]) -> tuple[int, int]:
     info = dtypes.iinfo(dtype)
     return int(info.min), int(info.max)
@@ -224,7 +224,7 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
 
 
 
-# ---- reduce_precision ------------------------------------------------------------------------
+# ---- reduce_precision -----------------------------------------------------------------------
 
 def _reduce_precision_type(x: Any, *, exponent_bits: int, mantissa_bits: int) -> Any:
     if exponent_bits < 1:
@@ -276,6 +276,7 @@ reduce_precision_p = Primitive(
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
     """`operand` rounded to a float of so many exponent and mantissa bits, in its own dtype."""
     x = _operand(operand, "reduce_precision")
-    params = {"exponent_bits": exponent_bits.__index__(), "mantissa_bits": mantissa_bits.__index__()}
+    params = {"exponent_bits": exponent_bits.__index__(),
+              "mantissa_bits": mantissa_bits.__index__()}
     _reduce_precision_type(x.aval, **params)
     return reduce_precision_p.bind(x, **params)

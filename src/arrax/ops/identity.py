@@ -79,7 +79,7 @@ optimization_barrier_p = Primitive(
 
 
 def optimization_barrier(operand: Any) -> Any:
-    """A pytree of arrays that the compiler may not move operations across, nor merge with others."""
+    """A pytree of arrays that the compiler moves no operations across."""
     leaves, treedef = tree_flatten(operand)
     values = [_operand(x, "optimization_barrier", i) for i, x in enumerate(leaves)]
     return tree_unflatten(treedef, optimization_barrier_p.bind(*values))

@@ -107,7 +107,8 @@ class when_nonzero:
         zero_rule = piecewise_constant.attach(primitive)
 
         def rule(primals: Any, tangents: Any, **params: Any) -> Any:
-            return (zero_rule if type(tangents[0]) is Zero else self.rule)(primals, tangents, **params)
+            chosen = zero_rule if type(tangents[0]) is Zero else self.rule
+            return chosen(primals, tangents, **params)
         return rule
 
 

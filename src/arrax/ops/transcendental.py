@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core import dtypes
+from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.ops.arithmetic import add_p, div_p, integer_pow_p, mul_p, neg_p, rsqrt_p, square_p, sub_p
 from arrax.ops.elementwise_rules import (
@@ -255,8 +257,14 @@ def asinh(x: Any) -> Any:
     return call_unary(asinh_p, x)
 
 
-acosh_p = _plain("acosh", np.arccosh,
-                 lambda out, x: _rsqrt(sub_p.bind(square_p.bind(x), _one(x))))
+def _acosh_slope(out: Any, x: Any) -> Any:
+    """1/√(x² - 1); for complex x the roots of the factors, which keep to the branch of acosh."""
+    if not dtypes.issubdtype(aval_of(x).dtype, np.complexfloating):
+        return _rsqrt(sub_p.bind(square_p.bind(x), _one(x)))
+    return mul_p.bind(_rsqrt(sub_p.bind(x, _one(x))), _rsqrt(add_p.bind(x, _one(x))))
+
+
+acosh_p = _plain("acosh", np.arccosh, _acosh_slope)
 
 
 def acosh(x: Any) -> Any:

@@ -1,0 +1,248 @@
+"""Rows: one line per case of an operation buys all its checks.
+
+A `Row` names a function, its operands and a reference by NumPy. `check(row)` then compares
+values, JVP with differences, VJP with JVP by an inner product, second order, `vmap` over each
+operand with a loop, and `jit` with eager evaluation. Use it as
+
+    ROWS = [Row("exp", lax.exp, (real(3, 4),), np.exp), …]
+    test_rows = checks(ROWS)
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import arrax.core.evaluate  # noqa: F401  (sets the bottom trace)
+import numpy as np
+import pytest
+from arrax.core import config
+from arrax.transforms.api_ad import jvp, vjp
+from arrax.transforms.api_trace import make_jaxpr
+from arrax.transforms.api_vmap import vmap
+from arrax.transforms.jit import jit
+
+
+def real(*shape: int, low: float = -2.0, high: float = 2.0, seed: int = 0,
+         dtype: Any = np.float32) -> np.ndarray:
+    """Random floats in [low, high)."""
+    return np.random.default_rng(seed).uniform(low, high, shape).astype(dtype)
+
+
+def whole(*shape: int, low: int = -5, high: int = 6, seed: int = 0,
+          dtype: Any = np.int32) -> np.ndarray:
+    """Random integers in [low, high)."""
+    return np.random.default_rng(seed).integers(low, high, shape).astype(dtype)
+
+
+def cplx(*shape: int, scale: float = 1.0, seed: int = 0, dtype: Any = np.complex64) -> np.ndarray:
+    """Random complex numbers of both parts in [-scale, scale)."""
+    a = real(*shape, low=-scale, high=scale, seed=seed, dtype=np.float64)
+    b = real(*shape, low=-scale, high=scale, seed=seed + 1, dtype=np.float64)
+    return (a + 1j * b).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: `function(*operands)` equals `reference(*operands)` (None: values are not compared).
+
+    `order` says how often it can be differentiated (0, 1 or 2) and `active` which operands; `batch`
+    whether it can be mapped. Tolerances are relative to the largest element.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    operands: tuple[Any, ...]
+    reference: Callable[..., Any] | None = None
+    order: int = 2
+    active: tuple[int, ...] | None = None
+    batch: bool = True
+    tolerance: float = 1e-5
+    jit_tolerance: float = 1e-5
+    derivative_tolerance: float = 1e-6
+
+    def differentiable(self) -> list[int]:
+        """The operands that derivatives are taken by."""
+        inexact = [i for i, x in enumerate(self.operands)
+                   if np.asarray(x).dtype.kind in "fc"]
+        return inexact if self.active is None else list(self.active)
+
+
+def arrays(results: Any) -> list[np.ndarray]:
+    """The results of a function as NumPy arrays."""
+    if not isinstance(results, (tuple, list)):
+        results = [results]
+    return [np.asarray(r) for r in results]
+
+
+def assert_close(actual: Any, expected: Any, tolerance: float, what: str) -> None:
+    """Equal shapes, dtypes of results given as arrays, and values up to `tolerance`."""
+    for a, e in zip(arrays(actual), arrays(expected), strict=True):
+        assert a.shape == e.shape, f"{what}: shape {a.shape}, expected {e.shape}"
+        wide = np.complex128 if "c" in a.dtype.kind + e.dtype.kind else np.float64
+        a, e = a.astype(wide), e.astype(wide)
+        scale = np.max(np.abs(e[np.isfinite(e)]), initial=1.0)
+        np.testing.assert_allclose(a, e, rtol=tolerance, atol=tolerance * scale, err_msg=what)
+
+
+def doubled(x: Any) -> Any:
+    """An operand in double precision; others unchanged."""
+    x = np.asarray(x)
+    return x.astype({"f": np.float64, "c": np.complex128}[x.dtype.kind]) if x.dtype.kind in "fc" \
+        else x
+
+
+def _tangent(x: np.ndarray, seed: int) -> np.ndarray:
+    generator = np.random.default_rng(100 + seed)
+    t = generator.standard_normal(x.shape)
+    if x.dtype.kind == "c":
+        t = t + 1j * generator.standard_normal(x.shape)
+    return np.asarray(t).astype(x.dtype)
+
+
+class _Of:
+    """`row.function` of its active operands in double precision, the others held fixed."""
+
+    def __init__(self, row: Row):
+        self.row = row
+        self.fixed = [doubled(x) for x in row.operands]
+        self.places = row.differentiable()
+        self.point = tuple(self.fixed[i] for i in self.places)
+
+    def __call__(self, *active: Any) -> Any:
+        operands = list(self.fixed)
+        for place, x in zip(self.places, active, strict=True):
+            operands[place] = x
+        out = self.row.function(*operands)
+        return tuple(out) if isinstance(out, list) else out
+
+    def tangents(self, seed: int) -> tuple[Any, ...]:
+        return tuple(_tangent(x, seed + i) for i, x in enumerate(self.point))
+
+
+def _inexact(values: list[np.ndarray]) -> list[np.ndarray]:
+    return [v for v in values if v.dtype.kind in "fc"]
+
+
+def check_values(row: Row) -> None:
+    """Values against the reference, and the shapes and dtypes that the type rules promise."""
+    out = row.function(*row.operands)
+    results = out if isinstance(out, (tuple, list)) else [out]
+    avals = make_jaxpr(row.function)(*row.operands).out_avals
+    for result, aval in zip(results, avals, strict=True):
+        assert result.aval == aval, f"{row.name}: {result.aval} but the type rule says {aval}"
+        assert result.data.dtype == aval.dtype
+    if row.reference is not None:
+        assert_close(out, row.reference(*row.operands), row.tolerance, f"{row.name} values")
+
+
+def check_jvp(row: Row) -> None:
+    """JVP against central differences, in double precision."""
+    if row.order < 1:
+        pytest.skip("not differentiable")
+    with config.enable_x64(True):
+        of = _Of(row)
+        step = 1e-6
+        tangents = of.tangents(0)
+        _, actual = jvp(of, of.point, tangents)
+        ahead = arrays(of(*(x + step * t for x, t in zip(of.point, tangents, strict=True))))
+        behind = arrays(of(*(x - step * t for x, t in zip(of.point, tangents, strict=True))))
+    expected = [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)
+                if a.dtype.kind in "fc"]
+    assert_close(_inexact(arrays(actual)), expected, row.derivative_tolerance, f"{row.name} jvp")
+
+
+def _inner(xs: Sequence[Any], ys: Sequence[Any]) -> float:
+    return sum(float(np.real(np.sum(np.asarray(x) * np.asarray(y))))
+               for x, y in zip(xs, ys, strict=True))
+
+
+def check_vjp(row: Row) -> None:
+    """⟨ct, J t⟩ = ⟨Jᵀ ct, t⟩, with the convention that cotangents pair without conjugation."""
+    if row.order < 1:
+        pytest.skip("not differentiable")
+    with config.enable_x64(True):
+        of = _Of(row)
+        tangents = of.tangents(0)
+        out, pushed = jvp(of, of.point, tangents)
+        cotangents = [_tangent(o, 50 + i) if o.dtype.kind in "fc" else None
+                      for i, o in enumerate(arrays(out))]
+        if any(ct is None for ct in cotangents):
+            pytest.skip("integer results")
+        _, pull = vjp(of, *of.point)
+        pulled = pull(tuple(cotangents) if isinstance(out, tuple) else cotangents[0])
+    left = _inner(cotangents, arrays(pushed))
+    right = _inner(arrays(pulled), tangents)
+    assert abs(left - right) <= 1e-9 * max(1.0, abs(left)), f"{row.name}: {left} != {right}"
+
+
+def check_second_order(row: Row) -> None:
+    """The JVP of the JVP against differences of the JVP, and the JVP of the VJP against it."""
+    if row.order < 2:
+        pytest.skip("not twice differentiable")
+    with config.enable_x64(True):
+        of = _Of(row)
+        step = 1e-6
+        inner, outer = of.tangents(0), of.tangents(7)
+
+        def slope(*point: Any) -> Any:
+            return jvp(of, point, inner)[1]
+        _, actual = jvp(slope, of.point, outer)
+        ahead = arrays(slope(*(x + step * t for x, t in zip(of.point, outer, strict=True))))
+        behind = arrays(slope(*(x - step * t for x, t in zip(of.point, outer, strict=True))))
+        expected = [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
+        cotangents = [_tangent(o, 50 + i) for i, o in enumerate(arrays(of(*of.point)))]
+        ct: Any = tuple(cotangents) if isinstance(of(*of.point), tuple) else cotangents[0]
+
+        def pull(*point: Any) -> Any:
+            return vjp(of, *point)[1](ct)
+        _, mixed = jvp(pull, of.point, outer)
+    assert_close(actual, expected, 10 * row.derivative_tolerance, f"{row.name} second order")
+    left, right = _inner(cotangents, arrays(actual)), _inner(arrays(mixed), inner)
+    assert abs(left - right) <= 1e-8 * max(1.0, abs(left)), f"{row.name}: {left} != {right}"
+
+
+def check_vmap(row: Row) -> None:
+    """`vmap` over each operand alone, at each axis, and over all together, against a loop."""
+    if not row.batch:
+        pytest.skip("not mapped")
+    count = len(row.operands)
+    for chosen in [*((i,) for i in range(count)), tuple(range(count))]:
+        for axis in (0, -1):
+            _check_vmap(row, chosen, axis)
+
+
+def _check_vmap(row: Row, chosen: tuple[int, ...], axis: int) -> None:
+    stacked, axes = list(row.operands), [None] * len(row.operands)
+    for i in chosen:
+        x = np.asarray(row.operands[i])
+        stacked[i] = np.stack([x, np.flip(x), x], axis)
+        axes[i] = axis if axis == 0 else x.ndim
+    mapped = arrays(vmap(row.function, in_axes=tuple(axes))(*stacked))
+    for index in range(3):
+        single = [np.take(x, index, axes[i]) if i in chosen else x
+                  for i, x in enumerate(stacked)]
+        expected = arrays(row.function(*single))
+        assert_close([m[index] for m in mapped], expected, row.tolerance,
+                     f"{row.name} vmap over {chosen} at {axis}")
+
+
+def check_jit(row: Row) -> None:
+    """Compiled against eager."""
+    expected = arrays(row.function(*row.operands))
+    actual = arrays(jit(row.function)(*row.operands))
+    assert_close(actual, expected, row.jit_tolerance, f"{row.name} jit")
+    assert [a.dtype for a in actual] == [e.dtype for e in expected]
+
+
+CHECKS = {"values": check_values, "jvp": check_jvp, "vjp": check_vjp,
+          "second_order": check_second_order, "vmap": check_vmap, "jit": check_jit}
+
+
+def checks(rows: Sequence[Row], kinds: Sequence[str] = tuple(CHECKS)) -> Callable[..., None]:
+    """A parametrized test of all `rows` by all checks of the given kinds."""
+    @pytest.mark.parametrize("kind", kinds)
+    @pytest.mark.parametrize("row", rows, ids=[row.name for row in rows])
+    def test(row: Row, kind: str) -> None:
+        CHECKS[kind](row)
+    return test
