@@ -1,0 +1,348 @@
+"""Cholesky and LU factorizations, and triangular solves."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax.core.ad_values import Zero, tangent_aval
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.primitive import Primitive, registry
+from arrax.ops import arguments, matrices as m
+from arrax.ops.rules import batch_by_moving, by_operand, constant
+
+
+def _blas(name: str, x: np.ndarray) -> Any:
+    from scipy.linalg import blas  # heavy: at first need
+    return blas.get_blas_funcs(name, (x,))
+
+
+def _lapack(name: str, x: np.ndarray) -> Any:
+    from scipy.linalg import lapack  # heavy: at first need
+    return lapack.get_lapack_funcs(name, (x,))
+
+
+# ---- triangular_solve --------------------------------------------------------------------------
+
+def _triangular_solve_type(a: Any, b: Any, *, left_side: bool, **params: Any) -> Any:
+    arguments.check_same_dtypes("triangular_solve", a, b)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise ValueError("The first input to triangular_solve must be a square matrix. Got shape "
+                         f"{a.shape}.")
+    inner = b.shape[-2 if left_side else -1] if b.ndim >= 2 else None
+    if a.shape[:-2] != b.shape[:-2] or a.ndim != b.ndim or inner != a.shape[-1]:
+        raise ValueError("Incompatible shapes for arguments to triangular_solve: "
+                         f"{a.shape} and {b.shape}.")
+    return b
+
+
+def _triangular_solve_evaluate(a: np.ndarray, b: np.ndarray, *, left_side: bool, lower: bool,
+                               transpose_a: bool, conjugate_a: bool, unit_diagonal: bool,
+                               ) -> np.ndarray:
+    out = np.empty(b.shape, b.dtype)
+    if b.size == 0:
+        return out
+    solve = _blas("trsm", b)
+    if conjugate_a and not transpose_a:
+        a = a.conj()
+    how = (2 if conjugate_a else 1) if transpose_a else 0
+    for place in np.ndindex(*b.shape[:-2]):
+        out[place] = solve(1, a[place], b[place], side=0 if left_side else 1, lower=lower,
+                           trans_a=how, diag=unit_diagonal)
+    return out
+
+
+def _solve_matrix_tangent(tangent: Any, out: Any, a: Any, b: Any, *, left_side: bool, lower: bool,
+                          transpose_a: bool, conjugate_a: bool, unit_diagonal: bool) -> Any:
+    """op(a) x = b gives op(a) ẋ = -op(ȧ) x."""
+    offset = 1 if unit_diagonal else 0
+    tangent = m.lower_triangle(tangent, -offset) if lower else m.upper_triangle(tangent, offset)
+    tangent = registry["neg"].bind(tangent)
+    if conjugate_a:
+        tangent = m.conj(tangent)
+    if transpose_a:
+        tangent = m.matrix_transpose(tangent)
+    product = m.matmul(tangent, out) if left_side else m.matmul(out, tangent)
+    return triangular_solve_p.bind(
+        a, product, left_side=left_side, lower=lower, transpose_a=transpose_a,
+        conjugate_a=conjugate_a, unit_diagonal=unit_diagonal)
+
+
+def _triangular_solve_transpose(cotangent: Any, a: Any, b: Any, *, transpose_a: bool, **params: Any,
+                                ) -> list[Any]:
+    if type(cotangent) is Zero:
+        return [None, Zero(b.aval)]
+    return [None, triangular_solve_p.bind(a, cotangent, transpose_a=not transpose_a, **params)]
+
+
+triangular_solve_p = Primitive(
+    "triangular_solve", type_rule=_triangular_solve_type, evaluate=_triangular_solve_evaluate,
+    jvp=by_operand(_solve_matrix_tangent,
+                   lambda t, out, a, b, **params: triangular_solve_p.bind(a, t, **params)),
+    transpose=_triangular_solve_transpose,
+    batch=batch_by_moving(lambda size, a, b, **params: triangular_solve_p.bind(a, b, **params)))
+
+
+def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = False,
+                     transpose_a: bool = False, conjugate_a: bool = False,
+                     unit_diagonal: bool = False) -> Any:
+    """Solve op(a) x = b (`left_side`) or x op(a) = b for triangular `a` […, n, n].
+
+    Args:
+      a: only the triangle that `lower` names is read; and not its diagonal if `unit_diagonal`.
+      b: […, n, k] on the left, […, k, n] on the right; an axis less means k = 1 without its axis.
+      transpose_a, conjugate_a: op.
+
+    ValueError when shapes do not fit. Singular matrices give infinities and NaN.
+    """
+    a = arguments.operand(a, "triangular_solve")
+    b = arguments.operand(b, "triangular_solve", 1)
+    a, b = m.lapack_operand(a, "triangular_solve"), m.lapack_operand(b, "triangular_solve")
+    conjugate_a = bool(conjugate_a) and a.dtype.kind == "c"
+    vector = b.ndim == a.ndim - 1
+    if vector:
+        b = m.as_column(b) if left_side else m.as_row(b)
+    params = {"left_side": bool(left_side), "lower": bool(lower), "transpose_a": bool(transpose_a),
+              "conjugate_a": conjugate_a, "unit_diagonal": bool(unit_diagonal)}
+    _triangular_solve_type(a.aval, b.aval, **params)
+    out = triangular_solve_p.bind(a, b, **params)
+    if not vector:
+        return out
+    return registry["squeeze"].bind(out, dimensions=(b.ndim - 1 if left_side else b.ndim - 2,))
+
+
+def _solve(a: Any, b: Any, **params: bool) -> Any:
+    defaults = {"left_side": True, "lower": True, "transpose_a": False, "conjugate_a": False,
+                "unit_diagonal": False}
+    return triangular_solve_p.bind(a, b, **defaults | params)
+
+
+# ---- cholesky ----------------------------------------------------------------------------------
+
+def _square_type(name: str) -> Any:
+    def rule(x: Any, **params: Any) -> Any:
+        m.check_square(x, name)
+        return x
+    return rule
+
+
+def _cholesky_evaluate(x: np.ndarray) -> np.ndarray:
+    try:
+        return np.linalg.cholesky(x)
+    except np.linalg.LinAlgError:
+        out = m.each_matrix(lambda a: [np.linalg.cholesky(a)], [x], x)[0]
+        return np.tril(out)
+
+
+def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
+    """L̇ = L Φ(L⁻¹ Ȧ L⁻ᴴ), Φ taking the lower triangle and half the diagonal."""
+    factor = cholesky_p.bind(*primals)
+    if type(tangents[0]) is Zero:
+        return factor, Zero(tangent_aval(aval_of(factor)))
+    factor = m.lower_triangle(factor)
+    inner = _solve(factor, tangents[0], left_side=False, transpose_a=True,
+                   conjugate_a=aval_of(factor).dtype.kind == "c")
+    inner = m.lower_triangle(_solve(factor, inner))
+    halves = m.add(m.identity(aval_of(inner).shape, aval_of(inner).dtype),
+                   constant(1, aval_of(inner)))
+    return factor, m.matmul(factor, m.div(inner, halves))
+
+
+cholesky_p = Primitive(
+    "cholesky", type_rule=_square_type("cholesky"), evaluate=_cholesky_evaluate, jvp=_cholesky_jvp,
+    batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)))
+
+
+def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
+    """The lower triangular L with L Lᴴ = x, for Hermitian positive definite `x` […, n, n].
+
+    `symmetrize_input` replaces x by (x + xᴴ) / 2; without it only the lower triangle is read. A
+    matrix that is not positive definite gives NaN.
+    """
+    x = m.matrix_operand(x, "cholesky")
+    m.check_square(x, "cholesky")
+    if symmetrize_input:
+        x = symmetrized(x)
+    return m.lower_triangle(cholesky_p.bind(x))
+
+
+def symmetrized(x: Any) -> Any:
+    """(x + xᴴ) / 2."""
+    total = registry["add"].bind(x, m.adjoint(x))
+    return registry["div"].bind(total, constant(2, aval_of(x)))
+
+
+def _cholesky_update_evaluate(r: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Givens rotations (Golub and Van Loan, "Matrix Computations", 6.5.4)."""
+    out = np.triu(r)
+    w = w.copy()
+    for place in np.ndindex(*r.shape[:-2]):
+        factor, rest = out[place], w[place]
+        for k in range(factor.shape[0]):
+            radius = np.hypot(factor[k, k], rest[k])
+            if radius == 0:
+                continue
+            c, s = factor[k, k] / radius, rest[k] / radius
+            row = factor[k, k:].copy()
+            factor[k, k:] = c * row + s * rest[k:]
+            rest[k:] = c * rest[k:] - s * row
+    return out
+
+
+def _cholesky_update_type(r: Any, w: Any) -> Any:
+    arguments.check_same_dtypes("cholesky_update", r, w)
+    if r.ndim < 2 or r.shape[-1] != r.shape[-2] or w.shape != r.shape[:-1]:
+        raise ValueError("Rank-1 update to Cholesky decomposition takes a square matrix and a "
+                         f"vector of the same size as input. Got shapes {r.shape} and {w.shape} "
+                         "instead")
+    return r
+
+
+cholesky_update_p = Primitive(
+    "cholesky_update", type_rule=_cholesky_update_type, evaluate=_cholesky_update_evaluate,
+    batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)))
+
+
+def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
+    """The upper triangular R' with R'ᵀ R' = Rᵀ R + w wᵀ, for real upper triangular R."""
+    r = m.matrix_operand(r_matrix, "cholesky_update")
+    w = m.lapack_operand(arguments.operand(w_vector, "cholesky_update", 1), "cholesky_update")
+    if r.dtype.kind == "c":
+        raise NotImplementedError("cholesky_update supports real matrices only")
+    _cholesky_update_type(r.aval, w.aval)
+    return cholesky_update_p.bind(r, w)
+
+
+# ---- lu ----------------------------------------------------------------------------------------
+
+def _lu_type(x: Any) -> list[Any]:
+    rows, columns = x.shape[-2:]
+    batch = x.shape[:-2]
+    int32 = np.dtype(np.int32)
+    return [x, ShapedArray((*batch, min(rows, columns)), int32), ShapedArray((*batch, rows), int32)]
+
+
+def _lu_evaluate(x: np.ndarray) -> list[np.ndarray]:
+    outs = _lu_type(ShapedArray(x.shape, x.dtype))
+    if x.size == 0:
+        rows = np.arange(x.shape[-2], dtype=np.int32)
+        return [x, np.zeros(outs[1].shape, np.int32), np.broadcast_to(rows, outs[2].shape)]
+    getrf = _lapack("getrf", x)
+    results = [np.empty(out.shape, out.dtype) for out in outs]
+    for place in np.ndindex(*x.shape[:-2]):
+        factor, pivots, _ = getrf(x[place])
+        results[0][place], results[1][place] = factor, pivots
+    results[2] = _permutations(results[1], x.shape[-2])
+    return results
+
+
+def _permutations(pivots: np.ndarray, size: int) -> np.ndarray:
+    """Row i was exchanged with row pivots[i], in order."""
+    out = np.empty((*pivots.shape[:-1], size), np.int32)
+    out[...] = np.arange(size, dtype=np.int32)
+    for place in np.ndindex(*pivots.shape[:-1]):
+        order = out[place]
+        for i, j in enumerate(pivots[place].tolist()):
+            order[i], order[j] = order[j], order[i]
+    return out
+
+
+def _lu_jvp(primals: Any, tangents: Any) -> Any:
+    """With P A = L U: X = L⁻¹ P Ȧ U⁻¹; L̇ = L tril(X, -1), U̇ = triu(X) U.
+
+    L and U are completed to square matrices by an identity.
+    """
+    factor, pivots, permutation = lu_p.bind(*primals)
+    none = [Zero(tangent_aval(aval_of(v))) for v in (pivots, permutation)]
+    if type(tangents[0]) is Zero:
+        return [factor, pivots, permutation], [Zero(tangent_aval(aval_of(factor))), *none]
+    aval = aval_of(factor)
+    rows, columns = aval.shape[-2:]
+    rank = min(rows, columns)
+    lower = _columns(m.lower_triangle(factor, -1), rank)
+    lower = m.add(_widen(lower, 0, rows - rank), m.identity((*aval.shape[:-2], rows, rows),
+                                                            aval.dtype))
+    upper = _widen(_rows(m.upper_triangle(factor), rank), columns - rank, 0)
+    if columns > rank:
+        corner = m.identity((*aval.shape[:-2], columns - rank, columns - rank), aval.dtype)
+        batch = ((0, 0, 0),) * (aval.ndim - 2)
+        corner = registry["pad"].bind(corner, constant(0, aval), padding_config=(
+            *batch, (rank, 0, 0), (rank, 0, 0)))
+        upper = m.add(upper, corner)
+    inner = _solve(lower, m.permute_rows(tangents[0], permutation), unit_diagonal=True)
+    inner = _solve(upper, inner, left_side=False, lower=False)
+    tangent = m.add(m.matmul(lower, m.lower_triangle(inner, -1)),
+                    m.matmul(m.upper_triangle(inner), upper))
+    return [factor, pivots, permutation], [tangent, *none]
+
+
+def _columns(x: Any, count: int) -> Any:
+    shape = aval_of(x).shape
+    return registry["slice"].bind(x, start_indices=(0,) * len(shape),
+                                  limit_indices=(*shape[:-1], count), strides=None)
+
+
+def _rows(x: Any, count: int) -> Any:
+    shape = aval_of(x).shape
+    return registry["slice"].bind(x, start_indices=(0,) * len(shape),
+                                  limit_indices=(*shape[:-2], count, shape[-1]), strides=None)
+
+
+def _widen(x: Any, rows: int, columns: int) -> Any:
+    """Add zero rows below and columns on the right."""
+    aval = aval_of(x)
+    config = ((0, 0, 0),) * (aval.ndim - 2) + ((0, rows, 0), (0, columns, 0))
+    return registry["pad"].bind(x, constant(0, aval), padding_config=config)
+
+
+lu_p = Primitive(
+    "lu", multiple_results=True, type_rule=_lu_type, evaluate=_lu_evaluate, jvp=_lu_jvp,
+    batch=batch_by_moving(lambda size, x: lu_p.bind(x)))
+
+
+def lu(x: Any) -> Any:
+    """LU factorization with partial pivoting of matrices […, m, n].
+
+    Returns [lu, pivots, permutation]: L (unit diagonal, below) and U in one array, the row that
+    each row was exchanged with, and the permutation p with x[p] = L U.
+    """
+    return list(lu_p.bind(m.matrix_operand(x, "lu")))
+
+
+lu_pivots_to_permutation_p = Primitive(
+    "lu_pivots_to_permutation",
+    type_rule=lambda pivots, *, permutation_size: ShapedArray(
+        (*pivots.shape[:-1], permutation_size), np.dtype(np.int32)),
+    evaluate=lambda pivots, *, permutation_size: _permutations(pivots, permutation_size),
+    batch=batch_by_moving(lambda size, pivots, **params: lu_pivots_to_permutation_p.bind(
+        pivots, **params)))
+
+
+def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
+    """The permutation of `permutation_size` rows that the row exchanges `pivots` make."""
+    pivots = arguments.operand(pivots, "lu_pivots_to_permutation")
+    if pivots.ndim < 1 or pivots.shape[-1] > permutation_size:
+        raise ValueError(f"Output permutation size {permutation_size} has to exceed the trailing "
+                         f"dimension of the pivots. Got pivots size {pivots.shape[-1:]}")
+    return lu_pivots_to_permutation_p.bind(pivots, permutation_size=int(permutation_size))
+
+
+def solve_by_lu(a: Any, b: Any) -> Any:
+    """x with a x = b, for square matrices `a` and matrices `b`."""
+    factor, _, permutation = lu_p.bind(a)
+    x = _solve(factor, m.permute_rows(b, permutation), unit_diagonal=True)
+    return _solve(factor, x, lower=False)
+
+
+# ---- symmetric_product -------------------------------------------------------------------------
+
+def symmetric_product(a_matrix: Any, c_matrix: Any, *, alpha: float = 1.0, beta: float = 0.0,
+                      symmetrize_output: bool = False) -> Any:
+    """alpha a aᵀ + beta c, for symmetric `c`."""
+    a = m.matrix_operand(a_matrix, "symmetric_product")
+    c = m.matrix_operand(c_matrix, "symmetric_product")
+    out = m.add(m.scale(m.matmul(a, m.matrix_transpose(a)), alpha), m.scale(c, beta))
+    if symmetrize_output:
+        strict = m.lower_triangle(out, -1)
+        out = m.add(m.lower_triangle(out), m.matrix_transpose(strict))
+    return out

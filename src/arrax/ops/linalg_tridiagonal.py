@@ -1,0 +1,101 @@
+"""Solves with tridiagonal matrices."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax.core.ad_values import Zero, is_undefined, tangent_aval
+from arrax.core.aval import aval_of
+from arrax.core.primitive import Primitive, registry
+from arrax.ops import arguments, matrices as m
+from arrax.ops.arguments import check_same_dtypes
+from arrax.ops.linalg_triangular import _lapack
+from arrax.ops.rules import batch_by_moving, constant, instantiate
+
+
+def _type(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool) -> Any:
+    check_same_dtypes("tridiagonal_solve", dl, d, du, b)
+    ranks = [dl.ndim - 1, d.ndim - 1, du.ndim - 1, b.ndim - 2]
+    if len(set(ranks)) > 1:
+        raise TypeError("All inputs to tridiagonal_solve must have the same number of batch "
+                        f"dimensions, but got {ranks} batch dimensions for the inputs.")
+    if not dl.shape == d.shape == du.shape == b.shape[:-1]:
+        raise TypeError("tridiagonal_solve requires that all inputs have the same size, got "
+                        f"{dl.shape}, {d.shape}, {du.shape} and {b.shape}.")
+    return b
+
+
+def _evaluate(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray, *,
+              perturb_singular: bool) -> np.ndarray:
+    out = np.empty(b.shape, b.dtype)
+    if b.size == 0:
+        return out
+    gtsv = _lapack("gtsv", b)
+    for place in np.ndindex(*b.shape[:-2]):
+        if d.shape[-1] == 1:
+            out[place] = b[place] / d[place][:, None]
+            continue
+        *_, x, info = gtsv(dl[place][1:], d[place], du[place][:-1], b[place])
+        out[place] = x if info == 0 else np.nan
+    return out
+
+
+def _shift(x: Any, by: int) -> Any:
+    """Move elements along the last axis, zeros coming in."""
+    aval = aval_of(x)
+    config = ((0, 0, 0),) * (aval.ndim - 1) + ((by, -by, 0),)
+    return registry["pad"].bind(x, constant(0, aval), padding_config=config)
+
+
+def _shift_rows(x: Any, by: int) -> Any:
+    aval = aval_of(x)
+    config = ((0, 0, 0),) * (aval.ndim - 2) + ((by, -by, 0), (0, 0, 0))
+    return registry["pad"].bind(x, constant(0, aval), padding_config=config)
+
+
+def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    dl, d, du, b = primals
+    x = tridiagonal_solve_p.bind(*primals, **params)
+    if all(type(t) is Zero for t in tangents):
+        return x, Zero(tangent_aval(aval_of(x)))
+    rest = instantiate(tangents[3])
+    for tangent, by in zip(tangents[:3], (1, 0, -1), strict=True):
+        if type(tangent) is not Zero:
+            rows = _shift_rows(x, by) if by else x
+            rest = m.sub(rest, m.mul(m.as_column(tangent), rows))
+    return x, tridiagonal_solve_p.bind(dl, d, du, rest, **params)
+
+
+def _transpose(cotangent: Any, dl: Any, d: Any, du: Any, b: Any, **params: Any) -> list[Any]:
+    if not is_undefined(b):
+        raise NotImplementedError("tridiagonal_solve is linear in its last operand only")
+    if type(cotangent) is Zero:
+        return [None, None, None, Zero(b.aval)]
+    return [None, None, None, tridiagonal_solve_p.bind(
+        _shift(du, 1), d, _shift(dl, -1), cotangent, **params)]
+
+
+tridiagonal_solve_p = Primitive(
+    "tridiagonal_solve", type_rule=_type, evaluate=_evaluate, jvp=_jvp, transpose=_transpose,
+    batch=batch_by_moving(lambda size, *xs, **params: tridiagonal_solve_p.bind(*xs, **params)))
+
+
+def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:
+    """Solve for x: dl[i] x[i-1] + d[i] x[i] + du[i] x[i+1] = b[i], b […, n, k] (`dl[0]`, `du[-1]`
+    are not read).
+
+    TypeError for shapes that do not fit; NotImplementedError with `perturb_singular`.
+    """
+    if perturb_singular:
+        raise NotImplementedError("tridiagonal_solve with perturb_singular is not implemented for "
+                                  "the CPU")
+    xs = [m.lapack_operand(arguments.operand(x, "tridiagonal_solve", i), "tridiagonal_solve")
+          for i, x in enumerate((dl, d, du, b))]
+    if xs[3].ndim == xs[1].ndim:  # a vector of right-hand sides
+        xs[3] = m.as_column(xs[3])
+        _type(*(x.aval for x in xs), perturb_singular=False)
+        out = tridiagonal_solve_p.bind(*xs, perturb_singular=False)
+        return registry["squeeze"].bind(out, dimensions=(aval_of(out).ndim - 1,))
+    _type(*(x.aval for x in xs), perturb_singular=False)
+    return tridiagonal_solve_p.bind(*xs, perturb_singular=False)

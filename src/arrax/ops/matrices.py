@@ -1,0 +1,222 @@
+"""Matrix algebra for the rules of linear-algebra operations: everything works on the last two axes."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.primitive import registry
+from arrax.ops import arguments
+from arrax.ops.dot import dot_general
+from arrax.ops.dot_types import Precision
+from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
+from arrax.ops.rules import broadcast_in_dim, constant, zeros
+from arrax.ops.shape import expand_dims, transpose
+
+_INT32 = np.dtype(np.int32)
+
+
+# ---- arguments ---------------------------------------------------------------------------------
+
+def matrix_operand(x: Any, name: str) -> Any:
+    """`x` in float32, float64, complex64 or complex128; TypeError for fewer than two axes."""
+    x = arguments.operand(x, name)
+    if x.ndim < 2:
+        raise TypeError(f"Input 0 to {name} must have rank at least 2, but got shape={x.shape}")
+    return lapack_operand(x, name)
+
+
+def lapack_operand(x: Any, name: str) -> Any:
+    """`x` in a dtype that LAPACK has; integers become floats."""
+    if not dtypes.issubdtype(x.dtype, np.inexact):
+        if not dtypes.issubdtype(x.dtype, np.integer) and x.dtype != np.dtype(bool):
+            raise TypeError(f"{name} does not accept dtype {dtypes.dtype_name(x.dtype)}.")
+        return registry["convert_element_type"].bind(
+            x, new_dtype=np.dtype(dtypes.to_inexact_dtype(x.dtype)), weak_type=False, sharding=None)
+    if x.dtype.kind not in "fc" or x.dtype.itemsize < 4:
+        raise NotImplementedError(f"Unsupported dtype {x.dtype} in {name}: cast to float32 first.")
+    return x
+
+
+def check_square(x: Any, name: str) -> None:
+    if x.shape[-1] != x.shape[-2]:
+        raise ValueError(f"The input to {name} must be a square matrix. Got shape {x.shape}.")
+
+
+# ---- algebra -----------------------------------------------------------------------------------
+
+def matrix_transpose(x: Any) -> Any:
+    rank = aval_of(x).ndim
+    return transpose(x, (*range(rank - 2), rank - 1, rank - 2))
+
+
+def adjoint(x: Any) -> Any:
+    return matrix_transpose(conj(x))
+
+
+def conj(x: Any) -> Any:
+    aval = aval_of(x)
+    if dtypes.issubdtype(aval.dtype, np.complexfloating):
+        return registry["conj"].bind(x, input_dtype=aval.dtype)
+    return x
+
+
+def real(x: Any) -> Any:
+    aval = aval_of(x)
+    return registry["real"].bind(x) if dtypes.issubdtype(aval.dtype, np.complexfloating) else x
+
+
+def matmul(x: Any, y: Any) -> Any:
+    rank = aval_of(x).ndim
+    batch = tuple(range(rank - 2))
+    return dot_general(x, y, (((rank - 1,), (rank - 2,)), (batch, batch)), Precision.HIGHEST)
+
+
+def binary(name: str) -> Callable[[Any, Any], Any]:
+    """A binary primitive that stretches axes of size 1 and converts real operands to complex."""
+    def fn(x: Any, y: Any) -> Any:
+        a, b = aval_of(x), aval_of(y)
+        dtype = a.dtype if a.dtype.itemsize >= b.dtype.itemsize else b.dtype
+        if a.dtype != b.dtype:
+            x, y = as_dtype(x, dtype), as_dtype(y, dtype)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        return registry[name].bind(_stretch(x, shape), _stretch(y, shape))
+    return fn
+
+
+def as_dtype(x: Any, dtype: Any) -> Any:
+    if aval_of(x).dtype == dtype:
+        return x
+    return registry["convert_element_type"].bind(x, new_dtype=np.dtype(dtype), weak_type=False,
+                                                 sharding=None)
+
+
+def _stretch(x: Any, shape: tuple[int, ...]) -> Any:
+    own = aval_of(x).shape
+    if own == shape:
+        return x
+    return broadcast_in_dim(x, shape, range(len(shape) - len(own), len(shape)))
+
+
+add, sub, div = binary("add"), binary("sub"), binary("div")
+
+
+def mul(x: Any, y: Any) -> Any:
+    return _mul(x, y)
+
+
+_mul = binary("mul")
+
+
+def scale(x: Any, factor: float) -> Any:
+    aval = aval_of(x)
+    return registry["mul"].bind(x, constant(factor, aval))
+
+
+def reciprocal(x: Any) -> Any:
+    aval = aval_of(x)
+    return registry["div"].bind(constant(1, aval), x)
+
+
+# ---- structure ---------------------------------------------------------------------------------
+
+def _compare_indices(kind: str, shape: tuple[int, ...], offset: int) -> Any:
+    """For each element of the last two axes whether (row + offset) `kind` column."""
+    rank = len(shape)
+    iota = registry["iota"].bind
+    rows = iota(dtype=_INT32, shape=shape, dimension=rank - 2, sharding=None)
+    columns = iota(dtype=_INT32, shape=shape, dimension=rank - 1, sharding=None)
+    if offset:
+        rows = registry["add"].bind(rows, np.asarray(offset, _INT32)[()])
+    return registry[kind].bind(rows, columns)
+
+
+def lower_triangle(x: Any, offset: int = 0) -> Any:
+    """The elements on and below diagonal `offset`, zero elsewhere."""
+    aval = aval_of(x)
+    return registry["select_n"].bind(_compare_indices("ge", aval.shape, offset), zeros(aval), x)
+
+
+def upper_triangle(x: Any, offset: int = 0) -> Any:
+    """The elements on and above diagonal `offset`, zero elsewhere."""
+    aval = aval_of(x)
+    return registry["select_n"].bind(_compare_indices("ge", aval.shape, offset - 1), x, zeros(aval))
+
+
+def identity(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Ones on the diagonal of the last two axes."""
+    return as_dtype(_compare_indices("eq", shape, 0), dtype)
+
+
+def diagonal(x: Any) -> Any:
+    """The diagonal of square matrices."""
+    aval = aval_of(x)
+    only = registry["select_n"].bind(_compare_indices("eq", aval.shape, 0), zeros(aval), x)
+    return registry["reduce_sum"].bind(only, axes=(aval.ndim - 1,), out_sharding=None)
+
+
+def as_row(x: Any) -> Any:
+    """[…, n] as […, 1, n]."""
+    return expand_dims(x, (aval_of(x).ndim - 1,))
+
+
+def as_column(x: Any) -> Any:
+    """[…, n] as […, n, 1]."""
+    return expand_dims(x, (aval_of(x).ndim,))
+
+
+def permute_rows(x: Any, permutation: Any) -> Any:
+    """Row `permutation[i]` of each matrix as row `i`."""
+    aval = aval_of(x)
+    batch = tuple(range(aval.ndim - 2))
+    numbers = GatherDimensionNumbers(
+        offset_dims=(aval.ndim - 1,), collapsed_slice_dims=(aval.ndim - 2,),
+        start_index_map=(aval.ndim - 2,), operand_batching_dims=batch,
+        start_indices_batching_dims=batch)
+    return registry["gather"].bind(
+        x, as_column(permutation), dimension_numbers=numbers,
+        slice_sizes=(*(1 for _ in batch), 1, aval.shape[-1]), unique_indices=True,
+        indices_are_sorted=False, mode=GatherScatterMode.PROMISE_IN_BOUNDS, fill_value=None)
+
+
+# ---- evaluation --------------------------------------------------------------------------------
+
+def each_matrix(fn: Callable[..., Any], outs: list[ShapedArray], *operands: np.ndarray,
+                ranks: tuple[int, ...] | None = None) -> list[np.ndarray]:
+    """Call `fn` on each element of the leading batch axes; results of the given avals.
+
+    `ranks` are the ranks of `fn`'s operands (2, by default). A matrix that `fn` cannot do, for it
+    raises LinAlgError or the matrix is not finite, gives NaN.
+    """
+    ranks = ranks or (2,) * len(operands)
+    batch = operands[0].shape[:operands[0].ndim - ranks[0]]
+    results = [np.empty(out.shape, out.dtype) for out in outs]
+    for place in np.ndindex(*batch):
+        parts = [x[place] for x in operands]
+        try:
+            if all(np.isfinite(p).all() for p in parts):
+                found = fn(*parts)
+            else:
+                found = None
+        except np.linalg.LinAlgError:
+            found = None
+        for i, result in enumerate(results):
+            result[place] = (np.nan if result.dtype.kind in "fc" else 0) if found is None \
+                else found[i]
+    return results
+
+
+def aval_like(x: Any, shape: tuple[int, ...], dtype: Any = None) -> ShapedArray:
+    return ShapedArray(shape, x.dtype if dtype is None else dtype)
+
+
+def real_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype of the real part."""
+    return np.zeros((), dtype).real.dtype
+
+
+def complex_dtype(dtype: Any) -> np.dtype[Any]:
+    return np.result_type(dtype, np.complex64)
