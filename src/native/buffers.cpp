@@ -121,7 +121,7 @@ static PyDataMem_Handler handler = {
     "arrax_pool", 1,
     {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
 
-static PyObject* handler_capsule() {
+PyObject* pool_handler() {
   static PyObject* capsule = PyCapsule_New(&handler, "mem_handler", nullptr);
   return capsule;
 }
@@ -148,8 +148,8 @@ static size_t byte_count(PyArray_Descr* dtype, int ndim, const npy_intp* shape) 
 
 PyObject* pool_empty(PyArray_Descr* dtype, int ndim, const npy_intp* shape) {
   void* block = pool_allocate(byte_count(dtype, ndim, shape));
-  if (!block || !handler_capsule()) return PyErr_NoMemory();
-  PyObject* array = array_over(block, dtype, ndim, shape, handler_capsule());
+  if (!block || !pool_handler()) return PyErr_NoMemory();
+  PyObject* array = array_over(block, dtype, ndim, shape, pool_handler());
   if (!array) pool_free(block);
   return array;
 }

@@ -182,7 +182,8 @@ struct QuietObject {
 };
 
 PyObject *error_state_variable = nullptr, *silent_state = nullptr;
-std::vector<PyObject*> free_contexts;  // contexts in which the error state is silent
+// Contexts in which the error state is silent and NumPy's memory comes from the pool.
+std::vector<PyObject*> free_contexts;
 
 PyObject* silent_context() {
   if (!free_contexts.empty()) {
@@ -196,8 +197,10 @@ PyObject* silent_context() {
     return nullptr;
   }
   PyObject* token = PyContextVar_Set(error_state_variable, silent_state);
-  if (PyContext_Exit(context) < 0 || !token) Py_CLEAR(context);
+  PyObject* before = token && pool_handler() ? PyDataMem_SetHandler(pool_handler()) : nullptr;
+  if (PyContext_Exit(context) < 0 || !before) Py_CLEAR(context);
   Py_XDECREF(token);
+  Py_XDECREF(before);
   return context;
 }
 

@@ -64,6 +64,8 @@ void learn_aval_type(PyObject* factory);
 // 64-byte aligned memory of at least `bytes` bytes; NULL when there is none (no exception set).
 void* pool_allocate(size_t bytes);
 void pool_free(void* block);
+// NumPy's capsule of this pool (borrowed): ndarrays made while it is set own pooled memory.
+PyObject* pool_handler();
 // An uninitialised C-contiguous ndarray that owns pooled memory. Borrows `dtype`.
 PyObject* pool_empty(PyArray_Descr* dtype, int ndim, const npy_intp* shape);
 // Moves the memory of `source` (owner of its memory, about to die) into a new ndarray.
