@@ -8,13 +8,15 @@ import sys
 import tracemalloc
 import weakref
 
+import hypothesis
+import hypothesis.strategies as st
 import ml_dtypes
 import numpy as np
 import optree
 import pytest
 
 from arrax import _native
-from arrax.core import config
+from arrax.core import config, pytree
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray
 from tests.native import machine_code
@@ -170,6 +172,29 @@ def test_the_context_key_is_part_of_the_signature():
     finally:
         _native.set_context_provider(config.context_key)
     assert function(X) is X
+
+
+LEAVES = st.sampled_from(ARRAYS)
+TREES = st.recursive(LEAVES | st.none(), lambda children: st.one_of(
+    st.lists(children, max_size=4), st.lists(children, max_size=4).map(tuple),
+    st.dictionaries(st.text("abAB_é", max_size=3), children, max_size=4)), max_leaves=12)
+
+
+@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.given(st.lists(TREES, max_size=3), st.dictionaries(
+    st.sampled_from(["x", "a", "zeta", "y"]), TREES, max_size=3), TREES)
+def test_any_tree_is_read_and_built_like_a_pytree(args, kwargs, other):
+    leaves, tree = pytree.tree_flatten((tuple(args), kwargs))
+    recorder = Recorder(output=tree.unflatten(range(len(leaves))),
+                        in_avals=[x.aval for x in leaves])
+    function = _native.JitFunction(recorder)
+    assert function(*args, **kwargs) == "slow"
+    out_args, out_kwargs = function(*args, **kwargs)
+    out_leaves, out_tree = pytree.tree_flatten((out_args, out_kwargs))
+    assert out_tree == tree and list(map(id, out_leaves)) == list(map(id, leaves))
+    other_tree = pytree.tree_structure(((other,), {}))
+    if other_tree.num_leaves == tree.num_leaves:
+        assert (function(other) == "slow") == (other_tree != tree)
 
 
 class Custom:
