@@ -453,6 +453,11 @@ def walk(roots: Iterable[Expr]) -> list[Expr]:
     return order
 
 
+def stores_of(stage: Stage) -> list[Store]:
+    """All stores of a stage."""
+    return [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]
+
+
 def kernel_accesses(kernel: Kernel) -> list[tuple[Buffer, Index]]:
     """The buffers that a kernel reads or writes, with offsets."""
     found = []
@@ -460,8 +465,7 @@ def kernel_accesses(kernel: Kernel) -> list[tuple[Buffer, Index]]:
         for expr in walk(stages_loads(stage)):
             if isinstance(expr, Load):
                 found.append((expr.buffer, expr.offset))
-        stores = [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]
-        for store in stores:
+        for store in stores_of(stage):
             found.append((store.buffer, store.offset))
             guards = [e for index, _, _ in store.where for e in index_children(index)]
             for expr in walk([*index_children(store.offset), *guards]):

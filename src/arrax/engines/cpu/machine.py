@@ -30,9 +30,15 @@ def _target() -> Any:
 
 def target_machine() -> Any:
     """A target machine with all features of this CPU."""
-    return _target().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(),
-        opt=2, reloc="pic", codemodel="jitdefault", jit=True)
+    target = _target()
+    cpu, features = _host()
+    return target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic",
+                                        codemodel="jitdefault", jit=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _host() -> tuple[str, str]:
+    return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
 
 
 def compile_module(module: Any, entry: str = "entry") -> MachineCode:
@@ -57,7 +63,6 @@ def optimize(parsed: Any, machine: Any) -> None:
     builder = binding.create_pass_builder(machine, options)
     manager = binding.create_new_function_pass_manager()
     manager.add_sroa_pass()
-    manager.add_instruction_combine_pass()
     manager.add_simplify_cfg_pass()
     for function in parsed.functions:
         if not function.is_declaration:

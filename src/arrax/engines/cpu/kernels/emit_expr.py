@@ -40,6 +40,8 @@ class ExprEmitter:
     def __init__(self, levels: Levels, pointer_of: Any):
         self.levels = levels
         self.pointer_of = pointer_of
+        self.written: set[Any] = set()  # memory that the kernel stores to
+        self.floor = 0  # the level outside of which that memory is not loaded
 
     # ---- levels --------------------------------------------------------------------------------
 
@@ -237,7 +239,8 @@ class ExprEmitter:
         scalars, vectors = self._split(offset, where)
         base = self.pointer_of(expr.buffer)
         if not vectors:
-            return self._scalar_load(base, scalars, offset.const, dtype, where)
+            floor = self.floor if expr.buffer.root in self.written else 0
+            return self._scalar_load(base, scalars, offset.const, dtype, where, floor)
         depth = len(self.levels.stack) - 1
         b, level = self.builder(depth), self.levels.top
         mask = self._mask(where)
@@ -258,8 +261,9 @@ class ExprEmitter:
         return self.levels.stack[depth].variables[var], depth, 1, (var, "first lane")
 
     def _scalar_load(self, base: ir.Value, scalars: list[Any], const: int, dtype: Any,
-                     where: Conditions) -> Emitted:
+                     where: Conditions, floor: int) -> Emitted:
         value, depth = self._scalar_sum(scalars)
+        depth = max(depth, floor)
         guards = [g for g in map(self.condition, where)
                   if self.levels.stack[g.depth].lanes == 1] if where else []
         depth = max([depth, *(g.depth for g in guards)])

@@ -53,6 +53,9 @@ class KernelEmitter:
         opened = 0
         for var, (start, end) in zip(kernel.outer, ranges, strict=True):
             opened += self.open_scalar(var, start, end)
+        self.exprs.written = {store.buffer.root for stage in kernel.stages
+                              for store in loop_ir.stores_of(stage)}
+        self.exprs.floor = len(self.levels.stack) - 1
         for stage in kernel.stages:
             if isinstance(stage, Map):
                 self.map(stage, first_range)
@@ -107,6 +110,8 @@ class KernelEmitter:
         opened = 0
         for var in stage.vars[:-1]:
             opened += self.open_scalar(var)
+        if stage.ordered:
+            self.exprs.floor = len(self.levels.stack) - 1
         if stage.vars and (stage.vars[-1].extent > 1):
             var = stage.vars[-1]
             lanes = choose_lanes(stage, var.extent)

@@ -57,16 +57,12 @@ def _merge_back(steps: list[Any], kernel: Kernel) -> bool:
 def written(step: Any) -> set[Buffer]:
     """The memory that a step may write."""
     if isinstance(step, Kernel):
-        return {s.buffer.root for stage in step.stages for s in stores_of(stage)}
+        return {s.buffer.root for stage in step.stages for s in ir.stores_of(stage)}
     if isinstance(step, ir.Copy):
         return {step.target.root}
     if isinstance(step, ir.HostCallStep):
         return {b.root for b in step.results}
     return touched_deeply(step)
-
-
-def stores_of(stage: Any) -> list[ir.Store]:
-    return [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]
 
 
 # ---- matching spaces ---------------------------------------------------------------------------
@@ -171,7 +167,7 @@ def _into_loop(kernel: Kernel, stage: Any) -> Kernel | None:
     a, b = _matched(a, b)
     if a is None:
         return None
-    stored = {s.buffer.root: s for s in stores_of(last)}
+    stored = {s.buffer.root: s for s in ir.stores_of(last)}
     after_fold = {s.buffer.root for s in last.stores} if isinstance(last, Reduce) else set()
     good = True
 
@@ -201,7 +197,7 @@ def _matched(a: list[LoopVar], b: list[LoopVar]) -> tuple[Any, Any]:
 
 def _conflicts(last: Any, stage: Any) -> bool:
     """Whether `stage` writes memory that `last` touches (updates of a part)."""
-    mine = {s.buffer.root for s in stores_of(stage)}
+    mine = {s.buffer.root for s in ir.stores_of(stage)}
     theirs = {b.root for b, _ in ir.kernel_accesses(Kernel([], [last]))}
     return not mine.isdisjoint(theirs)
 
@@ -230,7 +226,7 @@ def _as_stage(kernel: Kernel, stage: Any) -> Kernel | None:
     if math.prod(v.extent for v in loops_of(stage)) == 1 and longest < 16 * LONG_FORMULA \
             and len(ir.walk(ir.stages_loads(stage))) > 2:
         return None
-    stored = {s.buffer.root: s for old in kernel.stages for s in stores_of(old)}
+    stored = {s.buffer.root: s for old in kernel.stages for s in ir.stores_of(old)}
     good = True
 
     def replace(load: ir.Load) -> ir.Expr | None:
@@ -287,8 +283,8 @@ def _drop_private(kernel: Kernel, others: list[Any], region: Region) -> None:
         if isinstance(stage, Reduce):
             stage.inner = [s for s in stage.inner if not _is_private(s.buffer, used)
                            or s.buffer.root in loaded]
-    kernel.stages = [s for s in kernel.stages if stores_of(s) or isinstance(s, Reduce)]
-    stored = [s for stage in kernel.stages for s in stores_of(stage)]
+    kernel.stages = [s for s in kernel.stages if ir.stores_of(s) or isinstance(s, Reduce)]
+    stored = [s for stage in kernel.stages for s in ir.stores_of(stage)]
     for store in stored:
         buffer = store.buffer.root
         if kernel.outer and buffer in loaded and _is_private(buffer, used):
@@ -301,7 +297,7 @@ def _is_private(buffer: Buffer, used: set[Buffer]) -> bool:
 
 def _shrink(kernel: Kernel, buffer: Buffer) -> None:
     """One row of a private buffer on the stack of the thread that works on the row."""
-    store = next(s for stage in kernel.stages for s in stores_of(stage)
+    store = next(s for stage in kernel.stages for s in ir.stores_of(stage)
                  if s.buffer.root is buffer)
     rows = min((store.offset.coefficient(v) for v in kernel.outer if v.extent > 1), default=0)
     if rows == 0 or rows * buffer.dtype.itemsize > LONGEST_ROW:
@@ -317,6 +313,6 @@ def _shrink(kernel: Kernel, buffer: Buffer) -> None:
     rewriter = Rewriter({}, replace)
     kernel.stages = [rewriter.stage(s, lambda variables: variables) for s in kernel.stages]
     for stage in kernel.stages:
-        for each in stores_of(stage):
+        for each in ir.stores_of(stage):
             if each.buffer.root is buffer:
                 each.buffer, each.offset = row, within(each.offset)
