@@ -8,13 +8,13 @@ import numpy as np
 
 from arrax.control import messages
 from arrax.control.cond_rules import bind_cond
-from arrax.control.staged import (Adapter, Staged, avals_of, flat_operands, is_plain, runs_as_python,
-                                  stage_function)
+from arrax.control.running import avals_of, is_plain, runs_as_python
 from arrax.core import dtypes
 from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, no_debug_info
 from arrax.core.primitive import registry
+from arrax.transforms.staged import Adapter, flat_operands, stage_function, Staged
 
 _missing = object()
 

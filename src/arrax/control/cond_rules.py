@@ -13,7 +13,7 @@ import numpy as np
 
 from arrax.control.jaxprs import (filler, forwarded_inputs, merge_by, pruned, same_type,
                                   split_by, used_inputs)
-from arrax.control.staged import run_eagerly, wrapped
+from arrax.control.running import run_eagerly, wrapped
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of
 from arrax.core.aval import aval_of
@@ -61,7 +61,7 @@ def bind_cond(index: Any, operands: Sequence[Any], branches: Sequence[ClosedJaxp
     return cond_p.bind(index, *operands, branches=tuple(branches))  # type: ignore[no-any-return]
 
 
-# ---- forward mode ----------------------------------------------------------------------------------
+# ---- forward mode ------------------------------------------------------------------------------
 
 def _jvp(primals: Any, tangents: Any, *, branches: Branches, **_: Any) -> Any:
     nonzeros = [type(t) is not Zero for t in tangents[1:]]
@@ -81,7 +81,7 @@ def _unified(branches: Branches, transform: Any) -> tuple[list[ClosedJaxpr], lis
     return [transform(branch, union)[0] for branch in branches], union
 
 
-# ---- partial evaluation ------------------------------------------------------------------------------
+# ---- partial evaluation ------------------------------------------------------------------------
 
 def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     index, operands, branches = args[0], args[1:], params["branches"]
@@ -168,7 +168,7 @@ def _from_slots(staged: ClosedJaxpr, place: Sequence[int], num_slots: int, extra
     return trace_to_jaxpr(fun, [*extra, *staged.in_avals[len(place):]])
 
 
-# ---- transposition -----------------------------------------------------------------------------------
+# ---- transposition -----------------------------------------------------------------------------
 
 def _transpose(cotangents: Any, index: Any, *operands: Any, branches: Branches, **_: Any,
                ) -> list[Any]:
@@ -180,7 +180,7 @@ def _transpose(cotangents: Any, index: Any, *operands: Any, branches: Branches, 
     return [None, *merge_by(linear, [None] * len(plain), outs)]
 
 
-# ---- batching, dead code -------------------------------------------------------------------------------
+# ---- batching, dead code -----------------------------------------------------------------------
 
 def _batch(axis: Any, operands: Any, dims: Any, *, branches: Branches, **_: Any) -> Any:
     if dims[0] is not None:

@@ -9,12 +9,12 @@ import numpy as np
 from arrax.control import messages
 from arrax.control.jaxprs import same_type
 from arrax.control.scan import promote_weak, scan
-from arrax.control.staged import (Adapter, avals_of, concrete_or_none, flat_operands,
-                                  runs_as_python, stage_function)
+from arrax.control.running import avals_of, concrete_or_none, runs_as_python
 from arrax.control.while_rules import bind_while
 from arrax.core import dtypes, pytree
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import registry
+from arrax.transforms.staged import Adapter, flat_operands, stage_function
 
 
 def while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_val: Any) -> Any:

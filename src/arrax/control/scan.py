@@ -10,8 +10,7 @@ import numpy as np
 from arrax.control import messages
 from arrax.control.jaxprs import convert, same_type
 from arrax.control.scan_rules import scan_p
-from arrax.control.staged import (Adapter, Staged, avals_of, flat_operands, runs_as_python,
-                                  stage_function)
+from arrax.control.running import avals_of, runs_as_python
 from arrax.core import errors, pytree
 from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray, aval_of
@@ -21,6 +20,7 @@ from arrax.ops.join import concatenate, stack
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import index_in_dim, slice_in_dim
 from arrax.transforms.api_vmap import vmap
+from arrax.transforms.staged import Adapter, flat_operands, stage_function, Staged
 
 
 def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None,

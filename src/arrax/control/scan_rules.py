@@ -14,7 +14,7 @@ import numpy as np
 
 from arrax.control.jaxprs import (forwarded_inputs, merge_by, pruned, rearranged, split_at, split_by,
                                   used_inputs)
-from arrax.control.staged import execute_compiled, run_eagerly, wrapped
+from arrax.control.running import execute_compiled, run_eagerly, wrapped
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.caching import memoize_on_jaxpr
@@ -51,7 +51,7 @@ def scan_params(params: Params, jaxpr: ClosedJaxpr, consts: int, carry: int, xs:
             "unroll": params["unroll"], "_split_transpose": params["_split_transpose"]}
 
 
-# ---- type, evaluation ----------------------------------------------------------------------------
+# ---- type, evaluation --------------------------------------------------------------------------
 
 def _type_rule(*avals: Any, jaxpr: ClosedJaxpr, length: int, num_carry: int, **_: Any) -> list[Any]:
     outs = jaxpr.out_avals
@@ -78,7 +78,7 @@ def _execute(*args: Any, **params: Any) -> list[Any]:
     return execute_compiled(scan_p, params["jaxpr"], args, params)
 
 
-# ---- forward mode ----------------------------------------------------------------------------------
+# ---- forward mode ------------------------------------------------------------------------------
 
 def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     jaxpr, consts, carry = params["jaxpr"], params["num_consts"], params["num_carry"]
@@ -125,7 +125,7 @@ def _jvp_body(jaxpr: ClosedJaxpr, nonzeros: tuple[bool, ...], num_consts: int, n
     return body, carry_nz, out_nz[num_carry:]
 
 
-# ---- partial evaluation ---------------------------------------------------------------------------
+# ---- partial evaluation ------------------------------------------------------------------------
 
 def _partial_eval(trace: Any, args: Sequence[Any], params: Params) -> list[Any]:
     unknowns = [trace.owns(a) for a in args]
@@ -233,7 +233,7 @@ def _run_known(split: _Split, known: Sequence[Any], params: Params,
     return outs[:count], invariant, per_step
 
 
-# ---- transposition ---------------------------------------------------------------------------------
+# ---- transposition -----------------------------------------------------------------------------
 
 def _transpose(cotangents: Any, *operands: Any, **params: Any) -> list[Any]:
     linear = [type(x) is UndefinedPrimal for x in operands]
@@ -326,7 +326,7 @@ def _transposed_body(jaxpr: ClosedJaxpr, linear: tuple[bool, ...], num_consts: i
     return trace_to_jaxpr(fun, avals)
 
 
-# ---- batching, dead code ----------------------------------------------------------------------------
+# ---- batching, dead code -----------------------------------------------------------------------
 
 def _batch(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
     num_consts, num_carry, jaxpr = params["num_consts"], params["num_carry"], params["jaxpr"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from arrax.control.jaxprs import (merge_by, pruned, rearranged, split_at, split_by, used_inputs,
                                   with_extra_inputs)
-from arrax.control.staged import execute_compiled, run_eagerly, wrapped
+from arrax.control.running import execute_compiled, run_eagerly, wrapped
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.caching import memoize_on_jaxpr
@@ -58,7 +58,7 @@ def _execute(*args: Any, **params: Any) -> list[Any]:
     return execute_compiled(while_p, params["body_jaxpr"], args, params)
 
 
-# ---- forward mode ----------------------------------------------------------------------------------
+# ---- forward mode ------------------------------------------------------------------------------
 
 def _jvp(primals: Any, tangents: Any, *, cond_nconsts: int, cond_jaxpr: ClosedJaxpr,
          body_nconsts: int, body_jaxpr: ClosedJaxpr) -> Any:
@@ -96,7 +96,7 @@ def _jvp_body(jaxpr: ClosedJaxpr, nonzeros: tuple[bool, ...], num_consts: int,
     return rearranged(body, consts + const_dots + carry + carry_dots), carry_nz
 
 
-# ---- partial evaluation ------------------------------------------------------------------------------
+# ---- partial evaluation ------------------------------------------------------------------------
 
 def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     """Known carries get a loop of their own; the whole loop is staged for the unknown ones."""
@@ -139,7 +139,7 @@ def _transpose(cotangents: Any, *operands: Any, **_: Any) -> list[Any]:
         "dynamic start/stop values. Try using lax.scan, or using fori_loop with static start/stop.")
 
 
-# ---- batching, dead code -------------------------------------------------------------------------------
+# ---- batching, dead code -----------------------------------------------------------------------
 
 def _batch(axis: Any, operands: Any, dims: Any, *, cond_nconsts: int, cond_jaxpr: ClosedJaxpr,
            body_nconsts: int, body_jaxpr: ClosedJaxpr) -> Any:

@@ -1,4 +1,4 @@
-"""Functions given to control flow as jaxprs.
+"""User functions as jaxprs, for whatever carries jaxprs: control flow and checkpoint.
 
 A function is traced once per signature: the result is kept as long as the function lives, so that an
 eager loop called again with the same function neither traces nor compiles. What a function closes
@@ -12,17 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from arrax.core import caching, config, pytree
-from arrax.core.array import ArrayImpl, array_of, with_aval
-from arrax.core.aval import aval_of
+from arrax.core.array import ArrayImpl, array_of
 from arrax.core.axis_env import current_axes
-from arrax.core.caching import memoize_on_jaxpr
-from arrax.core.evaluate import EVAL
-from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, Eqn, Jaxpr, Var, eval_jaxpr
-from arrax.core.primitive import Primitive
-from arrax.core.trace import Tracer, use
-from arrax.engines import engines
+from arrax.core.jaxpr import ClosedJaxpr, DebugInfo
+from arrax.core.trace import Tracer
 from arrax.transforms import calls
-from arrax.transforms.jit import compiled
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
 
 
@@ -145,60 +139,3 @@ def flat_operands(tree: Any, what: str = "") -> tuple[list[Any], Any]:
 
 
 _SCALARS = (bool, int, float, complex)
-
-
-# ---- running ------------------------------------------------------------------------------------
-
-def run_eagerly(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
-    """Evaluate a jaxpr operation by operation; arrays in, arrays out."""
-    with use(EVAL):
-        return [array_of(o) for o in eval_jaxpr(closed.jaxpr, closed.consts, *args)]
-
-
-def wrapped(data: Sequence[Any], avals: Sequence[Any]) -> list[Any]:
-    """Storage arrays as Arrays of the given avals."""
-    return [with_aval(x, aval) for x, aval in zip(data, avals, strict=True)]
-
-
-def execute_compiled(primitive: Primitive, carried: ClosedJaxpr, args: Sequence[Any],
-                     params: dict[str, Any]) -> list[Any]:
-    """Run an equation of `primitive` by the engine; compiled once for each `carried` jaxpr,
-    operand types and params. Without an engine it is evaluated."""
-    arrays = [array_of(a) for a in args]
-    if not engines():
-        with use(EVAL):
-            outs = primitive.evaluate(*(a.data for a in arrays), **params)
-        avals = primitive.type_rule(*(a.aval for a in arrays), **params)
-        return wrapped(outs, avals)
-    program = _equation_program(carried, primitive, tuple(a.aval for a in arrays),
-                                tuple(sorted(params.items())))
-    return compiled(program, primitive.name)(arrays)  # type: ignore[no-any-return]
-
-
-@memoize_on_jaxpr
-def _equation_program(carried: ClosedJaxpr, primitive: Primitive, avals: tuple[Any, ...],
-                      params: tuple[Any, ...]) -> ClosedJaxpr:
-    keywords = dict(params)
-    invars = [Var(a) for a in avals]
-    outvars = [Var(a) for a in primitive.result_avals(list(avals), keywords)]
-    eqn = Eqn(primitive, invars, outvars, keywords, primitive.effects_of(keywords))
-    return ClosedJaxpr(Jaxpr([], invars, outvars, [eqn], debug_info=carried.jaxpr.debug_info))
-
-
-def runs_as_python() -> bool:
-    """Whether `disable_jit` asks for plain Python loops and branches."""
-    return bool(config.disable_jit.value)
-
-
-def avals_of(values: Sequence[Any]) -> list[Any]:
-    return [aval_of(v) for v in values]
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a value is a Python or NumPy scalar or a concrete array, so known now."""
-    return not isinstance(value, Tracer)
-
-
-def concrete_or_none(value: Any) -> Any:
-    """The concrete value, also of one that is being differentiated; None if there is none."""
-    return value.concrete() if isinstance(value, Tracer) else value
