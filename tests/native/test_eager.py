@@ -147,12 +147,12 @@ class TestQuiet:
                 assert np.geterr()["divide"] == "raise"
 
     def test_results_live_in_the_pool(self):
-        double = _native.Quiet(lambda x: (x + x) + x)
+        double = _native.Quiet(lambda x: x + x)
         x = np.ones(1_000_000, np.float32)
         _native.release_cached_memory()
         address = double(x).ctypes.data
         assert _native.cached_memory() >= 4_000_000 and double(x).ctypes.data == address
-        assert np.all(double(x) == 3) and double(x).flags.owndata
+        assert np.all(double(x) == 2) and double(x).flags.owndata
 
     def test_foreign_dtypes_go_to_the_careful_one(self):
         quiet = _native.Quiet(lambda *a: "plain", lambda *a: "careful")
