@@ -85,8 +85,10 @@ def _sort(eqn: Eqn) -> Emit | None:
         return None
 
     def emit(program: Any, step: Any) -> None:
-        tables = [program.pointer_array([program.pointer(buffer) for buffer in row])
-                  for row in (step.operands, step.results)]
+        tables = [
+            program.pointer_array([program.pointer(buffer) for buffer in row])
+            for row in (step.operands, step.results)
+        ]
         _write_call(program, "arrax_sort", spec, tables)
 
     return emit
@@ -101,8 +103,9 @@ def _top_k(eqn: Eqn) -> Emit | None:
 
 
 def _scan(eqn: Eqn) -> Emit | None:
-    spec = library.scan_spec(eqn.primitive.name, _stored(eqn.invars[0]), eqn.params["axis"],
-                             eqn.params["reverse"])
+    spec = library.scan_spec(
+        eqn.primitive.name, _stored(eqn.invars[0]), eqn.params["axis"], eqn.params["reverse"]
+    )
     return _simple("arrax_scan", spec)
 
 

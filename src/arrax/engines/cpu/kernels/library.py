@@ -42,7 +42,13 @@ CODES: dict[np.dtype[Any], int] = {
     for code, name in enumerate(_NAMES)
 }
 SCAN_KINDS = {"cumsum": 0, "cumprod": 1, "cummax": 2, "cummin": 3, "cumlogsumexp": 4}
-SCATTER_KINDS = {"scatter": 0, "scatter-add": 1, "scatter-mul": 2, "scatter-min": 3, "scatter-max": 4}
+SCATTER_KINDS = {
+    "scatter": 0,
+    "scatter-add": 1,
+    "scatter-mul": 2,
+    "scatter-min": 3,
+    "scatter-max": 4,
+}
 _PRODUCT_DTYPES = {
     ("float32", "float32"), ("float64", "float64"), ("complex64", "complex64"),
     ("complex128", "complex128"), ("int32", "int32"), ("uint32", "uint32"),
@@ -100,12 +106,18 @@ def gemm_spec(lhs: Any, rhs: Any, out: Any, dimension_numbers: Any) -> Spec | No
     batches = len(lhs_batch)
     # Free axes that don't collapse become batch axes along which the other operand stands still.
     lhs_strides, rhs_strides = strides_of(lhs.shape), strides_of(rhs.shape)
-    loops = [(lhs.shape[i], lhs_strides[i], rhs_strides[j], out_strides[position])
-             for position, (i, j) in enumerate(zip(lhs_batch, rhs_batch, strict=True))]
-    loops += [(lhs.shape[axis], lhs_strides[axis], 0, out_strides[batches + q])
-              for q, axis in enumerate(outer_rows)]
-    loops += [(rhs.shape[axis], 0, rhs_strides[axis], out_strides[batches + len(left) + q])
-              for q, axis in enumerate(outer_columns)]
+    loops = [
+        (lhs.shape[i], lhs_strides[i], rhs_strides[j], out_strides[position])
+        for position, (i, j) in enumerate(zip(lhs_batch, rhs_batch, strict=True))
+    ]
+    loops += [
+        (lhs.shape[axis], lhs_strides[axis], 0, out_strides[batches + q])
+        for q, axis in enumerate(outer_rows)
+    ]
+    loops += [
+        (rhs.shape[axis], 0, rhs_strides[axis], out_strides[batches + len(left) + q])
+        for q, axis in enumerate(outer_columns)
+    ]
     merged = _merge_loops(loops)
     if len(merged) > 3:
         return None
@@ -122,8 +134,9 @@ def _merge_loops(loops: list[tuple[int, int, int, int]]) -> list[tuple[int, int,
     for size, *steps in loops:
         if size == 1:
             continue
-        if merged and all(outer == inner * size
-                          for outer, inner in zip(merged[-1][1:], steps, strict=True)):
+        if merged and all(
+            outer == inner * size for outer, inner in zip(merged[-1][1:], steps, strict=True)
+        ):
             merged[-1] = (merged[-1][0] * size, steps[0], steps[1], steps[2])
         else:
             merged.append((size, steps[0], steps[1], steps[2]))
@@ -149,8 +162,9 @@ def conv_spec(lhs: Any, rhs: Any, out: Any, params: dict[str, Any]) -> Spec | No
     image_strides, kernel_strides, out_strides = map(strides_of, (lhs.shape, rhs.shape, out.shape))
     in_channels, out_channels = rhs.shape[kernel[1]], rhs.shape[kernel[0]] // groups
     batch = lhs.shape[image[0]] // batches
-    image_group = (in_channels * image_strides[image[1]] if features > 1
-                   else batch * image_strides[image[0]])
+    image_group = (
+        in_channels * image_strides[image[1]] if features > 1 else batch * image_strides[image[0]]
+    )
     spec = [CODES[lhs.dtype], batch, groups, in_channels, out_channels]
     spec += three([lhs.shape[i] for i in image[2:]], 1)
     spec += three([rhs.shape[i] for i in kernel[2:]], 1)
@@ -160,8 +174,11 @@ def conv_spec(lhs: Any, rhs: Any, out: Any, params: dict[str, Any]) -> Spec | No
     spec += three(params["lhs_dilation"], 1) + three(params["rhs_dilation"], 1)
     spec += [image_group, image_strides[image[0]], image_strides[image[1]]]
     spec += three([image_strides[i] for i in image[2:]], 0)
-    spec += [out_channels * kernel_strides[kernel[0]], kernel_strides[kernel[0]],
-             kernel_strides[kernel[1]]]
+    spec += [
+        out_channels * kernel_strides[kernel[0]],
+        kernel_strides[kernel[0]],
+        kernel_strides[kernel[1]],
+    ]
     spec += three([kernel_strides[i] for i in kernel[2:]], 0)
     spec += [out_channels * out_strides[result[1]], out_strides[result[0]], out_strides[result[1]]]
     spec += three([out_strides[i] for i in result[2:]], 0)
@@ -198,8 +215,9 @@ def scan_spec(name: str, operand: Any, axis: int, reverse: bool) -> Spec | None:
     return code, SCAN_KINDS[name], *_around(operand.shape, axis), int(reverse)
 
 
-def scatter_rows_spec(name: str, operand: Any, indices: Any, updates: Any,
-                      params: dict[str, Any]) -> Spec | None:
+def scatter_rows_spec(
+    name: str, operand: Any, indices: Any, updates: Any, params: dict[str, Any]
+) -> Spec | None:
     """A scatter that updates whole rows `operand[i]`, dropping indices outside."""
     numbers = params["dimension_numbers"]
     rank, index_rank = len(operand.shape), len(indices.shape) - 1
@@ -246,8 +264,10 @@ def sort_eagerly(spec: Spec, operands: Sequence[Any]) -> list[Any]:
     """`arrax_sort` on contiguous arrays."""
     results = [np.empty_like(operand) for operand in operands]
     fields = (ctypes.c_int64 * len(spec))(*spec)
-    tables = [(ctypes.c_void_p * len(row))(*[array.ctypes.data for array in row])
-              for row in (operands, results)]
+    tables = [
+        (ctypes.c_void_p * len(row))(*[array.ctypes.data for array in row])
+        for row in (operands, results)
+    ]
     addresses = [ctypes.addressof(table) for table in (fields, *tables)]
     _function("arrax_sort", 2)(*addresses)
     return results
@@ -266,5 +286,7 @@ def blas_symbols() -> dict[str, int]:
     name_of = ctypes.pythonapi.PyCapsule_GetName
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
     table = cython_blas.__pyx_capi__
-    return {name: address(table[name], name_of(table[name]))
-            for name in ("sgemm", "dgemm", "cgemm", "zgemm")}
+    return {
+        name: address(table[name], name_of(table[name]))
+        for name in ("sgemm", "dgemm", "cgemm", "zgemm")
+    }
