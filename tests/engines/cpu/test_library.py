@@ -1,4 +1,4 @@
-"""The native library against NumPy: products, convolutions, sorts, scans, row updates, random bits."""
+"""The native library against NumPy: products, convolutions, sorts, scans, rows, random bits."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ def normal(shape: Any, name: str, seed: int = 0) -> Any:
     return (values * 50 if "int" in name else values).astype(dtype_of(name))
 
 
-# ---- products -----------------------------------------------------------------------------------
+# ---- products ----------------------------------------------------------------------------------
 
 # equation, sizes; the letters are axes in memory order
 PRODUCTS = [
-    ("mk,kn->mn", dict(m=1, k=1, n=1)), ("mk,kn->mn", dict(m=3, k=5, n=7)),
-    ("mk,kn->mn", dict(m=64, k=64, n=64)), ("km,nk->mn", dict(m=130, k=70, n=50)),
-    ("mk,nk->mn", dict(m=17, k=500, n=33)), ("km,kn->mn", dict(m=40, k=9, n=3000)),
-    ("mk,kn->mn", dict(m=1, k=50, n=100)), ("mk,kn->mn", dict(m=100, k=50, n=1)),
-    ("bmk,bkn->bmn", dict(b=5, m=4, k=4, n=4)), ("bmk,bkn->bmn", dict(b=3, m=33, k=20, n=65)),
-    ("bqhd,bkhd->bhqk", dict(b=2, q=5, h=3, d=8, k=6)), ("mjk,jkn->mn", dict(m=6, j=3, k=4, n=5)),
-    ("mkp,kn->mpn", dict(m=4, k=6, p=3, n=5)), ("mk,kn->mn", dict(m=3, k=0, n=4)),
+    ("mk,kn->mn", {"m": 1, "k": 1, "n": 1}), ("mk,kn->mn", {"m": 3, "k": 5, "n": 7}),
+    ("mk,kn->mn", {"m": 64, "k": 64, "n": 64}), ("km,nk->mn", {"m": 130, "k": 70, "n": 50}),
+    ("mk,nk->mn", {"m": 17, "k": 500, "n": 33}), ("km,kn->mn", {"m": 40, "k": 9, "n": 3000}),
+    ("mk,kn->mn", {"m": 1, "k": 50, "n": 100}), ("mk,kn->mn", {"m": 100, "k": 50, "n": 1}),
+    ("bmk,bkn->bmn", {"b": 5, "m": 4, "k": 4, "n": 4}),
+    ("bmk,bkn->bmn", {"b": 3, "m": 33, "k": 20, "n": 65}),
+    ("bqhd,bkhd->bhqk", {"b": 2, "q": 5, "h": 3, "d": 8, "k": 6}),
+    ("mjk,jkn->mn", {"m": 6, "j": 3, "k": 4, "n": 5}),
+    ("mkp,kn->mpn", {"m": 4, "k": 6, "p": 3, "n": 5}), ("mk,kn->mn", {"m": 3, "k": 0, "n": 4}),
 ]  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def test_product_specs_that_are_not_covered() -> None:
     assert library.gemm_spec(y, y, y, (((1,), (0,)), ((), ()))) is None
 
 
-# ---- convolutions ---------------------------------------------------------------------------------
+# ---- convolutions ------------------------------------------------------------------------------
 
 
 def convolution(lhs: Any, rhs: Any, strides: Any, padding: Any, lhs_dilation: Any,
@@ -153,9 +155,9 @@ def run_convolution(lhs: Any, rhs: Any, out_shape: Any, row: Any, layout: int, f
     left, right = place(lhs, image), place(rhs, kernel)
     out = np.full([out_shape[i] for i in np.argsort(image)], np.nan).astype(lhs.dtype)
     numbers = SimpleNamespace(lhs_spec=image, rhs_spec=kernel, out_spec=image)
-    params = dict(dimension_numbers=numbers, feature_group_count=features,
-                  batch_group_count=batches, window_strides=row[2], padding=row[3],
-                  lhs_dilation=row[4], rhs_dilation=row[5])  # fmt: skip
+    params = {"dimension_numbers": numbers, "feature_group_count": features,
+                  "batch_group_count": batches, "window_strides": row[2], "padding": row[3],
+                  "lhs_dilation": row[4], "rhs_dilation": row[5]}  # fmt: skip
     spec = library.conv_spec(left, right, out, params)
     assert spec is not None
     library.call_eagerly("arrax_conv", spec, left, right, out)
@@ -193,7 +195,7 @@ def test_grouped_convolutions(row: Any, layout: int) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
-# ---- sorts ------------------------------------------------------------------------------------------
+# ---- sorts -------------------------------------------------------------------------------------
 
 
 def tied(shape: Any, name: str, seed: int = 0) -> Any:
@@ -270,7 +272,7 @@ def test_top_k() -> None:
     assert np.array_equal(values, x[:, indices[0]], equal_nan=True)
 
 
-# ---- scans, rows, random bits -----------------------------------------------------------------------
+# ---- scans, rows, random bits ------------------------------------------------------------------
 
 SCANS = [("cumsum", np.add), ("cumprod", np.multiply), ("cummax", np.maximum),
          ("cummin", np.minimum), ("cumlogsumexp", np.logaddexp)]  # fmt: skip
@@ -336,7 +338,7 @@ def test_row_scatters_drop_indices_outside(row: Any, name: str) -> None:
             operand,
             indices,
             updates,
-            dict(dimension_numbers=numbers, mode="FILL_OR_DROP"),
+            {"dimension_numbers": numbers, "mode": "FILL_OR_DROP"},
         )
         assert spec is not None
         got = operand.copy()
@@ -380,7 +382,7 @@ def test_threefry_bits_do_not_depend_on_the_count() -> None:
     assert np.array_equal((wide >> 32 ^ wide).astype(np.uint32), draws[0])
 
 
-# ---- through the compiler ---------------------------------------------------------------------------
+# ---- through the compiler ----------------------------------------------------------------------
 
 
 def test_programs_call_the_library() -> None:

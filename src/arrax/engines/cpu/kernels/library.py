@@ -1,7 +1,7 @@
 """The native library's functions: how programs call them, and the specs that describe a call.
 
-Each function is `void name(const int64_t* spec, pointers...)` in `src/native/`; a spec is a tuple of
-integers, constant in the compiled program. Strides count elements. A function here returns None
+Each function is `void name(const int64_t* spec, pointers...)` in `src/native/`; a spec is a tuple
+of integers, constant in the compiled program. Strides count elements. A function here returns None
 for a case that the library does not cover.
 
 | function | pointers | does |
@@ -52,7 +52,8 @@ SCATTER_KINDS = {
 _PRODUCT_DTYPES = {
     ("float32", "float32"), ("float64", "float64"), ("complex64", "complex64"),
     ("complex128", "complex128"), ("int32", "int32"), ("uint32", "uint32"),
-    ("bfloat16", "bfloat16"), ("bfloat16", "float32"), ("float16", "float16"), ("float16", "float32"),
+    ("bfloat16", "bfloat16"), ("bfloat16", "float32"),
+    ("float16", "float16"), ("float16", "float32"),
 }  # fmt: skip
 _CONV_DTYPES = {"float32", "float64", "int32", "uint32", "bfloat16", "float16"}
 
@@ -245,7 +246,7 @@ def threefry_spec(keys: int, count: int, bit_width: int) -> Spec:
     return keys, count, bit_width // 8
 
 
-# ---- calls ----------------------------------------------------------------------------------------
+# ---- calls -------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -263,8 +264,8 @@ def call_eagerly(name: str, spec: Spec, *arrays: Any) -> None:
 def sort_eagerly(spec: Spec, operands: Sequence[Any]) -> list[Any]:
     """`arrax_sort` on contiguous arrays."""
     results = [np.empty_like(operand) for operand in operands]
-    fields = (ctypes.c_int64 * len(spec))(*spec)
-    tables = [
+    fields: Any = (ctypes.c_int64 * len(spec))(*spec)
+    tables: list[Any] = [
         (ctypes.c_void_p * len(row))(*[array.ctypes.data for array in row])
         for row in (operands, results)
     ]

@@ -31,7 +31,7 @@ from .values import (
 )
 
 # Real functions: small ones stand inline, long ones become functions of the module.
-INLINE = {
+INLINE: dict[str, Any] = {
     "exp": vector_float.exp,
     "exp2": vector_float.exp2,
     "logistic": vector_float.logistic,
@@ -52,7 +52,7 @@ INLINE = {
     "atanh": vector_special.atanh,
     "erfc": vector_special.erfc,
 }
-OUTLINE = {
+OUTLINE: dict[str, Any] = {
     "log": vector_float.log,
     "log1p": vector_float.log1p,
     "expm1": vector_float.expm1,

@@ -7,6 +7,7 @@ Every function takes `Lanes` and the real and imaginary parts, and returns a pai
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from llvmlite import ir
 
@@ -223,7 +224,7 @@ def pow(e: Lanes, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value) -> Pair:
     return e.select(power_zero, one, real), imag
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Any] = {
     "exp": exp,
     "log": log,
     "log1p": log1p,
