@@ -14,7 +14,7 @@ from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
-    apply, check_kind, converted, emits, evaluate_by, filled_like, host, joint_shape,
+    accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, host, joint_shape,
     piecewise_constant, to_real, to_shape_of, unary)
 from arrax.ops.rules import (
     batch_elementwise, by_operand, constant, linear_jvp, transpose_bilinear, transpose_unary,
@@ -318,7 +318,8 @@ def integer_pow(x: Any, y: int) -> Any:
     """
     x = operand(x, "integer_pow")
     y = y.__index__()
-    _integer_pow_type(x.aval, y=y)
+    if y < 0 or not accepted(x.aval.dtype, NUMBER):
+        _integer_pow_type(x.aval, y=y)
     return integer_pow_p.bind(x, y=y)
 
 

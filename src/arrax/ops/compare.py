@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
+from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.parameter_types import parameter_type
@@ -15,7 +16,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
-    ANY, FLOAT, INEXACT, ORDERED, apply, binary, call_binary, call_unary, check_kind,
+    ANY, FLOAT, INEXACT, ORDERED, accept_once, apply, binary, call_binary, call_unary, check_kind,
     check_same_dtypes, emits, evaluate_by, filled_like, host, is_small, joint_shape, nary_type,
     piecewise_constant, to_bool, to_shape_of, unary)
 from arrax.ops.quiet import quiet
@@ -126,12 +127,12 @@ def _select_type(which: Any, *cases: Any) -> Any:
 
 
 def _select_evaluate(which: Any, *cases: Any) -> Any:
-    if len(cases) == 1:
-        return cases[0]
     if which.ndim == 0:
         return cases[min(max(int(which), 0), len(cases) - 1)]
     if len(cases) == 2:
-        return np.where(which if which.dtype.kind == "b" else which > 0, cases[1], cases[0])
+        return np.where(which if which.dtype is _BOOL else which > 0, cases[1], cases[0])
+    if len(cases) == 1:
+        return cases[0]
     index = np.clip(which.astype(np.int64), 0, len(cases) - 1)
     if is_small(cases[0].dtype):
         return np.choose(index, [case.view(f"u{case.dtype.itemsize}") for case in cases]) \
@@ -140,6 +141,13 @@ def _select_evaluate(which: Any, *cases: Any) -> Any:
     for i, case in enumerate(cases[1:], 1):
         out = np.where(index == i, case, out)
     return out
+
+
+_BOOL = np.dtype(bool)
+
+
+def _select_is_weak(which: Any, *cases: Any) -> bool:
+    return cases[0].weak_type and all(case.weak_type for case in cases)
 
 
 def _select_jvp(primals: Any, tangents: Any) -> Any:
@@ -193,7 +201,7 @@ def _to_front(x: Any, dim: int | None, size: int, shape: tuple[int, ...], needed
 select_n_p = Primitive(
     "select_n", type_rule=_select_type, evaluate=_select_evaluate, jvp=_select_jvp,
     transpose=_select_transpose, batch=_select_batch, elementwise=True,
-    weak_type=lambda which, *cases: all(case.weak_type for case in cases),
+    weak_type=_select_is_weak,
     lower=emits("select_n"))
 
 
@@ -209,8 +217,9 @@ def select_n(which: Any, *cases: Any) -> Any:
     """
     if not cases:
         raise ValueError("select_n() must have at least one case")
-    values = [operand(x, "select_n", i) for i, x in enumerate((which, *cases))]
-    _select_type(*(x.aval for x in values))
+    values = [x if type(x) is ArrayImpl else operand(x, "select_n", i)
+              for i, x in enumerate((which, *cases))]
+    accept_once(select_n_p, *[x.aval for x in values])
     return select_n_p.bind(*values)
 
 
@@ -282,7 +291,7 @@ def clamp(min: Any, x: Any, max: Any) -> Any:
     The bounds are scalars or have the shape of `x`, and its dtype. NaNs propagate.
     """
     values = [operand(v, "clamp", i) for i, v in enumerate((min, x, max))]
-    _clamp_type(*(v.aval for v in values))
+    accept_once(clamp_p, *[v.aval for v in values])
     return clamp_p.bind(*values)
 
 

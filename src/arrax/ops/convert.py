@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,30 +40,44 @@ def _integer_bounds(dtype: np.dtype[Any]) -> tuple[int, int]:
 def convert(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """`x` in `dtype`: floats saturate to integers and NaN becomes 0; complex loses its imaginary
     part; to bool means not zero."""
-    source = x.dtype
+    try:
+        conversion = _conversions[x.dtype, dtype]
+    except KeyError:
+        conversion = _conversions[x.dtype, dtype] = _conversion(x.dtype, dtype)
+    return conversion(x, dtype)
+
+
+_Conversion = Callable[[np.ndarray, Any], np.ndarray]
+_conversions: dict[tuple[Any, Any], _Conversion] = {}
+
+
+def _conversion(source: np.dtype[Any], dtype: np.dtype[Any]) -> _Conversion:
+    """How values of dtype `source` become values of `dtype`."""
     if source == dtype:
-        return x
+        return lambda x, dtype: x
     if source.kind == "c" and dtype.kind != "c":
-        return convert(x.real, dtype)
+        return lambda x, dtype: convert(x.real, dtype)
     if dtype.kind == "b":
-        return x != np.zeros((), source)
-    if source.kind in "iub" and not is_small(dtype) and not is_small(source):
-        return x.astype(dtype)
+        return lambda x, dtype: np.not_equal(x, np.zeros((), x.dtype))
     from_float = dtypes.issubdtype(source, np.floating)
     if from_float and dtypes.issubdtype(dtype, np.integer):
-        return _saturate(x, dtype)
-    if is_small(source) and is_small(dtype) and not from_float:
-        return x.astype(np.int8).astype(dtype)
-    if from_float and is_small(dtype) and is_small(source):
-        return x.astype(np.float32).astype(dtype)
-    if not from_float and is_small(dtype) and dtypes.issubdtype(dtype, np.floating):
-        return x.astype(np.float32).astype(dtype)
-    return x.astype(dtype)
+        return _saturate
+    if is_small(dtype) and (is_small(source) or dtypes.issubdtype(dtype, np.floating)):
+        wide = np.float32 if from_float or dtypes.issubdtype(dtype, np.floating) else np.int8
+        return lambda x, dtype: x.astype(wide).astype(dtype)
+    return lambda x, dtype: x.astype(dtype)
+
+
+_least, _greatest = np.minimum.reduce, np.maximum.reduce
 
 
 def _saturate(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    wide = x.astype(np.float64)
     low, high = _integer_bounds(dtype)
+    if x.size and not is_small(dtype) and not is_small(x.dtype) \
+            and _least(x, axis=None) >= float(low) \
+            and _greatest(x, axis=None) < float(high + 1):  # false for NaN
+        return x.astype(dtype)
+    wide = x.astype(np.float64)
     if is_small(dtype):
         return _saturate(x, np.dtype(np.int8 if low < 0 else np.uint8)).clip(low, high) \
             .astype(dtype)
@@ -119,14 +134,23 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Any:
 
 
 def _target(new_dtype: Any) -> Any:
-    if isinstance(new_dtype, (np.dtype, ExtendedDType)) and new_dtype not in _WIDE:
+    """The canonical dtype; what does not depend on flags is remembered."""
+    try:
+        return _targets[new_dtype]
+    except (KeyError, TypeError):
+        pass
+    if isinstance(new_dtype, ExtendedDType) or new_dtype == float0:
         return new_dtype
-    if new_dtype == float0:
-        return float0
-    return dtypes.check_user_dtype(new_dtype, "convert_element_type")
+    target = dtypes.check_user_dtype(new_dtype, "convert_element_type")
+    if target.itemsize < 4 or target == np.float32:
+        if not (isinstance(new_dtype, type) and new_dtype in dtypes.python_scalar_types):
+            if np.dtype(new_dtype) == target:
+                _targets[new_dtype] = target
+    return target
 
 
-_WIDE = frozenset(map(np.dtype, ("int64", "uint64", "float64", "complex128")))
+_targets: dict[Any, Any] = {np.dtype(np.int32): np.dtype(np.int32),
+                            np.int32: np.dtype(np.int32)}
 
 
 def convert_to(x: Any, dtype: Any, weak_type: bool) -> Any:

@@ -153,7 +153,7 @@ def evaluate_by(fn: Callable[..., Any], silence: bool = True) -> Callable[..., A
         if is_small(x.dtype):
             return _evaluate_wide(fn, (x, *rest), params)
         return fn(x, *rest, **params)
-    return quiet(evaluate) if silence else evaluate
+    return quiet(fn, evaluate) if silence else evaluate
 
 
 def _evaluate_wide(fn: Callable[..., Any], operands: tuple[Any, ...], params: Any) -> Any:
@@ -170,7 +170,7 @@ def ignoring_accuracy(fn: Callable[..., Any]) -> Callable[..., Any]:
     return evaluate
 
 
-# ---- pieces of rules -----------------------------------------------------------------------------
+# ---- pieces of rules ---------------------------------------------------------------------------
 
 def apply(name: str, *operands: Any, **params: Any) -> Any:
     """Bind the primitive of that name: rules reach primitives of sibling files this way."""
@@ -283,6 +283,17 @@ def call_nary(primitive: Primitive, *operands: Any) -> Any:
     return primitive.bind(*values)
 
 
+def accept_once(primitive: Primitive, *avals: Any) -> None:
+    """Run the type rule of a primitive without parameters, unless it accepted these avals before."""
+    key = (primitive, avals)
+    if key not in _accepted:
+        primitive.type_rule(*avals)
+        if len(_accepted) > 4096:
+            _accepted.clear()
+        _accepted.add(key)
+
+
+_accepted: set[tuple[Primitive, tuple[Any, ...]]] = set()
 _known_dtypes: dict[Primitive, set[Any]] = {}
 
 

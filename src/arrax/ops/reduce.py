@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero
+from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu.lowering import Reduce
@@ -54,20 +55,28 @@ class _logical_type(_reduction_type):
 
 def accumulation_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype in which elements of `dtype` are summed up: float32 for narrower floats."""
-    if dtype == np.float16:
-        return np.dtype(np.float32)
-    return wide_dtype(dtype) if is_small(dtype) else dtype
+    number = dtype.num
+    if number == _FLOAT16 or number >= 256:
+        return wide_dtype(dtype) if number >= 256 else _FLOAT32
+    return dtype
+
+
+_FLOAT16, _FLOAT32 = np.dtype(np.float16).num, np.dtype(np.float32)
 
 
 def _evaluate_by(ufunc: Any, initial: Callable[[Any], Any] | None) -> Callable[..., Any]:
+    fold = ufunc.reduce
+
     def evaluate(x: Any, *, axes: Any, out_sharding: Any = None) -> Any:
         if not axes:
             return x
-        wide = accumulation_dtype(x.dtype)
-        operand = x if x.dtype == wide else x.astype(wide)
-        more = {} if initial is None or x.size else {"initial": initial(wide)}
-        out = ufunc.reduce(operand, axis=axes, dtype=wide, **more)
-        return out if x.dtype == wide else np.asarray(out).astype(x.dtype)
+        dtype = x.dtype
+        wide = accumulation_dtype(dtype)
+        if initial is not None and not x.size:
+            out = ufunc.reduce(x.astype(wide), axis=axes, dtype=wide, initial=initial(wide))
+        else:
+            out = fold(x if dtype is wide else x.astype(wide), axes, wide)
+        return out if dtype is wide else np.asarray(out).astype(dtype)
     return quiet(evaluate)
 
 
@@ -117,10 +126,21 @@ def _axes(axes: Any) -> tuple[int, ...]:
 
 
 def _call(primitive: Primitive, x: Any, axes: Any, **params: Any) -> Any:
-    x = operand(x, primitive.name)
-    axes = _axes(axes)
-    primitive.type_rule(x.aval, axes=axes, **params)
+    if type(x) is not ArrayImpl:
+        x = operand(x, primitive.name)
+    if type(axes) is not tuple:
+        axes = _axes(axes)
+    key = (primitive, x.aval, axes)
+    if key not in _checked:
+        axes = _axes(axes)
+        primitive.type_rule(x.aval, axes=axes, **params)
+        if len(_checked) > 4096:
+            _checked.clear()
+        _checked.add(key)
     return primitive.bind(x, axes=axes, **params)
+
+
+_checked: set[Any] = set()  # (primitive, aval, axes) that the type rule has accepted
 
 
 # ---- sum, prod -------------------------------------------------------------------------------
