@@ -1,10 +1,9 @@
 """`arrax.errors`: the classes of errors that users see, named as in `jax.errors`."""
-from arrax.core.checker import JaxprTypeError
 from arrax.core.errors import (ConcretizationTypeError, InconclusiveDimensionOperation,
-                               JAXIndexError, JaxRuntimeError, JAXTypeError, KeyReuseError,
-                               NonConcreteBooleanIndexError, TracerArrayConversionError,
-                               TracerBoolConversionError, TracerIntegerConversionError,
-                               UnexpectedTracerError)
+                               JAXIndexError, JaxprTypeError, JaxRuntimeError, JAXTypeError,
+                               KeyReuseError, NonConcreteBooleanIndexError,
+                               TracerArrayConversionError, TracerBoolConversionError,
+                               TracerIntegerConversionError, UnexpectedTracerError)
 
 __all__ = [
     "ConcretizationTypeError", "InconclusiveDimensionOperation", "JAXIndexError", "JAXTypeError",

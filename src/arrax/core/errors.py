@@ -92,6 +92,10 @@ class JaxRuntimeError(RuntimeError):
     """An error raised while compiled code ran."""
 
 
+class JaxprTypeError(TypeError):
+    """A jaxpr breaks the rules of the IR."""
+
+
 class InconclusiveDimensionOperation(_DocumentedError, Exception):
     """A comparison of symbolic dimensions that cannot be decided."""
 
