@@ -35,7 +35,7 @@ struct Pool {
   ParallelBody body = nullptr;
   void* argument = nullptr;
   int64_t count = 0, chunk = 0;
-  uint64_t worker_limit = 0;
+  std::atomic<uint64_t> worker_limit{0};
 
   std::atomic<bool> busy{false};
   std::atomic<int> sleepers{0};
@@ -102,7 +102,7 @@ void work(Pool* p) {
       p->sleepers.fetch_sub(1);
     }
     while (is_new(ticket, seen)) {
-      if ((ticket & kJoinedMask) / kJoined >= p->worker_limit) {
+      if ((ticket & kJoinedMask) / kJoined >= p->worker_limit.load(std::memory_order_relaxed)) {
         seen = ticket / kGeneration;
         break;
       }
@@ -156,7 +156,7 @@ extern "C" void arrax_parallel_for(ParallelBody body, void* argument, int64_t co
   p->count = count;
   p->chunk = (grains + chunks - 1) / chunks * grain;
   // Seen by a late worker of the former loop at most as a wrong limit: it joins an open loop only.
-  p->worker_limit = uint64_t(std::min<int64_t>(threads, chunks) - 1);
+  p->worker_limit.store(uint64_t(std::min<int64_t>(threads, chunks) - 1));
   p->next_chunk.store(0, std::memory_order_relaxed);
   uint64_t generation = p->ticket.load(std::memory_order_relaxed) / kGeneration + 1;
   p->ticket.store(generation * kGeneration | kOpen);
