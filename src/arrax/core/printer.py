@@ -67,35 +67,9 @@ def render(doc: Any, width: int = WIDTH) -> str:
             if isinstance(item, Nest):
                 indent += item.amount
             elif not flat:
-                rest = _rest_of_line(stack)
-                flat = column + len(_flat(item)) + rest <= width
+                flat = column + len(_flat(item)) <= width  # what follows does not count
             stack.extend((indent, flat, part) for part in reversed(item.parts))
     return "".join(out)
-
-
-def _rest_of_line(stack: list[tuple[int, bool, Any]]) -> int:
-    """The width of what follows up to the next possible line break."""
-    total = 0
-    for _, flat, item in reversed(stack):
-        width, broke = _until_break(item, flat)
-        total += width
-        if broke:
-            break
-    return total
-
-
-def _until_break(item: Any, flat: bool) -> tuple[int, bool]:
-    if isinstance(item, str):
-        return len(item), False
-    if isinstance(item, Break):
-        return (len(item.flat), False) if flat else (0, True)
-    total = 0
-    for part in item.parts:
-        width, broke = _until_break(part, flat)
-        total += width
-        if broke:
-            return total, True
-    return total, False
 
 
 @dataclass
@@ -156,8 +130,13 @@ def atom_text(atom: Any, names: Names) -> str:
     return names.bind(atom)
 
 
-def _binders(variables: list[Var], names: Names) -> str:
-    return " ".join(f"{names.bind(v)}:{short(v.aval)}" for v in variables)
+def _binders(variables: list[Var], names: Names) -> tuple[Any, ...]:
+    """Binders, filling lines; a binder's type does not count for where the line breaks."""
+    parts: list[Any] = []
+    for var in variables:
+        name = names.bind(var)
+        parts += [Group((Break(), name)) if parts else name, f":{short(var.aval)}"]
+    return tuple(parts)
 
 
 def param_doc(name: str, value: Any, names: Names) -> Any:
@@ -217,7 +196,7 @@ def eqn_doc(eqn: Eqn, names: Names) -> Any:
     operands = [atom_text(v, names) for v in eqn.invars]
     _share_names_with_call(eqn, names)
     results = _binders(eqn.outvars, names)
-    head = f"{results} = {eqn.primitive.name}" if eqn.outvars else eqn.primitive.name
+    head = (*results, " = ", eqn.primitive.name) if eqn.outvars else (eqn.primitive.name,)
     params = [param_doc(k, v, names) for k, v in _shown_params(eqn).items()]
     middle: tuple[Any, ...] = ()
     if params:
@@ -226,10 +205,10 @@ def eqn_doc(eqn: Eqn, names: Names) -> Any:
             joined += [Break(), param]
         joined[0] = Break("")
         middle = (Group(("[", Nest(2, tuple(joined)), Break(""), "]")),)
-    tail: list[Any] = []
-    for operand in operands:
+    tail: list[Any] = [" ", *operands[:1]]  # the first operand stays on its line
+    for operand in operands[1:]:
         tail.append(Group((Break(), operand)))
-    return Nest(0, (head, *middle, Nest(2, tuple(tail))))
+    return Nest(0, (Nest(2, head), *middle, Nest(2, tuple(tail))))
 
 
 def _share_names_with_call(eqn: Eqn, names: Names) -> None:
@@ -261,15 +240,20 @@ def jaxpr_doc(value: Any, names: Names) -> Any:
 
 def definition_doc(jaxpr: Jaxpr, names: Names) -> Any:
     consts = _binders(jaxpr.constvars, names)
-    head = f"{{ lambda {consts or ''}; {_binders(jaxpr.invars, names)}. let"
+    head = Nest(4, ("{ lambda ", *consts, "; ", *_binders(jaxpr.invars, names), ". let"))
     eqns: list[Any] = [Break()]
     for index, eqn in enumerate(jaxpr.eqns):
         if index:
             eqns.append(Break("; "))
         eqns.append(eqn_doc(eqn, names))
-    outs = ", ".join(atom_text(v, names) for v in jaxpr.outvars)
-    outs = f"({outs},)" if len(jaxpr.outvars) == 1 else f"({outs})"
-    return Group((head, Nest(4, tuple(eqns)), Nest(2, (Break(),)), f"in {outs} }}"))
+    outs: list[Any] = []
+    for outvar in jaxpr.outvars:
+        text = atom_text(outvar, names)
+        outs += [",", Group((Break(), text))] if outs else [text]
+    if len(jaxpr.outvars) == 1:
+        outs.append(",")
+    result = Nest(4, ("in (", *outs, ") }"))
+    return Group((head, Nest(4, tuple(eqns)), Nest(2, (Break(),)), result))
 
 
 def _count_jaxprs(jaxpr: Jaxpr, counts: Counter[int], order: list[tuple[Jaxpr, str]]) -> None:
