@@ -23,7 +23,7 @@ from arrax.ops.shape import reshape, rev, transpose
 _CHUNK_ELEMENTS = 1 << 24  # the largest matrix of windows that evaluation builds at a time
 
 
-# ---- type ----------------------------------------------------------------------------------------
+# ---- type --------------------------------------------------------------------------------------
 
 def _conv_type(x: Any, kernel: Any, *, window_strides: Any, padding: Any, lhs_dilation: Any,
                rhs_dilation: Any, dimension_numbers: Any, feature_group_count: int,
@@ -87,7 +87,7 @@ def _check_groups(lhs: Any, rhs: Any, feature_groups: int, batch_groups: int) ->
                          f"{batch_groups} does not divide {lhs[0]}.")
 
 
-# ---- evaluation ----------------------------------------------------------------------------------
+# ---- evaluation --------------------------------------------------------------------------------
 
 def _conv_evaluate(x: np.ndarray, kernel: np.ndarray, *, window_strides: Any, padding: Any,
                    lhs_dilation: Any, rhs_dilation: Any, dimension_numbers: Any,
@@ -168,7 +168,7 @@ def _split_axis(x: np.ndarray, axis: int, count: int) -> np.ndarray:
         (*x.strides[:axis], size * stride, stride, *x.strides[axis + 1:]), writeable=False)
 
 
-# ---- derivatives ---------------------------------------------------------------------------------
+# ---- derivatives -------------------------------------------------------------------------------
 
 def _spatial(shape: Any, spec: Any) -> list[int]:
     return [shape[i] for i in spec[2:]]
@@ -248,7 +248,7 @@ def _as_dtype(x: Any, dtype: Any) -> Any:
     return registry["convert_element_type"].bind(x, new_dtype=dtype, weak_type=False, sharding=None)
 
 
-# ---- batching ------------------------------------------------------------------------------------
+# ---- batching ----------------------------------------------------------------------------------
 
 def _conv_batch(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
     (x, kernel), (x_dim, kernel_dim) = operands, dims
@@ -331,7 +331,7 @@ conv_general_dilated_p = Primitive(
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_conv_batch)
 
 
-# ---- public function -----------------------------------------------------------------------------
+# ---- public function ---------------------------------------------------------------------------
 
 def conv_general_dilated(
         lhs: Any, rhs: Any, window_strides: Sequence[int], padding: Any,

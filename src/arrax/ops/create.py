@@ -16,7 +16,7 @@ from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled
 _NO_OPERANDS = NotApplicable("it has no operands")
 
 
-# ---- iota ----------------------------------------------------------------------------------------
+# ---- iota --------------------------------------------------------------------------------------
 
 def _iota_type(*, dtype: Any, shape: Any, dimension: int, sharding: Any = None) -> Any:
     if not any(dtypes.issubdtype(dtype, kind) for kind in (np.integer, np.inexact)):
@@ -67,7 +67,7 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: An
     return iota_p.bind(dtype=dtype, shape=shape, dimension=dimension, sharding=out_sharding)
 
 
-# ---- full, empty ---------------------------------------------------------------------------------
+# ---- full, empty -------------------------------------------------------------------------------
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
     """An array of `shape` filled with a scalar; weakly typed for a Python scalar without `dtype`.

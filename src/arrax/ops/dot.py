@@ -20,7 +20,7 @@ _EXACT_BELOW = 2.0 ** 53
 _BLAS_ABOVE = 1 << 15  # products of narrow integers larger than this go through float64 BLAS
 
 
-# ---- type ----------------------------------------------------------------------------------------
+# ---- type --------------------------------------------------------------------------------------
 
 def _dot_type(x: Any, y: Any, *, dimension_numbers: Any, precision: Any,
               preferred_element_type: Any, out_sharding: Any = None) -> Any:
@@ -81,7 +81,7 @@ def _dot_shape(x_shape: Any, y_shape: Any, dimension_numbers: Any) -> tuple[int,
             *(n for d, n in enumerate(y_shape) if d not in y_contract and d not in y_batch))
 
 
-# ---- evaluation ----------------------------------------------------------------------------------
+# ---- evaluation --------------------------------------------------------------------------------
 
 def _dot_evaluate(x: np.ndarray, y: np.ndarray, *, dimension_numbers: Any, precision: Any,
                   preferred_element_type: Any, out_sharding: Any = None) -> np.ndarray:
@@ -148,7 +148,7 @@ def _plan(dimension_numbers: Any, x_rank: int, y_rank: int) -> Any:
             (len(x_batch), len(x_free), len(x_contract), len(y_free)))
 
 
-# ---- transformations -----------------------------------------------------------------------------
+# ---- transformations ---------------------------------------------------------------------------
 
 def _other_cotangent(cotangent: Any, x: Any, y: Any, dimension_numbers: Any, y_is_first: bool,
                      params: dict[str, Any]) -> Any:
@@ -223,7 +223,7 @@ dot_general_p = Primitive(
     shown={"dimension_numbers": _numbers_text})
 
 
-# ---- public functions ----------------------------------------------------------------------------
+# ---- public functions --------------------------------------------------------------------------
 
 def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None,
                 preferred_element_type: Any = None, *, out_sharding: Any = None) -> Any:

@@ -34,7 +34,7 @@ def _sum(x: Any, axes: Sequence[int]) -> Any:
     return registry["reduce_sum"].bind(x, axes=tuple(axes), out_sharding=None) if axes else x
 
 
-# ---- concatenate ---------------------------------------------------------------------------------
+# ---- concatenate -------------------------------------------------------------------------------
 
 def _concatenate_type(*xs: Any, dimension: int) -> Any:
     if not xs:
@@ -101,7 +101,7 @@ def concatenate(operands: Any, dimension: int) -> Any:
     return concatenate_p.bind(*operands, dimension=dimension)
 
 
-# ---- stack, unstack ------------------------------------------------------------------------------
+# ---- stack, unstack ----------------------------------------------------------------------------
 
 def _stack_type(*xs: Any, axis: int) -> Any:
     shapes = ", ".join(str(x.shape) for x in xs)
@@ -174,7 +174,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     return tuple(unstack_p.bind(x, axis=canonical_axis(axis, x.ndim)))
 
 
-# ---- split ---------------------------------------------------------------------------------------
+# ---- split -------------------------------------------------------------------------------------
 
 def _split_type(x: Any, *, sizes: Any, axis: int) -> list[Any]:
     if any(size < 0 for size in sizes):
@@ -213,7 +213,7 @@ def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> Sequence[Any]:
     return split_p.bind(operand, sizes=sizes, axis=axis)  # type: ignore[no-any-return]
 
 
-# ---- tile ----------------------------------------------------------------------------------------
+# ---- tile --------------------------------------------------------------------------------------
 
 def _tile_type(x: Any, *, reps: Any) -> Any:
     if len(reps) != x.ndim:
@@ -244,7 +244,7 @@ def tile(operand: Any, reps: Sequence[int]) -> Any:
     return tile_p.bind(operand, reps=reps)
 
 
-# ---- pad -----------------------------------------------------------------------------------------
+# ---- pad ---------------------------------------------------------------------------------------
 
 def _pad_type(x: Any, value: Any, *, padding_config: Any) -> Any:
     if x.dtype != value.dtype:

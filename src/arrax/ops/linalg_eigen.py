@@ -143,11 +143,25 @@ def _eig_jvp(primals: Any, tangents: Any, *, compute_left_eigenvectors: bool,
         gaps = m.sub(m.as_row(w), m.as_column(w))
         inverse_gaps = m.sub(m.reciprocal(m.add(gaps, eye)), eye)
         moved = m.matmul(v, m.mul(inverse_gaps, inner))
-        along = registry["reduce_sum"].bind(
-            m.mul(m.conj(v), moved), axes=(aval_of(v).ndim - 2,), out_sharding=None)
-        along = m.as_dtype(m.real(along), aval_of(v).dtype)
-        tangents_out.append(m.sub(moved, m.mul(v, m.as_row(along))))
+        tangents_out.append(_normalized_tangent(v, moved))
     return outs, tangents_out
+
+
+def _normalized_tangent(v: Any, moved: Any) -> Any:
+    """Keep columns of `v` at unit length and their largest components real, as LAPACK has them."""
+    aval = aval_of(v)
+    rows = (aval.ndim - 2,)
+    bind = {n: registry[n].bind for n in ("reduce_sum", "reduce_max", "abs", "eq", "imag")}
+    product = m.mul(m.conj(v), moved)
+    length = m.real(bind["reduce_sum"](product, axes=rows, out_sharding=None))
+    sizes = bind["abs"](v)
+    largest = m.as_row(bind["reduce_max"](sizes, axes=rows, out_sharding=None))
+    is_largest = m.as_dtype(m.binary("eq")(sizes, largest), aval_of(sizes).dtype)
+    count = bind["reduce_sum"](is_largest, axes=rows, out_sharding=None)
+    turn = m.div(m.mul(bind["imag"](product), is_largest), m.mul(largest, largest))
+    turn = m.div(bind["reduce_sum"](turn, axes=rows, out_sharding=None), count)
+    excess = m.add(m.as_dtype(length, aval.dtype), m.scale(m.as_dtype(turn, aval.dtype), 1j))
+    return m.sub(moved, m.mul(v, m.as_row(excess)))
 
 
 eig_p = Primitive(
@@ -161,7 +175,7 @@ def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenve
     """Eigenvalues of square matrices […, n, n], then left and right eigenvectors as asked.
 
     Results are complex. Eigenvalues can be differentiated, right eigenvectors with
-    `enable_eigvec_derivs` (they have unit length; their phase is arbitrary).
+    `enable_eigvec_derivs` (of unit length, the largest component real).
     """
     x = m.matrix_operand(x, "eig")
     m.check_square(x, "eig")

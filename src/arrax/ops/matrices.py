@@ -111,7 +111,7 @@ def mul(x: Any, y: Any) -> Any:
 _mul = binary("mul")
 
 
-def scale(x: Any, factor: float) -> Any:
+def scale(x: Any, factor: complex) -> Any:
     aval = aval_of(x)
     return registry["mul"].bind(x, constant(factor, aval))
 

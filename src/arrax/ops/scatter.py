@@ -23,7 +23,7 @@ from arrax.ops.rules import (add_tangents, batch_to_front, broadcast_in_dim, con
                              move_axis, zeros)
 
 
-# ---- type ----------------------------------------------------------------------------------------
+# ---- type --------------------------------------------------------------------------------------
 
 def _scatter_type(name: str) -> Callable[..., Any]:
     def rule(x: Any, indices: Any, updates: Any, *, dimension_numbers: Any, **params: Any) -> Any:
@@ -72,7 +72,7 @@ def window_sizes(rank: int, updates_shape: Any, numbers: ScatterDimensionNumbers
     return tuple(1 if i in gone else next(sizes) for i in range(rank))
 
 
-# ---- evaluation ----------------------------------------------------------------------------------
+# ---- evaluation --------------------------------------------------------------------------------
 
 def _scatter_evaluate(combine: Any) -> Callable[..., np.ndarray]:
     """`combine` is a ufunc, or None to overwrite."""
@@ -138,7 +138,7 @@ def _write_windows(out: np.ndarray, indices: np.ndarray, updates: np.ndarray, si
         combine.at(target, flat, updates)
 
 
-# ---- transformations -----------------------------------------------------------------------------
+# ---- transformations ---------------------------------------------------------------------------
 
 @lru_cache(maxsize=None)
 def _update_jaxpr(name: str, dtype: Any) -> Jaxpr:
@@ -201,7 +201,7 @@ def _declare(name: str, combine: Any, jvp: Any, transpose: Any) -> Primitive:
                      batch=_scatter_batch_of(name), weak_type="first")
 
 
-# ---- scatter -------------------------------------------------------------------------------------
+# ---- scatter -----------------------------------------------------------------------------------
 
 def _scatter_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     x, indices, updates = primals
@@ -270,7 +270,7 @@ def _window_cotangents(cotangent: Any, indices: Any, updates: Any, params: dict[
 scatter_p = _declare("scatter", None, _scatter_jvp, _scatter_transpose)
 
 
-# ---- scatter-add, scatter-sub --------------------------------------------------------------------
+# ---- scatter-add, scatter-sub ------------------------------------------------------------------
 
 def _linear_scatter_jvp(name: str) -> Callable[..., Any]:
     def rule(primals: Any, tangents: Any, **params: Any) -> Any:
@@ -303,7 +303,7 @@ scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp("scatte
                          _linear_scatter_transpose(True))
 
 
-# ---- scatter-mul ---------------------------------------------------------------------------------
+# ---- scatter-mul -------------------------------------------------------------------------------
 
 def _scatter_mul_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     x, indices, updates = primals
@@ -341,7 +341,7 @@ def _scatter_mul_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, *
 scatter_mul_p = _declare("scatter-mul", np.multiply, _scatter_mul_jvp, _scatter_mul_transpose)
 
 
-# ---- scatter-min, scatter-max --------------------------------------------------------------------
+# ---- scatter-min, scatter-max ------------------------------------------------------------------
 
 def _scatter_extremum_jvp(name: str) -> Callable[..., Any]:
     """The tangent of an element is the mean of the tangents of those that attain the extremum."""
@@ -378,7 +378,7 @@ scatter_max_p = _declare("scatter-max", np.maximum, _scatter_extremum_jvp("scatt
                          _LINEARIZED)
 
 
-# ---- public functions ----------------------------------------------------------------------------
+# ---- public functions --------------------------------------------------------------------------
 
 def _public(name: str, primitive: Primitive, combining: str | None, doc: str) -> Callable[..., Any]:
     def scatter_function(

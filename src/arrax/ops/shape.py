@@ -16,7 +16,7 @@ from arrax.ops.rules import linear_jvp, move_axis, transpose_unary
 _MATERIALIZE_BELOW = 4096  # elements; small broadcasts are copied, large ones are views
 
 
-# ---- broadcast_in_dim ----------------------------------------------------------------------------
+# ---- broadcast_in_dim --------------------------------------------------------------------------
 
 def _broadcast_type(x: Any, *, shape: Any, broadcast_dimensions: Any, sharding: Any = None) -> Any:
     dims = broadcast_dimensions
@@ -185,7 +185,7 @@ def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
                                    broadcast_dimensions=positions(ndim, axes), sharding=None)
 
 
-# ---- reshape -------------------------------------------------------------------------------------
+# ---- reshape -----------------------------------------------------------------------------------
 
 def _reshape_type(x: Any, *, new_sizes: Any, dimensions: Any, sharding: Any = None) -> Any:
     if any(d < 0 for d in new_sizes):
@@ -258,7 +258,7 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
     return reshape(operand, operand.shape[:lo] + (size,) + operand.shape[hi:])
 
 
-# ---- transpose -----------------------------------------------------------------------------------
+# ---- transpose ---------------------------------------------------------------------------------
 
 def _transpose_type(x: Any, *, permutation: Any) -> Any:
     if len(permutation) != x.ndim or set(permutation) != set(range(x.ndim)):
@@ -291,7 +291,7 @@ def transpose(operand: Any, permutation: Any) -> Any:
     return transpose_p.bind(operand, permutation=permutation)
 
 
-# ---- squeeze -------------------------------------------------------------------------------------
+# ---- squeeze -----------------------------------------------------------------------------------
 
 def _squeeze_type(x: Any, *, dimensions: Any) -> Any:
     axes = canonical_axes(dimensions, x.ndim)
@@ -324,7 +324,7 @@ def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
     return squeeze_p.bind(array, dimensions=dimensions)
 
 
-# ---- rev -----------------------------------------------------------------------------------------
+# ---- rev ---------------------------------------------------------------------------------------
 
 def _rev_type(x: Any, *, dimensions: Any) -> Any:
     if len(set(dimensions)) != len(dimensions):

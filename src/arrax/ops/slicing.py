@@ -25,7 +25,7 @@ from arrax.ops.shape import expand_dims, squeeze
 _slice = slice  # the built-in; `slice` below is the lax function
 
 
-# ---- slice ---------------------------------------------------------------------------------------
+# ---- slice -------------------------------------------------------------------------------------
 
 def _slice_type(x: Any, *, start_indices: Any, limit_indices: Any, strides: Any) -> Any:
     for name, values in (("start_indices", start_indices), ("limit_indices", limit_indices),
@@ -123,7 +123,7 @@ def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True)
     return result if keepdims else squeeze(result, (axis,))
 
 
-# ---- dynamic_slice -------------------------------------------------------------------------------
+# ---- dynamic_slice -----------------------------------------------------------------------------
 
 def _check_starts(name: str, x: Any, starts: Any) -> None:
     if any(not dtypes.issubdtype(s.dtype, np.integer) or s.dtype != starts[0].dtype
@@ -318,7 +318,7 @@ def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool
     return result if keepdims else squeeze(result, (axis,))
 
 
-# ---- dynamic_update_slice ------------------------------------------------------------------------
+# ---- dynamic_update_slice ----------------------------------------------------------------------
 
 def _dynamic_update_slice_type(x: Any, update: Any, *starts: Any) -> Any:
     if x.ndim != update.ndim:

@@ -21,7 +21,7 @@ _PACK_ABOVE = 256  # elements; from here on sorting packed (key, index) words be
 _UINT32 = np.dtype(np.uint32)
 
 
-# ---- order ---------------------------------------------------------------------------------------
+# ---- order -------------------------------------------------------------------------------------
 
 def ordered_bits(x: np.ndarray) -> np.ndarray:
     """Unsigned integers in the order of the elements: -0 and 0 equal, NaN greatest.
@@ -57,7 +57,7 @@ def stable_order(key: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(packed & np.uint64(0xFFFFFFFF), -1, axis).astype(np.intp)
 
 
-# ---- sort ----------------------------------------------------------------------------------------
+# ---- sort --------------------------------------------------------------------------------------
 
 def _sort_type(*xs: Any, dimension: int, is_stable: bool, num_keys: int) -> list[Any]:
     if any(x.shape != xs[0].shape for x in xs):
@@ -149,7 +149,7 @@ def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = 
     return sort((keys, values), dimension=dimension, is_stable=is_stable, num_keys=1)
 
 
-# ---- top_k ---------------------------------------------------------------------------------------
+# ---- top_k -------------------------------------------------------------------------------------
 
 def _top_k_type(x: Any, *, k: int, axis: int) -> list[Any]:
     if k < 0:
@@ -213,7 +213,7 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
     return list(top_k_p.bind(operand, k=int(k), axis=axis))
 
 
-# ---- approximate top_k ---------------------------------------------------------------------------
+# ---- approximate top_k -------------------------------------------------------------------------
 
 def _approx_type(x: Any, *, k: int, reduction_dimension: int, aggregate_to_topk: bool,
                  **params: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from arrax.ops.join import pad_evaluate
 from arrax.ops.rules import batch_to_front, constant, linear_jvp, transpose_unary
 
 
-# ---- shapes --------------------------------------------------------------------------------------
+# ---- shapes ------------------------------------------------------------------------------------
 
 def window_params(shape: Sequence[int], window_dimensions: Any, window_strides: Any = None,
                   padding: Any = "VALID", base_dilation: Any = None, window_dilation: Any = None,
@@ -73,7 +73,7 @@ def _insert(params: dict[str, Any], dim: int) -> dict[str, Any]:
             for k, v in params.items()}
 
 
-# ---- sum, max, min -------------------------------------------------------------------------------
+# ---- sum, max, min -----------------------------------------------------------------------------
 
 def extremum_identity(dtype: Any, largest: bool) -> Any:
     """The value that loses against all others in `max` (or in `min`, if `largest`)."""
@@ -173,7 +173,7 @@ reduce_window_min_p = Primitive(
     jvp=_extremum_jvp("reduce_window_min", "le"), batch=_window_batch("reduce_window_min"))
 
 
-# ---- select_and_gather_add, select_and_scatter_add -----------------------------------------------
+# ---- select_and_gather_add, select_and_scatter_add ---------------------------------------------
 
 def _selected(x: np.ndarray, select_prim: Any, params: dict[str, Any]) -> tuple[Any, np.ndarray]:
     """The shape of `x` when padded, and the flat place in it that each window selects."""
