@@ -263,11 +263,26 @@ def divide(index: Index, divisor: int) -> tuple[Index, Index]:
         return index, ZERO
     exact = [(t, c) for t, c in index.terms if c % divisor == 0]
     rest = [(t, c) for t, c in index.terms if c % divisor]
-    low = Index(index.const % divisor, tuple(rest))
-    high = Index(index.const // divisor, tuple((t, c // divisor) for t, c in exact))
+    least = lower_bound(Index(index.const % divisor, tuple(rest)))
+    if least == -math.inf:
+        return index_of(Quotient(index, divisor)), index_of(Remainder(index, divisor))
+    shift = max(0, -(-int(-least) // divisor))  # keeps the low part at or above 0
+    low = Index(index.const % divisor + shift * divisor, tuple(rest))
+    high = Index(index.const // divisor - shift, tuple((t, c // divisor) for t, c in exact))
     if upper_bound(low) < divisor:
         return high, low
     return high + index_of(Quotient(low, divisor)), index_of(Remainder(low, divisor))
+
+
+def lower_bound(index: Index) -> float:
+    """The least value of an index, minus infinity if unknown; assumes terms >= 0."""
+    total: float = index.const
+    for term, coefficient in index.terms:
+        if coefficient < 0:
+            if not isinstance(term, LoopVar):
+                return -math.inf
+            total += coefficient * (term.extent - 1)
+    return total
 
 
 def upper_bound(index: Index) -> float:

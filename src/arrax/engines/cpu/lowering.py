@@ -35,6 +35,7 @@ class View:
     build: Callable[..., Any]
     flat: bool = False
     gathers: bool = False
+    pieces: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,3 +81,52 @@ def _scatter_loops(lowerer: Any, eqn: Eqn, target: Buffer, combine: Any) -> None
     stage = ir.Map(loops[-1:] if by_window else [], [store], ordered=True)
     lowerer.steps.append(ir.Kernel(loops[:-1] if by_window else loops, [stage],
                                    eqn.primitive.name))
+
+
+def concatenate(lowerer: Any, eqn: Eqn, target: Buffer) -> None:
+    """Each operand into its range of the axis."""
+    axis, start = eqn.params["dimension"], 0
+    for atom in eqn.invars:
+        _write_part(lowerer, eqn, target, atom, axis, start, atom.aval.shape)
+        start += atom.aval.shape[axis]
+
+
+def stack(lowerer: Any, eqn: Eqn, target: Buffer) -> None:
+    """Each operand at its position of the new axis."""
+    axis = eqn.params["axis"]
+    for position, atom in enumerate(eqn.invars):
+        shape = (*atom.aval.shape[:axis], 1, *atom.aval.shape[axis:])
+        _write_part(lowerer, eqn, target, atom, axis, position, shape)
+
+
+def _write_part(lowerer: Any, eqn: Eqn, target: Buffer, atom: Any, axis: int, start: int,
+                shape: Any) -> None:
+    """target[..., start : start + n, ...] = the operand, which may lack the axis."""
+    def place(index: Any) -> Any:
+        return (*index[:axis], index[axis] + start, *index[axis + 1:])
+
+    def element(index: Any) -> Any:
+        own = index if len(atom.aval.shape) == len(shape) else (*index[:axis], *index[axis + 1:])
+        return lowerer.expression(atom, own)
+
+    lowerer.store_kernel(eqn.primitive.name, shape, target, place, element)
+
+
+def pad(lowerer: Any, eqn: Eqn, target: Buffer) -> None:
+    """The fill everywhere, then the operand at its places."""
+    x, fill = eqn.invars
+    config = eqn.params["padding_config"]
+    lowerer.store_kernel("fill", target.shape, target, lambda index: index,
+                         lambda index: lowerer.expression(fill, ()))
+    # Operand positions whose place low + i * (interior + 1) lies inside.
+    first = [max(0, -(low // (gap + 1))) for low, _, gap in config]
+    last = [min(extent, (size - 1 - low) // (gap + 1) + 1) for extent, size, (low, _, gap)
+            in zip(x.aval.shape, target.shape, config, strict=True)]
+    shape = [max(0, b - a) for a, b in zip(first, last, strict=True)]
+    lowerer.store_kernel(
+        "pad", shape, target,
+        lambda index: tuple((i + a) * (gap + 1) + low for i, a, (low, _, gap)
+                            in zip(index, first, config, strict=True)),
+        lambda index: lowerer.expression(x, tuple(
+            i + a if extent > 1 else ir.ZERO
+            for i, a, extent in zip(index, first, x.aval.shape, strict=True))))

@@ -44,6 +44,11 @@ def is_reduction(eqn: Eqn) -> bool:
     return type(lower) is Reduce and can_compile(eqn)
 
 
+def _many_pieces(eqn: Eqn) -> bool:
+    """Whether a choice among the operands at each element would be long."""
+    return len(eqn.invars) > 3 and getattr(lowering_of(eqn), "pieces", None) is not None
+
+
 class _Facts:
     """What is known of a fusable value: the cost of computing an element, the chain's length."""
 
@@ -68,7 +73,7 @@ def choose_roots(jaxpr: Jaxpr) -> set[Var]:
             depth = 1 + max((f.depth for f in inner), default=0)
             for var in eqn.outvars:
                 facts[var] = _Facts(cost, depth)
-                facts[var].forced = depth % LONGEST_CHAIN == 0
+                facts[var].forced = depth % LONGEST_CHAIN == 0 or _many_pieces(eqn)
     roots: set[Var] = {v for v in jaxpr.outvars if type(v) is not Literal}
     for eqn in reversed(jaxpr.eqns):
         targets: set[Any] = set()

@@ -26,6 +26,7 @@ from arrax.engines.cpu.passes.choose_roots import (can_compile, choose_roots, is
 from arrax.engines.cpu.passes.simplify import simplify
 from arrax.engines.cpu.products import product_loops
 
+MANY = 256  # elements from which results are written piece by piece
 COLLAPSED = "collapsed"  # marks an index that is one row-major position: (COLLAPSED, position)
 
 
@@ -235,6 +236,9 @@ class Lowerer:
         if 0 in shape:
             self.result_buffer(out)
             return
+        if type(lower) is View and lower.pieces is not None and out.aval.size >= MANY:
+            lower.pieces(self, eqn, self.result_buffer(out))
+            return
         if not shape:
             variables, index, position = [], (), ir.ZERO
         elif self.is_flat(out):
@@ -288,6 +292,16 @@ class Lowerer:
         self.steps.append(ir.Kernel(outer, [ir.Reduce(inner, reduced, [item], [store])],
                                     eqn.primitive.name))
 
+    def store_kernel(self, name: str, shape: Sequence[int], target: Buffer, place: Any,
+                     expr: Any) -> None:
+        """target[place(index)] = expr(index) for all indices within `shape`."""
+        if 0 in shape:
+            return
+        variables = [LoopVar(extent) for extent in shape]
+        index = tuple(index_of(v) for v in variables)
+        store = ir.Store(target, offset_of(target.shape, place(index)), expr(index))
+        self.steps.append(ir.Kernel(variables[:-1], [ir.Map(variables[-1:], [store])], name))
+
     def product_kernel(self, eqn: Eqn) -> None:
         """A small contraction as a loop over the contracted axes."""
         kernel = product_loops(self, eqn)
@@ -325,10 +339,10 @@ class Lowerer:
         if _is_collapsed(index):
             if lower.flat:
                 return self.expression(eqn.invars[0], index)
-            if not eqn.invars[0:1] or eqn.invars[0].aval.size != 1:
-                index = (index[1],)  # a 1-d value
-            else:
-                index = (ir.ZERO,) * out.ndim
+            # What is left is 1-d, or a broadcast of one element, for which any index will do.
+            index = (index[1],) if out.ndim == 1 else (ir.ZERO,) * out.ndim
+        if lower.flat and eqn.invars[0] in self.buffers:  # the same memory
+            return ir.Load(self.buffers[eqn.invars[0]], offset_of(out.shape, index))
         operands = [Operand(self, atom) for atom in eqn.invars]
         more = {"result": eqn.outvars.index(var)} if eqn.primitive.multiple_results else {}
         return lower.build(index, *operands, out=out, **more,  # type: ignore[no-any-return]
