@@ -44,7 +44,7 @@ def cplx(*shape: int, scale: float = 1.0, seed: int = 0, dtype: Any = np.complex
 
 @dataclass(frozen=True)
 class Row:
-    """One case: `function(*operands)` equals `reference(*operands)` (None: values are not compared).
+    """One case: `function(*operands)` equals `reference(*operands)` (None: no comparison).
 
     `order` says how often it can be differentiated (0, 1 or 2) and `active` which operands; `batch`
     whether it can be mapped. Tolerances are relative to the largest element.

@@ -37,7 +37,7 @@ UNARY = [
     Row("integer_pow -3", lambda x: lax.integer_pow(x, -3), (POSITIVE,), lambda x: 1 / x ** 3),
     Row("is_finite", lax.is_finite, (X,), np.isfinite, order=0),
 ]
-UNARY_COMPLEX = [Row(f"{name} complex", getattr(lax, name), (C,), reference) for name, reference in [
+UNARY_COMPLEX = [Row(f"{name} complex", getattr(lax, name), (C,), fn) for name, fn in [
     ("exp", np.exp), ("log", np.log), ("sin", np.sin), ("cos", np.cos), ("tan", np.tan),
     ("asin", np.arcsin), ("acos", np.arccos), ("atan", np.arctan), ("sinh", np.sinh),
     ("cosh", np.cosh), ("tanh", np.tanh), ("asinh", np.arcsinh), ("acosh", np.arccosh),

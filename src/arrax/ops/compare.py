@@ -17,7 +17,7 @@ from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, FLOAT, INEXACT, ORDERED, accept_once, apply, binary, call_binary, call_unary, check_kind,
-    check_same_dtypes, emits, evaluate_by, filled_like, host, is_small, joint_shape, nary_type,
+    check_same_dtypes, emits, evaluate_by, filled_like, is_small, joint_shape, nary_type,
     piecewise_constant, to_bool, to_shape_of, unary)
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import (
@@ -90,13 +90,25 @@ def total_order_key(x: np.ndarray) -> np.ndarray:
     return key ^ ((key >> signed.type(bits - 1)) & signed.type(np.iinfo(signed).max))
 
 
+def _emit_key(b: Any, x: Any) -> Any:
+    """`total_order_key` in native code."""
+    if x.dtype.kind in "iub":
+        return x
+    bits = x.dtype.itemsize * 8
+    key = b.bitcast_convert_type(x, f"int{bits}")
+    sign = b.shift_right_arithmetic(key, b.like(key, bits - 1))
+    return b.xor(key, b.and_(sign, b.like(key, (1 << (bits - 1)) - 1)))
+
+
 def _total_order(name: str, fn: Any) -> Primitive:
     def evaluate(x: Any, y: Any) -> Any:
         return fn(total_order_key(x), total_order_key(y))
     return Primitive(
         name, type_rule=nary_type(name, (ORDERED, ORDERED), to_bool), evaluate=evaluate,
         jvp=piecewise_constant, transpose=NotApplicable("not linear"), batch=batch_elementwise(),
-        lower=host("comparison by the bits of floats"), elementwise=True)
+        lower=Elementwise(
+            lambda b, x, y: getattr(b, name[:2])(_emit_key(b, x), _emit_key(b, y)), 4),
+        elementwise=True)
 
 
 eq_to_p = _total_order("eq_to", np.equal)
