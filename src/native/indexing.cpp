@@ -23,17 +23,29 @@ inline int64_t index_at(const void* indices, int64_t dtype, int64_t i) {
   }
 }
 
-// Items of one row that is a single element, with int32 indices: the common gather.
-template <class Item>
-void gather_items(const Item* source, int64_t rows, const int32_t* indices, int64_t begin,
-                  int64_t end, const Item* fill, Item* out) {
-  for (int64_t i = begin; i < end; i++) {
-    int64_t index = indices[i];
-    const bool inside = uint64_t(index) < uint64_t(rows);
-    if (!inside) index = fill ? 0 : (index < 0 ? 0 : rows - 1);
-    out[i] = inside || !fill ? source[index] : *fill;
+// Rows of a single element with int32 indices: the common gather.
+#define ARRAX_GATHER_ITEMS(Item)                                                                  \
+  ARRAX_VECTORIZE void gather_items(const Item* __restrict source, int64_t rows,                  \
+                                    const int32_t* __restrict indices, int64_t begin,             \
+                                    int64_t end, const Item* fill, Item* __restrict out) {        \
+    const int32_t last = int32_t(least(rows, INT32_MAX) - 1);                                     \
+    if (fill) {                                                                                   \
+      const Item other = *fill;                                                                   \
+      for (int64_t i = begin; i < end; i++) {                                                     \
+        const int32_t index = indices[i];                                                         \
+        const bool inside = index >= 0 && index <= last;                                          \
+        const Item item = source[inside ? index : 0];                                             \
+        out[i] = inside ? item : other;                                                           \
+      }                                                                                           \
+    } else {                                                                                      \
+      for (int64_t i = begin; i < end; i++) {                                                     \
+        const int32_t index = indices[i] < 0 ? 0 : indices[i];                                    \
+        out[i] = source[index > last ? last : index];                                             \
+      }                                                                                           \
+    }                                                                                             \
   }
-}
+ARRAX_GATHER_ITEMS(uint32_t)
+ARRAX_GATHER_ITEMS(uint64_t)
 
 }  // namespace
 
@@ -56,7 +68,8 @@ extern "C" void arrax_gather_rows(const int64_t* spec, const void* source, const
       char* to = (char*)out + i * bytes;
       if ((uint64_t(index) >= uint64_t(rows) && fill) || rows == 0) {
         for (int64_t j = 0; j < length; j++)
-          fill ? (void)std::memcpy(to + j * item, fill, size_t(item)) : (void)std::memset(to + j * item, 0, size_t(item));
+          if (fill) std::memcpy(to + j * item, fill, size_t(item));
+          else std::memset(to + j * item, 0, size_t(item));
         continue;
       }
       index = index < 0 ? 0 : least(index, rows - 1);

@@ -38,6 +38,31 @@ ARRAX_VECTORIZE void threefry_block(uint32_t key0, uint32_t key1, uint64_t start
   }
 }
 
+// The same for keys and counters that differ from lane to lane.
+ARRAX_VECTORIZE void threefry_range(const uint32_t* __restrict key0, const uint32_t* __restrict key1,
+                                    const uint32_t* __restrict x0, const uint32_t* __restrict y0,
+                                    int64_t count, uint32_t* __restrict first,
+                                    uint32_t* __restrict second) {
+  constexpr int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+  for (int64_t i = 0; i < count; i++) {
+    const uint32_t keys[3] = {key0[i], key1[i], key0[i] ^ key1[i] ^ 0x1BD11BDAu};
+    uint32_t x = x0[i] + keys[0], y = y0[i] + keys[1];
+#pragma GCC unroll 5
+    for (int round = 0; round < 5; round++) {
+#pragma GCC unroll 4
+      for (int step = 0; step < 4; step++) {
+        const int distance = rotations[round % 2][step];
+        x += y;
+        y = (y << distance | y >> (32 - distance)) ^ x;
+      }
+      x += keys[(round + 1) % 3];
+      y += keys[(round + 2) % 3] + uint32_t(round + 1);
+    }
+    first[i] = x;
+    second[i] = y;
+  }
+}
+
 template <class T>
 void write_bits(const uint32_t* x, const uint32_t* y, int64_t count, T* out) {
   for (int64_t j = 0; j < count; j++)
@@ -68,4 +93,16 @@ extern "C" void arrax_threefry_bits(const int64_t* spec, const uint32_t* key, vo
   });
 }
 
-ARRAX_SYMBOLS({"arrax_threefry_bits", (void*)arrax_threefry_bits});
+// Threefry of `count` keys and counters: first[i], second[i] from (key0[i], key1[i]) and (x[i], y[i]).
+// spec: count.
+extern "C" void arrax_threefry_words(const int64_t* spec, const uint32_t* key0,
+                                     const uint32_t* key1, const uint32_t* x, const uint32_t* y,
+                                     uint32_t* first, uint32_t* second) {
+  parallel(spec[0], 1 << 14, [&](int64_t begin, int64_t end) {
+    threefry_range(key0 + begin, key1 + begin, x + begin, y + begin, end - begin, first + begin,
+                   second + begin);
+  });
+}
+
+ARRAX_SYMBOLS({"arrax_threefry_bits", (void*)arrax_threefry_bits},
+              {"arrax_threefry_words", (void*)arrax_threefry_words});

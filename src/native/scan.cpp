@@ -44,6 +44,10 @@ template <class T> struct LogSumExp {
 template <class T, int lanes>
 __attribute__((always_inline)) inline T vector_prefix_sum(const T* in, T* out, int64_t count,
                                                           T carry) {
+#ifdef __clang__  // has no shuffles with masks in variables
+  for (int64_t i = 0; i < count; i++) out[i] = carry = carry + in[i];
+  return carry;
+#else
   typedef T Vector __attribute__((vector_size(lanes * sizeof(T)), aligned(alignof(T)), may_alias));
   typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
   typedef Index Mask __attribute__((vector_size(lanes * sizeof(T))));
@@ -66,6 +70,7 @@ __attribute__((always_inline)) inline T vector_prefix_sum(const T* in, T* out, i
   carry = total[0];
   for (; i < count; i++) out[i] = carry = carry + in[i];
   return carry;
+#endif
 }
 
 ARRAX_VECTORIZE float prefix_sum(const float* in, float* out, int64_t count, float carry) {

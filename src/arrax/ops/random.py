@@ -20,6 +20,7 @@ import numpy as np
 from arrax.core import config, dtypes
 from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import Elementwise, Expand
 from arrax.ops.create import broadcasted_iota
 from arrax.ops.rules import batch_elementwise, batch_to_front, broadcast_in_dim, constant, zero_jvp
@@ -46,14 +47,14 @@ def _threefry_rounds(k1: Any, k2: Any, x1: Any, x2: Any, add: Callable[[Any, Any
     return x1, x2
 
 
-def _rotate(x: np.ndarray, amount: int) -> np.ndarray:
-    return (x << np.uint32(amount)) | (x >> np.uint32(32 - amount))
-
-
 def threefry_words(k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[np.ndarray, np.ndarray]:
     """Threefry-2x32 of NumPy uint32 arrays that broadcast together."""
-    with np.errstate(over="ignore"):
-        return _threefry_rounds(k1, k2, x1, x2, np.add, np.bitwise_xor, _rotate, np.uint32)
+    shape = np.broadcast_shapes(*map(np.shape, (k1, k2, x1, x2)))
+    operands = [np.ascontiguousarray(np.broadcast_to(x, shape), np.uint32)
+                for x in (k1, k2, x1, x2)]
+    first, second = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
+    library.call_eagerly("arrax_threefry_words", (first.size,), *operands, first, second)
+    return first, second
 
 
 def _emit_threefry(b: Any, k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[Any, Any]:
@@ -166,10 +167,11 @@ def _threefry_fold_in(key: np.ndarray, data: np.ndarray) -> np.ndarray:
 def _threefry_bits(key: np.ndarray, bit_width: int, shape: tuple[int, ...]) -> np.ndarray:
     dtype = np.dtype(f"uint{bit_width}")
     if config.threefry_partitionable.value:
-        first, second = threefry_words(*_expanded(key, len(shape)), *_counters(shape))
-        if bit_width == 64:
-            return (first.astype(np.uint64) << np.uint64(32)) | second
-        return (first ^ second).astype(dtype)
+        key = np.ascontiguousarray(key, np.uint32)
+        out = np.empty((*key.shape[:-1], *shape), dtype)
+        spec = library.threefry_spec(math.prod(key.shape[:-1]), math.prod(shape), bit_width)
+        library.call_eagerly("arrax_threefry_bits", spec, key, out)
+        return out
     return _threefry_bits_in_halves(key, dtype, shape)
 
 
