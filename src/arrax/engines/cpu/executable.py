@@ -1,6 +1,7 @@
 """Compiled programs."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from arrax import _native
 from arrax.core.array import array_of
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.engines.cpu.loop_ir import HostCallStep
+from arrax.engines.cpu.kernels.emit_program import kernel_work
+from arrax.engines.cpu.loop_ir import Copy, HostCallStep, Kernel, Region
+from arrax.engines.cpu.loop_text import region_text
 from arrax.engines.cpu.pipeline import Compilation, run_pipeline
 
 
@@ -22,23 +25,39 @@ class Executable:
     def __init__(self, closed: ClosedJaxpr, donated: tuple[bool, ...], name: str):
         self.closed = closed
         self.name = name
-        self.compilation: Compilation = run_pipeline(closed, name)
+        self.compilation: Compilation = run_pipeline(closed, name, donated)
         self.program = _native_program(self.compilation, closed, donated, name)
 
     def __call__(self, arrays: list[Any]) -> list[Any]:
         return self.program.run(arrays)  # type: ignore[no-any-return]
 
     def as_text(self, stage: str = "jaxpr") -> str:
-        """The program at a stage: "jaxpr", "simplified", or "llvm"."""
-        if stage == "jaxpr":
-            return str(self.closed)
-        if stage == "simplified":
-            return str(self.compilation.closed)
-        return str(self.compilation.emitter.module)
+        """The program at a stage: "jaxpr", "simplified", "loops" or "llvm"."""
+        stages: dict[str, Callable[[], str]] = {
+            "jaxpr": lambda: str(self.closed),
+            "simplified": lambda: str(self.compilation.closed),
+            "loops": lambda: region_text(self.compilation.region),
+            "llvm": lambda: str(self.compilation.emitter.module)}
+        if stage not in stages:
+            raise ValueError(f"as_text: stage must be one of {', '.join(stages)}, got {stage!r}")
+        return stages[stage]()
 
     def cost_analysis(self) -> dict[str, float]:
         """Rough counts: bytes of arguments, results and scratch memory."""
         return {"arena bytes": float(self.compilation.arena_bytes)}
+
+
+def is_long(region: Region) -> bool:
+    """Whether a run is worth letting other Python threads in: loops, calls, large kernels."""
+    work = 0
+    for step in region.steps:
+        if not isinstance(step, (Kernel, Copy)):
+            return True
+        work += kernel_work(step) if isinstance(step, Kernel) else step.source.nbytes
+    return work > LONG_WORK
+
+
+LONG_WORK = 200_000
 
 
 def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ...],
@@ -47,7 +66,8 @@ def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ..
     return _native.Program(
         c.code.address, closed.in_avals, closed.out_avals,
         consts=[array_of(value) for value in c.program.constants], arena_bytes=c.arena_bytes,
-        host_calls=calls, donated=[i for i, flag in enumerate(donated) if flag],
+        host_calls=calls, forwards=c.program.forwards, aliases=c.aliases,
+        releases_gil=is_long(c.region), donated=[i for i, flag in enumerate(donated) if flag],
         keepalive=c.code.owner, name=name)
 
 

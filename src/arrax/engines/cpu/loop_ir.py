@@ -468,6 +468,21 @@ def walk(roots: Iterable[Expr]) -> list[Expr]:
     return order
 
 
+def stage_roots(stage: Stage, folded: bool) -> list[Expr | Index]:
+    """What a stage evaluates: expressions, offsets and conditions. Of a reduction, those inside the
+    fold, or (`folded`) those of the stores after it."""
+    if isinstance(stage, Map):
+        stores = [] if folded else stage.stores
+    else:
+        stores = stage.stores if folded else stage.inner
+    roots: list[Expr | Index] = []
+    for store in stores:
+        roots += [store.expr, store.offset, *(index for index, _, _ in store.where)]
+    if isinstance(stage, Reduce) and not folded:
+        roots += [e for item in stage.items for e in item.exprs]
+    return roots
+
+
 def stores_of(stage: Stage) -> list[Store]:
     """All stores of a stage."""
     return [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]

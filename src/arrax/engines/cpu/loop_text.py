@@ -15,6 +15,11 @@ def region_text(region: ir.Region) -> str:
     return _Printer().region(region, 0)
 
 
+def step_text(step: Any) -> str:
+    """One step and all inside it."""
+    return "\n".join(_Printer().step(step, 0))
+
+
 class _Printer:
     def __init__(self) -> None:
         self.names: dict[Any, str] = {}

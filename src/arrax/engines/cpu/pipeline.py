@@ -1,26 +1,31 @@
 """The contents page of the compiler: what happens to a program, in order.
 
     jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> merge_kernels, split_reductions,
-    coalesce, bufferize -> loop IR -> emit -> LLVM -> machine code
+    coalesce, donate, bufferize -> loop IR -> emit -> LLVM -> machine code
 """
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from arrax.core import config
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.cpu import machine
 from arrax.engines.cpu.kernels.emit_expr import CannotEmit
 from arrax.engines.cpu.kernels.emit_program import ProgramEmitter
+from arrax.engines.cpu.loop_text import region_text
 from arrax.engines.cpu.op_lowerings import NOT_EMITTED, emission_key
 from arrax.engines.cpu.passes.bufferize import bufferize
 from arrax.engines.cpu.passes.coalesce import coalesce
+from arrax.engines.cpu.passes.donate import donation_aliases
 from arrax.engines.cpu.passes.fuse import Program, fuse_program
 from arrax.engines.cpu.passes.merge_kernels import merge_kernels
 from arrax.engines.cpu.passes.simplify import simplify
 from arrax.engines.cpu.passes.split_reductions import split_reductions
+from arrax.engines.cpu.passes.verify import verify
 
 
 @dataclass
@@ -29,12 +34,15 @@ class Compilation:
 
     closed: ClosedJaxpr
     name: str
+    donated: tuple[bool, ...] = ()
     program: Program | None = None
     region: Any = None
     arena_bytes: int = 0
     emitter: Any = None
     code: Any = None
+    aliases: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    shown: str = ""  # the text printed last
 
 
 def _simplify(c: Compilation) -> None:
@@ -70,38 +78,74 @@ def _machine(c: Compilation) -> None:
     c.code = machine.compile_module(c.emitter.module)
 
 
+def _donate(c: Compilation) -> None:
+    assert c.program is not None
+    c.aliases = donation_aliases(c.region, c.program.inputs, c.donated, c.region.results)
+
+
 @dataclass(frozen=True)
 class Pass:
-    """One entry of the pipeline."""
+    """One entry of the pipeline; `loop_ir` passes are followed by the verifier."""
 
     name: str
     function: Callable[[Compilation], None]
+    loop_ir: bool = False
 
 
 PIPELINE = [
     Pass("simplify", _simplify),
-    Pass("fuse", _fuse),
-    Pass("merge_kernels", _merge),
-    Pass("split_reductions", _split),
-    Pass("coalesce", _coalesce),
-    Pass("bufferize", _bufferize),
+    Pass("fuse", _fuse, loop_ir=True),
+    Pass("merge_kernels", _merge, loop_ir=True),
+    Pass("split_reductions", _split, loop_ir=True),
+    Pass("coalesce", _coalesce, loop_ir=True),
+    Pass("donate", _donate),
+    Pass("bufferize", _bufferize, loop_ir=True),
     Pass("emit", _emit),
     Pass("machine", _machine),
 ]
 
 
-def run_pipeline(closed: ClosedJaxpr, name: str) -> Compilation:
-    """Compile a program. Operations that turn out to have no machine code become host calls."""
+def run_pipeline(closed: ClosedJaxpr, name: str, donated: tuple[bool, ...] = ()) -> Compilation:
+    """Compile a program. Operations that turn out to have no machine code become host calls.
+
+    With `ARRAX_DEBUG` at 1 the seconds of each pass go to stderr, at 2 the simplified jaxpr too, at
+    3 the loop IR after each pass, at 4 the LLVM module.
+    """
     while True:
-        compilation = Compilation(closed, name)
+        compilation = Compilation(closed, name, donated)
         try:
             for entry in PIPELINE:
-                start = time.perf_counter()
-                entry.function(compilation)
-                compilation.seconds[entry.name] = time.perf_counter() - start
+                _run_pass(entry, compilation)
             return compilation
         except CannotEmit as error:
             key = emission_key(error.eqn)
             if key in NOT_EMITTED:
                 raise
             NOT_EMITTED.add(key)
+
+
+def _run_pass(entry: Pass, compilation: Compilation) -> None:
+    start = time.perf_counter()
+    entry.function(compilation)
+    compilation.seconds[entry.name] = time.perf_counter() - start
+    if entry.loop_ir:
+        verify(compilation.region, placed=entry.name == "bufferize")
+    level = config.debug.value
+    if level:
+        _report(entry, compilation, level)
+
+
+def _report(entry: Pass, compilation: Compilation, level: int) -> None:
+    """Write what a pass did to stderr; "(unchanged)" where the text is the one before."""
+    seconds = compilation.seconds[entry.name]
+    print(f"arrax {compilation.name}: {entry.name} {seconds * 1e3:.2f} ms", file=sys.stderr)
+    if entry.name == "simplify" and level >= 2:
+        text = str(compilation.closed)
+    elif entry.loop_ir and level >= 3:
+        text = region_text(compilation.region)
+    elif entry.name == "emit" and level >= 4:
+        text = str(compilation.emitter.module)
+    else:
+        return
+    print("(unchanged)" if text == compilation.shown else text, file=sys.stderr)
+    compilation.shown = text

@@ -126,9 +126,17 @@ class ProgramEmitter:
             self.builder.store(self.builder.load(source, typ=kind, align=align), target,
                                align=align)
             return
+        if {step.source.root.kind, step.target.root.kind} == {"input", "output"} \
+                and step.source.nbytes >= 4096:  # donated memory may be the same
+            with self.builder.if_then(self.builder.icmp_unsigned("!=", source, target)):
+                self.memcpy(source, target, step.source.nbytes)
+            return
+        self.memcpy(source, target, step.source.nbytes)
+
+    def memcpy(self, source: ir.Value, target: ir.Value, count: int) -> None:
         copy = self.declare("llvm.memcpy.p0.p0.i64", ir.VoidType(),
                             [POINTER, POINTER, I64, ir.IntType(1)])
-        self.builder.call(copy, [target, source, constant64(step.source.nbytes),
+        self.builder.call(copy, [target, source, constant64(count),
                                  ir.Constant(ir.IntType(1), 0)])
 
     # ---- kernels -------------------------------------------------------------------------------
@@ -302,9 +310,7 @@ def parallel_range(kernel: Kernel) -> tuple[int, int, int] | None:
         return None
     if any(isinstance(stage, Map) and stage.ordered for stage in kernel.stages):
         return None
-    work = sum(stage_work(stage) for stage in kernel.stages)
-    for var in kernel.outer:
-        work *= var.extent
+    work = kernel_work(kernel)
     if work < PARALLEL_WORK:
         return None
     if kernel.outer:
@@ -312,6 +318,14 @@ def parallel_range(kernel: Kernel) -> tuple[int, int, int] | None:
     block = 8 * choose_lanes(kernel.stages[0], first.extent)
     blocks = -(-first.extent // block)
     return blocks, block, max(1, GRAIN_WORK * blocks // work)
+
+
+def kernel_work(kernel: Kernel) -> int:
+    """Elements times expressions of a kernel."""
+    work = sum(stage_work(stage) for stage in kernel.stages)
+    for var in kernel.outer:
+        work *= var.extent
+    return work
 
 
 def stage_work(stage: Any) -> int:

@@ -61,14 +61,14 @@ def _try(region: Region, touches: list[set[Buffer]], position: int, copy: ir.Cop
     if first == position:
         return False  # written outside this region
     for i in range(first, position):
-        if target in touches[i] and not (i == first and _writes_in_place(
+        if target in touches[i] and not (i == first and writes_in_place(
                 region.steps[i], source, target)):
             return False
     source.base = target
     return True
 
 
-def _writes_in_place(step: Any, source: Buffer, target: Buffer) -> bool:
+def writes_in_place(step: Any, source: Buffer, target: Buffer) -> bool:
     """Whether a step that writes `source` reads `target` only at elements that it writes next."""
     if isinstance(step, ir.Copy):
         return step.source.root is target and step.target.root is source

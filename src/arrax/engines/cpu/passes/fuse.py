@@ -37,6 +37,7 @@ class Program:
     inputs: list[Buffer] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
     known: dict[int, Buffer] = field(default_factory=dict)
+    forwards: list[int] = field(default_factory=list)  # by result: the input that it is, or -1
 
     def constant(self, value: Any, aval: Any) -> Buffer:
         """The input that brings a captured array."""
@@ -50,7 +51,8 @@ class Program:
 
 
 def fuse_program(closed: ClosedJaxpr) -> tuple[Program, ir.Region]:
-    """The whole program; its inputs are the jaxpr's invars, then constants."""
+    """The whole program; its inputs are the jaxpr's invars, then constants. Results that are inputs
+    are not copied: `program.forwards` says which."""
     program = Program()
     jaxpr = closed.jaxpr
     bindings: dict[Var, Buffer] = {}
@@ -59,8 +61,12 @@ def fuse_program(closed: ClosedJaxpr) -> tuple[Program, ir.Region]:
         program.inputs.append(bindings[var])
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
         bindings[var] = program.constant(value, var.aval)
-    outputs = [Buffer(v.aval.shape, storage_dtype(v.aval.dtype), "output", i)
-               for i, v in enumerate(jaxpr.outvars)]
+    outputs: list[Buffer | None] = []
+    for number, atom in enumerate(jaxpr.outvars):
+        source = bindings.get(atom) if type(atom) is not Literal else None
+        program.forwards.append(-1 if source is None else source.position)
+        outputs.append(None if source is not None else Buffer(
+            atom.aval.shape, storage_dtype(atom.aval.dtype), "output", number))
     return program, fuse_region(program, jaxpr, bindings, outputs)
 
 
