@@ -1,6 +1,16 @@
 """The operations that programs are made of, one function per primitive and a few compositions."""
 from __future__ import annotations
 
+from arrax.control.associative import associative_scan
+from arrax.control.cond import cond, switch
+from arrax.control.cond_rules import cond_p
+from arrax.control.linear_solve import custom_linear_solve
+from arrax.control.loops import fori_loop, while_loop
+from arrax.control.scan import map, scan
+from arrax.control.root import custom_root
+from arrax.control.reductions import reduce, reduce_window
+from arrax.control.scatter_apply import scatter_apply
+from arrax.lax import linalg
 from arrax.ops.conv import conv_general_dilated, conv_general_dilated_p
 from arrax.ops.conv_dims import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers,
                                  conv_dimension_numbers, conv_general_permutations,
@@ -9,7 +19,8 @@ from arrax.ops.conv_dims import (ConvDimensionNumbers, ConvGeneralDilatedDimensi
 from arrax.ops.conv_forms import (conv, conv_general_dilated_local, conv_general_dilated_patches,
                                   conv_transpose, conv_with_general_padding)
 from arrax.ops.dot import batch_matmul, dot, dot_general, dot_general_p
-from arrax.ops.dot_types import DotAlgorithm, DotAlgorithmPreset, Precision
+from arrax.ops.dot_types import (DotAlgorithm, DotAlgorithmPreset, DotDimensionNumbers, Precision,
+                                 PrecisionLike)
 from arrax.ops.fft import FftType, fft, fft_p
 from arrax.ops.ragged import RaggedDotDimensionNumbers, ragged_dot, ragged_dot_general
 from arrax.ops.sort import (approx_max_k, approx_min_k, approx_top_k_p, sort, sort_key_val, sort_p,
@@ -63,3 +74,7 @@ from arrax.ops.slicing import (dynamic_index_in_dim, dynamic_slice, dynamic_slic
                                dynamic_slice_p, dynamic_update_index_in_dim, dynamic_update_slice,
                                dynamic_update_slice_in_dim, dynamic_update_slice_p, index_in_dim,
                                slice, slice_in_dim, slice_p)
+from arrax.ops.collective import (all_gather, all_gather_p, all_to_all, all_to_all_p, axis_index,
+                                  axis_index_p, axis_size, pbroadcast, pmax, pmax_p, pmean, pmin,
+                                  pmin_p, ppermute, ppermute_p, pshuffle, psum, psum_p,
+                                  psum_scatter, pswapaxes, reduce_scatter_p)

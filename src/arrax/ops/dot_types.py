@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from arrax.core import config
@@ -77,6 +78,11 @@ class DotAlgorithmPreset(enum.Enum):
 
     def __str__(self) -> str:
         return self.name
+
+
+PrecisionLike = str | Precision | tuple[Any, Any] | DotAlgorithm | DotAlgorithmPreset | None
+DotDimensionNumbers = tuple[tuple[Sequence[int], Sequence[int]],
+                            tuple[Sequence[int], Sequence[int]]]
 
 
 def canonicalize_precision(precision: Any) -> Any:

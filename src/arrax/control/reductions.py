@@ -1,0 +1,243 @@
+"""Reductions, windowed or not, with any computation.
+
+Sums, products, extrema and logical reductions become their own primitives; other computations are
+applied to whole arrays at once, in a balanced tree (`reduce`) or axis by axis (`reduce_window`).
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes, pytree
+from arrax.core.array import ArrayImpl
+from arrax.core.jaxpr import ClosedJaxpr, Var
+from arrax.core.primitive import registry
+from arrax.ops import arguments
+from arrax.ops.arguments import positions
+from arrax.ops.conv_dims import dilated, window_count
+from arrax.ops.convert import convert_element_type
+from arrax.ops.create import full
+from arrax.ops.join import concatenate, pad
+from arrax.ops.rules import broadcast_in_dim
+from arrax.ops.shape import reshape, transpose
+from arrax.ops.slicing import slice as slice_
+from arrax.ops.slicing import slice_in_dim
+from arrax.ops.window import extremum_identity, window_params
+from arrax.transforms.api_trace import make_jaxpr
+from arrax.transforms.api_vmap import vmap
+
+_REDUCTIONS = {"add": "reduce_sum", "mul": "reduce_prod", "max": "reduce_max", "min": "reduce_min",
+               "and": "reduce_and", "or": "reduce_or", "xor": "reduce_xor"}
+_WINDOWED = {"add": "reduce_window_sum", "max": "reduce_window_max", "min": "reduce_window_min"}
+
+
+# ---- which computation ---------------------------------------------------------------------------
+
+def _scalar_jaxpr(computation: Callable[..., Any], tree: Any, avals: Sequence[Any]) -> ClosedJaxpr:
+    """The jaxpr of `computation` on two trees of scalars; TypeError unless it returns their types."""
+    scalars = [np.zeros((), dtypes.storage_dtype(a.dtype))[()] for a in avals]
+    first = pytree.tree_unflatten(tree, scalars)
+    closed, out = make_jaxpr(computation, return_shape=True)(first, first)
+    got = pytree.tree_structure(out)
+    if got != tree:
+        raise TypeError(f"Reduction computation must return a result like its operands, of tree "
+                        f"structure {tree}, got {got}")
+    for aval, found in zip(avals, closed.out_avals, strict=True):
+        if found.shape != () or found.dtype != aval.dtype:
+            raise TypeError("Reduction computation must return scalars of the dtypes of its "
+                            f"operands, got {found.str_short()} for {aval.dtype}")
+    return closed
+
+
+def _monoid(closed: ClosedJaxpr, init: Any, dtype: Any) -> str | None:
+    """The primitive that `closed` is, if `init` is its identity element."""
+    jaxpr = closed.jaxpr
+    if len(jaxpr.eqns) != 1 or len(jaxpr.invars) != 2 or type(init) is not ArrayImpl:
+        return None
+    eqn = jaxpr.eqns[0]
+    if jaxpr.outvars != eqn.outvars or not all(isinstance(v, Var) for v in eqn.invars) or \
+            set(eqn.invars) != set(jaxpr.invars):
+        return None
+    name = str(eqn.primitive.name)
+    identity = _identity(name, dtype)
+    if identity is None or not np.array_equal(init.data, np.asarray(identity, init.data.dtype)):
+        return None
+    return name
+
+
+def _identity(name: str, dtype: Any) -> Any:
+    if name in ("max", "min"):
+        return extremum_identity(dtype, name == "min")
+    is_bool = dtype == np.dtype(bool)
+    if name in ("add", "or", "xor"):
+        return None if name == "add" and is_bool else 0
+    if name == "mul":
+        return None if is_bool else 1
+    if name == "and":
+        return True if is_bool else np.asarray(-1).astype(dtype)
+    return None
+
+
+def _operands(name: str, operands: Any, inits: Any) -> tuple[list[Any], list[Any], Any]:
+    """Flat operands, their initial values in the same dtypes, and the tree."""
+    xs, tree = pytree.tree_flatten(operands)
+    init_values, init_tree = pytree.tree_flatten(inits)
+    if tree != init_tree:
+        raise ValueError(f"Operands must have the same tree structure as init_values: {tree} vs. "
+                         f"{init_tree}")
+    xs = [arguments.operand(x, name, i) for i, x in enumerate(xs)]
+    if not xs:
+        raise ValueError(f"{name} requires at least one operand")
+    if any(x.shape != xs[0].shape for x in xs):
+        shapes = [x.shape for x in xs]
+        raise ValueError(f"All inputs to {name} must have equal shapes, got {shapes}")
+    starts = []
+    for x, init in zip(xs, init_values, strict=True):
+        init = arguments.operand(init, name, 1)
+        if init.shape:
+            raise ValueError(f"{name} init_values must be scalars, got shape {init.shape}")
+        if init.dtype != x.dtype:
+            if not init.aval.weak_type:
+                raise TypeError(f"{name} operand and init_value must have the same dtype, got "
+                                f"{x.dtype} and {init.dtype}")
+            init = convert_element_type(init, x.dtype)
+        starts.append(init)
+    return xs, starts, tree
+
+
+def _elementwise(computation: Callable[..., Any], tree: Any) -> Callable[..., list[Any]]:
+    """`computation` on lists of arrays of one shape, element by element."""
+    def on_scalars(left: list[Any], right: list[Any]) -> list[Any]:
+        out = computation(pytree.tree_unflatten(tree, left), pytree.tree_unflatten(tree, right))
+        return list(pytree.tree_leaves(out))
+
+    mapped = vmap(on_scalars)
+
+    def on_arrays(left: list[Any], right: list[Any]) -> list[Any]:
+        shape = left[0].shape
+        size = (math.prod(shape),)
+        outs = mapped([reshape(x, size) for x in left], [reshape(x, size) for x in right])
+        return [reshape(out, shape) for out in outs]
+    return on_arrays
+
+
+# ---- reduce --------------------------------------------------------------------------------------
+
+def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], Any],
+           dimensions: Sequence[int], out_sharding: Any = None) -> Any:
+    """Combine the elements along `dimensions` by `computation`, starting from `init_values`.
+
+    Args:
+      operands: an array, or a tree of arrays of one shape that are reduced together.
+      init_values: the identity of `computation`: a scalar, or a tree of them.
+      computation: an associative function of two scalars (or trees of them), which may be applied
+        in any order.
+      dimensions: the axes to reduce.
+
+    Returns:
+      Arrays without these axes. TypeError or ValueError when structures, shapes or dtypes differ.
+
+    Example:
+      >>> lax.reduce(jnp.array([3, 1, 2]), 1, lambda a, b: a * b, (0,))
+      Array(6, dtype=int32)
+    """
+    xs, inits, tree = _operands("reduce", operands, init_values)
+    rank = xs[0].ndim
+    axes = arguments.canonical_axes(dimensions, rank)
+    closed = _scalar_jaxpr(computation, tree, [x.aval for x in xs])
+    if len(xs) == 1:
+        name = _monoid(closed, inits[0], xs[0].dtype)
+        if name in _REDUCTIONS:
+            params = {"out_sharding": out_sharding} if name in ("add", "mul", "max", "min") else {}
+            out = registry[_REDUCTIONS[name]].bind(xs[0], axes=axes, **params)
+            return pytree.tree_unflatten(tree, [out])
+    kept = positions(rank, axes)
+    shape = tuple(xs[0].shape[i] for i in kept)
+    count = math.prod(xs[0].shape[i] for i in axes)
+    combine = _elementwise(computation, tree)
+    outs = [broadcast_in_dim(init, shape, ()) for init in inits]
+    if count:
+        rows = [reshape(transpose(x, (*axes, *kept)), (count, math.prod(shape))) for x in xs]
+        folded = [reshape(row, shape) for row in _fold_rows(rows, count, combine)]
+        outs = combine(outs, folded)
+    return pytree.tree_unflatten(tree, outs)
+
+
+def _fold_rows(rows: list[Any], count: int, combine: Callable[..., list[Any]]) -> list[Any]:
+    """Combine neighbouring rows until one is left."""
+    while count > 1:
+        half = count // 2
+        pairs = [reshape(slice_in_dim(r, 0, 2 * half), (half, 2, r.shape[1])) for r in rows]
+        left = [reshape(slice_in_dim(p, 0, 1, axis=1), (half, p.shape[2])) for p in pairs]
+        right = [reshape(slice_in_dim(p, 1, 2, axis=1), (half, p.shape[2])) for p in pairs]
+        folded = combine(left, right)
+        if count % 2:
+            folded = [concatenate([f, slice_in_dim(r, count - 1, count)], 0)
+                      for f, r in zip(folded, rows, strict=True)]
+        rows, count = folded, half + count % 2
+    return rows
+
+
+# ---- reduce_window -------------------------------------------------------------------------------
+
+def reduce_window(operand: Any, init_value: Any, computation: Callable[..., Any],
+                  window_dimensions: Any, window_strides: Sequence[int] | None = None,
+                  padding: Any = "VALID", base_dilation: Sequence[int] | None = None,
+                  window_dilation: Sequence[int] | None = None) -> Any:
+    """Combine the elements of each window by `computation`, starting from `init_value`.
+
+    Args:
+      operand: an array, or a tree of arrays of one shape.
+      init_value: the identity of `computation`, which also fills the padding.
+      computation: an associative, commutative function of two scalars (or trees of them).
+      window_dimensions, window_strides: size and step of the window along each axis.
+      padding: "SAME", "SAME_LOWER", "VALID", or (low, high) per axis.
+      base_dilation, window_dilation: distance of neighbouring elements of operand and window.
+
+    Example:
+      >>> lax.reduce_window(jnp.arange(4.0), -jnp.inf, lax.max, (2,), (2,), "VALID")
+      Array([1., 3.], dtype=float32)
+    """
+    xs, inits, tree = _operands("reduce_window", operand, init_value)
+    params = window_params(xs[0].shape, window_dimensions, window_strides, padding, base_dilation,
+                           window_dilation)
+    closed = _scalar_jaxpr(computation, tree, [x.aval for x in xs])
+    if len(xs) == 1:
+        name = _monoid(closed, inits[0], xs[0].dtype)
+        if name in _WINDOWED:
+            return pytree.tree_unflatten(tree, [registry[_WINDOWED[name]].bind(xs[0], **params)])
+    config = [(lo, hi, d - 1)
+              for (lo, hi), d in zip(params["padding"], params["base_dilation"], strict=True)]
+    combine = _elementwise(computation, tree)
+    xs = [pad(x, init, config) for x, init in zip(xs, inits, strict=True)]
+    for axis in range(len(config)):
+        xs = _fold_axis(xs, axis, params, combine)
+    starts = [full(x.shape, 0, x.dtype) if not x.size else broadcast_in_dim(init, x.shape, ())
+              for x, init in zip(xs, inits, strict=True)]
+    return pytree.tree_unflatten(tree, combine(starts, xs) if xs[0].size else starts)
+
+
+def _fold_axis(xs: list[Any], axis: int, params: dict[str, Any], combine: Callable[..., list[Any]],
+               ) -> list[Any]:
+    """Windows are boxes, so one axis is reduced after the other."""
+    size, stride = params["window_dimensions"][axis], params["window_strides"][axis]
+    dilation = params["window_dilation"][axis]
+    shape = xs[0].shape
+    count = window_count(shape[axis], dilated(size, dilation), stride)
+
+    def part(x: Any, k: int) -> Any:
+        start = k * dilation
+        starts = [start if i == axis else 0 for i in range(len(shape))]
+        limits = [(start + (count - 1) * stride + 1 if count else start) if i == axis else n
+                  for i, n in enumerate(shape)]
+        return slice_(x, starts, limits, [stride if i == axis else 1 for i in range(len(shape))])
+
+    if not count:
+        return [slice_in_dim(x, 0, 0, axis=axis) for x in xs]
+    out = [part(x, 0) for x in xs]
+    for k in range(1, size):
+        out = combine(out, [part(x, k) for x in xs])
+    return out
