@@ -10,6 +10,7 @@ from arrax import _native
 from arrax.core.array import array_of
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr
+from arrax.engines.cpu import machine
 from arrax.engines.cpu.kernels.emit_program import kernel_work
 from arrax.engines.cpu.loop_ir import Copy, HostCallStep, Kernel, Region
 from arrax.engines.cpu.loop_text import region_text
@@ -32,12 +33,13 @@ class Executable:
         return self.program.run(arrays)  # type: ignore[no-any-return]
 
     def as_text(self, stage: str = "jaxpr") -> str:
-        """The program at a stage: "jaxpr", "simplified", "loops" or "llvm"."""
+        """The program at a stage: "jaxpr", "simplified", "loops", "llvm", "assembly"."""
         stages: dict[str, Callable[[], str]] = {
             "jaxpr": lambda: str(self.closed),
             "simplified": lambda: str(self.compilation.closed),
             "loops": lambda: region_text(self.compilation.region),
-            "llvm": lambda: str(self.compilation.emitter.module)}
+            "llvm": lambda: str(self.compilation.emitter.module),
+            "assembly": lambda: machine.assembly(self.compilation.emitter.module)}
         if stage not in stages:
             raise ValueError(f"as_text: stage must be one of {', '.join(stages)}, got {stage!r}")
         return stages[stage]()
@@ -68,7 +70,7 @@ def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ..
         consts=[array_of(value) for value in c.program.constants], arena_bytes=c.arena_bytes,
         host_calls=calls, forwards=c.program.forwards, aliases=c.aliases,
         releases_gil=is_long(c.region), donated=[i for i, flag in enumerate(donated) if flag],
-        keepalive=c.code.owner, name=name)
+        keepalive=c.code, name=name)
 
 
 def _host_call(step: HostCallStep) -> tuple[Any, list[Any], list[Any]]:

@@ -1,69 +1,93 @@
-"""LLVM text to machine code in memory, for this machine's CPU."""
+"""LLVM text to machine code in memory, for this machine's CPU.
+
+One target machine and one JIT serve all programs; equal modules are compiled once and share their
+code as long as a program uses it.
+"""
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import itertools
+import weakref
 from typing import Any
 
 from llvmlite import binding
 
 from arrax import _native
 
+_numbers = itertools.count()
 
-@dataclass(frozen=True, slots=True)
+
 class MachineCode:
-    """Code in memory; it lives as long as `owner`."""
+    """Code in memory; it lives as long as this object."""
 
-    address: int
-    owner: Any
-    llvm: str
+    __slots__ = ("address", "owner", "__weakref__")
+
+    def __init__(self, address: int, owner: Any):
+        self.address = address
+        self.owner = owner
+
+
+_known: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictionary()
 
 
 @functools.lru_cache(maxsize=1)
-def _target() -> Any:
+def _compiler() -> tuple[Any, Any, Any]:
+    """The target machine with all features of this CPU, the passes' settings, the JIT."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    for name, address in _native.symbols().items():
-        binding.add_symbol(name, address)
-    return binding.Target.from_default_triple()
+    target = binding.Target.from_default_triple()
+    features = binding.get_host_cpu_features().flatten()
 
+    def machine() -> Any:
+        return target.create_target_machine(cpu=binding.get_host_cpu_name(), features=features,
+                                            opt=2, reloc="pic", codemodel="jitdefault", jit=True)
 
-def target_machine() -> Any:
-    """A target machine with all features of this CPU."""
-    target = _target()
-    cpu, features = _host()
-    return target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic",
-                                        codemodel="jitdefault", jit=True)
-
-
-@functools.lru_cache(maxsize=1)
-def _host() -> tuple[str, str]:
-    return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    own = machine()
+    passes = binding.create_pass_builder(
+        own, binding.create_pipeline_tuning_options(speed_level=1))
+    return own, passes, binding.create_lljit_compiler(machine())
 
 
 def compile_module(module: Any, entry: str = "entry") -> MachineCode:
-    """Optimize lightly (the code is vectorized already), compile and load a module."""
-    machine = target_machine()
+    """Clean up (the code is vectorized already), compile and load a module."""
+    text = str(module)
+    code = _known.get(text)
+    if code is None:
+        machine, passes, jit = _compiler()
+        parsed = binding.parse_assembly(text)
+        parsed.triple = machine.triple
+        parsed.data_layout = str(machine.target_data)
+        _optimize(parsed, passes)
+        code = _known[text] = _load(machine.emit_object(parsed), module, entry, jit)
+    return code
+
+
+def assembly(module: Any) -> str:
+    """The machine code of a module as assembly text."""
+    machine, passes, _ = _compiler()
     parsed = binding.parse_assembly(str(module))
     parsed.triple = machine.triple
     parsed.data_layout = str(machine.target_data)
-    optimize(parsed, machine)
-    text = str(parsed) if KEEP_TEXT else ""
-    engine = binding.create_mcjit_compiler(parsed, machine)
-    engine.finalize_object()
-    return MachineCode(engine.get_function_address(entry), engine, text)
+    _optimize(parsed, passes)
+    return str(machine.emit_assembly(parsed))
 
 
-KEEP_TEXT = False
+def _load(image: bytes, module: Any, entry: str, jit: Any) -> MachineCode:
+    """Link an object file with the runtime's functions."""
+    library = binding.JITLibraryBuilder().add_object_img(image).export_symbol(entry)
+    library.add_current_process()
+    for name, address in _native.symbols().items():
+        if name in module.globals:
+            library.import_symbol(name, address)
+    tracker = library.link(jit, f"program_{next(_numbers)}")
+    return MachineCode(tracker[entry], tracker)
 
 
-def optimize(parsed: Any, machine: Any) -> None:
-    """The few passes that pay: stack slots to registers, local cleaning."""
-    options = binding.create_pipeline_tuning_options(speed_level=1)
-    builder = binding.create_pass_builder(machine, options)
+def _optimize(parsed: Any, passes: Any) -> None:
+    """The few passes that pay: stack slots to registers, simpler branches."""
     manager = binding.create_new_function_pass_manager()
     manager.add_sroa_pass()
     manager.add_simplify_cfg_pass()
     for function in parsed.functions:
         if not function.is_declaration:
-            manager.run(function, builder)
+            manager.run(function, passes)
