@@ -1,0 +1,105 @@
+"""NumPy's functions on arrax arrays: `import arrax.numpy as jnp`.
+
+Results have JAX's dtypes (32 bits unless `enable_x64`), arrays are immutable, and everything can be
+differentiated, vectorized and compiled.
+"""
+from __future__ import annotations
+
+import numpy as _np
+
+from arrax.core import dtypes as _dtypes
+from arrax.core.array import Array as ndarray
+from arrax.core.dtypes import (complexfloating, finfo, floating, generic, iinfo, inexact, integer,
+                               issubdtype, number, promote_types, result_type, signedinteger,
+                               unsignedinteger)
+from arrax.core.scalar_types import (bfloat16, bool_, complex64, complex128, float4_e2m1fn,
+                                     float6_e2m3fn, float6_e3m2fn, float8_e3m4, float8_e4m3,
+                                     float8_e4m3b11fnuz, float8_e4m3fn, float8_e4m3fnuz,
+                                     float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu, float16, float32,
+                                     float64, int2, int4, int8, int16, int32, int64, uint2, uint4,
+                                     uint8, uint16, uint32, uint64)
+from arrax.numpy import array_methods as _array_methods
+from arrax.numpy import fft, linalg
+from arrax.numpy.creation import (arange, array, asarray, astype, empty, empty_like, eye, full,
+                                  full_like, geomspace, identity, linspace, logspace, ones,
+                                  ones_like, tri, zeros, zeros_like)
+from arrax.numpy.editing import (delete, fill_diagonal, insert, pad, place, put, put_along_axis,
+                                 trim_zeros)
+from arrax.numpy.einstein import einsum, einsum_path
+from arrax.numpy.elementwise import (absolute, angle, arccos, arccosh, arcsin, arcsinh, arctan,
+                                     arctan2, arctanh, around, bitwise_count, cbrt, ceil, conj,
+                                     conjugate, copysign, cos, cosh, deg2rad, degrees, divide,
+                                     divmod, equal, exp, exp2, expm1, fabs, float_power, floor,
+                                     floor_divide, fmod, greater, greater_equal, imag, invert,
+                                     iscomplex, isfinite, isinf, isnan, isneginf, isposinf, isreal,
+                                     left_shift, less, less_equal, log, log1p, log2, log10,
+                                     logical_not, mod, modf, nextafter, not_equal, positive, power,
+                                     rad2deg, radians, real, reciprocal, remainder, right_shift,
+                                     rint, round, sign, signbit, sin, sinh, sqrt, square, tan, tanh,
+                                     trunc)
+from arrax.numpy.grids import (c_, fromfunction, index_exp, indices, meshgrid, mgrid, ogrid, r_, s_)
+from arrax.numpy.interop import (array_repr, array_str, can_cast, from_dlpack, frombuffer, fromfile,
+                                 fromiter, fromstring, get_printoptions, iscomplexobj, isdtype,
+                                 isrealobj, isscalar, iterable, load, printoptions, save, savez,
+                                 set_printoptions)
+from arrax.numpy.nan_reductions import (nanargmax, nanargmin, nanmax, nanmean, nanmin, nanprod,
+                                        nanstd, nansum, nanvar)
+from arrax.numpy.polynomial import (poly, polyadd, polyder, polydiv, polyfit, polyint, polymul,
+                                    polysub, polyval, roots, vander)
+from arrax.numpy.products import (convolve, correlate, cross, dot, inner, kron, matmul, matvec,
+                                  outer, tensordot, trace, vdot, vecdot, vecmat)
+from arrax.numpy.quantiles import (median, nanmedian, nanpercentile, nanquantile, percentile,
+                                   quantile)
+from arrax.numpy.reductions import (all, amax, amin, any, argmax, argmin, average, count_nonzero,
+                                    cumprod, cumsum, cumulative_prod, cumulative_sum, max, mean,
+                                    min, nancumprod, nancumsum, prod, ptp, std, sum, var)
+from arrax.numpy.selection import (argwhere, compress, diag, diag_indices, diag_indices_from,
+                                   diagflat, diagonal, extract, flatnonzero, ix_, mask_indices,
+                                   nonzero, ravel_multi_index, take, take_along_axis, tril,
+                                   tril_indices, tril_indices_from, triu, triu_indices,
+                                   triu_indices_from, unravel_index, where)
+from arrax.numpy.set_operations import (intersect1d, isin, setdiff1d, setxor1d, union1d, unique,
+                                        unique_all, unique_counts, unique_inverse, unique_values)
+from arrax.numpy.shaping import (append, array_split, atleast_1d, atleast_2d, atleast_3d, block,
+                                 broadcast_arrays, broadcast_shapes, broadcast_to, column_stack,
+                                 concat, concatenate, dsplit, dstack, expand_dims, flip, fliplr,
+                                 flipud, hsplit, hstack, matrix_transpose, moveaxis, ndim,
+                                 permute_dims, ravel, repeat, reshape, resize, roll, rollaxis,
+                                 rot90, shape, size, split, squeeze, stack, swapaxes, tile,
+                                 transpose, unstack, vsplit, vstack)
+from arrax.numpy.smooth import frexp, sinc
+from arrax.numpy.sorting import (argpartition, argsort, digitize, lexsort, partition, searchsorted,
+                                 sort, sort_complex)
+from arrax.numpy.statistics import (apply_along_axis, apply_over_axes, bartlett, bincount, blackman,
+                                    corrcoef, cov, diff, ediff1d, gradient, hamming, hanning,
+                                    histogram, histogram2d, histogram_bin_edges, histogramdd,
+                                    interp, kaiser, packbits, trapezoid, unpackbits)
+from arrax.numpy.ufunc_class import frompyfunc, ufunc
+from arrax.numpy.ufuncs import (add, allclose, array_equal, array_equiv, bitwise_and, bitwise_or,
+                                bitwise_xor, choose, clip, fmax, fmin, gcd, heaviside, hypot, i0,
+                                isclose, lcm, ldexp, logaddexp, logaddexp2, logical_and, logical_or,
+                                logical_xor, maximum, minimum, multiply, nan_to_num, negative,
+                                piecewise, select, spacing, subtract, unwrap)
+from arrax.numpy.vectorization import vectorize
+
+abs = absolute
+pow = power
+true_divide = divide
+acos, acosh, asin, asinh = arccos, arccosh, arcsin, arcsinh
+atan, atan2, atanh = arctan, arctan2, arctanh
+bitwise_not = bitwise_invert = invert
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
+
+bool = bool_
+half, single, double = float16, float32, float64
+csingle, cdouble = complex64, complex128
+uint, int_, float_, complex_ = uint64, int64, float64, complex128
+character, flexible, object_ = _np.character, _np.flexible, _np.object_
+dtype = _np.dtype
+ComplexWarning = _np.exceptions.ComplexWarning
+e, euler_gamma, inf, nan, pi = _np.e, _np.euler_gamma, _np.inf, _np.nan, _np.pi
+newaxis = None
+copy = lambda a, order=None: array(a, copy=True, order=order)
+copy.__name__, copy.__doc__ = "copy", "A copy of an array."
+
+_dtypes.set_array_constructor(lambda value, dtype: asarray(value, dtype))

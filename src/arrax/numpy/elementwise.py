@@ -1,0 +1,635 @@
+"""Elementwise functions of NumPy: one primitive after promotion, or a short composition.
+
+The functions here are plain; `ufuncs` wraps those that NumPy offers as ufunc objects with
+`reduce`, `outer` and the rest. Fast paths come first: operands that are equal in aval, or an array
+and a Python scalar, go to the primitive at once.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax import lax
+from arrax.core import dtypes
+from arrax.core.array import ArrayImpl
+from arrax.core.trace import Tracer
+from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, broadcast_all,
+                                   complex_dtypes, convert, inexact_array, inexact_dtypes, integer_dtypes, promote,
+                                   promote_dtypes, promote_inexact, scalar_array)
+
+Function = Callable[..., Any]
+
+
+# ---- factories ---------------------------------------------------------------------------------
+
+def _named(function: Function, name: str, doc: str) -> Function:
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "arrax.numpy"
+    function.__doc__ = doc
+    return function
+
+
+def scalar_like(value: Any, aval: Any) -> Any:
+    """A Python number as a 0-d array of the dtype of `aval`, or None when dtypes would promote."""
+    kind = type(value)
+    dtype = aval.dtype
+    if kind is float:
+        if dtype not in inexact_dtypes:
+            return None
+    elif kind is int:
+        if dtype not in inexact_dtypes and dtype not in integer_dtypes:
+            return None
+    elif kind is not complex or dtype not in complex_dtypes:
+        return None
+    return scalar_array(value, dtype, aval.weak_type)
+
+
+def pair(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands in one dtype and rank; the common cases take little work."""
+    x_kind, y_kind = type(x), type(y)
+    if x_kind is ArrayImpl or isinstance(x, Tracer):
+        if y_kind is x_kind or isinstance(y, (Tracer, ArrayImpl)):
+            if x.aval is y.aval:
+                return x, y
+        else:
+            scalar = scalar_like(y, x.aval)
+            if scalar is not None:
+                return x, scalar
+    elif y_kind is ArrayImpl or isinstance(y, Tracer):
+        scalar = scalar_like(x, y.aval)
+        if scalar is not None:
+            return scalar, y
+    first, second = promote(name, x, y)
+    return first, second
+
+
+def _unary(name: str, primitive: Any, doc: str) -> Function:
+    """A function that computes in a float or complex dtype."""
+    bind = primitive.bind
+
+    def function(x: Any, /) -> Any:
+        if (type(x) is ArrayImpl or isinstance(x, Tracer)) and x.aval.dtype in inexact_dtypes:
+            return bind(x)
+        return bind(inexact_array(name, x))
+    return _named(function, name, doc)
+
+
+def _with_accuracy(name: str, primitive: Any, doc: str) -> Function:
+    """As `_unary`, for primitives that have the parameter `accuracy`."""
+    bind = primitive.bind
+
+    def function(x: Any, /) -> Any:
+        if (type(x) is ArrayImpl or isinstance(x, Tracer)) and x.aval.dtype in inexact_dtypes:
+            return bind(x, accuracy=None)
+        return bind(inexact_array(name, x), accuracy=None)
+    return _named(function, name, doc)
+
+
+def _binary(name: str, primitive: Any, doc: str, for_bool: Any = None) -> Function:
+    """A function of two operands in their promoted dtype; bools may have an op of their own."""
+    bind = primitive.bind
+
+    def function(x: Any, y: Any, /) -> Any:
+        first, second = pair(name, x, y)
+        if for_bool is not None and first.aval.dtype is bool_dtype:
+            return for_bool.bind(first, second)
+        return bind(first, second)
+    return _named(function, name, doc)
+
+
+def _binary_inexact(name: str, primitive: Any, doc: str) -> Function:
+    bind = primitive.bind
+
+    def function(x: Any, y: Any, /) -> Any:
+        first, second = pair(name, x, y)
+        if first.aval.dtype not in inexact_dtypes:
+            first, second = promote_inexact(name, x, y)
+        return bind(first, second)
+    return _named(function, name, doc)
+
+
+# ---- one primitive each ------------------------------------------------------------------------
+
+sin = _with_accuracy("sin", lax.sin_p, "The sine of each element, an angle in radians.")
+cos = _with_accuracy("cos", lax.cos_p, "The cosine of each element, an angle in radians.")
+tan = _with_accuracy("tan", lax.tan_p, "The tangent of each element, an angle in radians.")
+arcsin = _unary("arcsin", lax.asin_p, "The angle in [-π/2, π/2] whose sine is each element.")
+arccos = _unary("arccos", lax.acos_p, "The angle in [0, π] whose cosine is each element.")
+arctan = _unary("arctan", lax.atan_p, "The angle in [-π/2, π/2] whose tangent is each element.")
+sinh = _unary("sinh", lax.sinh_p, "The hyperbolic sine of each element.")
+cosh = _unary("cosh", lax.cosh_p, "The hyperbolic cosine of each element.")
+tanh = _with_accuracy("tanh", lax.tanh_p, "The hyperbolic tangent of each element.")
+arcsinh = _unary("arcsinh", lax.asinh_p, "The inverse hyperbolic sine of each element.")
+arctanh = _unary("arctanh", lax.atanh_p, "The inverse hyperbolic tangent of each element.")
+exp = _with_accuracy("exp", lax.exp_p, "e to the power of each element.")
+exp2 = _with_accuracy("exp2", lax.exp2_p, "2 to the power of each element.")
+expm1 = _with_accuracy("expm1", lax.expm1_p, "`exp(x) - 1`, accurate for small elements too.")
+log = _with_accuracy("log", lax.log_p, "The natural logarithm of each element.")
+log1p = _with_accuracy("log1p", lax.log1p_p, "`log(1 + x)`, accurate for small elements too.")
+sqrt = _with_accuracy("sqrt", lax.sqrt_p, "The non-negative square root; NaN of negative reals.")
+cbrt = _with_accuracy("cbrt", lax.cbrt_p, "The real cube root of each element.")
+
+_add = _binary("add", lax.add_p, "The sum of two arrays; of bools, whether either is true.",
+               lax.or_p)
+_multiply = _binary("multiply", lax.mul_p, "The product of two arrays; of bools, whether both are "
+                    "true.", lax.and_p)
+_subtract = _binary("subtract", lax.sub_p, "The difference of two arrays; TypeError for bools.")
+_maximum = _binary("maximum", lax.max_p, "The greater of two elements; NaN where either is NaN.")
+_minimum = _binary("minimum", lax.min_p, "The lesser of two elements; NaN where either is NaN.")
+_bitwise_and = _binary("bitwise_and", lax.and_p, "The bits set in both of two integers or bools.")
+_bitwise_or = _binary("bitwise_or", lax.or_p, "The bits set in either of two integers or bools.")
+_bitwise_xor = _binary("bitwise_xor", lax.xor_p, "The bits set in one of two integers or bools.")
+left_shift = _binary("left_shift", lax.shift_left_p, "Integers `x * 2**y`, bits lost at the top.")
+divide = _binary_inexact("divide", lax.div_p, "The quotient of two arrays, in floating point.")
+arctan2 = _binary_inexact("arctan2", lax.atan2_p, "The angle in [-π, π] of the point (x2, x1).")
+nextafter = _binary_inexact("nextafter", lax.nextafter_p, "The next float after `x` towards `y`.")
+
+equal = _binary("equal", lax.eq_p, "Whether elements are equal; False where either is NaN.")
+not_equal = _binary("not_equal", lax.ne_p, "Whether elements differ; True where either is NaN.")
+
+
+def _comparison(name: str, primitive: Any, doc: str) -> Function:
+    """An ordering; complex numbers compare by real part, then by imaginary part."""
+    bind = primitive.bind
+
+    def function(x: Any, y: Any, /) -> Any:
+        first, second = pair(name, x, y)
+        if first.aval.dtype in complex_dtypes:
+            first_real, second_real = lax.real(first), lax.real(second)
+            return lax.select(*_same_shape(lax.eq_p.bind(first_real, second_real),
+                                           bind(lax.imag(first), lax.imag(second)),
+                                           bind(first_real, second_real)))
+        return bind(first, second)
+    return _named(function, name, doc)
+
+
+def _same_shape(*operands: Any) -> tuple[Any, ...]:
+    shape = max((x.shape for x in operands), key=len)
+    return tuple(lax.broadcast(x, shape) if x.shape != shape else x for x in operands)
+
+
+less = _comparison("less", lax.lt_p, "Whether `x < y`, elementwise.")
+less_equal = _comparison("less_equal", lax.le_p, "Whether `x <= y`, elementwise.")
+greater = _comparison("greater", lax.gt_p, "Whether `x > y`, elementwise.")
+greater_equal = _comparison("greater_equal", lax.ge_p, "Whether `x >= y`, elementwise.")
+
+
+# ---- sign, absolute value, parts ---------------------------------------------------------------
+
+def _negative(x: Any, /) -> Any:
+    """`-x`, elementwise; TypeError for bools."""
+    return lax.neg_p.bind(as_array("negative", x))
+
+
+def positive(x: Any, /) -> Any:
+    """`+x`: the elements unchanged."""
+    return as_array("positive", x)
+
+
+def absolute(x: Any, /) -> Any:
+    """The absolute value of each element; the modulus of complex numbers."""
+    x = as_array("absolute", x)
+    dtype = x.aval.dtype
+    if dtype is bool_dtype or dtypes.issubdtype(dtype, np.unsignedinteger):
+        return x
+    return lax.abs_p.bind(x)
+
+
+def fabs(x: Any, /) -> Any:
+    """The absolute value of real elements, as floats; TypeError for complex ones."""
+    x = as_array("fabs", x)
+    if x.aval.dtype in complex_dtypes:
+        raise TypeError("ufunc 'fabs' does not support complex dtypes")
+    return lax.abs_p.bind(inexact_array("fabs", x))
+
+
+def sign(x: Any, /) -> Any:
+    """-1, 0 or 1 by the sign of each element; `x / abs(x)` of complex numbers."""
+    return lax.sign_p.bind(as_array("sign", x))
+
+
+def signbit(x: Any, /) -> Any:
+    """Whether the sign of each real element is negative: true of -0.0 and of negative NaNs."""
+    x = as_array("signbit", x)
+    dtype = x.aval.dtype
+    if dtype in complex_dtypes:
+        raise ValueError("jax.numpy.signbit is not well defined for complex inputs.")
+    if dtype is bool_dtype:
+        return lax.full_like(x, False, dtype=bool_dtype)
+    if dtype in integer_dtypes:
+        return less(x, 0)
+    bits = np.dtype(f"int{8 * dtype.itemsize}")
+    shifted = lax.shift_right_arithmetic_p.bind(
+        lax.bitcast_convert_type(x, bits), scalar_array(8 * dtype.itemsize - 1, bits))
+    return lax.convert_element_type(shifted, bool_dtype)
+
+
+def copysign(x1: Any, x2: Any, /) -> Any:
+    """The magnitude of `x1` with the sign of `x2`, for real operands."""
+    x1, x2 = promote_inexact("copysign", x1, x2)
+    if x1.aval.dtype in complex_dtypes:
+        raise TypeError("copysign does not support complex-valued inputs")
+    magnitude = lax.abs_p.bind(x1)
+    return where(signbit(x2), lax.neg_p.bind(magnitude), magnitude)
+
+
+def real(val: Any, /) -> Any:
+    """The real part of each element; real arrays unchanged."""
+    x = as_array("real", val)
+    return lax.real(x) if x.aval.dtype in complex_dtypes else x
+
+
+def imag(val: Any, /) -> Any:
+    """The imaginary part of each element; zeros for real arrays."""
+    x = as_array("imag", val)
+    return lax.imag(x) if x.aval.dtype in complex_dtypes else lax.full_like(x, 0)
+
+
+def conjugate(x: Any, /) -> Any:
+    """The complex conjugate of each element; real arrays unchanged."""
+    x = as_array("conjugate", x)
+    return lax.conj(x) if x.aval.dtype in complex_dtypes else x
+
+
+conj = conjugate
+
+
+def angle(z: Any, deg: bool = False) -> Any:
+    """The argument of complex elements, in radians or degrees; 0 or π of real ones."""
+    z = inexact_array("angle", z)
+    re = real(z)
+    result = lax.atan2(imag(z), re)
+    return degrees(result) if deg else result
+
+
+def iscomplex(x: Any) -> Any:
+    """Whether the imaginary part of each element is not zero."""
+    return not_equal(imag(x), 0)
+
+
+def isreal(x: Any) -> Any:
+    """Whether the imaginary part of each element is zero."""
+    return equal(imag(x), 0)
+
+
+# ---- predicates on floats ----------------------------------------------------------------------
+
+def isnan(x: Any, /) -> Any:
+    """Whether each element is NaN."""
+    x = as_array("isnan", x)
+    return lax.ne_p.bind(x, x)
+
+
+def isfinite(x: Any, /) -> Any:
+    """Whether each element is neither infinite nor NaN."""
+    x = as_array("isfinite", x)
+    dtype = x.aval.dtype
+    if dtype not in inexact_dtypes:
+        return lax.full_like(x, True, dtype=bool_dtype)
+    if dtype in complex_dtypes:
+        return _bitwise_and(isfinite(real(x)), isfinite(imag(x)))
+    return lax.is_finite_p.bind(x)
+
+
+def isinf(x: Any, /) -> Any:
+    """Whether each element is plus or minus infinity."""
+    x = as_array("isinf", x)
+    dtype = x.aval.dtype
+    if dtype not in inexact_dtypes:
+        return lax.full_like(x, False, dtype=bool_dtype)
+    if dtype in complex_dtypes:
+        return _bitwise_or(isinf(real(x)), isinf(imag(x)))
+    return equal(lax.abs_p.bind(x), np.inf)
+
+
+def _is_signed_infinity(name: str, x: Any, infinity: float, out: Any) -> Any:
+    if out is not None:
+        raise NotImplementedError("The 'out' argument to isneginf/isposinf is not supported.")
+    x = as_array(name, x)
+    if x.aval.dtype in complex_dtypes:
+        raise ValueError("isposinf/isneginf are not well defined for complex types")
+    if x.aval.dtype not in inexact_dtypes:
+        return lax.full_like(x, False, dtype=bool_dtype)
+    return equal(x, infinity)
+
+
+def isposinf(x: Any, /, out: None = None) -> Any:
+    """Whether each real element is plus infinity."""
+    return _is_signed_infinity("isposinf", x, np.inf, out)
+
+
+def isneginf(x: Any, /, out: None = None) -> Any:
+    """Whether each real element is minus infinity."""
+    return _is_signed_infinity("isneginf", x, -np.inf, out)
+
+
+# ---- logic -------------------------------------------------------------------------------------
+
+def to_bool(x: Any) -> Any:
+    """Whether each element of an Array or tracer differs from zero."""
+    dtype = x.aval.dtype
+    return x if dtype is bool_dtype else lax.ne_p.bind(x, scalar_array(0, dtype))
+
+
+def _logical(name: str, primitive: Any, doc: str) -> Function:
+    def function(x: Any, y: Any, /) -> Any:
+        first, second = promote(name, to_bool(as_array(name, x)), to_bool(as_array(name, y, 1)))
+        return primitive.bind(first, second)
+    return _named(function, name, doc)
+
+
+_logical_and = _logical("logical_and", lax.and_p, "Whether both elements are true (not zero).")
+_logical_or = _logical("logical_or", lax.or_p, "Whether either element is true (not zero).")
+_logical_xor = _logical("logical_xor", lax.xor_p, "Whether just one of two elements is true.")
+
+
+def logical_not(x: Any, /) -> Any:
+    """Whether each element is zero or false."""
+    return lax.not_p.bind(to_bool(as_array("logical_not", x)))
+
+
+def invert(x: Any, /) -> Any:
+    """The bits of each integer flipped; the negation of bools."""
+    return lax.not_p.bind(as_array("invert", x))
+
+
+def right_shift(x1: Any, x2: Any, /) -> Any:
+    """Integers `floor(x1 / 2**x2)`; the sign bit enters for signed ones."""
+    x1, x2 = pair("right_shift", x1, x2)
+    if dtypes.issubdtype(x1.aval.dtype, np.unsignedinteger):
+        return lax.shift_right_logical_p.bind(x1, x2)
+    return lax.shift_right_arithmetic_p.bind(x1, x2)
+
+
+def bitwise_count(x: Any, /) -> Any:
+    """The number of bits set in the absolute value of each integer, as uint8."""
+    x = as_array("bitwise_count", x)
+    counts = lax.population_count(absolute(x))
+    return lax.convert_element_type(counts, np.uint8)
+
+
+# ---- division ----------------------------------------------------------------------------------
+
+def remainder(x1: Any, x2: Any, /) -> Any:
+    """`x1 - x2 * floor(x1 / x2)`: the remainder that has the sign of `x2`.
+
+    For integers a zero divisor gives zero.
+    """
+    x1, x2 = pair("remainder", x1, x2)
+    if x1.aval.dtype is bool_dtype:
+        x1, x2 = promote("remainder", x1, lax.convert_element_type(x2, np.int8))
+    if x2.aval.dtype in integer_dtypes:
+        x2 = where(equal(x2, 0), lax.full_like(x2, 1), x2)
+    rest = lax.rem_p.bind(x1, x2)
+    zero = scalar_array(0, rest.aval.dtype)
+    differ = lax.ne_p.bind(lax.lt_p.bind(rest, zero), lax.lt_p.bind(x2, zero))
+    shift = lax.and_p.bind(differ, lax.ne_p.bind(rest, zero))
+    return lax.select_n_p.bind(shift, rest, lax.add_p.bind(rest, x2))
+
+
+mod = remainder
+
+
+def fmod(x1: Any, x2: Any, /) -> Any:
+    """The remainder of division that has the sign of `x1`; of integers by zero, zero."""
+    x1, x2 = pair("fmod", x1, x2)
+    if x2.aval.dtype in integer_dtypes:
+        x2 = where(equal(x2, 0), lax.full_like(x2, 1), x2)
+    return lax.rem_p.bind(x1, x2)
+
+
+def floor_divide(x1: Any, x2: Any, /) -> Any:
+    """The greatest integer not above `x1 / x2`, in the promoted dtype."""
+    x1, x2 = pair("floor_divide", x1, x2)
+    dtype = x1.aval.dtype
+    if dtype is bool_dtype:
+        x1, x2 = lax.convert_element_type(x1, np.int8), lax.convert_element_type(x2, np.int8)
+        dtype = np.dtype(np.int8)
+    if dtype in complex_dtypes:
+        raise TypeError("floor_divide does not support complex-valued inputs")
+    if dtypes.issubdtype(dtype, np.unsignedinteger):
+        return lax.div_p.bind(x1, x2)
+    if dtype in integer_dtypes:
+        quotient = lax.div_p.bind(x1, x2)
+        signs_differ = lax.ne_p.bind(lax.sign_p.bind(x1), lax.sign_p.bind(x2))
+        inexact = not_equal(lax.rem_p.bind(x1, x2), 0)
+        return where(lax.and_p.bind(signs_differ, inexact), _subtract(quotient, 1), quotient)
+    return _float_divmod(x1, x2)[0]
+
+
+def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """Quotient and remainder of floats; division by zero gives infinities or NaN."""
+    rest = lax.rem_p.bind(x1, x2)
+    numerator = where(equal(x2, 0), x1, lax.sub_p.bind(x1, rest))
+    quotient = lax.div_p.bind(numerator, x2)
+    shift = lax.and_p.bind(not_equal(rest, 0),
+                           lax.ne_p.bind(lax.sign_p.bind(x2), lax.sign_p.bind(rest)))
+    rest = lax.select_n_p.bind(shift, rest, lax.add_p.bind(rest, x2))
+    quotient = lax.select_n_p.bind(shift, quotient, _subtract(quotient, 1))
+    return lax.round(quotient, lax.RoundingMethod.AWAY_FROM_ZERO), rest
+
+
+def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
+    """`(floor_divide(x1, x2), remainder(x1, x2))`."""
+    x1, x2 = pair("divmod", x1, x2)
+    if x1.aval.dtype in inexact_dtypes and x1.aval.dtype not in complex_dtypes:
+        return _float_divmod(x1, x2)
+    return floor_divide(x1, x2), remainder(x1, x2)
+
+
+def reciprocal(x: Any, /) -> Any:
+    """`1 / x`, in floating point."""
+    return lax.integer_pow(inexact_array("reciprocal", x), -1)
+
+
+# ---- powers ------------------------------------------------------------------------------------
+
+def square(x: Any, /) -> Any:
+    """`x * x`, elementwise."""
+    return lax.square_p.bind(as_array("square", x))
+
+
+def power(x1: Any, x2: Any, /) -> Any:
+    """`x1` to the power of `x2`.
+
+    A Python integer exponent becomes repeated multiplication. TypeError for an integer base with
+    a negative Python integer exponent; negative integer arrays as exponents of integers give 0, ±1
+    or unspecified values.
+    """
+    if type(x2) is int and not isinstance(x1, (bool, int, float, complex)):
+        base = as_array("power", x1)
+        if base.aval.dtype is bool_dtype:
+            base = convert(base, dtypes.default_int_dtype(), True)
+        return lax.integer_pow(base, x2)
+    base, exponent = as_array("power", x1), as_array("power", x2, 1)
+    if base.aval.dtype in inexact_dtypes and exponent.aval.dtype in integer_dtypes \
+            and not exponent.aval.weak_type:
+        return lax.pow_p.bind(*align_shapes("power", [base, exponent]))
+    base, exponent = promote("power", x1, x2)
+    dtype = base.aval.dtype
+    if dtype is bool_dtype:
+        base, exponent = (lax.convert_element_type(v, np.int8) for v in (base, exponent))
+        dtype = np.dtype(np.int8)
+    if dtype in inexact_dtypes:
+        return lax.pow_p.bind(base, exponent)
+    return _integer_power(base, exponent)
+
+
+def _integer_power(base: Any, exponent: Any) -> Any:
+    """Integers to the power of integers by repeated squaring; six bits of exponent suffice, for
+    greater powers of anything but 0, 1 and -1 overflow, and those repeat with period two."""
+    zero_to_some = lax.and_p.bind(equal(base, 0), not_equal(exponent, 0))
+    result = where(zero_to_some, scalar_array(0, base.aval.dtype), scalar_array(1, base.aval.dtype))
+    one = scalar_array(1, exponent.aval.dtype)
+    for step in range(6):
+        bit = lax.and_p.bind(exponent, one)
+        result = where(bit, lax.mul_p.bind(result, base), result)
+        if step < 5:
+            base = lax.mul_p.bind(base, base)
+            exponent = lax.shift_right_logical_p.bind(exponent, one)
+    return result
+
+
+def float_power(x: Any, y: Any, /) -> Any:
+    """`x` to the power of `y`, in floating point whatever the dtypes."""
+    return lax.pow_p.bind(*promote_inexact("float_power", x, y))
+
+
+# ---- rounding ----------------------------------------------------------------------------------
+
+def _rounding(name: str, primitive: Any, doc: str) -> Function:
+    def function(x: Any, /) -> Any:
+        x = as_array(name, x)
+        if x.aval.dtype in integer_dtypes or x.aval.dtype is bool_dtype:
+            return x
+        if x.aval.dtype in complex_dtypes:
+            raise TypeError(f"{name} does not support complex inputs, got {x.aval.str_short()}")
+        return primitive.bind(x)
+    return _named(function, name, doc)
+
+
+floor = _rounding("floor", lax.floor_p, "The greatest integer not above each element.")
+ceil = _rounding("ceil", lax.ceil_p, "The least integer not below each element.")
+
+
+def trunc(x: Any) -> Any:
+    """Each element rounded towards zero."""
+    x = as_array("trunc", x)
+    if x.aval.dtype not in inexact_dtypes:
+        return x
+    return where(less(x, 0), lax.ceil_p.bind(x), lax.floor_p.bind(x))
+
+
+def round(a: Any, decimals: int = 0, out: None = None) -> Any:  # noqa: A001 - NumPy's name
+    """Each element rounded to `decimals` places, halves to even.
+
+    Integers are unchanged for `decimals >= 0`; negative `decimals` round to tens, hundreds, ….
+    """
+    decimals = decimals.__index__() if hasattr(decimals, "__index__") else _index(decimals)
+    if out is not None:
+        raise NotImplementedError("The 'out' argument to jnp.round is not supported.")
+    x = as_array("round", a)
+    dtype = x.aval.dtype
+    if dtype not in inexact_dtypes:
+        if decimals >= 0:
+            return x
+        factor = 10 ** -decimals
+        return lax.convert_element_type(
+            _multiply(round(divide(x, factor)), factor), dtype)
+    if dtype in complex_dtypes:
+        return lax.complex(round(lax.real(x), decimals), round(lax.imag(x), decimals))
+    if decimals == 0:
+        return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
+    wide = lax.convert_element_type(x, np.float32) if dtype.itemsize < 4 else x
+    factor = scalar_array(10.0 ** decimals, wide.aval.dtype)
+    rounded = lax.div_p.bind(lax.round(lax.mul_p.bind(wide, factor),
+                                       lax.RoundingMethod.TO_NEAREST_EVEN), factor)
+    return lax.convert_element_type(rounded, dtype) if dtype.itemsize < 4 else rounded
+
+
+around = round
+
+
+def _index(value: Any) -> int:
+    raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
+
+
+def rint(x: Any, /) -> Any:
+    """Each element rounded to the nearest integer, halves to even, as floats."""
+    x = inexact_array("rint", x)
+    if x.aval.dtype in complex_dtypes:
+        return lax.complex(rint(lax.real(x)), rint(lax.imag(x)))
+    return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
+
+
+def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
+    """The fractional and the whole part of each element, both with its sign."""
+    if out is not None:
+        raise NotImplementedError("The 'out' argument to jnp.modf is not supported.")
+    x = inexact_array("modf", x)
+    whole = where(greater_equal(x, 0), floor(x), ceil(x))
+    return lax.sub_p.bind(x, whole), whole
+
+
+# ---- logarithms, angles ------------------------------------------------------------------------
+
+def log2(x: Any, /) -> Any:
+    """The logarithm of each element to base 2."""
+    x = inexact_array("log2", x)
+    dtype = x.aval.dtype
+    return lax.div_p.bind(log(x), scalar_array(np.log(2.0), dtype))
+
+
+def log10(x: Any, /) -> Any:
+    """The logarithm of each element to base 10."""
+    x = inexact_array("log10", x)
+    return lax.mul_p.bind(log(x), scalar_array(1 / np.log(10.0), x.aval.dtype))
+
+
+def degrees(x: Any, /) -> Any:
+    """Angles in radians as degrees."""
+    x = inexact_array("degrees", x)
+    return _multiply(x, 180 / np.pi)
+
+
+def radians(x: Any, /) -> Any:
+    """Angles in degrees as radians."""
+    x = inexact_array("radians", x)
+    return _multiply(x, np.pi / 180)
+
+
+rad2deg, deg2rad = degrees, radians
+
+
+def arccosh(x: Any, /) -> Any:
+    """The inverse hyperbolic cosine of each element, non-negative (real part) for complex ones."""
+    x = inexact_array("arccosh", x)
+    result = lax.acosh(x)
+    if x.aval.dtype in complex_dtypes:
+        result = where(less(real(result), 0), _negative(result), result)
+    return result
+
+
+# ---- choice ------------------------------------------------------------------------------------
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """`x` where `condition` is true, else `y`, all broadcast to one shape."""
+    chosen = to_bool(as_array("where", condition))
+    x, y = _pair_dtypes(x, y)
+    shape = chosen.shape
+    if x.shape == shape and y.shape == shape:
+        return lax.select_n_p.bind(chosen, y, x)
+    chosen, x, y = broadcast_all("where", chosen, x, y)
+    return lax.select_n_p.bind(chosen, y, x)
+
+
+def _pair_dtypes(x: Any, y: Any) -> tuple[Any, Any]:
+    if isinstance(x, (ArrayImpl, Tracer)) and isinstance(y, (ArrayImpl, Tracer)) \
+            and x.aval.dtype == y.aval.dtype and x.aval.weak_type == y.aval.weak_type:
+        return x, y
+    first, second = promote_dtypes("where", x, y)
+    if not hasattr(first, "aval"):
+        first, second = as_array("where", first), as_array("where", second)
+    return first, second

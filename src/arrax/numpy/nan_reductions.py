@@ -1,0 +1,139 @@
+"""Reductions that leave out NaN."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax.core import dtypes
+from arrax.numpy import elementwise, reductions
+from arrax.numpy.promotion import (as_array, convert, inexact_dtypes, refuse_out,
+                                   scalar_array)
+from arrax.numpy.ufuncs import convert_number
+
+
+def _filled(name: str, a: Any, fill: float) -> tuple[Any, Any]:
+    """The operand with NaN replaced, and where it is NaN (None for integers)."""
+    x = as_array(name, a)
+    if x.dtype not in inexact_dtypes:
+        return x, None
+    missing = elementwise.isnan(x)
+    return elementwise.where(missing, scalar_array(fill, x.dtype), x), missing
+
+
+def _without_nan(name: str, reduction: Callable[..., Any], fill: float) -> Callable[..., Any]:
+    def function(a: Any, axis: Any, keepdims: bool, initial: Any, where: Any,
+                 **options: Any) -> Any:
+        x, missing = _filled(name, a, fill)
+        out = reduction(x, axis=axis, keepdims=keepdims, initial=initial, where=where, **options)
+        if missing is None or name not in ("nanmax", "nanmin"):
+            return out
+        nothing = reductions.all(missing, axis=axis, keepdims=keepdims)
+        if initial is not None:
+            return out
+        return elementwise.where(nothing, scalar_array(np.nan, out.dtype), out)
+    return function
+
+
+_nanmax = _without_nan("nanmax", reductions.max, -np.inf)
+_nanmin = _without_nan("nanmin", reductions.min, np.inf)
+_nansum = _without_nan("nansum", reductions.sum, 0)
+_nanprod = _without_nan("nanprod", reductions.prod, 1)
+
+
+def nanmax(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+           where: Any = None) -> Any:
+    """The greatest element over `axis` that is not NaN; NaN if all are."""
+    refuse_out("nanmax", out)
+    return _nanmax(a, axis, keepdims, initial, where)
+
+
+def nanmin(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+           where: Any = None) -> Any:
+    """The least element over `axis` that is not NaN; NaN if all are."""
+    refuse_out("nanmin", out)
+    return _nanmin(a, axis, keepdims, initial, where)
+
+
+def nansum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+           initial: Any = None, where: Any = None) -> Any:
+    """The sum over `axis`, NaN counting as 0."""
+    refuse_out("nansum", out)
+    return _nansum(a, axis, keepdims, initial, where, dtype=dtype)
+
+
+def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+            initial: Any = None, where: Any = None) -> Any:
+    """The product over `axis`, NaN counting as 1."""
+    refuse_out("nanprod", out)
+    return _nanprod(a, axis, keepdims, initial, where, dtype=dtype)
+
+
+def _counts(x: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> Any:
+    present = elementwise.logical_not(elementwise.isnan(x))
+    return reductions.sum(present, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
+
+
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+            where: Any = None) -> Any:
+    """The mean of the elements over `axis` that are not NaN."""
+    refuse_out("nanmean", out)
+    x = as_array("nanmean", a)
+    if x.dtype not in inexact_dtypes:
+        return reductions.mean(x, axis, dtype, None, keepdims, where=where)
+    known = x.dtype if dtype is None else dtypes.check_user_dtype(dtype, "nanmean")
+    counts = _counts(x, axis, keepdims, where, known)
+    return elementwise.divide(nansum(x, axis, known, None, keepdims, where=where), counts)
+
+
+def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
+           keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
+    """The variance of the elements over `axis` that are not NaN; see `var`."""
+    refuse_out("nanvar", out)
+    x = as_array("nanvar", a)
+    known = dtypes.check_user_dtype(dtype, "nanvar")
+    working, result_dtype = reductions._variance_dtypes(x.dtype, known)
+    x = convert(x, working)
+    center = nanmean(x, axis, working, keepdims=True, where=where) if mean is None \
+        else convert_number(mean, working)
+    centered = elementwise._subtract(x, center)
+    centered = elementwise.where(elementwise.isnan(x), scalar_array(0, working), centered)
+    squares = elementwise.square(elementwise.absolute(centered))
+    divisor = elementwise._subtract(
+        _counts(x, axis, keepdims, where, np.dtype(np.int32)), ddof)
+    total = reductions.sum(squares, axis=axis, keepdims=keepdims, where=where)
+    out_of = elementwise.less_equal(divisor, 0)
+    total = elementwise.where(out_of, scalar_array(np.nan, total.dtype), total)
+    divisor = elementwise.where(out_of, np.int32(1), divisor)
+    return convert(elementwise.divide(total, divisor), result_dtype)
+
+
+def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
+           keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
+    """The standard deviation of the elements over `axis` that are not NaN."""
+    refuse_out("nanstd", out)
+    return elementwise.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
+
+
+def _nan_position(name: str, reduction: Callable[..., Any], fill: float, a: Any, axis: int | None,
+                  out: None, keepdims: bool | None) -> Any:
+    refuse_out(name, out)
+    x, missing = _filled(name, a, fill)
+    found = reduction(x, axis=axis, keepdims=bool(keepdims))
+    if missing is None:
+        return found
+    nothing = reductions.all(missing, axis=axis, keepdims=bool(keepdims))
+    return elementwise.where(nothing, scalar_array(-1, found.dtype), found)
+
+
+def nanargmax(a: Any, axis: int | None = None, out: None = None,
+              keepdims: bool | None = None) -> Any:
+    """The position of the greatest element along `axis` that is not NaN; -1 if all are."""
+    return _nan_position("nanargmax", reductions.argmax, -np.inf, a, axis, out, keepdims)
+
+
+def nanargmin(a: Any, axis: int | None = None, out: None = None,
+              keepdims: bool | None = None) -> Any:
+    """The position of the least element along `axis` that is not NaN; -1 if all are."""
+    return _nan_position("nanargmin", reductions.argmin, np.inf, a, axis, out, keepdims)

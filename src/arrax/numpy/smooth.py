@@ -1,0 +1,182 @@
+"""Functions with derivative rules of their own: log-add-exp, sinc, frexp.
+
+Differentiating their compositions would give NaN at infinities, or fail at zero.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax import lax
+from arrax.core import dtypes
+from arrax.numpy import elementwise
+from arrax.numpy.promotion import (complex_dtypes, convert, inexact_array, promote_inexact,
+                                   scalar_array)
+from arrax.transforms.custom_jvp import custom_jvp
+
+
+# ---- logaddexp ---------------------------------------------------------------------------------
+
+@custom_jvp
+def logaddexp(x1: Any, x2: Any) -> Any:
+    """`log(exp(x1) + exp(x2))` of operands of one dtype and shape."""
+    greatest = lax.max(x1, x2)
+    if x1.dtype in complex_dtypes:
+        twice = elementwise._multiply(greatest, 2)
+        total = lax.add(greatest, lax.log1p(lax.exp(lax.sub(lax.add(x1, x2), twice))))
+        return lax.complex(lax.real(total), _principal_angle(lax.imag(total)))
+    difference = lax.sub(x1, x2)
+    return lax.select(lax.ne(difference, difference), lax.add(x1, x2),
+                      lax.add(greatest, lax.log1p(lax.exp(lax.neg(lax.abs(difference))))))
+
+
+def _principal_angle(angle: Any) -> Any:
+    """`angle` in [-π, π)."""
+    turned = elementwise.remainder(elementwise._add(angle, np.pi), 2 * np.pi)
+    return elementwise._subtract(turned, np.pi)
+
+
+def _finite(x: Any) -> Any:
+    """`x` with +∞ as 0, so that differences of infinities are no NaN."""
+    return elementwise.where(elementwise.equal(x, np.inf), scalar_array(0, x.dtype), x) \
+        if x.dtype not in complex_dtypes else x
+
+
+@logaddexp.defjvp
+def _logaddexp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x1, x2 = primals
+    t1, t2 = tangents
+    out = logaddexp(x1, x2)
+    first = lax.exp(lax.sub(_finite(x1), _finite(out)))
+    second = lax.exp(lax.sub(_finite(x2), _finite(out)))
+    return out, lax.add(lax.mul(t1, first), lax.mul(t2, second))
+
+
+def logaddexp_of(x1: Any, x2: Any, /) -> Any:
+    """`log(exp(x1) + exp(x2))`, without overflow on the way."""
+    return logaddexp(*_full(promote_inexact("logaddexp", x1, x2)))
+
+
+@custom_jvp
+def logaddexp2(x1: Any, x2: Any) -> Any:
+    """`log2(2**x1 + 2**x2)` of operands of one dtype and shape."""
+    greatest = lax.max(x1, x2)
+    to_base_2 = scalar_array(1 / np.log(2), x1.dtype)
+    if x1.dtype in complex_dtypes:
+        twice = elementwise._multiply(greatest, 2)
+        total = lax.add(greatest, lax.mul(to_base_2, lax.log1p(
+            lax.exp2(lax.sub(lax.add(x1, x2), twice)))))
+        turn = scalar_array(np.log(2), lax.imag(total).dtype)
+        return lax.complex(lax.real(total), lax.div(
+            _principal_angle(lax.mul(lax.imag(total), turn)), turn))
+    difference = lax.sub(x1, x2)
+    return lax.select(lax.ne(difference, difference), lax.add(x1, x2),
+                      lax.add(greatest, lax.mul(to_base_2, lax.log1p(
+                          lax.exp2(lax.neg(lax.abs(difference)))))))
+
+
+@logaddexp2.defjvp
+def _logaddexp2_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x1, x2 = primals
+    t1, t2 = tangents
+    out = logaddexp2(x1, x2)
+    first = lax.exp2(lax.sub(_finite(x1), _finite(out)))
+    second = lax.exp2(lax.sub(_finite(x2), _finite(out)))
+    return out, lax.add(lax.mul(t1, first), lax.mul(t2, second))
+
+
+def logaddexp2_of(x1: Any, x2: Any, /) -> Any:
+    """`log2(2**x1 + 2**x2)`, without overflow on the way."""
+    return logaddexp2(*_full(promote_inexact("logaddexp2", x1, x2)))
+
+
+logaddexp_of.__name__, logaddexp2_of.__name__ = "logaddexp", "logaddexp2"
+
+
+def _full(operands: list[Any]) -> list[Any]:
+    """The operands in one shape, scalars too, for `lax.select` takes equal shapes."""
+    shape = np.broadcast_shapes(*(x.shape for x in operands))
+    return [lax.broadcast_in_dim(x, shape, tuple(range(len(shape) - x.ndim, len(shape))))
+            if x.shape != shape else x for x in operands]
+
+
+# ---- sinc --------------------------------------------------------------------------------------
+
+def sinc(x: Any, /) -> Any:
+    """`sin(πx) / (πx)`, and 1 at zero; derivatives at zero are those of its Taylor series."""
+    x = inexact_array("sinc", x)
+    zero = elementwise.equal(x, 0)
+    scaled = elementwise._multiply(x, np.pi)
+    safe = elementwise.where(zero, scalar_array(1, x.dtype), scaled)
+    return elementwise.where(zero, _taylor(0, scaled), lax.div(lax.sin(safe), safe))
+
+
+def _taylor(order: int, x: Any) -> Any:
+    """The `order`-th derivative of sin(t)/t at t = 0, differentiable in `x` to any order.
+
+    sin(t)/t = Σ (-1)^n t^2n / (2n+1)!, so the 2n-th derivative at 0 is (-1)^n / (2n+1).
+    """
+    value = (-1) ** (order // 2) / (order + 1) if order % 2 == 0 else 0.0
+
+    @custom_jvp
+    def _sinc_maclaurin(x: Any) -> Any:
+        return lax.full_like(x, value)
+
+    @_sinc_maclaurin.defjvp
+    def _sinc_maclaurin_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        return (_sinc_maclaurin(primals[0]),
+                lax.mul(_taylor(order + 1, primals[0]), tangents[0]))
+    return _sinc_maclaurin(x)
+
+
+# ---- frexp -------------------------------------------------------------------------------------
+
+_MANTISSA_BITS = {np.dtype(np.float16): 10, np.dtype(np.float32): 23, np.dtype(np.float64): 52}
+
+
+@custom_jvp
+def _frexp(x: Any) -> tuple[Any, Any]:
+    """Mantissa and exponent of float16, float32 or float64 elements, by their bits."""
+    dtype = x.dtype
+    mantissa_bits = _MANTISSA_BITS[dtype]
+    integer = np.dtype(f"int{8 * dtype.itemsize}")
+    exponent_bits = 8 * dtype.itemsize - 1 - mantissa_bits
+    bias = 2 ** (exponent_bits - 1) - 1
+    subnormal = elementwise.less(lax.abs(x), float(dtypes.finfo(dtype).smallest_normal))
+    scaled = elementwise.where(subnormal, elementwise._multiply(x, 2.0 ** mantissa_bits), x)
+    offset = elementwise.where(subnormal, np.int32(-mantissa_bits), np.int32(0))
+    bits = lax.bitcast_convert_type(scaled, integer)
+    shift = scalar_array(mantissa_bits, integer)
+    field = lax.bitwise_and(lax.shift_right_arithmetic(bits, shift),
+                            scalar_array(2 ** exponent_bits - 1, integer))
+    exponent = lax.add(offset, elementwise._subtract(convert(field, np.dtype(np.int32)), bias - 1))
+    keep = ~((2 ** exponent_bits - 1) << mantissa_bits)
+    half = (bias - 1) << mantissa_bits
+    mantissa = lax.bitcast_convert_type(lax.bitwise_or(
+        lax.bitwise_and(bits, scalar_array(keep, integer)), scalar_array(half, integer)), dtype)
+    special = elementwise._logical_or(elementwise.equal(x, 0),
+                                      elementwise.logical_not(elementwise.isfinite(x)))
+    return (elementwise.where(special, x, mantissa),
+            elementwise.where(special, scalar_array(0, np.dtype(np.int32)), exponent))
+
+
+@_frexp.defjvp
+def _frexp_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    mantissa, exponent = _frexp(x)
+    factor = lax.exp2(convert(lax.neg(exponent), x.dtype))
+    zero = np.zeros(exponent.shape, dtypes.float0)
+    return (mantissa, exponent), (lax.mul(t, factor), zero)
+
+
+def frexp(x: Any, /) -> tuple[Any, Any]:
+    """(m, e) with `x == m * 2**e` and |m| in [0.5, 1), int32 e; (x, 0) for 0, infinities and NaN."""
+    x = inexact_array("frexp", x)
+    if x.dtype in complex_dtypes:
+        raise TypeError("frexp does not support complex-valued inputs")
+    if x.dtype not in _MANTISSA_BITS:
+        mantissa, exponent = _frexp(convert(x, np.dtype(np.float32)))
+        return convert(mantissa, x.dtype), exponent
+    mantissa, exponent = _frexp(x)
+    return mantissa, exponent
