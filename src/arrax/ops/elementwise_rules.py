@@ -284,7 +284,7 @@ def call_nary(primitive: Primitive, *operands: Any) -> Any:
 
 
 def accept_once(primitive: Primitive, *avals: Any) -> None:
-    """Run the type rule of a primitive without parameters, unless it accepted these avals before."""
+    """Run the type rule of a primitive without parameters, but once only for the same avals."""
     key = (primitive, avals)
     if key not in _accepted:
         primitive.type_rule(*avals)
