@@ -1,1 +1,77 @@
-"""arrax: composable transformations of NumPy programs."""
+"""arrax: composable transformations of NumPy programs.
+
+Differentiate (`grad`, `jvp`, `vjp`), vectorize (`vmap`), compile (`jit`) and parallelize (`pmap`)
+functions written with `arrax.numpy`. The programming model and the names are JAX's.
+"""
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from arrax import numpy, lax  # noqa: I001
+from arrax import debug, dtypes, errors, sharding, stages, tree, tree_util, typing
+from arrax.core.array import Array
+from arrax.core.caching import clear_caches
+from arrax.core.config import (check_tracer_leaks, checking_leaks, config, debug_infs,
+                               debug_key_reuse, debug_nans, default_device,
+                               default_matmul_precision, default_prng_impl, enable_checks,
+                               enable_custom_prng, enable_x64, explain_cache_misses,
+                               legacy_prng_key, log_compiles, no_execution, no_tracing,
+                               numpy_dtype_promotion, numpy_rank_promotion, softmax_custom_jvp,
+                               threefry_partitionable, transfer_guard,
+                               transfer_guard_device_to_device, transfer_guard_device_to_host,
+                               transfer_guard_host_to_device)
+from arrax.core.config import disable_jit_context as disable_jit
+from arrax.core.device import Device, NamedSharding
+from arrax.core.device import PartitionSpec as P
+from arrax.core.dtypes import float0
+from arrax.core.evaluate import typeof
+from arrax.ops.callback import pure_callback
+from arrax.placement import (block_until_ready, copy_to_host_async, default_backend, device_count,
+                             device_get, device_put, devices, effects_barrier, local_device_count,
+                             local_devices, make_mesh, print_environment_info, process_count,
+                             process_index, process_indices)
+from arrax.transforms.api_ad import (grad, hessian, jacfwd, jacobian, jacrev, jvp, linear_transpose,
+                                     linearize, value_and_grad, vjp)
+from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, make_jaxpr, named_call,
+                                        named_scope)
+from arrax.transforms.api_vmap import vmap
+from arrax.transforms.checkpoint import checkpoint
+from arrax.transforms.checkpoint import checkpoint as remat
+from arrax.transforms.checkpoint_policies import checkpoint_policies
+from arrax.transforms.custom_gradients import closure_convert, custom_gradient
+from arrax.transforms.custom_jvp import custom_jvp
+from arrax.transforms.custom_vjp import custom_vjp
+from arrax.transforms.jit import jit
+from arrax.transforms.parallel import pmap
+from arrax.transforms.stages import ShapeDtypeStruct
+
+__version__ = "0.1.0"
+
+_LAZY = frozenset({"ad_checkpoint", "custom_batching", "custom_derivatives", "flatten_util", "nn",
+                   "random"})
+
+__all__ = [
+    "Array", "Device", "NamedSharding", "P", "ShapeDtypeStruct", "block_until_ready",
+    "check_tracer_leaks", "checking_leaks", "checkpoint", "checkpoint_policies", "clear_caches",
+    "closure_convert", "config", "copy_to_host_async", "custom_gradient", "custom_jvp", "custom_vjp",
+    "debug", "debug_infs", "debug_key_reuse", "debug_nans", "default_backend",
+    "default_device", "default_matmul_precision", "default_prng_impl", "device_count", "device_get",
+    "device_put", "devices", "disable_jit", "dtypes", "effects_barrier", "enable_checks",
+    "enable_custom_prng", "enable_x64", "ensure_compile_time_eval", "errors", "eval_shape",
+    "explain_cache_misses", "float0", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jit",
+    "jvp", "lax", "legacy_prng_key", "linear_transpose", "linearize", "local_device_count",
+    "local_devices", "log_compiles", "make_jaxpr", "make_mesh", "named_call", "named_scope",
+    "no_execution", "no_tracing", "numpy", "numpy_dtype_promotion", "numpy_rank_promotion", "pmap",
+    "print_environment_info", "process_count", "process_index", "process_indices", "pure_callback",
+    "remat", "sharding", "softmax_custom_jvp", "stages", "threefry_partitionable", "transfer_guard",
+    "transfer_guard_device_to_device", "transfer_guard_device_to_host",
+    "transfer_guard_host_to_device", "tree", "tree_util", "typeof", "typing", "value_and_grad",
+    "vjp", "vmap"]
+
+
+def __getattr__(name: str) -> Any:
+    """Submodules that are imported when first used."""
+    if name in _LAZY:
+        return importlib.import_module(f"arrax.{name}")
+    raise AttributeError(f"module 'arrax' has no attribute {name!r}")

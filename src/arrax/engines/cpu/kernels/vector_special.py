@@ -110,7 +110,7 @@ def rsqrt(e: Lanes, x: ir.Value) -> ir.Value:
     return e.div(e.like(x, 1.0), e.sqrt(x))
 
 
-# ---- hyperbolic functions -----------------------------------------------------------------------
+# ---- hyperbolic functions ----------------------------------------------------------------------
 
 
 def _sinh(e: Lanes, x: ir.Value) -> ir.Value:
@@ -168,7 +168,7 @@ def atanh(e: Lanes, x: ir.Value) -> ir.Value:
     return e.by_lane("atanh", x) if _double(x) else e.helper("atanh", _atanh, x)
 
 
-# ---- the error function -------------------------------------------------------------------------
+# ---- the error function ------------------------------------------------------------------------
 
 
 def _erf_near(e: Lanes, x: ir.Value) -> ir.Value:
