@@ -114,18 +114,18 @@ def _split_branches(_: ClosedJaxpr, branches: Branches, unknowns: tuple[bool, ..
     out_unknowns = [any(f) for f in zip(*flags, strict=True)]
     parts = [partial_eval_jaxpr(branch, unknowns, out_unknowns) for branch in branches]
     num_known_outs = len(out_unknowns) - sum(out_unknowns)
-    sources = [forwarded_inputs(known)[num_known_outs:] for known, *_ in parts]
+    sources = [forwarded_inputs(part[0])[num_known_outs:] for part in parts]
     forwarded = sorted({s for source in sources for s in source if s is not None})
     slots: list[Any] = []
     places: list[list[int]] = []
-    for (_, _, _, residuals), source in zip(parts, sources, strict=True):
-        places.append(_place(slots, forwarded, residuals, source))
-    known_branches = [_with_slots(known, num_known_outs, place, slots)
-                      for (known, *_), place in zip(parts, places, strict=True)]
+    for part, source in zip(parts, sources, strict=True):
+        places.append(_place(slots, forwarded, part[3], source))
+    known_branches = [_with_slots(part[0], num_known_outs, place, slots)
+                      for part, place in zip(parts, places, strict=True)]
     known_avals = split_by(unknowns, branches[0].in_avals)[0]
     extra = slots + [known_avals[i] for i in forwarded]
-    staged_branches = [_from_slots(staged, place, len(slots), extra)
-                       for (_, staged, _, _), place in zip(parts, places, strict=True)]
+    staged_branches = [_from_slots(part[1], place, len(slots), extra)
+                       for part, place in zip(parts, places, strict=True)]
     return known_branches, staged_branches, out_unknowns, forwarded
 
 
@@ -203,7 +203,7 @@ def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) ->
             "IO effect not supported in vmap-of-cond: the branches have effects "
             f"{sorted(map(str, _effects(branches)))} and the predicate is batched.")
     index, *rest = (batch_at(x, d, 0, axis.size) for x, d in zip(operands, dims, strict=True))
-    outs = []
+    outs: list[list[Any]] = []
     for i, branch in enumerate(branches):
         chosen = registry["eq"].bind(index, np.int32(i))
         inputs = [_select(chosen, _stopped(x), x) for x in rest]

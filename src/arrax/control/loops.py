@@ -77,7 +77,8 @@ def _check_predicate(cond: Any) -> None:
                         f"{cond.out_tree}.")
     (aval,) = cond.out_avals
     if not same_type(aval, ShapedArray((), np.dtype(np.bool_))):
-        raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{aval!r}].")
+        raise TypeError("cond_fun must return a boolean scalar, but got output type(s) "
+                        f"[{aval!r}].")
 
 
 class _Counted(Adapter):

@@ -28,14 +28,15 @@ def structure_differences(left: Any, right: Any, path: tuple[Any, ...] = (),
     here = [pytree.flatten_one_level_with_keys(t)[0] for t in (left, right)]
     counts = [len(h) for h in here]
     if counts[0] != counts[1]:
-        yield (path, *(f"a {type(left)} with {n} child{'ren' if n != 1 else ''}" for n in counts),
+        shown = [f"a {type(left)} with {n} child{'ren' if n != 1 else ''}" for n in counts]
+        yield (path, shown[0], shown[1],
                "the numbers of children do not match" + _key_difference(left, right))
         return
-    data = kinds[0][1], kinds[1][1]  # type: ignore[index]
+    data = kinds[0][1], kinds[1][1]
     if data[0] != data[1]:
-        shown = [tuple(d) if isinstance(d, list) else d for d in data]
-        yield (path, *(f"a {type(left)} with pytree metadata {d}" for d in shown),
-               "the pytree node metadata does not match")
+        shown = [f"a {type(left)} with pytree metadata {tuple(d) if isinstance(d, list) else d}"
+                 for d in data]
+        yield path, shown[0], shown[1], "the pytree node metadata does not match"
         return
     for (key, a), (_, b) in zip(*here, strict=True):
         yield from structure_differences(a, b, (*path, key))

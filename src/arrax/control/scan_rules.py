@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from arrax.control.jaxprs import (forwarded_inputs, merge_by, pruned, rearranged, split_at, split_by,
-                                  used_inputs)
+from arrax.control.jaxprs import (forwarded_inputs, merge_by, pruned, rearranged, split_at,
+                                  split_by, used_inputs)
 from arrax.control.running import execute_compiled, run_eagerly, wrapped
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
@@ -184,7 +184,8 @@ def _split_body(jaxpr: ClosedJaxpr, unknowns: tuple[bool, ...], num_consts: int,
     known_outs = len(out_uk) - sum(out_uk)
     depends = [False] * known_consts + [True] * (len(known.in_avals) - known_consts)
     if known.effects:  # they happen in each step: nothing leaves the loop
-        hoisted, loop, num_loop_consts = _identity(known.in_avals[:known_consts]), known, known_consts
+        hoisted, loop = _identity(known.in_avals[:known_consts]), known
+        num_loop_consts = known_consts
         res_in_loop = [True] * len(residuals)
     else:
         hoisted, loop, in_loop, loop_consts = partial_eval_jaxpr(

@@ -1,8 +1,8 @@
 """`checkpoint` (`remat`): save little on the way forward, compute it again on the way back.
 
-A call is an equation `remat2` over the jaxpr of the function. When a derivative splits it in known and
-unknown work, the known part runs as it is, and the staged part is a `remat2` that starts with the
-arguments (and what the policy lets be saved) and computes the residuals again.
+A call is an equation `remat2` over the jaxpr of the function. When a derivative splits it in known
+and unknown work, the known part runs as it is, and the staged part is a `remat2` that starts with
+the arguments (and what the policy lets be saved) and computes the residuals again.
 """
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _dynamic_part(fun: Callable[..., Any], positions: Sequence[int], names: Sequ
     return call, (rest, *(a for i, a in enumerate(args) if i not in static))
 
 
-# ---- the primitive ---------------------------------------------------------------------------------------
+# ---- the primitive -------------------------------------------------------------------------------
 
 def _jvp(primals: Any, tangents: Any, *, jaxpr: ClosedJaxpr, **params: Any) -> Any:
     new, out_nonzeros = jvp_jaxpr(jaxpr, [type(t) is not Zero for t in tangents], False)
@@ -269,7 +269,7 @@ remat_p = Primitive(
     effects=lambda jaxpr, **_: jaxpr.effects)
 
 
-# ---- looking at it -----------------------------------------------------------------------------------------
+# ---- looking at it -------------------------------------------------------------------------------
 
 def saved_residuals(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[tuple[Any, str]]:
     """What differentiation of `fun` at these arguments keeps: (aval, where it comes from)."""

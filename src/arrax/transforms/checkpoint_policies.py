@@ -75,7 +75,7 @@ class Offloadable:
     dst: Any
 
 
-# ---- policies ---------------------------------------------------------------------------------------
+# ---- policies ------------------------------------------------------------------------------------
 
 def everything_saveable(*_: Any, **__: Any) -> bool:
     """Save everything, as if there were no `checkpoint`."""

@@ -1,8 +1,8 @@
 """`custom_jvp`: functions with a forward derivative of the user's.
 
 A call is an equation of `custom_jvp_call` whose parameters are Python functions until a trace that
-records it stages the function (`call_jaxpr`); the rule stays a function. So under `grad` without `jit`
-the rule runs as Python on the values of the trace.
+records it stages the function (`call_jaxpr`); the rule stays a function. So under `grad` without
+`jit` the rule runs as Python on the values of the trace.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from arrax.transforms import calls
 from arrax.transforms.batching import batch_flat, batch_jaxpr, to_dim
 from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, as_arrays, batched,
                                            copy_attributes, eager_result, is_symbolic,
-                                           is_zero_tangent, nondiff_positions,
+                                           is_unmapped_call, is_zero_tangent, nondiff_positions,
                                            positional_arguments, run, same_shape_and_dtype,
                                            split_nondiff, stage_call, unbatched, with_nondiff)
 from arrax.transforms.transpose import backward_pass
@@ -32,8 +32,8 @@ class CustomJVPException(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "Detected differentiation of a custom_jvp function with respect to a closed-over value. "
-            "That isn't supported because the custom JVP rule only specifies how to differentiate "
+            "Detected differentiation of a custom_jvp function with respect to a closed-over "
+            "value. That isn't supported because the custom JVP rule only specifies how to differentiate "
             "the custom_jvp function with respect to explicit input parameters. Try passing the "
             "closed-over value into the custom_jvp function as an argument, and adapting the "
             "custom_jvp rule.")
@@ -110,6 +110,8 @@ class custom_jvp:
         function = self.fun if not positions else \
             lambda *dyn: self.fun(*with_nondiff(positions, len(args), dyn, nondiff))
         leaves, in_tree = pytree.tree_flatten(tuple(dynamic))
+        if is_unmapped_call(leaves):
+            return eager_result(self.fun(*args))
         out_tree, name = OutTree(), calls.function_name(self.fun)
         rule = JvpRule(self.jvp, nondiff, in_tree, out_tree, name)
         outs = custom_jvp_call_p.bind(
@@ -127,7 +129,7 @@ def _zero_like(value: Any) -> Any:
     return instantiate(Zero(tangent_aval(aval_of(value))))
 
 
-# ---- rules as flat functions ------------------------------------------------------------------------------
+# ---- rules as flat functions ---------------------------------------------------------------------
 
 class JvpRule:
     """The user's rule as a flat function (*primals, *tangents) → (*primals out, *tangents out).
@@ -232,7 +234,7 @@ def batched_call(function: Any, axis: Any, operands: Sequence[Any], dims: Sequen
     return new, moved, fronts
 
 
-# ---- the primitive ------------------------------------------------------------------------------------------
+# ---- the primitive -------------------------------------------------------------------------------
 
 def _jvp(primals: Any, tangents: Any, *, jvp: Any, num_consts: int, symbolic_zeros: bool,
          **_: Any) -> Any:

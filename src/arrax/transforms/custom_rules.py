@@ -13,8 +13,9 @@ from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from arrax.core.primitive import Primitive
-from arrax.core.trace import Tracer
+from arrax.core.trace import Tracer, current
 from arrax.transforms import calls
+from arrax.transforms.batching import BatchTrace
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
 
 
@@ -55,7 +56,8 @@ class SymbolicZero:
         return SymbolicZero(tangent_aval(calls.checked_aval(value)))
 
 
-pytree.register_pytree_node(SymbolicZero, lambda z: ((), z.aval), lambda aval, _: SymbolicZero(aval))
+pytree.register_pytree_node(SymbolicZero, lambda zero: ((), zero.aval),
+                            lambda aval, _: SymbolicZero(aval))
 
 
 def is_symbolic(value: Any) -> bool:
@@ -77,7 +79,7 @@ def is_zero_tangent(value: Any) -> bool:
     return is_symbolic(value) or getattr(value, "dtype", None) == dtypes.float0
 
 
-# ---- arguments -------------------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------------------
 
 def positional_arguments(fun: Callable[..., Any], kind: str, args: tuple[Any, ...],
                          kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -130,7 +132,7 @@ def with_nondiff(positions: Sequence[int], count: int, dynamic: Sequence[Any],
     return [next(fixed) if i in chosen else next(rest) for i in range(count)]
 
 
-# ---- functions as parameters ---------------------------------------------------------------------------
+# ---- functions as parameters ---------------------------------------------------------------------
 
 class OutTree:
     """Where a flat function leaves the tree of what the user's function returned."""
@@ -186,8 +188,10 @@ def eager_result(out: Any) -> Any:
     return pytree.tree_map(array_of, out)
 
 
-def type_text(aval: Any) -> str:
-    return aval.str_short()  # type: ignore[no-any-return]
+def is_unmapped_call(leaves: Sequence[Any]) -> bool:
+    """Whether a call under `vmap` has no traced arguments: then the function runs as it is, since
+    it may close over values of the batch."""
+    return type(current()) is BatchTrace and not any(isinstance(x, Tracer) for x in leaves)
 
 
 def same_shape_and_dtype(a: ShapedArray, b: ShapedArray) -> bool:

@@ -23,7 +23,7 @@ from arrax.transforms.batching import batch_flat, to_dim
 from arrax.transforms.custom_jvp import batched_call
 from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, as_arrays, batched,
                                            copy_attributes, eager_result, is_symbolic,
-                                           is_zero_tangent, nondiff_positions,
+                                           is_unmapped_call, is_zero_tangent, nondiff_positions,
                                            positional_arguments, run, split_nondiff, stage_call,
                                            unbatched, with_nondiff)
 from arrax.transforms.transpose import backward_pass
@@ -34,8 +34,8 @@ class CustomVJPException(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "Detected differentiation of a custom_vjp function with respect to a closed-over value. "
-            "That isn't supported because the custom VJP rule only specifies how to differentiate "
+            "Detected differentiation of a custom_vjp function with respect to a closed-over "
+            "value. That isn't supported because the custom VJP rule only specifies how to differentiate "
             "the custom_vjp function with respect to explicit input parameters. Try passing the "
             "closed-over value into the custom_vjp function as an argument, and adapting the "
             "custom_vjp fwd and bwd rules.")
@@ -43,8 +43,8 @@ class CustomVJPException(Exception):
 
 @dataclass
 class CustomVJPPrimal:
-    """An argument of a forward rule defined with `symbolic_zeros=True`: its value, and whether it is
-    being differentiated."""
+    """An argument of a forward rule defined with `symbolic_zeros=True`: its value, and whether it
+    is being differentiated."""
 
     value: Any
     perturbed: bool
@@ -56,7 +56,8 @@ pytree.register_pytree_node(CustomVJPPrimal, lambda p: ((p.value,), p.perturbed)
 
 def custom_vjp_primal_tree_values(tree: Any) -> Any:
     """The tree with each `CustomVJPPrimal` replaced by its value."""
-    is_primal = lambda x: isinstance(x, CustomVJPPrimal)  # noqa: E731
+    def is_primal(x: Any) -> bool:
+        return isinstance(x, CustomVJPPrimal)
     return pytree.tree_map(lambda x: x.value if is_primal(x) else x, tree, is_leaf=is_primal)
 
 
@@ -118,8 +119,12 @@ class custom_vjp:
         positions = self.nondiff_argnums
         dynamic, nondiff = split_nondiff(args, positions)
         _check_no_tracers(nondiff)
-        whole = lambda dyn: with_nondiff(positions, len(args), dyn, nondiff)  # noqa: E731
+
+        def whole(dyn: Sequence[Any]) -> list[Any]:
+            return with_nondiff(positions, len(args), dyn, nondiff)
         leaves, in_tree = pytree.tree_flatten(tuple(dynamic))
+        if is_unmapped_call(leaves):
+            return eager_result(self.fun(*args))
         out_tree, name = OutTree(), calls.function_name(self.fun)
         fwd = ForwardRule(self.fwd, self.bwd, whole, nondiff, in_tree, out_tree,
                           self.symbolic_zeros, name)
@@ -138,15 +143,15 @@ class custom_vjp:
 def _check_no_tracers(nondiff: Sequence[Any]) -> None:
     if any(isinstance(leaf, Tracer) for leaf in pytree.tree_leaves(nondiff)):
         raise UnexpectedTracerError(
-            "Found a JAX Tracer object passed as an argument to a custom_vjp function in a position "
-            "indicated by nondiff_argnums as non-differentiable. Tracers cannot be passed as "
+            "Found a JAX Tracer object passed as an argument to a custom_vjp function in a "
+            "position indicated by nondiff_argnums as non-differentiable. Tracers cannot be passed as "
             "non-differentiable arguments to custom_vjp functions; instead, nondiff_argnums should "
             "only be used for arguments that can't be or contain JAX tracers, e.g. function-valued "
             "arguments. In particular, array-valued arguments should typically not be indicated as "
             "nondiff_argnums.")
 
 
-# ---- rules -----------------------------------------------------------------------------------------------
+# ---- rules ---------------------------------------------------------------------------------------
 
 class ForwardRule:
     """The forward rule on flat primals: `rule(primals, perturbed)` gives (results, residuals,
@@ -226,9 +231,9 @@ class _Backward:
             structure = pytree.tree_structure(found, is_leaf=is_symbolic)
             raise TypeError(
                 "Custom VJP bwd rule must produce an output with the same container (pytree) "
-                "structure as the args tuple of the primal function, and in particular must produce "
-                "a tuple of length equal to the number of arguments to the primal function, but got "
-                f"bwd output structure {structure} for primal input structure {self.in_tree}.")
+                "structure as the args tuple of the primal function, and in particular must "
+                "produce a tuple of length equal to the number of arguments to the primal "
+                f"function, but got bwd output structure {structure} for primal input structure {self.in_tree}.")
         return out
 
     def _paths(self) -> list[Any]:
@@ -261,8 +266,8 @@ def _checked(ct: Any, aval: Any, path: Any) -> Any:
     got = calls.checked_aval(ct)
     if got.shape != want.shape and not config.disable_bwd_checks.value:
         raise ValueError(
-            "Custom VJP bwd rule must produce an output with the same type as the args tuple of the "
-            f"primal function, but at output{pytree.keystr(path)} the bwd rule produced an output "
+            "Custom VJP bwd rule must produce an output with the same type as the args tuple of "
+            f"the primal function, but at output{pytree.keystr(path)} the bwd rule produced an output "
             f"of type {got.str_short()} corresponding to an input of type {aval.str_short()}, so "
             "the shapes do not match")
     if got.dtype != want.dtype:
@@ -327,7 +332,7 @@ class _BatchedBackward:
         return registry["reduce_sum"].bind(ct, axes=(dim,), out_sharding=None)
 
 
-# ---- the primitives -----------------------------------------------------------------------------------------
+# ---- the primitives ------------------------------------------------------------------------------
 
 def _jvp(primals: Any, tangents: Any, *, fwd: Any, num_consts: int, symbolic_zeros: bool,
          **_: Any) -> Any:

@@ -1,8 +1,8 @@
 """User functions as jaxprs, for whatever carries jaxprs: control flow and checkpoint.
 
-A function is traced once per signature: the result is kept as long as the function lives, so that an
-eager loop called again with the same function neither traces nor compiles. What a function closes
-over becomes leading operands of its jaxpr; a trace that captured tracers is not kept.
+A function is traced once per signature: the result is kept as long as the function lives, so that
+an eager loop called again with the same function neither traces nor compiles. What a function
+closes over becomes leading operands of its jaxpr; a trace that captured tracers is not kept.
 """
 from __future__ import annotations
 
