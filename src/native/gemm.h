@@ -2,7 +2,13 @@
 // 2015). Shared by gemm.cpp and conv.cpp, which differ in where the rows of B come from.
 #pragma once
 
+#include <type_traits>
+
 #include "library.h"
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 
 // A kernel for one tile: C[rows][2 vectors] (+)= packed A * packed B. Depth counts packed steps.
 template <class Packed, class Sum>
@@ -19,6 +25,22 @@ const TileKernel<double, double>& float64_tiles();
 const TileKernel<int32_t, int32_t>& int32_tiles();
 // Pairs of bfloat16 along the depth in one uint32; null function pointers without AVX512-BF16.
 const TileKernel<uint32_t, float>& bfloat16_tiles();
+
+// to[j][i] = from[i][j] for four rows of four floats.
+inline void transpose4(const float* from, int64_t from_step, float* to, int64_t to_step) {
+#if defined(__SSE2__)
+  __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + from_step);
+  __m128 c = _mm_loadu_ps(from + 2 * from_step), d = _mm_loadu_ps(from + 3 * from_step);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(to, a);
+  _mm_storeu_ps(to + to_step, b);
+  _mm_storeu_ps(to + 2 * to_step, c);
+  _mm_storeu_ps(to + 3 * to_step, d);
+#else
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 4; j++) to[j * to_step + i] = from[i * from_step + j];
+#endif
+}
 
 // A matrix in memory, `row` and `column` elements between neighbours.
 template <class In> struct Strided {
@@ -43,7 +65,15 @@ template <class In> struct Strided {
     constexpr int64_t step = 8;  // rows at a time, so that the packed lines stay in the cache
     for (int64_t p = 0; p < depth; p += step) {
       const int64_t rows = least(step, depth - p);
-      for (int64_t j = 0; j < count; j++) {
+      int64_t j = 0;
+      if constexpr (std::is_same<T, float>::value && std::is_same<In, float>::value) {
+        for (; rows == step && j + 4 <= count; j += 4) {
+          const float* from = data + first_row + p + (first + j) * column;
+          transpose4(from, column, out + p * width + j, width);
+          transpose4(from + 4, column, out + (p + 4) * width + j, width);
+        }
+      }
+      for (; j < count; j++) {
         const In* from = data + first_row + p + (first + j) * column;
         T* to = out + p * width + j;
         if (rows == step) {

@@ -88,6 +88,8 @@ def power(e: Lanes, x: ir.Value, y: ir.Value, signed: bool) -> ir.Value:
 def shift(e: Lanes, name: str, x: ir.Value, y: ir.Value) -> ir.Value:
     """`shl`, `lshr` or `ashr`, defined for every shift."""
     b, width = e.builder, scalar_of(x.type).width
+    if isinstance(y, Splat) and 0 <= y.number < width:
+        return getattr(b, name)(x, y)
     inside = b.icmp_unsigned("<", y, e.like(y, width))
     if name == "ashr":
         return b.ashr(x, e.select(inside, y, e.like(y, width - 1)))
