@@ -32,7 +32,10 @@ class EvalTrace(Trace):
         if plain is None or primitive.typed_results:
             return _process_general(primitive, args, params)
         data, weak = plain
-        out = primitive.evaluate(*data, **params)
+        try:
+            out = primitive.evaluate(*data, **params)
+        except (TypeError, ValueError) as error:
+            raise _explained(error, primitive, args, params) from None
         if primitive.weak_type != "all":
             weak = primitive.is_weak([a.aval for a in args], params)
         if primitive.multiple_results:
@@ -49,11 +52,23 @@ def _refuse_tracers(args: tuple[Any, ...]) -> None:
             raise leaked_tracer_error(arg)
 
 
+def _explained(error: Exception, primitive: Primitive, args: Any, params: Any) -> Exception:
+    """What the type rule has to say about operands that NumPy refused; else NumPy's error."""
+    try:
+        primitive.type_rule(*[aval_of(a) for a in args], **params)
+    except (TypeError, ValueError) as better:
+        return better.with_traceback(None)
+    return error
+
+
 def _process_general(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Any operands: scalars, NumPy arrays, keys."""
     _refuse_tracers(args)
     arrays = [a if type(a) is ArrayImpl else array_of(a) for a in args]
-    out = primitive.evaluate(*[a._value() for a in arrays], **params)
+    try:
+        out = primitive.evaluate(*[a._value() for a in arrays], **params)
+    except (TypeError, ValueError) as error:
+        raise _explained(error, primitive, arrays, params) from None
     if primitive.typed_results or any(isinstance(a.aval.dtype, ExtendedDType) for a in arrays):
         return typed_results(primitive, arrays, params, out)
     weak = primitive.is_weak([a.aval for a in arrays], params)

@@ -347,6 +347,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
       Array([1, 3, 5], dtype=int32)
     """
     names = ("start", "stop", "step") if stop is not None or step is not None else ("stop",)
+    if start is None:
+        raise TypeError("must be real number, not NoneType")
     known = [_bound(v, name) for v, name in zip((start, stop, step), names, strict=False)]
     if dtype is not None:
         found = dtypes.check_user_dtype(dtype, "arange")
@@ -367,10 +369,6 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
 def _bound(value: Any, name: str) -> Any:
     """A bound of `arange` as a Python number."""
     if value is None:
-        if name == "stop":
-            return None
-        if name == "start":
-            raise TypeError("must be real number, not NoneType")
         return None
     if isinstance(value, Tracer):
         known = value.concrete()
@@ -479,18 +477,17 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     known = dtypes.check_user_dtype(dtype, "geomspace")
     check_arraylike("geomspace", start, stop)
     first, last = promote_dtypes_inexact("geomspace", start, stop)
-    sign = lax.sign(first) if first.dtype.kind == "c" else \
-        lax.mul(full_like(first, 1), lax.sign(first))
+    sign = lax.sign(first)
     first, last = lax.div(first, sign), lax.div(last, sign)
-    logs = linspace(lax.log(first), lax.log(last), num, endpoint=endpoint, axis=0)
-    points = lax.exp(logs)
-    if num:
-        points = lax.concatenate([lax.expand_dims(first, (0,)),
-                                  lax.slice_in_dim(points, 1, None)], 0) \
-            if num > 1 else lax.expand_dims(first, (0,))
-        if endpoint and num > 1:
-            points = lax.concatenate([lax.slice_in_dim(points, 0, num - 1),
-                                      lax.expand_dims(last, (0,))], 0)
+    ten = scalar_array(np.log(10.0), first.dtype)
+    exponents = linspace(lax.div(lax.log(first), ten), lax.div(lax.log(last), ten), num,
+                         endpoint=endpoint, axis=0)
+    points = lax.pow(full_like(exponents, 10), exponents)
+    if num > 1:
+        tail = [lax.expand_dims(last, (0,))] if endpoint else []
+        points = lax.concatenate([
+            lax.expand_dims(first, (0,)),
+            lax.slice_in_dim(points, 1, num - 1 if endpoint else num), *tail], 0)
     points = lax.mul(points, broadcast_to_shape(sign, points.shape))
     if axis:
         axis = axis + points.ndim if axis < 0 else axis

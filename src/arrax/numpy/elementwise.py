@@ -458,6 +458,8 @@ def power(x1: Any, x2: Any, /) -> Any:
     a negative Python integer exponent; negative integer arrays as exponents of integers give 0, ±1
     or unspecified values.
     """
+    if type(x2) is ArrayImpl and x2.ndim == 0 and x2.weak_type and x2.dtype in integer_dtypes:
+        x2 = int(x2)
     if type(x2) is int and not isinstance(x1, (bool, int, float, complex)):
         base = as_array("power", x1)
         if base.aval.dtype is bool_dtype:

@@ -151,6 +151,10 @@ def _gathered_factors(ref: IndexUpdateRef, values: Any, *options: Any) -> Any:
     return update("multiply", lax.full_like(ref.array, 1), ref.index, values, *options)
 
 
+IndexUpdateHelper.__name__ = IndexUpdateHelper.__qualname__ = "_IndexUpdateHelper"
+IndexUpdateRef.__name__ = IndexUpdateRef.__qualname__ = "_IndexUpdateRef"
+
+
 # ---- updates -----------------------------------------------------------------------------------
 
 def update(kind: str, x: Any, idx: Any, values: Any, indices_are_sorted: bool,
@@ -166,6 +170,10 @@ def update(kind: str, x: Any, idx: Any, values: Any, indices_are_sorted: bool,
     known = GatherScatterMode.from_any(mode)
     index = parse(x.shape, idx)
     dtype, weak = x.aval.dtype, x.aval.weak_type
+    if dtype == bool and kind in ("add", "subtract", "multiply"):
+        name = {"add": "add", "subtract": "sub", "multiply": "mul"}[kind]
+        raise TypeError(f"{name} does not accept dtype bool at position 0. Accepted dtypes at "
+                        "position 0 are subtypes of integer, floating, complexfloating.")
     if values.aval.dtype != dtype or values.aval.weak_type:
         x, values = _common_dtype(kind, x, values)
     out = _scatter(kind, x, index, values, indices_are_sorted, unique_indices, known,

@@ -105,7 +105,11 @@ def _read_known(x: ArrayImpl, index: Index) -> ArrayImpl:
         # Axes that NumPy would keep in place because the new axes are not in `items`.
         data = _read_separated(data, items)
     else:
-        data = data[tuple(items)]
+        try:
+            data = data[tuple(items)]
+        except IndexError:
+            plan(index)  # says which shapes do not broadcast
+            raise
     return _wrap(x, data)
 
 
@@ -235,6 +239,8 @@ def index_dtype(i: Any) -> Any:
 def _gather(x: Any, index: Index, mode: Any, fill_value: Any, indices_are_sorted: bool,
             unique_indices: bool, wrap_negative: bool) -> Any:
     layout = plan(index)
+    if 0 in layout.sizes:
+        return lax.full(tuple(layout.sizes), lax.full_like(x, 0, shape=()))
     indices = start_indices(index, layout, wrap_negative)
     numbers = GatherDimensionNumbers(
         offset_dims=tuple(i for i, what in enumerate(layout.order) if what[0] == "offset"),
