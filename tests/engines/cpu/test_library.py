@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 from types import SimpleNamespace
 from typing import Any
@@ -91,6 +92,17 @@ def test_products_of_short_floats_into_float32(name: str) -> None:
     assert np.abs(got - want).max() < 1e-3
     short = product("mk,kn->mn", lhs, rhs, lhs.dtype)
     np.testing.assert_allclose(short.astype(np.float64), want, rtol=8e-3, atol=1e-3)
+
+
+def test_blas_symbols_are_fortran_functions() -> None:
+    a, b, c = (np.asfortranarray(normal((3, 3), "float64", seed)) for seed in range(3))
+    dgemm = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(library.blas_symbols()["dgemm"])
+    size, one, zero = ctypes.c_int(3), ctypes.c_double(1), ctypes.c_double(0)
+    plain = ctypes.c_char(b"N")
+    by = ctypes.addressof
+    dgemm(by(plain), by(plain), by(size), by(size), by(size), by(one), a.ctypes.data, by(size),
+          b.ctypes.data, by(size), by(zero), c.ctypes.data, by(size))  # fmt: skip
+    np.testing.assert_allclose(c, a @ b)
 
 
 def test_product_specs_that_are_not_covered() -> None:
