@@ -13,11 +13,11 @@ import pytest
 
 import arrax as jax
 import arrax.numpy as jnp
-from arrax import grad, jacfwd, jacrev, jit, lax, make_jaxpr, random
+from arrax import grad, jacfwd, jacrev, jit, lax, make_jaxpr
 
 
 def test_random_numbers_from_a_key():
-    x = random.normal(random.PRNGKey(0), (10,))
+    x = jax.random.normal(jax.random.PRNGKey(0), (10,))
     assert x.shape == (10,) and x.dtype == jnp.float32
     assert np.isfinite(np.asarray(jax.device_put(np.ones(3)))).all()
 
@@ -59,8 +59,8 @@ def test_hessian_is_jit_of_jacfwd_of_jacrev():
 
 
 def test_vmap_composes_with_jit():
-    mat = random.normal(random.PRNGKey(1), (15, 10))
-    batch = random.normal(random.PRNGKey(2), (4, 10))
+    mat = jax.random.normal(jax.random.PRNGKey(1), (15, 10))
+    batch = jax.random.normal(jax.random.PRNGKey(2), (4, 10))
     got = jit(jax.vmap(lambda v: jnp.dot(mat, v)))(batch)
     np.testing.assert_allclose(got, np.asarray(batch) @ np.asarray(mat).T, rtol=1e-4, atol=1e-5)
 

@@ -14,6 +14,7 @@ import numpy as np
 from arrax import _native
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, scalar_aval
+from arrax.core.device import Device, Shard, Sharding, placement_sharding, shard_indices
 from arrax.core.trace import (Tracer, check_integer_conversion, check_scalar_conversion)
 
 
@@ -119,6 +120,58 @@ class ArrayImpl(_native.ArrayBase):
         """Wait until the value is computed (CPU results always are) and return the array."""
         self._value()
         return self
+
+    @property
+    def sharding(self) -> Sharding:
+        """How the array is laid out over devices."""
+        return placement_sharding(self.placement)
+
+    @property
+    def device(self) -> Any:
+        """The device of an array on one device, else the sharding."""
+        devices = self.sharding.device_set
+        return next(iter(devices)) if len(devices) == 1 else self.sharding
+
+    def devices(self) -> set[Device]:
+        """The devices that hold the array."""
+        return self.sharding.device_set
+
+    @property
+    def committed(self) -> bool:
+        """Whether the array was put where it is explicitly."""
+        return self.placement is not None
+
+    @property
+    def is_fully_addressable(self) -> bool:
+        return True
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return self.sharding.is_fully_replicated
+
+    @property
+    def addressable_shards(self) -> list[Shard]:
+        """The part of each device, as views."""
+        data = self._value()
+        return [Shard(device, index, 0, with_aval(part, self.aval.update(shape=part.shape), device))
+                for device, index in shard_indices(self.placement, self.aval.shape)
+                for part in [np.asarray(data[index])]]
+
+    @property
+    def global_shards(self) -> list[Shard]:
+        return self.addressable_shards
+
+    def addressable_data(self, index: int) -> Any:
+        """The data of the shard number `index`."""
+        return self.addressable_shards[index].data
+
+    def unsafe_buffer_pointer(self) -> int:
+        """The address of the data."""
+        return int(self._value().__array_interface__["data"][0])
+
+    def copy_to_host_async(self) -> None:
+        """Start copying to the host; CPU arrays are there."""
+        self._value()
 
     def is_deleted(self) -> bool:
         """Whether the buffer was donated or deleted."""

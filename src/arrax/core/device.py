@@ -186,3 +186,34 @@ def placement_sharding(placement: Any) -> Sharding:
     if isinstance(placement, Device):
         return SingleDeviceSharding(placement)
     return placement  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One device's part of an array: its index (a tuple of slices), data and device."""
+
+    device: Device
+    index: tuple[slice, ...]
+    replica_id: int
+    data: Any
+
+
+def shard_indices(placement: Any, shape: Sequence[int]) -> list[tuple[Device, tuple[slice, ...]]]:
+    """Which part of an array of `shape` each device holds, in the order of the mesh."""
+    sharding = placement_sharding(placement)
+    if not isinstance(sharding, NamedSharding):
+        return [(device, (slice(None),) * len(shape)) for device in sharding.device_set]
+    mesh, local = sharding.mesh, sharding.shard_shape(shape)
+    out = []
+    for position in np.ndindex(mesh.devices.shape):
+        where = dict(zip(mesh.axis_names, position, strict=True))
+        parts = []
+        for axis, size in enumerate(local):
+            spec = sharding.spec[axis] if axis < len(sharding.spec) else None
+            names = () if spec is None else spec if isinstance(spec, tuple) else (spec,)
+            number = 0
+            for name in names:
+                number = number * mesh.shape[name] + where[name]
+            parts.append(slice(number * size, (number + 1) * size) if names else slice(None))
+        out.append((mesh.devices[position], tuple(parts)))
+    return out

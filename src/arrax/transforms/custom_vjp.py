@@ -35,10 +35,10 @@ class CustomVJPException(Exception):
     def __init__(self) -> None:
         super().__init__(
             "Detected differentiation of a custom_vjp function with respect to a closed-over "
-            "value. That isn't supported because the custom VJP rule only specifies how to differentiate "
-            "the custom_vjp function with respect to explicit input parameters. Try passing the "
-            "closed-over value into the custom_vjp function as an argument, and adapting the "
-            "custom_vjp fwd and bwd rules.")
+            "value. That isn't supported because the custom VJP rule only specifies how to "
+            "differentiate the custom_vjp function with respect to explicit input parameters. Try "
+            "passing the closed-over value into the custom_vjp function as an argument, and "
+            "adapting the custom_vjp fwd and bwd rules.")
 
 
 @dataclass
@@ -144,11 +144,11 @@ def _check_no_tracers(nondiff: Sequence[Any]) -> None:
     if any(isinstance(leaf, Tracer) for leaf in pytree.tree_leaves(nondiff)):
         raise UnexpectedTracerError(
             "Found a JAX Tracer object passed as an argument to a custom_vjp function in a "
-            "position indicated by nondiff_argnums as non-differentiable. Tracers cannot be passed as "
-            "non-differentiable arguments to custom_vjp functions; instead, nondiff_argnums should "
-            "only be used for arguments that can't be or contain JAX tracers, e.g. function-valued "
-            "arguments. In particular, array-valued arguments should typically not be indicated as "
-            "nondiff_argnums.")
+            "position indicated by nondiff_argnums as non-differentiable. Tracers cannot be "
+            "passed as non-differentiable arguments to custom_vjp functions; instead, "
+            "nondiff_argnums should only be used for arguments that can't be or contain JAX "
+            "tracers, e.g. function-valued arguments. In particular, array-valued arguments "
+            "should typically not be indicated as nondiff_argnums.")
 
 
 # ---- rules ---------------------------------------------------------------------------------------
@@ -233,7 +233,8 @@ class _Backward:
                 "Custom VJP bwd rule must produce an output with the same container (pytree) "
                 "structure as the args tuple of the primal function, and in particular must "
                 "produce a tuple of length equal to the number of arguments to the primal "
-                f"function, but got bwd output structure {structure} for primal input structure {self.in_tree}.")
+                f"function, but got bwd output structure {structure} for primal input structure "
+                f"{self.in_tree}.")
         return out
 
     def _paths(self) -> list[Any]:
@@ -267,8 +268,8 @@ def _checked(ct: Any, aval: Any, path: Any) -> Any:
     if got.shape != want.shape and not config.disable_bwd_checks.value:
         raise ValueError(
             "Custom VJP bwd rule must produce an output with the same type as the args tuple of "
-            f"the primal function, but at output{pytree.keystr(path)} the bwd rule produced an output "
-            f"of type {got.str_short()} corresponding to an input of type {aval.str_short()}, so "
+            f"the primal function, but at output{pytree.keystr(path)} the bwd rule produced an "
+            f"output of type {got.str_short()} corresponding to an input of type {aval.str_short()}, so "
             "the shapes do not match")
     if got.dtype != want.dtype:
         return registry["convert_element_type"].bind(ct, new_dtype=want.dtype, weak_type=False,

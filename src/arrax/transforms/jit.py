@@ -9,7 +9,6 @@ signature, and executables on the identity of the jaxpr, so transformed programs
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -357,21 +356,28 @@ def _any_tracer(leaves: Iterable[Any]) -> bool:
     return any(isinstance(leaf, Tracer) for leaf in leaves)
 
 
-_programs_of: dict[tuple[int, Options], tuple[Any, dict[Any, Program]]] = {}
+class SharedPrograms:
+    """The traced programs of one function, by `Options`; kept on the function itself, so that
+    they live as long as it does (a table outside would keep alive what programs refer to)."""
+
+    ATTRIBUTE = "__arrax_programs__"
+    __slots__ = ("owner", "by_options")
+
+    def __init__(self, owner: Any):
+        self.owner = owner
+        self.by_options: dict[Options, dict[Any, Program]] = {}
 
 
 def _shared_programs(fun: Any, options: Options) -> dict[Any, Program]:
     """The traced programs of a function; two `jit`s of one function share them."""
-    key = (id(fun), options)
-    known = _programs_of.get(key)
-    if known is not None and known[0]() is fun:
-        return known[1]
-    programs: dict[Any, Program] = {}
-    try:
-        _programs_of[key] = (weakref.ref(fun, lambda _: _programs_of.pop(key, None)), programs)
-    except TypeError:
-        pass
-    return programs
+    shared = getattr(fun, "__dict__", {}).get(SharedPrograms.ATTRIBUTE)
+    if shared is None or shared.owner is not fun:  # `functools.wraps` copies attributes
+        shared = SharedPrograms(fun)
+        try:
+            setattr(fun, SharedPrograms.ATTRIBUTE, shared)
+        except (AttributeError, TypeError):  # builtins and bound methods take no attributes
+            pass
+    return shared.by_options.setdefault(options, {})
 
 
 # ---- the call ----------------------------------------------------------------------------------
