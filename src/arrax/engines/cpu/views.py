@@ -35,14 +35,12 @@ def transpose(index: Indices, x: Any, *, permutation: Any, **_: Any) -> Expr:
 def reshape(index: Indices, x: Any, *, out: Any, dimensions: Any = None, **_: Any) -> Expr:
     """Through the row-major position; exact parts of the division stay affine."""
     position = offset_of(out.shape, index)
-    source: list[Index] = []
-    for extent in reversed(x.aval.shape):
-        if extent == 1:
-            source.append(ZERO)
-            continue
-        position, low = divide(position, extent)
-        source.append(low)
-    return x.at(tuple(reversed(source)))
+    shape = x.aval.shape
+    source: list[Index] = [ZERO] * len(shape)
+    for axis in reversed(dimensions or range(len(shape))):
+        if shape[axis] != 1:
+            position, source[axis] = divide(position, shape[axis])
+    return x.at(tuple(source))
 
 
 def squeeze(index: Indices, x: Any, *, dimensions: Any, **_: Any) -> Expr:

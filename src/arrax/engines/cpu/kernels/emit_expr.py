@@ -171,7 +171,7 @@ class ExprEmitter:
             if index.const:
                 value = self.levels.stack[depth].builder.add(value, constant64(index.const))
             return value, depth
-        depth = len(self.levels.stack) - 1
+        depth = max(depth, *(v[2] for v in vectors))
         b = self.builder(depth)
         total = self._vector_sum(vectors, b)
         if scalars or index.const:
@@ -189,13 +189,13 @@ class ExprEmitter:
                 depth = self.depth_of(term)
                 level = self.levels.stack[depth]
                 if level.vector is term and level.lanes > 1:
-                    vectors.append((term, coefficient))
+                    vectors.append((term, coefficient, depth))
                     continue
                 scalars.append((level.variables[term], depth, coefficient, term))
             else:
                 emitted = self.emit(term, where)
                 if self.levels.stack[emitted.depth].lanes > 1:
-                    vectors.append((emitted.value.llvm, coefficient))
+                    vectors.append((emitted.value.llvm, coefficient, emitted.depth))
                 else:
                     scalars.append((emitted.value.llvm, emitted.depth, coefficient,
                                     (term, where)))
@@ -220,9 +220,9 @@ class ExprEmitter:
 
     def _vector_sum(self, terms: list[Any], b: ScalarBuilder) -> ir.Value:
         total = None
-        for term, coefficient in terms:
+        for term, coefficient, depth in terms:
             if isinstance(term, LoopVar):
-                start = self.levels.top.variables[term]
+                start = self.levels.stack[depth].variables[term]
                 if coefficient != 1:
                     start = b.builder.mul(start, constant64(coefficient))
                 part = b.iota(start, INT64, coefficient).llvm
@@ -241,11 +241,13 @@ class ExprEmitter:
         if not vectors:
             floor = self.floor if expr.buffer.root in self.written else 0
             return self._scalar_load(base, scalars, offset.const, dtype, where, floor)
-        depth = len(self.levels.stack) - 1
-        b, level = self.builder(depth), self.levels.top
-        mask = self._mask(where)
+        mask, depth = self._mask(where)
+        depth = max(depth, *(v[2] for v in vectors), *(t[1] for t in scalars))
+        if expr.buffer.root in self.written:
+            depth = len(self.levels.stack) - 1
+        b, level = self.builder(depth), self.levels.stack[depth]
         if len(vectors) == 1 and isinstance(vectors[0][0], LoopVar) and vectors[0][1] == 1:
-            value, _ = self._scalar_sum([*scalars, self._lane_term(vectors[0][0], depth)])
+            value, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0][::2])])
             pointer = memory.element_pointer(level.builder, base, value, dtype)
             if offset.const:
                 pointer = memory.element_pointer(level.builder, pointer,
@@ -281,14 +283,19 @@ class ExprEmitter:
         b = self.levels.stack[depth].scalar_builder(1)
         return Emitted(b.load(pointer, dtype), depth)
 
-    def _mask(self, where: Conditions) -> ir.Value | None:
-        """The lanes to load: those in the loop's range for which the conditions hold."""
-        level = self.levels.top
-        mask = level.mask
+    def _mask(self, where: Conditions) -> tuple[ir.Value | None, int]:
+        """The lanes to load, those in the loop's range for which the conditions hold, and the depth."""
+        lanes = self.levels.top.lanes
+        mask, depth = None, 0
+        for at, level in enumerate(self.levels.stack):
+            if level.mask is not None:
+                mask, depth = level.mask, at
         for condition in where:
-            flag = self.widened(self.condition(condition), level.lanes).llvm
-            mask = flag if mask is None else level.builder.and_(mask, flag)
-        return mask
+            found = self.condition(condition)
+            depth = max(depth, found.depth)
+            flag = self.widened(found, lanes).llvm
+            mask = flag if mask is None else self.levels.stack[depth].builder.and_(mask, flag)
+        return mask, depth
 
     def guarded_store(self, store: Any, value: Value) -> None:
         """Store a value where the conditions of the store hold."""
@@ -297,7 +304,7 @@ class ExprEmitter:
             self.store(store.buffer, store.offset, value)
         elif level.lanes > 1:
             before = level.mask
-            level.mask = self._mask(store.where)
+            level.mask = self._mask(store.where)[0]
             self.store(store.buffer, store.offset, value)
             level.mask = before
         else:
@@ -313,7 +320,6 @@ class ExprEmitter:
         b = level.scalar_builder()
         base = self.pointer_of(buffer)
         scalars, vectors = self._split(offset, ())
-        depth = len(self.levels.stack) - 1
         if not vectors:
             total, _ = self._scalar_sum(scalars)
             total = level.builder.add(total, constant64(offset.const)) if offset.const else total
@@ -321,7 +327,7 @@ class ExprEmitter:
             b.store(value, pointer)
             return
         if len(vectors) == 1 and isinstance(vectors[0][0], LoopVar) and vectors[0][1] == 1:
-            total, _ = self._scalar_sum([*scalars, self._lane_term(vectors[0][0], depth)])
+            total, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0][::2])])
             total = level.builder.add(total, constant64(offset.const)) if offset.const else total
             pointer = memory.element_pointer(level.builder, base, total, value.dtype)
             if level.mask is None:

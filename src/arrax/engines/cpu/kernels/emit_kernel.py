@@ -36,6 +36,29 @@ def choose_lanes(stage: Any, extent: int) -> int:
     return lanes
 
 
+LONGEST_TILE_ROW = 1024  # elements up to which several rows are read side by side
+TILE_FORMULA = 10  # expressions up to which a fold is repeated for each row of a tile
+
+
+def row_tile(kernel: Kernel) -> int:
+    """How many rows `reduce_tiles` folds at once, or 0 where rows are folded one by one."""
+    stage = kernel.stages[0]
+    if len(kernel.stages) != 1 or not isinstance(stage, Reduce) or stage.kept or stage.inner \
+            or not kernel.outer or len(stage.items) != 1 or len(stage.items[0].exprs) != 1:
+        return 0
+    long = [v.extent for v in stage.reduced if v.extent > 1]
+    dtype = stage.items[0].exprs[0].dtype
+    if len(long) != 1 or long[0] > LONGEST_TILE_ROW or dtype.kind not in "fiu" \
+            or dtype.itemsize not in (4, 8):
+        return 0
+    lanes = choose_lanes(stage, long[0])
+    full = native_vector_bits() // (8 * dtype.itemsize)
+    size = len(loop_ir.walk(stage.items[0].exprs))
+    if lanes != full or lanes < 4 or kernel.outer[-1].extent < lanes or size > TILE_FORMULA:
+        return 0
+    return lanes
+
+
 class KernelEmitter:
     """Writes one kernel at the position of a builder. `alloca(type)` gives stack memory."""
 
@@ -51,8 +74,15 @@ class KernelEmitter:
             ranges[0] = first_range
             first_range = None
         opened = 0
-        for var, (start, end) in zip(kernel.outer, ranges, strict=True):
+        tile = row_tile(kernel)
+        loops = list(zip(kernel.outer, ranges, strict=True))
+        for var, (start, end) in loops[:-1] if tile else loops:
             opened += self.open_scalar(var, start, end)
+        if tile:
+            self.reduce_tiles(kernel.stages[0], loops[-1][0], loops[-1][1], tile)
+            for _ in range(opened):
+                self.levels.close()
+            return
         self.exprs.written = {store.buffer.root for stage in kernel.stages
                               for store in loop_ir.stores_of(stage)}
         self.exprs.floor = len(self.levels.stack) - 1
@@ -194,6 +224,46 @@ class KernelEmitter:
                              constant64(end) if masked else None)
             self.fold(stage, copy, accumulators)
             self.levels.close()
+        self.levels.close()
+
+    def reduce_tiles(self, stage: Any, row: LoopVar, bounds: tuple[Any, Any], lanes: int) -> None:
+        """As many rows at once as there are lanes: one accumulator for each row, all of which are then
+        folded into one vector, a lane for each row, in which the stores are done."""
+        item = stage.items[0]
+        var = next(v for v in stage.reduced if v.extent > 1)
+        for each in stage.reduced:
+            if each is not var:
+                self.levels.top.variables[each] = constant64(0)
+        first = self.levels.open_loop(*bounds, lanes)
+        slots = self.accumulators(item, lanes, lanes)
+        if var.extent <= lanes:
+            self.levels.open_straight()
+            counter: Any = constant64(0)
+        else:
+            counter = self.levels.open_loop(constant64(0), constant64(var.extent), lanes)
+        self.bind_vector(var, lanes, counter, 0,
+                         constant64(var.extent) if var.extent % lanes else None)
+        mask = self.levels.top.mask
+        last = self.levels.stack[-3].builder.sub(bounds[1], constant64(1))
+        for copy in range(lanes):
+            level = self.levels.open_straight(lanes)
+            above = self.levels.stack[-4].builder
+            position = above.add(first, constant64(copy)) if copy else first
+            inside = above.icmp_signed("<", position, last)
+            level.variables[row] = above.select(inside, position, last)
+            level.mask = mask
+            self.fold(stage, copy, [slots])
+            self.levels.close()
+        self.levels.close()
+        self.levels.close()
+        b = self.levels.top.scalar_builder(lanes)
+        rows = [load_slot(b, row_slots[0], item.exprs[0].dtype) for row_slots in slots]
+        total = memory.folded_rows(b, rows, lambda x, y: item.combine(b, x, y))
+        self.bind_vector(row, lanes, first, 0, bounds[1])
+        self.exprs.remember((item.results[0].serial, ()),
+                            Emitted(total, len(self.levels.stack) - 1))
+        self.stores(stage.stores)
+        self.levels.close()
         self.levels.close()
 
     def reduce_columns(self, stage: Reduce) -> None:

@@ -130,6 +130,28 @@ def half(b: ScalarBuilder, x: Value, upper: bool) -> Value:
     return Value(part(x.llvm), x.dtype, None if x.imag is None else part(x.imag))
 
 
+def folded_rows(b: ScalarBuilder, rows: list[Value], combine: Any) -> Value:
+    """Folds the lanes of each of `lanes` vectors; lane k of the result is the fold of vector k.
+
+    Pairs of vectors become one, in which each keeps half as many partial results, until all are one.
+    """
+    group = b.lanes
+    while len(rows) > 1:
+        half_group = group // 2
+        starts = range(0, 2 * b.lanes, group)
+        low = [start + i for start in starts for i in range(half_group)]
+        high = [i + half_group for i in low]
+        rows = [combine(_mixed(b, x, y, low), _mixed(b, x, y, high))
+                for x, y in zip(rows[::2], rows[1::2], strict=True)]
+        group = half_group
+    return rows[0]
+
+
+def _mixed(b: ScalarBuilder, x: Value, y: Value, order: list[int]) -> Value:
+    """The lanes of two vectors, side by side, in an order."""
+    return Value(b.builder.shuffle_vector(x.llvm, y.llvm, _constant(order)), x.dtype)
+
+
 def _constant(positions: Any) -> ir.Constant:
     positions = list(positions)
     return ir.Constant(ir.VectorType(I32, len(positions)), positions)

@@ -81,7 +81,7 @@ def try_merge(first: Kernel, second: Kernel) -> Kernel | None:
         return None
     same = Rewriter({v: ir.index_of(w) for v, w in zip(b.outer, a.outer, strict=True)})
     stage = same.stage(b.stages[0], lambda variables: variables)
-    return _into_loop(a, stage) or _as_stage(a, stage)
+    return _into_loop(a, stage) or _as_epilogue(a, stage) or _as_stage(a, stage)
 
 
 def _all_loops(kernel: Kernel) -> list[LoopVar]:
@@ -213,6 +213,32 @@ def _joined(last: Any, stage: Any) -> Any:
                       [*last.inner, *stage.stores])
     return Reduce(last.kept, last.reduced, [*last.items, *stage.items],
                   [*last.stores, *stage.stores], [*last.inner, *stage.inner])
+
+
+def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
+    """`stage`, a value for each outer point, among the stores after the last stage's fold."""
+    last = kernel.stages[-1]
+    if not isinstance(stage, Map) or not isinstance(last, Reduce) or last.kept \
+            or any(v.extent > 1 for v in stage.vars) or _conflicts(last, stage):
+        return None
+    stored = {s.buffer.root: s for s in last.stores}
+    earlier = {s.buffer.root for old in kernel.stages for s in ir.stores_of(old)} - set(stored)
+    good = True
+
+    def replace(load: ir.Load) -> ir.Expr | None:
+        nonlocal good
+        store = stored.get(load.buffer.root)
+        if store is not None and load.offset == store.offset:
+            return store.expr
+        good = good and store is None and load.buffer.root not in earlier
+        return None
+
+    stage = Rewriter({v: ir.ZERO for v in stage.vars}, replace).stage(stage, lambda _: [])
+    if not good:
+        return None
+    stores = [*last.stores, *stage.stores]
+    joined = Reduce(last.kept, last.reduced, last.items, stores, last.inner)
+    return Kernel(kernel.outer, [*kernel.stages[:-1], joined], kernel.name)
 
 
 def _as_stage(kernel: Kernel, stage: Any) -> Kernel | None:
