@@ -81,7 +81,18 @@ def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
     aval = x.aval
     if aval.dtype == dtype and aval.weak_type == weak_type:
         return x
+    if type(x) is ArrayImpl and aval.ndim == 0 and _plainly(aval.dtype, dtype):
+        return from_numpy(x._value().astype(dtype), weak_type)
     return lax.convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type, sharding=None)
+
+
+_KIND_ORDER = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+
+
+def _plainly(source: Any, target: Any) -> bool:
+    """Whether NumPy converts a known scalar as programs do: to the same kind or a higher one."""
+    rank = _KIND_ORDER.get(getattr(source, "kind", ""), 9)
+    return rank <= _KIND_ORDER.get(getattr(target, "kind", ""), -1)
 
 
 def promote_dtypes(name: str, *args: Any) -> list[Any]:
