@@ -104,7 +104,7 @@ def scan_length(flat_xs: Sequence[Any], length: Any) -> int:
                              f"axis sizes {sizes}.")
         if length < 0:
             raise ValueError(f"scan got negative `length` argument {length}.")
-        return length
+        return int(length)
     if len(set(sizes)) > 1:
         raise ValueError("scan got values with different leading axis sizes: "
                          f"{', '.join(map(str, sizes))}.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 from arrax.control.associative import associative_scan
 from arrax.control.cond import cond, switch
 from arrax.control.cond_rules import cond_p
-from arrax.control.linear_solve import custom_linear_solve
+from arrax.control.linear_solve import custom_linear_solve, linear_solve_p
 from arrax.control.loops import fori_loop, while_loop
 from arrax.control.scan import map, scan
 from arrax.control.root import custom_root
+from arrax.control.scan_rules import scan_p
+from arrax.control.while_rules import while_p
 from arrax.control.reductions import reduce, reduce_window
 from arrax.control.scatter_apply import scatter_apply
 from arrax.lax import linalg

@@ -269,8 +269,8 @@ def _checked(ct: Any, aval: Any, path: Any) -> Any:
         raise ValueError(
             "Custom VJP bwd rule must produce an output with the same type as the args tuple of "
             f"the primal function, but at output{pytree.keystr(path)} the bwd rule produced an "
-            f"output of type {got.str_short()} corresponding to an input of type {aval.str_short()}, so "
-            "the shapes do not match")
+            f"output of type {got.str_short()} corresponding to an input of type "
+            f"{aval.str_short()}, so the shapes do not match")
     if got.dtype != want.dtype:
         return registry["convert_element_type"].bind(ct, new_dtype=want.dtype, weak_type=False,
                                                      sharding=None)
