@@ -25,12 +25,12 @@ from arrax.transforms.staging import StagingTrace, trace_to_jaxpr
 class UnknownTracer(Tracer):
     """A value that is not known yet (in `linearize`: a tangent)."""
 
-    __slots__ = ("aval", "var")
+    __slots__ = ("aval", "variable")
 
     def __init__(self, trace: PartialEvalTrace, aval: Any, var: Var):
         self._trace = trace
         self.aval = aval
-        self.var = var
+        self.variable = var
 
 
 class PartialEvalTrace(StagingTrace):

@@ -27,15 +27,15 @@ from arrax.core.trace import Trace, Tracer, use
 class JitTracer(Tracer):
     """A value of a program that is being staged."""
 
-    __slots__ = ("aval", "var")
+    __slots__ = ("aval", "variable")
 
     def __init__(self, trace: StagingTrace, aval: Any, var: Var):
         self._trace = trace
         self.aval = aval
-        self.var = var
+        self.variable = var
 
     def origin(self) -> str:
-        return self._trace.explain(self.var)  # type: ignore[attr-defined,no-any-return]
+        return self._trace.explain(self.variable)  # type: ignore[attr-defined,no-any-return]
 
 
 class StagingTrace(Trace):
@@ -79,7 +79,7 @@ class StagingTrace(Trace):
         """The variable of one of our tracers, or a literal or constvar for anything else."""
         if isinstance(value, Tracer):
             if value._trace is self:
-                return value.var  # type: ignore[attr-defined,no-any-return]
+                return value.variable  # type: ignore[attr-defined,no-any-return]
             if not getattr(value._trace, "alive", True):
                 raise leaked_tracer_error(value)
             return self._constant(value)

@@ -6,6 +6,7 @@ one do not wait for each other.
 """
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ def choose_lanes(stage: Any, extent: int) -> int:
     return lanes
 
 
+LONG_COLUMN = 64  # elements of a column from which several vectors of columns are folded at once
 LONGEST_TILE_ROW = 1024  # elements up to which several rows are read side by side
 TILE_FORMULA = 10  # expressions up to which a fold is repeated for each row of a tile
 
@@ -272,20 +274,23 @@ class KernelEmitter:
         opened = sum(self.open_scalar(v) for v in stage.kept[:-1])
         lanes = choose_lanes(stage, var.extent)
         vectors = -(-var.extent // lanes)
-        tile = min(vectors, 8 if self.unrolling(stage, 8) > 1 else 2)
+        many = math.prod(v.extent for v in stage.reduced) >= LONG_COLUMN
+        tile = min(vectors, 8 if many and self.unrolling(stage, 8) > 1 else 2)
         counter = self.open_vector(var, lanes, tile)
         accumulators = [self.accumulators(item, lanes, tile) for item in stage.items]
-        partial = var.extent % (lanes * tile) != 0
-        end = constant64(var.extent) if partial else None
+        end = constant64(var.extent)
+        single = var.extent <= lanes * tile  # then only the last vector can be partial
+        partial = [var.extent % (lanes * tile) != 0 and
+                   (not single or (copy + 1) * lanes > var.extent) for copy in range(tile)]
         loops = sum(self.open_scalar(v) for v in stage.reduced)
         for copy in range(tile):
-            self.bind_vector(var, lanes, counter, copy * lanes, end)
+            self.bind_vector(var, lanes, counter, copy * lanes, end if partial[copy] else None)
             self.fold(stage, copy, accumulators)
             self.levels.close()
         for _ in range(loops):
             self.levels.close()
         for copy in range(tile):
-            self.bind_vector(var, lanes, counter, copy * lanes, end)
+            self.bind_vector(var, lanes, counter, copy * lanes, end if partial[copy] else None)
             depth = len(self.levels.stack) - 1
             b = self.levels.top.scalar_builder()
             for item, slots in zip(stage.items, accumulators, strict=True):

@@ -17,10 +17,10 @@ from arrax.engines.cpu.lowering import Expand
 class _Value(Tracer):
     """A variable of the program being recorded."""
 
-    __slots__ = ("aval", "var")
+    __slots__ = ("aval", "variable")
 
     def __init__(self, trace: _Recorder, var: Any):
-        self._trace, self.aval, self.var = trace, var.aval, var
+        self._trace, self.aval, self.variable = trace, var.aval, var
 
 
 class _Recorder(Trace):
@@ -44,7 +44,7 @@ class _Recorder(Trace):
     def atom(self, value: Any) -> Any:
         """A variable, a literal for a scalar, or a constant."""
         if isinstance(value, _Value):
-            return value.var
+            return value.variable
         if type(value) in python_scalar_types:
             return Literal(value, aval_of(value))
         array = value if isinstance(value, ArrayImpl) else array_of(value)
