@@ -157,7 +157,12 @@ PyObject* bind(PyObject* object, PyObject* const* arguments, Py_ssize_t count, P
     int kind = self->kind == kUnknown ? read_kind(self) : self->kind;
     if (kind > kGeneral) {
       PyObject* result = evaluate(self, arguments, count, names);
-      if (result || PyErr_Occurred()) return result;
+      if (result) return result;
+      if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError))
+          return nullptr;
+        PyErr_Clear();  // the trace does it again, and says what is wrong
+      }
     } else if (PyErr_Occurred()) {
       return nullptr;
     }

@@ -1,6 +1,7 @@
 """scatter and its combining kin: windows of updates written to computed places."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -82,7 +83,7 @@ def _scatter_evaluate(combine: Any) -> Callable[..., np.ndarray]:
         if updates.size == 0 or out.size == 0:
             return out
         sizes = window_sizes(x.ndim, updates.shape, dimension_numbers)
-        if indices.size == indices.shape[-1]:
+        if math.prod(indices.shape[:-1]) == 1:
             _write_window(out, indices.reshape(-1), updates, sizes, dimension_numbers, mode, combine)
         else:
             _write_windows(out, indices, updates, sizes, dimension_numbers, mode, combine)

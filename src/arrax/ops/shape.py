@@ -237,14 +237,15 @@ def reshape(operand: Any, new_sizes: Any, dimensions: Sequence[int] | None = Non
     new_sizes = canonical_shape(new_sizes)
     if dimensions is not None:
         dimensions = canonical_shape(dimensions)
-        if dimensions == tuple(range(operand.ndim)):
-            dimensions = None
-    if operand.shape == new_sizes and dimensions is None and out_sharding is None:
+        if set(dimensions) != set(range(operand.ndim)) or len(dimensions) != operand.ndim:
+            raise TypeError("reshape dimensions must be a permutation of operand dimensions, got "
+                            f"dimensions {dimensions} for shape {operand.shape}.")
+        operand = transpose(operand, dimensions)
+    if operand.shape == new_sizes and out_sharding is None:
         return operand
     if -1 in new_sizes:  # NumPy would take it for "the rest"
-        _reshape_type(operand.aval, new_sizes=new_sizes, dimensions=dimensions)
-    return reshape_p.bind(operand, new_sizes=new_sizes, dimensions=dimensions,
-                          sharding=out_sharding)
+        _reshape_type(operand.aval, new_sizes=new_sizes, dimensions=None)
+    return reshape_p.bind(operand, new_sizes=new_sizes, dimensions=None, sharding=out_sharding)
 
 
 def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Any:
