@@ -201,24 +201,24 @@ class Gemm {
                                       packed_a + tile * rows_ * used);
     });
     const int64_t tile_group = ceil_div(tiles, ceil_div(tiles, 6));
-    const int64_t panel_group = ceil_div(panels, ceil_div(panels, 8));
+    const int64_t panel_group = ceil_div(panels, ceil_div(panels, 4));
     const int64_t down = ceil_div(tiles, tile_group), across = ceil_div(panels, panel_group);
-    parallel(down * across, small ? down * across : 1, [&](int64_t begin, int64_t end) {
-      for (int64_t task = begin; task < end; task++) {
-        const int64_t tile0 = task % down * tile_group, panel0 = task / down * panel_group;
-        for (int64_t panel = panel0; panel < least(panels, panel0 + panel_group); panel++) {
-          const int64_t count = least(width, columns - panel * width);
-          const bool whole = direct && count == width;
-          const Packed* b = whole ? direct + p0 * b_.in_place_stride() + j0 + panel * width
-                                  : packed_b + panel * width * used;
-          const int64_t stride = whole ? b_.in_place_stride() : width;
-          for (int64_t tile = tile0; tile < least(tiles, tile0 + tile_group); tile++)
-            multiply_tile(used, packed_a + tile * rows_ * used, b, stride, i0 + tile * rows_,
-                          least(rows_, rows - tile * rows_), j0 + panel * width, count,
-                          c_.add || p0 > 0);
-        }
+    auto one = [&](int64_t task) {
+      const int64_t tile0 = task % down * tile_group, panel0 = task / down * panel_group;
+      for (int64_t panel = panel0; panel < least(panels, panel0 + panel_group); panel++) {
+        const int64_t count = least(width, columns - panel * width);
+        const bool whole = direct && count == width;
+        const Packed* b = whole ? direct + p0 * b_.in_place_stride() + j0 + panel * width
+                                : packed_b + panel * width * used;
+        const int64_t stride = whole ? b_.in_place_stride() : width;
+        for (int64_t tile = tile0; tile < least(tiles, tile0 + tile_group); tile++)
+          multiply_tile(used, packed_a + tile * rows_ * used, b, stride, i0 + tile * rows_,
+                        least(rows_, rows - tile * rows_), j0 + panel * width, count,
+                        c_.add || p0 > 0);
       }
-    });
+    };
+    if (small) for (int64_t task = 0; task < down * across; task++) one(task);
+    else parallel_tasks(down * across, one);
   }
 
   void multiply_tile(int64_t depth, const Packed* a, const Packed* b, int64_t b_stride, int64_t i,

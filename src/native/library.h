@@ -4,6 +4,7 @@
 // no GIL, raise nothing, and use the thread pool when the work is worth it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -96,6 +97,20 @@ template <class Body> void parallel(int64_t count, int64_t grain, const Body& bo
   arrax_parallel_for(
       [](void* argument, int64_t begin, int64_t end) { (*static_cast<const Body*>(argument))(begin, end); },
       const_cast<Body*>(&body), count, grain);
+}
+
+// Calls body(i) for every i in [0, count); threads take one task after the other, for few tasks of
+// unequal or large cost.
+template <class Body> void parallel_tasks(int64_t count, const Body& body) {
+  const int64_t threads = arrax_num_threads();
+  if (count < 2 || threads < 2) {
+    for (int64_t i = 0; i < count; i++) body(i);
+    return;
+  }
+  std::atomic<int64_t> next{0};
+  parallel(threads < count ? threads : count, 1, [&](int64_t, int64_t) {
+    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) body(i);
+  });
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
