@@ -20,8 +20,13 @@ def _region(lowerer: Any, closed: ClosedJaxpr, parameters: Sequence[Buffer],
 
 
 def _start_carries(lowerer: Any, initial: Sequence[Buffer], outvars: Sequence[Var]) -> list[Buffer]:
-    """Buffers for the carries, filled with the initial values."""
-    carries = [lowerer.result_buffer(var) for var in outvars]
+    """Buffers for the carries, filled with the initial values. Scalars stay on the stack, and so in
+    registers, also where the results go elsewhere in the end."""
+    carries = []
+    for var in outvars:
+        if not var.aval.shape:
+            lowerer.buffers[var] = lowerer.new_buffer(var.aval)
+        carries.append(lowerer.buffers[var] if not var.aval.shape else lowerer.result_buffer(var))
     moves = []
     for source, carry in zip(initial, carries, strict=True):
         moves.append(ir.Copy(source, carry))
