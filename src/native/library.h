@@ -82,6 +82,13 @@ class Scratch {
     }
     return static_cast<T*>(memory_);
   }
+  // Gives very large memory back; what was got before is gone.
+  void trim() {
+    if (size_ <= size_t{64} << 20) return;
+    std::free(memory_);
+    memory_ = nullptr;
+    size_ = 0;
+  }
 
  private:
   void* memory_ = nullptr;

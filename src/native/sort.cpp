@@ -275,6 +275,8 @@ extern "C" void arrax_sort(const int64_t* spec, void* const* in, void* const* ou
                     inner, order);
       }
     }
+    SortScratch& scratch = sort_scratch();
+    scratch.items.trim(), scratch.spare.trim(), scratch.order.trim();
   };
   // Long lines are sorted by all threads together, short ones side by side.
   if (lines > 1 && count < kParallel) parallel(lines, most(1, 20000 / most(count, 1)), sort_lines);
