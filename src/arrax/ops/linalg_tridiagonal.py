@@ -92,10 +92,5 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: boo
                                   "the CPU")
     xs = [m.lapack_operand(arguments.operand(x, "tridiagonal_solve", i), "tridiagonal_solve")
           for i, x in enumerate((dl, d, du, b))]
-    if xs[3].ndim == xs[1].ndim:  # a vector of right-hand sides
-        xs[3] = m.as_column(xs[3])
-        _type(*(x.aval for x in xs), perturb_singular=False)
-        out = tridiagonal_solve_p.bind(*xs, perturb_singular=False)
-        return registry["squeeze"].bind(out, dimensions=(aval_of(out).ndim - 1,))
     _type(*(x.aval for x in xs), perturb_singular=False)
     return tridiagonal_solve_p.bind(*xs, perturb_singular=False)
