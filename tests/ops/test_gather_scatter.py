@@ -164,9 +164,11 @@ REFUSALS = [
     (lambda: lax.gather(real(3, 4), whole(2, 1), lax.GatherDimensionNumbers(*ROW_NUMBERS), (1, 4),
                         mode="x"), ValueError, 'Unknown gather mode "x"'),
     (lambda: lax.scatter(real(3, 4), whole(2, 1), real(2, 5),
-                         lax.ScatterDimensionNumbers(*ROW_NUMBERS)), TypeError, "updates bound is 5"),
+                         lax.ScatterDimensionNumbers(*ROW_NUMBERS)),
+     TypeError, "updates bound is 5"),
     (lambda: lax.scatter(real(3, 4), whole(2, 1), real(3, 4),
-                         lax.ScatterDimensionNumbers(*ROW_NUMBERS)), TypeError, "indices bound is 2"),
+                         lax.ScatterDimensionNumbers(*ROW_NUMBERS)),
+     TypeError, "indices bound is 2"),
     (lambda: lax.scatter(real(3, 4), whole(2, 1), whole(2, 4),
                          lax.ScatterDimensionNumbers(*ROW_NUMBERS)), TypeError, "same dtypes")]
 

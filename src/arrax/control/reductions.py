@@ -37,7 +37,7 @@ _WINDOWED = {"add": "reduce_window_sum", "max": "reduce_window_max", "min": "red
 # ---- which computation ---------------------------------------------------------------------------
 
 def _scalar_jaxpr(computation: Callable[..., Any], tree: Any, avals: Sequence[Any]) -> ClosedJaxpr:
-    """The jaxpr of `computation` on two trees of scalars; TypeError unless it returns their types."""
+    """The jaxpr of `computation` on two trees of scalars; TypeError for results of other types."""
     scalars = [np.zeros((), dtypes.storage_dtype(a.dtype))[()] for a in avals]
     first = pytree.tree_unflatten(tree, scalars)
     closed, out = make_jaxpr(computation, return_shape=True)(first, first)

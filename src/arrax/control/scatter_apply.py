@@ -38,7 +38,8 @@ def scatter_apply(operand: Any, scatter_indices: Any, func: Callable[[Any], Any]
         return _apply(operand, indices, func, dimension_numbers, shape, indices_are_sorted, mode)
     numbers = dimension_numbers
     if numbers.operand_batching_dims:
-        raise NotImplementedError("scatter_apply with batching dimensions needs unique_indices=True")
+        raise NotImplementedError(
+            "scatter_apply with batching dimensions needs unique_indices=True")
     window = tuple(shape[i] for i in numbers.update_window_dims)
     single = numbers._replace(update_window_dims=tuple(range(len(window))))
     rows = reshape(indices, (math.prod(vectors), indices.shape[-1]))

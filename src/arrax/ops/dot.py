@@ -172,7 +172,8 @@ def _other_cotangent(cotangent: Any, x: Any, y: Any, dimension_numbers: Any, y_i
     return out
 
 
-def _left_cotangent(cotangent: Any, x: Any, y: Any, *, dimension_numbers: Any, **params: Any) -> Any:
+def _left_cotangent(cotangent: Any, x: Any, y: Any, *, dimension_numbers: Any, **params: Any,
+                    ) -> Any:
     return _other_cotangent(cotangent, x, y, dimension_numbers, False, params)
 
 
@@ -202,7 +203,8 @@ def batched_dot_numbers(ranks: Any, dims: Any, dimension_numbers: Any) -> tuple[
     return ((x_contract, y_contract), (x_batch, y_batch)), place
 
 
-def _dot_batch(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any, **params: Any) -> Any:
+def _dot_batch(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any, **params: Any,
+               ) -> Any:
     ranks = [aval_of(x).ndim for x in operands]
     numbers, place = batched_dot_numbers(ranks, dims, dimension_numbers)
     return dot_general_p.bind(*operands, dimension_numbers=numbers, **params), place
@@ -211,7 +213,7 @@ def _dot_batch(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any, *
 def _numbers_text(dimension_numbers: Any) -> str:
     """Dimension numbers as jaxprs print them: (([1], [0]), ([], []))."""
     (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
-    return (f"(({list(x_contract)}, {list(y_contract)}), ({list(x_batch)}, {list(y_batch)}))")
+    return f"(({list(x_contract)}, {list(y_contract)}), ({list(x_batch)}, {list(y_batch)}))"
 
 
 dot_general_p = Primitive(

@@ -179,7 +179,8 @@ def _shift(axes: Any) -> tuple[int, ...]:
 
 
 def _gather_batch(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any, slice_sizes: Any,
-                  fill_value: Any, mode: Any, unique_indices: bool, indices_are_sorted: bool) -> Any:
+                  fill_value: Any, mode: Any, unique_indices: bool, indices_are_sorted: bool,
+                  ) -> Any:
     (x, indices), (x_dim, indices_dim), numbers = operands, dims, dimension_numbers
     offset_dims = _shift(numbers.offset_dims)
     if x_dim is not None:

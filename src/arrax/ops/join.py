@@ -262,7 +262,8 @@ def _pad_type(x: Any, value: Any, *, padding_config: Any) -> Any:
     shape = _padded_shape(x.shape, padding_config)
     if any(d < 0 for d in shape):
         raise ValueError("Dimension size after padding is not at least 0, got result shape "
-                         f"{shape}, for padding_config {padding_config} and operand shape {x.shape}")
+                         f"{shape}, for padding_config {padding_config} and operand shape "
+                         f"{x.shape}")
     return x.update(shape=shape)
 
 
@@ -275,7 +276,7 @@ def pad_evaluate(x: np.ndarray, value: np.ndarray, *, padding_config: Any) -> np
     """What `pad` means, on NumPy arrays."""
     out = np.empty(_padded_shape(x.shape, padding_config), x.dtype)
     target, source, covers = [], [], True
-    for size, width, (lo, hi, interior) in zip(x.shape, out.shape, padding_config, strict=True):
+    for size, width, (lo, _, interior) in zip(x.shape, out.shape, padding_config, strict=True):
         step = interior + 1
         first = max(0, -(lo // step)) if lo < 0 else 0  # the first element that is not cut off
         start = lo + first * step

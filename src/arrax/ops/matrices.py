@@ -1,4 +1,4 @@
-"""Matrix algebra for the rules of linear-algebra operations: everything works on the last two axes."""
+"""Matrix algebra on the last two axes, for the rules of linear-algebra operations."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ def _check_numbers(x: Any, indices: Any, updates: Any, numbers: ScatterDimension
                 f"updates bound is {updates.shape[axis]}, indices bound is {indices.shape[i]}.")
 
 
-def window_sizes(rank: int, updates_shape: Any, numbers: ScatterDimensionNumbers) -> tuple[int, ...]:
+def window_sizes(rank: int, updates_shape: Any, numbers: ScatterDimensionNumbers,
+                 ) -> tuple[int, ...]:
     """The size of a window along each axis of the operand."""
     gone = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
     sizes = iter([updates_shape[i] for i in numbers.update_window_dims])
@@ -84,9 +85,10 @@ def _scatter_evaluate(combine: Any) -> Callable[..., np.ndarray]:
             return out
         sizes = window_sizes(x.ndim, updates.shape, dimension_numbers)
         if math.prod(indices.shape[:-1]) == 1:
-            _write_window(out, indices.reshape(-1), updates, sizes, dimension_numbers, mode, combine)
+            write, indices = _write_window, indices.reshape(-1)
         else:
-            _write_windows(out, indices, updates, sizes, dimension_numbers, mode, combine)
+            write = _write_windows
+        write(out, indices, updates, sizes, dimension_numbers, mode, combine)
         return out
     return evaluate
 
@@ -141,7 +143,7 @@ def _write_windows(out: np.ndarray, indices: np.ndarray, updates: np.ndarray, si
 
 # ---- transformations ---------------------------------------------------------------------------
 
-@lru_cache(maxsize=None)
+@cache
 def _update_jaxpr(name: str, dtype: Any) -> Jaxpr:
     aval = ShapedArray((), dtype)
     old, update, new = Var(aval), Var(aval), Var(aval)

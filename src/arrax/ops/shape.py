@@ -338,7 +338,8 @@ def _rev_type(x: Any, *, dimensions: Any) -> Any:
 
 def _rev_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any) -> Any:
     dim = dims[0]
-    return rev_p.bind(operands[0], dimensions=tuple(d if d < dim else d + 1 for d in dimensions)), dim
+    shifted = tuple(d if d < dim else d + 1 for d in dimensions)
+    return rev_p.bind(operands[0], dimensions=shifted), dim
 
 
 rev_p = Primitive(

@@ -97,7 +97,7 @@ def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[in
 
 def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1,
                  axis: int = 0) -> Any:
-    """`operand[start_index:limit_index:stride]` along one axis; negative bounds count from the end."""
+    """`operand[start_index:limit_index:stride]` along an axis; bounds may be negative."""
     operand = arguments.operand(operand, "slice_in_dim")
     shape = operand.shape
     axis = canonical_axis(axis, len(shape))
@@ -129,7 +129,8 @@ def _check_starts(name: str, x: Any, starts: Any) -> None:
     if any(not dtypes.issubdtype(s.dtype, np.integer) or s.dtype != starts[0].dtype
            for s in starts):
         names = ", ".join(dtypes.dtype_name(s.dtype) for s in starts)
-        raise TypeError(f"index arguments to {name} must be integers of the same type, got: {names}")
+        raise TypeError(f"index arguments to {name} must be integers of the same type, got: "
+                        f"{names}")
     if any(s.ndim for s in starts):
         raise TypeError(f"start_indices arguments to {name} must be scalars,  got indices "
                         f"{tuple(starts)}")

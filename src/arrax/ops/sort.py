@@ -94,7 +94,8 @@ def take_along(x: Any, indices: Any, axis: int) -> Any:
         indices_are_sorted=False, mode=GatherScatterMode.PROMISE_IN_BOUNDS, fill_value=None)
 
 
-def _sort_jvp(primals: Any, tangents: Any, *, dimension: int, is_stable: bool, num_keys: int) -> Any:
+def _sort_jvp(primals: Any, tangents: Any, *, dimension: int, is_stable: bool, num_keys: int,
+              ) -> Any:
     shape = aval_of(primals[0]).shape
     iota = registry["iota"].bind(dtype=_UINT32, shape=shape, dimension=dimension, sharding=None)
     *outs, order = sort_p.bind(*primals, iota, dimension=dimension, is_stable=is_stable,
@@ -141,7 +142,8 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
     xs = [arguments.operand(x, "sort", i) for i, x in enumerate(operand)]
     axis = canonical_axis(dimension, xs[0].ndim)
     _sort_type(*(x.aval for x in xs), dimension=axis, is_stable=is_stable, num_keys=num_keys)
-    return tuple(sort_p.bind(*xs, dimension=axis, is_stable=bool(is_stable), num_keys=int(num_keys)))
+    return tuple(sort_p.bind(*xs, dimension=axis, is_stable=bool(is_stable),
+                             num_keys=int(num_keys)))
 
 
 def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> Any:
@@ -218,7 +220,8 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
 def _approx_type(x: Any, *, k: int, reduction_dimension: int, aggregate_to_topk: bool,
                  **params: Any) -> list[Any]:
     if not aggregate_to_topk:
-        raise NotImplementedError("approx_max_k and approx_min_k support aggregate_to_topk=True only")
+        raise NotImplementedError(
+            "approx_max_k and approx_min_k support aggregate_to_topk=True only")
     return _top_k_type(x, k=k, axis=canonical_axis(reduction_dimension, x.ndim))
 
 

@@ -201,7 +201,7 @@ def _selected(x: np.ndarray, select_prim: Any, params: dict[str, Any]) -> tuple[
     if not values.size:
         return padded.shape, np.zeros(values.shape[:-1], np.intp)
     best = values.argmax(-1) if largest else values.argmin(-1)
-    # a window of nothing but padding and infinities selects an element of the operand, if it has one
+    # a window of padding and infinities only selects an element of the operand, if it has one
     chosen = np.take_along_axis(choices, best[..., None], -1)[..., 0]
     outside = ~inside.reshape(-1)[chosen]
     if outside.any():
