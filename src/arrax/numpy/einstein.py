@@ -52,7 +52,7 @@ def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any =
                             preferred_element_type=dtype)
     terms = list(zip(inputs, arrays, strict=True))
     for places, target in steps:
-        chosen = [terms[i] for i in places]
+        chosen = [terms[i] for i in sorted(places)]
         for i in sorted(places, reverse=True):
             terms.pop(i)
         value = _single(chosen[0], target) if len(chosen) == 1 else _pair(*chosen, target, dot)

@@ -1,0 +1,179 @@
+"""Activation functions."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrax import lax
+from arrax import numpy as jnp
+from arrax.numpy.promotion import as_array, check_arraylike, inexact_array
+from arrax.transforms.custom_jvp import custom_jvp
+
+
+def identity(x: Any) -> Any:
+    """`x` itself."""
+    return as_array("identity", x)
+
+
+@custom_jvp
+def relu(x: Any) -> Any:
+    """max(x, 0). Its derivative at 0 is 0.
+
+    Example:
+      >>> nn.relu(jnp.array([-1., 0., 2.]))
+      Array([0., 0., 2.], dtype=float32)
+    """
+    return jnp.maximum(x, 0)
+
+
+relu.defjvps(lambda g, ans, x: lax.select(x > 0, g, lax.full_like(g, 0)))
+
+
+@custom_jvp
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6). Its derivative at 0 and 6 is 0."""
+    return jnp.minimum(jnp.maximum(x, 0), 6.0)
+
+
+relu6.defjvps(lambda g, ans, x: lax.select((x > 0) & (x < 6), g, lax.full_like(g, 0)))
+
+
+def squareplus(x: Any, b: Any = 4) -> Any:
+    """(x + √(x² + b)) / 2, a smooth `relu`."""
+    check_arraylike("squareplus", x, b)
+    x = as_array("squareplus", x)
+    return (x + jnp.sqrt(jnp.square(x) + b)) / 2
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + eˣ), a smooth `relu`."""
+    return jnp.logaddexp(x, 0)
+
+
+def sparse_plus(x: Any) -> Any:
+    """0 below -1, x above 1, (x + 1)² / 4 between."""
+    x = as_array("sparse_plus", x)
+    return jnp.where(x <= -1.0, 0.0, jnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
+
+
+def soft_sign(x: Any) -> Any:
+    """x / (|x| + 1)."""
+    x = as_array("soft_sign", x)
+    return x / (jnp.abs(x) + 1)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e⁻ˣ). TypeError for integers."""
+    return lax.logistic(as_array("sigmoid", x))
+
+
+def sparse_sigmoid(x: Any) -> Any:
+    """0 below -1, 1 above 1, (x + 1) / 2 between."""
+    x = as_array("sparse_sigmoid", x)
+    return 0.5 * jnp.clip(x + 1.0, 0.0, 2.0)
+
+
+def silu(x: Any) -> Any:
+    """x · sigmoid(x), also known as swish."""
+    x = as_array("silu", x)
+    return x * sigmoid(x)
+
+
+swish = silu
+
+
+def mish(x: Any) -> Any:
+    """x · tanh(softplus(x)) (Misra, arXiv:1908.08681)."""
+    x = as_array("mish", x)
+    return x * jnp.tanh(softplus(x))
+
+
+def log_sigmoid(x: Any) -> Any:
+    """log(sigmoid(x)) = -softplus(-x)."""
+    return -softplus(-as_array("log_sigmoid", x))
+
+
+@custom_jvp
+def log1mexp(x: Any) -> Any:
+    """log(1 - e⁻ˣ) for x > 0, accurate near 0 and for great x.
+
+    Below log 2 by `expm1`, above by `log1p` (Mächler, "Accurately computing log(1 - exp(-|a|))").
+    """
+    x = inexact_array("log1mexp", x)
+    return jnp.where(x < np.log(2.0), jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+
+
+log1mexp.defjvps(lambda g, ans, x: g / jnp.expm1(x))
+
+
+def elu(x: Any, alpha: Any = 1.0) -> Any:
+    """x above 0, alpha (eˣ - 1) below (Clevert et al., arXiv:1511.07289)."""
+    x = as_array("elu", x)
+    positive = x > 0
+    return jnp.where(positive, x, alpha * jnp.expm1(jnp.where(positive, 0.0, x)))
+
+
+def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
+    """x above 0, negative_slope · x below."""
+    x = as_array("leaky_relu", x)
+    return jnp.where(x >= 0, x, negative_slope * x)
+
+
+def hard_tanh(x: Any) -> Any:
+    """x moved into [-1, 1]."""
+    x = as_array("hard_tanh", x)
+    return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
+
+
+def celu(x: Any, alpha: Any = 1.0) -> Any:
+    """max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1) (Barron, arXiv:1704.07483)."""
+    x = as_array("celu", x)
+    return jnp.maximum(x, 0.0) + alpha * jnp.expm1(jnp.minimum(x, 0.0) / alpha)
+
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def selu(x: Any) -> Any:
+    """A scaled `elu` that keeps mean 0 and variance 1 (Klambauer et al., arXiv:1706.02515)."""
+    return _SELU_SCALE * elu(x, _SELU_ALPHA)
+
+
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
+
+    Approximated by tanh(√(2/π) (x + 0.044715 x³)) unless `approximate=False`.
+    """
+    x = inexact_array("gelu", x)
+    if approximate:
+        scale = np.sqrt(2 / np.pi)
+        inner = jnp.tanh(float(scale) * (x + 0.044715 * (x ** 3)))
+        return x * (0.5 * (1.0 + inner))
+    return 0.5 * x * lax.erfc(-x * float(np.sqrt(0.5)))
+
+
+def glu(x: Any, axis: int = -1) -> Any:
+    """The first half along `axis` times the sigmoid of the second. ValueError for odd sizes."""
+    x = as_array("glu", x)
+    size = x.shape[axis]
+    if size % 2:
+        raise ValueError(f"glu: axis size must be divisible by 2, got {size} for axis {axis}")
+    first, second = jnp.split(x, 2, axis)
+    return first * sigmoid(second)
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """relu6(x + 3) / 6."""
+    return relu6(as_array("hard_sigmoid", x) + 3.0) / 6.0
+
+
+def hard_silu(x: Any) -> Any:
+    """x · hard_sigmoid(x), also known as hard swish."""
+    x = as_array("hard_silu", x)
+    return x * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
+tanh = jnp.tanh

@@ -1,0 +1,148 @@
+"""Log-sum-exp, softmax, standardization, one-hot codes."""
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from arrax import lax
+from arrax import numpy as jnp
+from arrax.core import dtypes
+from arrax.numpy.promotion import (as_array, canonical_axes, check_arraylike, inexact_array,
+                                   promote_dtypes_inexact)
+
+
+def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
+              return_sign: bool = False, where: Any = None) -> Any:
+    """log Σ b eᵃ over `axis`, without overflow.
+
+    Args:
+      b: factors of the terms; 1 if None. The sum must not be negative (NaN), unless …
+      return_sign: … to return the logarithm of the modulus, and the sign (or phase).
+      where: which elements to count.
+    """
+    if b is None:
+        x, factors = inexact_array("logsumexp", a), None
+    else:
+        x, factors = promote_dtypes_inexact("logsumexp", as_array("logsumexp", a),
+                                            as_array("logsumexp", b, 1))
+        x = jnp.where(factors != 0, x, -np.inf)
+        x, factors = jnp.broadcast_arrays(x, factors)
+    axes = canonical_axes(axis, x.ndim)
+    real = lax.real(x) if x.dtype.kind == "c" else x
+    greatest = jnp.max(real, axes, keepdims=False, where=where, initial=-np.inf)
+    greatest = lax.stop_gradient(jnp.where(jnp.isfinite(greatest), greatest, 0))
+    shifted = jnp.exp(x - jnp.expand_dims(greatest, axes).astype(x.dtype))
+    if factors is not None:
+        shifted = factors * shifted
+    total = jnp.sum(shifted, axes, where=where)
+    sign = lax.sign(total)
+    if return_sign or x.dtype.kind != "c":
+        total = jnp.abs(total)
+    out = jnp.log(total) + greatest.astype(total.dtype)
+    if keepdims:
+        out, sign = jnp.expand_dims(out, axes), jnp.expand_dims(sign, axes)
+    if return_sign:
+        return out, sign
+    if factors is not None and x.dtype.kind != "c":
+        out = jnp.where(sign < 0, np.nan, out)
+    return out
+
+
+def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
+    """The logarithm of the mean of eˣ over `axis`."""
+    total = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
+    x = as_array("logmeanexp", x)
+    count: Any
+    if where is None:
+        count = float(math.prod(x.shape[i] for i in canonical_axes(axis, x.ndim)))
+    else:
+        count = jnp.sum(jnp.broadcast_to(where, x.shape), axis=axis, dtype=total.dtype,
+                        keepdims=keepdims)
+    return total - jnp.log(jnp.asarray(count, total.dtype))
+
+
+def _shifted(name: str, x: Any, axis: Any, where: Any) -> tuple[Any, Any, tuple[int, ...]]:
+    """x less its maximum, excluded elements at -inf."""
+    x = inexact_array(name, x)
+    axes = canonical_axes(axis, x.ndim)
+    greatest = jnp.max(x, axes, keepdims=True, where=where, initial=-np.inf)
+    if where is not None:
+        x = jnp.where(where, x, -np.inf)
+    return x, x - lax.stop_gradient(greatest), axes
+
+
+def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """eˣ divided by its sum over `axis`; 0 where `where` is false.
+
+    Example:
+      >>> nn.softmax(jnp.zeros(2))
+      Array([0.5, 0.5], dtype=float32)
+    """
+    _, shifted, axes = _shifted("softmax", x, axis, where)
+    powers = jnp.exp(shifted)
+    out = powers / jnp.sum(powers, axes, where=where, keepdims=True)
+    return out if where is None else jnp.where(where, out, 0)
+
+
+def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """The logarithm of `softmax`; -inf where `where` is false."""
+    _, shifted, axes = _shifted("log_softmax", x, axis, where)
+    total = jnp.log(jnp.sum(jnp.exp(shifted), axes, where=where, keepdims=True))
+    out = shifted - total
+    return out if where is None else jnp.where(where, out, -np.inf)
+
+
+def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
+                epsilon: Any = 1e-5, where: Any = None, *, algorithm: str = "fast") -> Any:
+    """(x - mean) / √(variance + epsilon).
+
+    Args:
+      mean, variance: of `x` over `axis` if None.
+      algorithm: the variance as mean of squares less square of the mean ("fast"), or as mean square
+        distance from the mean ("stable").
+    """
+    x = inexact_array("standardize", x)
+    if algorithm not in ("fast", "stable"):
+        raise ValueError(f"algorithm={algorithm!r} is not one of 'fast' and 'stable'")
+    if mean is None:
+        mean = jnp.mean(x, axis, keepdims=True, where=where)
+    if variance is None:
+        if algorithm == "stable":
+            variance = jnp.var(x, axis, keepdims=True, where=where)
+        else:
+            squares = jnp.mean(jnp.square(x), axis, keepdims=True, where=where)
+            variance = jnp.maximum(squares - jnp.square(mean), 0)
+    return (x - mean) * lax.rsqrt(jnp.asarray(variance) + epsilon)
+
+
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Any:
+    """A 1 at the place of each index, along a new axis of `num_classes`; all 0 when it is outside.
+
+    Example:
+      >>> nn.one_hot(jnp.array([0, 2]), 3)
+      Array([[1., 0., 0.],
+             [0., 0., 1.]], dtype=float32)
+    """
+    check_arraylike("one_hot", x)
+    index = as_array("one_hot", x)
+    classes = operator.index(num_classes)
+    known = dtypes.check_user_dtype(float if dtype is None else dtype, "one_hot")
+    if not isinstance(axis, (int, np.integer)):
+        places = lax.axis_index(axis)
+        size = lax.axis_size(axis)
+        if size != classes:
+            raise ValueError(f"Expected num_classes to match the size of axis {axis}, but got "
+                             f"{classes} != {size}") from None
+        return jnp.asarray(index == places, known)
+    rank = index.ndim + 1
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} is out of bounds for array of dimension {rank}")
+    place = axis % rank
+    shape = [1] * rank
+    shape[place] = classes
+    codes = lax.broadcasted_iota(index.dtype if index.dtype != bool else np.int32, tuple(shape),
+                                 place)
+    return (jnp.expand_dims(index, place) == codes).astype(known)
