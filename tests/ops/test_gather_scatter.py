@@ -178,3 +178,11 @@ def test_refusals(case):  # type: ignore[no-untyped-def]
     call, error, message = case
     with pytest.raises(error, match=message):
         call()
+
+
+def test_dimension_numbers_may_be_lists():  # type: ignore[no-untyped-def]
+    x, indices = real(3, 4), np.array([[2]], np.int32)
+    rows = lax.gather(x, indices, lax.GatherDimensionNumbers([1], [0], [0]), [1, 4])
+    np.testing.assert_array_equal(rows.data, x[2:])
+    out = lax.scatter(x, indices, x[:1], lax.ScatterDimensionNumbers([1], [0], [0]))
+    np.testing.assert_array_equal(out.data[2], x[0])

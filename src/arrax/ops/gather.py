@@ -1,6 +1,7 @@
 """gather: windows of an operand at computed places."""
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from arrax.core.primitive import Primitive, registry
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
-                                   ScatterDimensionNumbers)
+                                   ScatterDimensionNumbers, with_tuples)
 from arrax.ops.index_windows import Windows, clips
 from arrax.ops.rules import move_axis, zeros
 from arrax.ops.scatter import scatter_add_p, update_jaxpr_of
@@ -22,9 +23,7 @@ from arrax.ops.shape import expand_dims
 
 def _gather_type(x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any,
                  unique_indices: bool, indices_are_sorted: bool, mode: Any, fill_value: Any) -> Any:
-    if not dtypes.issubdtype(indices.dtype, np.integer):
-        raise ValueError("indices must have an integer type")
-    _check_numbers(x, indices, dimension_numbers, slice_sizes)
+    _check_types(x, indices, dimension_numbers, slice_sizes)
     return x.update(shape=_gather_shape(indices.shape, dimension_numbers, slice_sizes))
 
 
@@ -67,6 +66,14 @@ def _check_numbers(x: Any, indices: Any, numbers: GatherDimensionNumbers, sizes:
             f"operand_batching_dims={numbers.operand_batching_dims}.")
 
 
+@lru_cache(maxsize=4096)
+def _check_types(x: Any, indices: Any, numbers: GatherDimensionNumbers, sizes: Any) -> None:
+    """The type rule's checks; eager calls of equal types make them once."""
+    if not dtypes.issubdtype(indices.dtype, np.integer):
+        raise ValueError("indices must have an integer type")
+    _check_numbers(x, indices, numbers, sizes)
+
+
 def _gather_shape(indices_shape: Any, numbers: Any, sizes: Any) -> tuple[int, ...]:
     gone = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
     window = iter([sizes[i] for i in range(len(sizes)) if i not in gone])
@@ -79,6 +86,9 @@ def _gather_evaluate(x: np.ndarray, indices: np.ndarray, *, dimension_numbers: A
                      slice_sizes: Any, unique_indices: bool, indices_are_sorted: bool, mode: Any,
                      fill_value: Any) -> np.ndarray:
     numbers = dimension_numbers
+    axis = _taken_axis(x.shape, indices.ndim, numbers, slice_sizes)
+    if axis is not None and x.size:
+        return _take_axis(x, indices[..., 0], axis, mode, fill_value)
     windows = Windows(x.shape, indices, slice_sizes, numbers.collapsed_slice_dims,
                       numbers.start_index_map, numbers.operand_batching_dims,
                       numbers.start_indices_batching_dims, clips(mode, gathers=True))
@@ -96,6 +106,34 @@ def _gather_evaluate(x: np.ndarray, indices: np.ndarray, *, dimension_numbers: A
     if order is None or (order == np.arange(rank)).all():
         return out
     return out.transpose(order)
+
+
+@lru_cache(maxsize=4096)
+def _taken_axis(shape: Any, indices_rank: int, numbers: GatherDimensionNumbers, sizes: Any,
+                ) -> int | None:
+    """The axis that the gather selects in, if it takes all of the others, and in their order."""
+    if len(numbers.start_index_map) != 1 or numbers.operand_batching_dims:
+        return None
+    axis = numbers.start_index_map[0]
+    vectors = indices_rank - 1
+    kept = tuple(i if i < axis else i - 1 + vectors for i in range(len(shape)) if i != axis)
+    whole = all(n == sizes[i] for i, n in enumerate(shape) if i != axis)
+    simple = numbers.collapsed_slice_dims == (axis,) and sizes[axis] == 1
+    return axis if simple and whole and numbers.offset_dims == kept else None
+
+
+def _take_axis(x: np.ndarray, index: np.ndarray, axis: int, mode: Any, fill_value: Any,
+               ) -> np.ndarray:
+    if index.dtype.kind == "u" and index.dtype.itemsize == 8:
+        index = np.minimum(index, x.shape[axis])
+    out = np.asarray(x.take(index, axis, mode="clip"))
+    if clips(mode, gathers=True):
+        return out
+    outside = (index < 0) | (index >= x.shape[axis])
+    if outside.any():
+        fill = np.asarray(_fill_of(fill_value, x.dtype)).astype(x.dtype)
+        out[(slice(None),) * axis + (outside,)] = fill
+    return out
 
 
 def _take(x: np.ndarray, windows: Windows, shape: tuple[int, ...]) -> np.ndarray:
@@ -245,12 +283,13 @@ def gather(operand: Any, start_indices: Any, dimension_numbers: GatherDimensionN
         fill_value = _fill_of(fill_value, dtypes.storage_dtype(operand.dtype))
     else:
         fill_value = None
+    dimension_numbers = with_tuples(dimension_numbers)
     params = {"dimension_numbers": dimension_numbers, "slice_sizes": canonical_shape(slice_sizes),
               "unique_indices": bool(unique_indices),
               "indices_are_sorted": bool(indices_are_sorted), "mode": mode,
               "fill_value": fill_value}
     if type(operand) is ArrayImpl:
-        _gather_type(operand.aval, start_indices.aval, **params)
+        _check_types(operand.aval, start_indices.aval, dimension_numbers, params["slice_sizes"])
     return gather_p.bind(operand, start_indices, **params)
 
 

@@ -48,6 +48,13 @@ class ScatterDimensionNumbers(NamedTuple):
 
 
 @parameter_type
+def with_tuples(numbers: Any) -> Any:
+    """Dimension numbers whose fields are tuples of ints, whatever sequences were given."""
+    if all(type(field) is tuple for field in numbers):
+        return numbers
+    return type(numbers)(*(tuple(map(int, field)) for field in numbers))
+
+
 class GatherScatterMode(enum.Enum):
     """What to do with windows that are not inside the operand.
 

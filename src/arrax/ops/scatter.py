@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
-                                   ScatterDimensionNumbers)
+                                   ScatterDimensionNumbers, with_tuples)
 from arrax.ops.index_windows import Windows, clips
 from arrax.ops.join import aval_of_operand
 from arrax.ops.rules import (add_tangents, batch_to_front, broadcast_in_dim, constant, instantiate,
@@ -28,12 +28,19 @@ from arrax.ops.rules import (add_tangents, batch_to_front, broadcast_in_dim, con
 
 def _scatter_type(name: str) -> Callable[..., Any]:
     def rule(x: Any, indices: Any, updates: Any, *, dimension_numbers: Any, **params: Any) -> Any:
-        if not dtypes.issubdtype(indices.dtype, np.integer):
-            raise ValueError("indices must have an integer type")
-        check_same_dtypes(name, x, updates)
-        _check_numbers(x, indices, updates, dimension_numbers)
+        _check_types(name, x, indices, updates, dimension_numbers)
         return x
     return rule
+
+
+@lru_cache(maxsize=4096)
+def _check_types(name: str, x: Any, indices: Any, updates: Any, numbers: ScatterDimensionNumbers,
+                 ) -> None:
+    """The type rule's checks; calls of equal types make them once."""
+    if not dtypes.issubdtype(indices.dtype, np.integer):
+        raise ValueError("indices must have an integer type")
+    check_same_dtypes(name, x, updates)
+    _check_numbers(x, indices, updates, numbers)
 
 
 def _check_numbers(x: Any, indices: Any, updates: Any, numbers: ScatterDimensionNumbers) -> None:
@@ -86,6 +93,8 @@ def _scatter_evaluate(combine: Any) -> Callable[..., np.ndarray]:
         sizes = window_sizes(x.ndim, updates.shape, dimension_numbers)
         if math.prod(indices.shape[:-1]) == 1:
             write, indices = _write_window, indices.reshape(-1)
+        elif x.ndim == 1 and indices.shape[-1] == 1 and dimension_numbers.inserted_window_dims:
+            write = _write_elements
         else:
             write = _write_windows
         write(out, indices, updates, sizes, dimension_numbers, mode, combine)
@@ -110,6 +119,22 @@ def _write_window(out: np.ndarray, index: np.ndarray, updates: np.ndarray, sizes
     target = tuple(place)
     updates = updates.reshape(sizes)
     out[target] = updates if combine is None else combine(out[target], updates)
+
+
+def _write_elements(out: np.ndarray, indices: np.ndarray, updates: np.ndarray, sizes: Any,
+                    numbers: ScatterDimensionNumbers, mode: Any, combine: Any) -> None:
+    """Elements of a vector."""
+    flat, size = indices.reshape(-1), out.shape[0]
+    updates = updates.reshape(-1)
+    if mode is GatherScatterMode.CLIP:
+        flat = np.clip(flat, 0, size - 1)
+    elif flat.min() < 0 or flat.max() >= size:
+        inside = (flat >= 0) & (flat < size)
+        flat, updates = flat[inside], updates[inside]
+    if combine is None:
+        out[flat] = updates
+    else:
+        combine.at(out, flat, updates)
 
 
 def _write_windows(out: np.ndarray, indices: np.ndarray, updates: np.ndarray, sizes: Any,
@@ -392,13 +417,14 @@ def _public(name: str, primitive: Primitive, combining: str | None, doc: str) ->
         scatter_indices = arguments.operand(scatter_indices, name, 1)
         updates = arguments.operand(updates, name, 2)
         aval = operand.aval
+        dimension_numbers = with_tuples(dimension_numbers)
         jaxpr = None if combining is None else update_jaxpr_of(combining, aval)
         params = {"dimension_numbers": dimension_numbers, "mode": GatherScatterMode.from_any(mode),
                   "indices_are_sorted": bool(indices_are_sorted),
                   "unique_indices": bool(unique_indices), "update_jaxpr": jaxpr,
                   "update_consts": ()}
         if type(operand) is ArrayImpl:
-            primitive.type_rule(aval, scatter_indices.aval, updates.aval, **params)
+            _check_types(name, aval, scatter_indices.aval, updates.aval, dimension_numbers)
         return primitive.bind(operand, scatter_indices, updates, **params)
 
     scatter_function.__name__ = scatter_function.__qualname__ = name

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ def _broadcast_evaluate(x: Any, *, shape: Any, broadcast_dimensions: Any, shardi
     dims = broadcast_dimensions
     if not dims:
         return filled(shape, x)
+    if x.size == math.prod(shape) and dims == tuple(sorted(dims)):
+        return x.reshape(shape)
     if any(a > b for a, b in zip(dims, dims[1:], strict=False)):
         order = sorted(range(len(dims)), key=dims.__getitem__)
         x, dims = x.transpose(order), [dims[i] for i in order]
@@ -174,15 +177,21 @@ def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
     dimensions = tuple(dimensions)
     if not dimensions:
         return array
-    ndim = array.ndim + len(dimensions)
+    shape, kept = _expanded(array.shape, dimensions)
+    return broadcast_in_dim_p.bind(array, shape=shape, broadcast_dimensions=kept, sharding=None)
+
+
+@lru_cache(maxsize=4096)
+def _expanded(shape: tuple[int, ...], dimensions: tuple[int, ...]) -> Any:
+    """The shape with new axes, and where the old ones are."""
+    ndim = len(shape) + len(dimensions)
     axes = canonical_axes(dimensions, ndim)
     if len(set(axes)) != len(axes):
         raise ValueError(f"repeated axis in lax.expand_dims: {axes}")
-    shape = list(array.shape)
+    sizes = list(shape)
     for i in sorted(axes):
-        shape.insert(i, 1)
-    return broadcast_in_dim_p.bind(array, shape=tuple(shape),
-                                   broadcast_dimensions=positions(ndim, axes), sharding=None)
+        sizes.insert(i, 1)
+    return tuple(sizes), positions(ndim, axes)
 
 
 # ---- reshape -----------------------------------------------------------------------------------

@@ -3,16 +3,18 @@ from __future__ import annotations
 
 import operator as operators
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
-from arrax.core.array import ArrayImpl
+from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.aval import aval_of
+from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive, registry
-from arrax.core.trace import Tracer
+from arrax.core.trace import Tracer, current
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis, canonical_shape, check_same_dtypes
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
@@ -48,6 +50,11 @@ def _slice_type(x: Any, *, start_indices: Any, limit_indices: Any, strides: Any)
     return x.update(shape=tuple(
         (limit - start + step - 1) // step
         for start, limit, step in zip(start_indices, limit_indices, steps, strict=True)))
+
+
+@lru_cache(maxsize=4096)
+def _check_slice(aval: Any, starts: Any, limits: Any, strides: Any) -> None:
+    _slice_type(aval, start_indices=starts, limit_indices=limits, strides=strides)
 
 
 def _slice_evaluate(x: np.ndarray, *, start_indices: Any, limit_indices: Any, strides: Any) -> Any:
@@ -91,7 +98,7 @@ def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[in
     starts, limits = canonical_shape(start_indices), canonical_shape(limit_indices)
     strides = None if strides is None else canonical_shape(strides)
     if type(operand) is ArrayImpl:  # NumPy would clip or count from the end
-        _slice_type(operand.aval, start_indices=starts, limit_indices=limits, strides=strides)
+        _check_slice(operand.aval, starts, limits, strides)
     return slice_p.bind(operand, start_indices=starts, limit_indices=limits, strides=strides)
 
 
@@ -152,6 +159,11 @@ def _dynamic_slice_type(x: Any, *starts: Any, slice_sizes: Any) -> Any:
         raise TypeError("slice slice_sizes must be greater than or equal to zero, got slice_sizes "
                         f"of {slice_sizes}.")
     return x.update(shape=slice_sizes)
+
+
+@lru_cache(maxsize=4096)
+def _check_dynamic_slice(aval: Any, starts: Any, sizes: Any) -> None:
+    _dynamic_slice_type(aval, *starts, slice_sizes=sizes)
 
 
 def _window(shape: Any, starts: Any, sizes: Any) -> tuple[Any, ...]:
@@ -237,7 +249,7 @@ def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any, *,
     starts = _start_operands("dynamic_slice", operand.aval, start_indices, allow_negative_indices)
     sizes = canonical_shape(slice_sizes)
     if type(operand) is ArrayImpl:
-        _dynamic_slice_type(operand.aval, *map(aval_of, starts), slice_sizes=sizes)
+        _check_dynamic_slice(operand.aval, tuple(map(aval_of, starts)), sizes)
     return dynamic_slice_p.bind(operand, *starts, slice_sizes=sizes)
 
 
@@ -267,16 +279,28 @@ def _from_the_front(index: Any, size: int, allow_negative: bool) -> Any:
     """A start index, plus `size` where negative; constants are computed at once."""
     if type(index) is int:
         index = index + size if allow_negative and index < 0 else index
-        return np.asarray(index, dtypes.default_int_dtype())[()]
+        return _constant_index(index, dtypes.default_int_dtype())
     if isinstance(index, Tracer):
         return _traced_from_the_front(index, size) if allow_negative else index
     aval = aval_of(index)
     if aval.ndim or not dtypes.issubdtype(aval.dtype, np.integer):
         return index  # the type rule says what is wrong
-    value = int(np.asarray(index))
+    value = int(index.data if type(index) is ArrayImpl else index)
     if allow_negative and value < 0:
         value += size
-    return np.asarray(value, aval.dtype)[()]
+    return _constant_index(value, aval.dtype)
+
+
+def _constant_index(value: int, dtype: Any) -> Any:
+    """An index as an operand: an Array (which binds fastest) or, to be staged, a NumPy scalar."""
+    if current() is EVAL:
+        return _index_array(value, dtype)
+    return np.asarray(value, dtype)[()]
+
+
+@lru_cache(maxsize=4096)
+def _index_array(value: int, dtype: Any) -> Any:
+    return from_numpy(np.asarray(value, dtype))
 
 
 def _traced_from_the_front(index: Any, size: int) -> Any:
