@@ -16,7 +16,7 @@ from tests.programs.generate import (ARGUMENT_SHAPES, Step, all_programs, differ
                                      program)
 
 seeds = st.integers(0, 10)
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_vjp_equals_jvp(steps: tuple[Step, ...], seed: int):
         close(g, h)
 
 
-@settings(few, max_examples=20)
+@settings(few, max_examples=8)
 @given(differentiable_programs, seeds)
 def test_second_order(steps: tuple[Step, ...], seed: int):
     f, args, tangents = program(steps), arguments(seed), arguments(seed + 100)
@@ -103,7 +103,7 @@ def test_second_order(steps: tuple[Step, ...], seed: int):
         close(got, (np.asarray(h) - np.asarray(l)) / (2 * step), 1e-5)
 
 
-@settings(few, max_examples=20)
+@settings(few, max_examples=8)
 @given(differentiable_programs, seeds)
 def test_vmap_of_grad_equals_a_loop(steps: tuple[Step, ...], seed: int):
     f, args = program(steps), arguments(seed, (2,))

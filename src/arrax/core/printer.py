@@ -214,16 +214,16 @@ def eqn_doc(eqn: Eqn, names: Names) -> Any:
 def _share_names_with_call(eqn: Eqn, names: Names) -> None:
     """Inside a `jit` equation, parameters and results have the names of the call's operands."""
     inner = eqn.params.get("jaxpr")
-    if eqn.primitive.name != "jit" or not isinstance(inner, ClosedJaxpr):
+    if isinstance(inner, ClosedJaxpr):
+        inner = inner.jaxpr
+    if eqn.primitive.name != "jit" or not isinstance(inner, Jaxpr) or id(inner) in names.shared:
         return
-    if id(inner.jaxpr) in names.shared:
-        return
-    for operand, var in zip(eqn.invars, inner.jaxpr.invars, strict=True):
+    for operand, var in zip(eqn.invars, inner.invars, strict=True):
         if type(operand) is Var:
             names.alias(var, names.bind(operand))
-    fresh = Counter(v for v in inner.jaxpr.outvars if type(v) is Var)
-    parameters = set(inner.jaxpr.invars) | set(inner.jaxpr.constvars)
-    for result, outvar in zip(eqn.outvars, inner.jaxpr.outvars, strict=True):
+    fresh = Counter(v for v in inner.outvars if type(v) is Var)
+    parameters = set(inner.invars) | set(inner.constvars)
+    for result, outvar in zip(eqn.outvars, inner.outvars, strict=True):
         if type(outvar) is Var and outvar not in parameters and fresh[outvar] == 1 \
                 and type(result) is Var:
             names.alias(outvar, names.bind(result))
