@@ -221,14 +221,16 @@ def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
 def _slogdet_qr(x: Any) -> SlogdetResult:
     if x.dtype in complex_dtypes:
         raise NotImplementedError("slogdet method='qr' not implemented for complex inputs")
-    vectors, factors = lax_linalg.geqrf(x)
-    diagonal = selection.diagonal(vectors, 0, -2, -1)
+    _, r = lax_linalg.qr(x, full_matrices=False)
+    diagonal = selection.diagonal(r, 0, -2, -1)
     logdet = reductions.sum(elementwise.log(elementwise.absolute(diagonal)), axis=-1)
     # Each reflection with a factor that is not zero turns the sign.
+    vectors, factors = lax_linalg.geqrf(lax.stop_gradient(x))
     reflections = elementwise.where(elementwise.not_equal(factors, 0),
                                     scalar_array(-1, x.dtype), scalar_array(1, x.dtype))
-    turned = reductions.prod(reflections, axis=-1)
-    sign = elementwise._multiply(turned, reductions.prod(elementwise.sign(diagonal), axis=-1))
+    signs = elementwise.sign(selection.diagonal(vectors, 0, -2, -1))
+    sign = elementwise._multiply(reductions.prod(reflections, axis=-1),
+                                 reductions.prod(signs, axis=-1))
     return SlogdetResult(sign, logdet)
 
 

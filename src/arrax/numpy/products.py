@@ -289,10 +289,7 @@ def _slide(name: str, a: Any, v: Any, mode: str, flip: bool, precision: Any,
     if mode == "valid":
         padding = [(0, 0)]
     elif mode == "same":
-        # NumPy centres the longer operand; reversing swaps which side gets the odd element.
         padding = [(y.shape[0] // 2, y.shape[0] - y.shape[0] // 2 - 1)]
-        if reverse_out:
-            padding = [padding[0][::-1]]
     elif mode == "full":
         padding = [(y.shape[0] - 1, y.shape[0] - 1)]
     else:

@@ -176,7 +176,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
     entries: list[Any] = [Span(0, d, 1) for d in x.shape]
     entries[axis] = index._value() if type(index) is ArrayImpl else index
     parsed = Index(x.shape, entries, [], [], True)
-    return indexing.read(x, parsed, known, fill_value, indices_are_sorted, unique_indices)
+    return indexing.read(x, parsed, known, fill_value, indices_are_sorted, unique_indices,
+                         wrap_negative=mode != "clip")
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: Any = None,

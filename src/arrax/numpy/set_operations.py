@@ -114,6 +114,8 @@ def _positions(order: Any, is_new: Any, size: int | None) -> tuple[Any, Any, Any
     group = elementwise._subtract(reductions.cumsum(is_new, dtype=dtype), 1)
     inverse = lax.full((count,), np.int32(0)).astype(dtype).at[order].set(group)
     first = order.at[places].get(mode="clip") if count else order
+    if size is not None and count:
+        first = elementwise.where(elementwise.less(places, count), first, order[:1])
     ends = lax.concatenate([places[1:], lax.full((1,), np.int32(count)).astype(dtype)], 0) \
         if places.shape[0] else places
     counts = elementwise._subtract(ends, places)

@@ -240,7 +240,7 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None,  # noqa: A002
     columns = [points[:, i] for i in builtin_range(dimensions)]
     edges = [histogram_bin_edges(c, b, None if range is None else range[i])
              for i, (c, b) in enumerate(zip(columns, bins, strict=True))]
-    w = creation.ones((points.shape[0],), points.dtype) if weights is None \
+    w = creation.ones((points.shape[0],), np.int32) if weights is None \
         else as_array("histogramdd", weights)
     counts = _count_in_bins(columns, edges, w)
     if density:

@@ -136,7 +136,7 @@ def _contract(x: np.ndarray, y: np.ndarray, dimension_numbers: Any) -> np.ndarra
     terms = math.prod(x.shape[batch + x_free:])
     out = np.matmul(x.reshape(*batch_shape, math.prod(x_free_shape), terms),
                     y.reshape(*batch_shape, terms, math.prod(y_free_shape)))
-    return out.reshape(*batch_shape, *x_free_shape, *y_free_shape)
+    return out.reshape((*batch_shape, *x_free_shape, *y_free_shape))
 
 
 @lru_cache(maxsize=1024)

@@ -56,11 +56,11 @@ def _scatter_loops(lowerer: Any, eqn: Eqn, target: Buffer, combine: Any) -> None
     for position, axis in enumerate(numbers.scatter_dims_to_operand_dims):
         value = lowerer.expression(indices, (*points, ir.Index(position)))
         high = target.shape[axis] - sizes[axis]
-        if drops_outside(mode):
+        if drops_outside(mode) or promises_inside(mode):  # a broken promise must not write elsewhere
             start = wide_index(value)
             conditions.append((start, 0, high + 1))
         else:
-            start = wide_index(value) if promises_inside(mode) else clamp_index(value, high)
+            start = clamp_index(value, high)
         places[axis] = places[axis] + start
     for axis, batching in zip(numbers.operand_batching_dims, numbers.scatter_indices_batching_dims,
                               strict=True):
