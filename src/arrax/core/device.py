@@ -138,6 +138,8 @@ class Mesh:
         return hash(self._key())
 
     def __repr__(self) -> str:
+        if not self.axis_names:
+            return "Mesh()"
         axes = ", ".join(f"'{n}': {s}" for n, s in self.shape.items())
         return f"Mesh({axes}, axis_types=({', '.join(['Auto'] * len(self.axis_names))},))"
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from arrax.control.associative import associative_scan
 from arrax.control.cond import cond, switch
+from arrax.control.composite import composite
 from arrax.control.cond_rules import cond_p
 from arrax.control.linear_solve import custom_linear_solve, linear_solve_p
 from arrax.control.loops import fori_loop, while_loop
@@ -10,9 +11,12 @@ from arrax.control.scan import map, scan
 from arrax.control.root import custom_root
 from arrax.control.scan_rules import scan_p
 from arrax.control.while_rules import while_p
+from arrax.control.platforms import platform_dependent
 from arrax.control.reductions import reduce, reduce_window
 from arrax.control.scatter_apply import scatter_apply
 from arrax.lax import linalg
+from arrax.ops.constraints import (dce_sink, dce_sink_p, sharding_constraint_p,
+                                   with_sharding_constraint)
 from arrax.ops.conv import conv_general_dilated, conv_general_dilated_p
 from arrax.ops.conv_dims import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers,
                                  conv_dimension_numbers, conv_general_permutations,
