@@ -103,7 +103,7 @@ class PartitionSpec(tuple):  # type: ignore[type-arg]
         return super().__new__(cls, partitions)
 
     def __repr__(self) -> str:
-        return f"PartitionSpec{tuple.__repr__(self)}"
+        return f"P{tuple.__repr__(self)}"
 
     def __reduce__(self) -> Any:
         return PartitionSpec, tuple(self)
