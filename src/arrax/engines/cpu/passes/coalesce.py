@@ -18,28 +18,43 @@ from arrax.engines.cpu.loop_ir import Buffer, Region
 from arrax.engines.cpu.passes.bufferize import touched
 
 
-def coalesce(region: Region) -> None:
-    """Run over a region and the regions inside, innermost first."""
-    for step in region.steps:
-        for inner in ir.regions_of(step):
-            coalesce(inner)
+def coalesce(region: Region, outside: frozenset[Buffer] = frozenset()) -> None:
+    """Run over a region and the regions inside, innermost first.
+
+    `outside` is the memory that anything outside the region touches: only the region that owns a
+    buffer may give it away.
+    """
+    deep = [touched_deeply(step) for step in region.steps]
+    for position, step in enumerate(region.steps):
+        regions = ir.regions_of(step)
+        for inner in regions:
+            others = outside.union(region.results, touched(step),
+                                   *(t for i, t in enumerate(deep) if i != position),
+                                   *(_region_touches(r) for r in regions if r is not inner))
+            coalesce(inner, others)
     touches = [touched_deeply(step) for step in region.steps]
     for position in range(len(region.steps) - 1, -1, -1):
         step = region.steps[position]
-        if isinstance(step, ir.Copy):
+        if isinstance(step, ir.Copy) and not any(b.root is step.source.root for b in outside):
             if _try(region, touches, position, step):
                 touches = [{b.root for b in t} for t in touches]
     region.steps = [s for s in region.steps
                     if not (isinstance(s, ir.Copy) and s.source.root is s.target.root)]
 
 
+def _region_touches(region: Region) -> set[Buffer]:
+    """All memory that the steps of a region touch, and its results."""
+    found = {b.root for b in region.results}
+    for step in region.steps:
+        found |= touched_deeply(step)
+    return found
+
+
 def touched_deeply(step: Any) -> set[Buffer]:
     """All memory that a step or the regions inside it touch."""
     found = {b.root for b in touched(step)}
     for inner in ir.regions_of(step):
-        for each in inner.steps:
-            found |= touched_deeply(each)
-        found |= {b.root for b in inner.results}
+        found |= _region_touches(inner)
     return found
 
 
