@@ -107,7 +107,7 @@ def scan_length(flat_xs: Sequence[Any], length: Any) -> int:
         return int(length)
     if len(set(sizes)) > 1:
         raise ValueError("scan got values with different leading axis sizes: "
-                         f"{', '.join(map(str, sizes))}.")
+                         f"{', '.join(str(size) for size in sizes)}.")
     if not sizes:
         raise ValueError("scan got no values to scan over and `length` not provided.")
     return int(sizes[0])
