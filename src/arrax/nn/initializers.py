@@ -73,7 +73,7 @@ def truncated_normal(stddev: Any = 1e-2, dtype: Any = None, lower: Any = -2.0,
     return init
 
 
-# ---- variance scaling ------------------------------------------------------------------------------
+# ---- variance scaling ----------------------------------------------------------------------------
 
 def _sizes(shape: Sequence[int], in_axis: Any, out_axis: Any, batch_axis: Any
            ) -> tuple[float, float]:
@@ -177,7 +177,7 @@ he_uniform = kaiming_uniform = _named("he_uniform", 2.0, "fan_in", "uniform", "H
 he_normal = kaiming_normal = _named("he_normal", 2.0, "fan_in", "truncated_normal", "He et al.")
 
 
-# ---- orthogonal ------------------------------------------------------------------------------------
+# ---- orthogonal ----------------------------------------------------------------------------------
 
 def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
     """An initializer with `scale` times matrices of orthonormal rows or columns, uniformly drawn.

@@ -6,7 +6,6 @@ can define the mixed operation; NumPy arrays and scalars on the left give way by
 """
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,7 @@ _DOCS_AT = "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.ndarray.at.htm
 _operand_types = (ArrayImpl, Tracer, np.ndarray, np.generic, bool, int, float, complex)
 
 
-# ---- operators ---------------------------------------------------------------------------------
+# ---- operators -------------------------------------------------------------------------------
 
 def _forward(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
@@ -72,7 +71,7 @@ def _operators() -> dict[str, Any]:
     return found
 
 
-# ---- items -------------------------------------------------------------------------------------
+# ---- items -----------------------------------------------------------------------------------
 
 def _setitem(self: Any, idx: Any, value: Any) -> None:
     raise TypeError(
@@ -101,7 +100,7 @@ def _contains(self: Any, element: Any) -> bool:
     return bool(reductions.any(elementwise.equal(self, element)))
 
 
-# ---- methods -----------------------------------------------------------------------------------
+# ---- methods ---------------------------------------------------------------------------------
 
 def _reshape(self: Any, *args: Any, order: str = "C", copy: bool | None = None,
              out_sharding: Any = None) -> Any:
@@ -133,12 +132,12 @@ def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     return shaping.ravel(self, order)
 
 
-def _clip(self: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
     """The elements moved into [min, max]; see `jnp.clip`."""
     return ufuncs.clip(self, min, max)
 
 
-def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:  # noqa: A002
+def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     """The same bytes read as another dtype; the last axis grows or shrinks with the item size."""
     if type is not None:
         raise NotImplementedError("`type` argument of array.view() is not supported.")
@@ -147,10 +146,10 @@ def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:  # noqa: A002
     known = dtypes.check_user_dtype(dtype, "view")
     if self.dtype == known:
         return self
-    if known == bool or self.dtype == bool:
+    if known == np.bool_ or self.dtype == np.bool_:
         if known.itemsize != self.dtype.itemsize:
             raise ValueError("view between bool and a dtype of another size is not supported")
-        if known == bool:
+        if known == np.bool_:
             return elementwise.not_equal(self.view(np.uint8), 0)
         return lax.bitcast_convert_type(lax.convert_element_type(self, np.uint8), known)
     source, target = dtypes.itemsize_bits(self.dtype), dtypes.itemsize_bits(known)
@@ -196,7 +195,7 @@ def _array_namespace(self: Any, /, *, api_version: str | None = None) -> Any:
     return arrax.numpy
 
 
-# ---- printing ----------------------------------------------------------------------------------
+# ---- printing --------------------------------------------------------------------------------
 
 def array_text(x: ArrayImpl, name: str = "Array") -> str:
     """`Array([1., 2.], dtype=float32)`."""
@@ -231,7 +230,7 @@ def _format(self: Any, spec: str) -> str:
     return format(str(self), "") if not spec else format(np.asarray(self), spec)
 
 
-# ---- pickling ----------------------------------------------------------------------------------
+# ---- pickling --------------------------------------------------------------------------------
 
 def _restore(data: np.ndarray, aval: ShapedArray) -> ArrayImpl:
     return with_aval(data, aval)
@@ -249,7 +248,7 @@ def _shallow_copy(self: ArrayImpl) -> ArrayImpl:
     return with_aval(self._value(), self.aval)
 
 
-# ---- DLPack ------------------------------------------------------------------------------------
+# ---- DLPack ----------------------------------------------------------------------------------
 
 def _dlpack(self: ArrayImpl, *, stream: Any = None, max_version: Any = None,
             dl_device: Any = None, copy: bool | None = None) -> Any:
@@ -267,7 +266,7 @@ def _dlpack_device(self: ArrayImpl) -> tuple[int, int]:
     return (1, 0)
 
 
-# ---- installation ------------------------------------------------------------------------------
+# ---- installation ----------------------------------------------------------------------------
 
 _shared: dict[str, Any] = {
     **_operators(),

@@ -20,9 +20,9 @@ from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike
 from arrax.ops.arguments import canonical_shape
 
 
-# ---- from values -------------------------------------------------------------------------------
+# ---- from values -----------------------------------------------------------------------------
 
-def array(object: Any, dtype: Any = None, *args: Any,  # noqa: A002 - NumPy's name
+def array(object: Any, dtype: Any = None, *args: Any,
           copy: bool = True, order: str | None = "K", ndmin: int = 0, device: Any = None,
           out_sharding: Any = None) -> Any:
     """An array of the given values: a number, an array, nested lists of them.
@@ -233,7 +233,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     return result if device is None else result.to_device(device)
 
 
-# ---- constant arrays ---------------------------------------------------------------------------
+# ---- constant arrays -------------------------------------------------------------------------
 
 def _filled(name: str, shape: Any, value: Any, dtype: Any, weak_type: bool = False,
             device: Any = None) -> Any:
@@ -321,7 +321,7 @@ def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: 
 
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *,
-              device: Any = None) -> Any:
+              device: Any = None, out_sharding: Any = None) -> Any:
     """An array filled with `fill_value`, with the shape and dtype of `a` unless others are given.
     """
     check_arraylike("full_like", fill_value)
@@ -331,7 +331,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *,
     return result if device is None else result.to_device(device)
 
 
-# ---- ranges ------------------------------------------------------------------------------------
+# ---- ranges ----------------------------------------------------------------------------------
 
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
            device: Any = None, out_sharding: Any = None) -> Any:
@@ -390,7 +390,7 @@ def _bound(value: Any, name: str) -> Any:
 
 
 def _progression(first: Any, by: Any, size: int, dtype: Any) -> Any:
-    if dtype == bool:
+    if dtype == np.bool_:
         raise TypeError("iota does not accept dtype bool. Accepted dtypes are subtypes of "
                         "integer, floating, complexfloating.")
     if current() is EVAL and dtype.kind in "iuf":
@@ -495,9 +495,9 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     return points if known is None else convert(points, known)
 
 
-# ---- matrices ----------------------------------------------------------------------------------
+# ---- matrices --------------------------------------------------------------------------------
 
-def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,  # noqa: N803
+def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
         device: Any = None) -> Any:
     """An N × M matrix with ones on diagonal `k` (above the main one if positive), else zeros."""
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "eye")
@@ -517,7 +517,7 @@ def identity(n: int, dtype: Any = None) -> Any:
     return eye(n, dtype=dtype)
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:  # noqa: N803
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """An N × M matrix with ones on and below diagonal `k`, zeros above."""
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "tri")
     return convert(lower_mask(N, N if M is None else M, k), known)

@@ -16,7 +16,7 @@ from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, co
 from arrax.numpy.statistics import apply_along_axis
 
 
-# ---- delete, insert --------------------------------------------------------------------------------
+# ---- delete, insert ------------------------------------------------------------------------------
 
 def delete(arr: Any, obj: Any, axis: int | None = None, *,
            assume_unique_indices: bool = False) -> Any:
@@ -36,7 +36,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None, *,
     else:
         check_arraylike("delete", obj)
         gone = np.asarray(obj)
-        if gone.dtype == bool:
+        if gone.dtype == np.bool_:
             if gone.shape != (length,):
                 raise ValueError(f"np.delete(arr, obj): for boolean indices, obj must be "
                                  f"one-dimensional with length {length}; got {gone.shape}")
@@ -79,7 +79,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     else:
         check_arraylike("insert", obj)
         places = obj if isinstance(obj, Tracer) else np.asarray(obj)
-    if places.dtype == bool:
+    if places.dtype == np.bool_:
         raise NotImplementedError("jnp.insert(): boolean indices are not supported")
     if places.ndim > 1:
         raise ValueError("jnp.insert(): obj must be a slice, a one-dimensional array, or a scalar; "
@@ -135,7 +135,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     return x[tuple(items)]
 
 
-# ---- replacing -------------------------------------------------------------------------------------
+# ---- replacing -----------------------------------------------------------------------------------
 
 def _refuse_in_place(name: str, inplace: bool) -> None:
     if inplace:
@@ -231,7 +231,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
     return x.at[(along,) * x.ndim].set(convert(value, x.dtype))
 
 
-# ---- pad -------------------------------------------------------------------------------------------
+# ---- pad -----------------------------------------------------------------------------------------
 
 _KEYWORDS: dict[str, set[str]] = {
     "constant": {"constant_values"}, "edge": set(), "empty": set(), "wrap": set(),
@@ -365,7 +365,7 @@ def _odd_reflection(x: Any, even: Any, axis: int, places: np.ndarray, mode: str)
     rise = elementwise._subtract(last, first)
     shape = [1] * x.ndim
     shape[axis] = places.size
-    turned = shaping.reshape(creation.asarray((period % 2 != 0)), tuple(shape))
+    turned = shaping.reshape(creation.asarray(period % 2 != 0), tuple(shape))
     steps = shaping.reshape(creation.asarray(period.astype(np.int32)), tuple(shape))
     flat = elementwise._add(even, elementwise._multiply(rise, convert(steps, x.dtype)))
     mirrored = elementwise._subtract(

@@ -153,7 +153,7 @@ def _check_sizes(inputs: list[str], shapes: Any) -> None:
                                  f"not match previous terms ({sizes[name]}).")
 
 
-# ---- contractions ----------------------------------------------------------------------------------
+# ---- contractions --------------------------------------------------------------------------------
 
 def _diagonal(names: str, x: Any) -> tuple[str, Any]:
     """Names that are repeated in one operand joined: only the diagonal counts."""

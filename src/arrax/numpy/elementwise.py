@@ -16,13 +16,14 @@ from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, broadcast_all,
-                                   complex_dtypes, convert, inexact_array, inexact_dtypes, integer_dtypes, promote,
-                                   promote_dtypes, promote_inexact, scalar_array)
+                                   complex_dtypes, convert, inexact_array, inexact_dtypes,
+                                   integer_dtypes, promote, promote_dtypes, promote_inexact,
+                                   scalar_array)
 
 Function = Callable[..., Any]
 
 
-# ---- factories ---------------------------------------------------------------------------------
+# ---- factories -------------------------------------------------------------------------------
 
 def _named(function: Function, name: str, doc: str) -> Function:
     function.__name__ = function.__qualname__ = name
@@ -110,7 +111,7 @@ def _binary_inexact(name: str, primitive: Any, doc: str) -> Function:
     return _named(function, name, doc)
 
 
-# ---- one primitive each ------------------------------------------------------------------------
+# ---- one primitive each ----------------------------------------------------------------------
 
 sin = _with_accuracy("sin", lax.sin_p, "The sine of each element, an angle in radians.")
 cos = _with_accuracy("cos", lax.cos_p, "The cosine of each element, an angle in radians.")
@@ -176,7 +177,7 @@ greater = _comparison("greater", lax.gt_p, "Whether `x > y`, elementwise.")
 greater_equal = _comparison("greater_equal", lax.ge_p, "Whether `x >= y`, elementwise.")
 
 
-# ---- sign, absolute value, parts ---------------------------------------------------------------
+# ---- sign, absolute value, parts -------------------------------------------------------------
 
 def _negative(x: Any, /) -> Any:
     """`-x`, elementwise; TypeError for bools."""
@@ -274,7 +275,7 @@ def isreal(x: Any) -> Any:
     return equal(imag(x), 0)
 
 
-# ---- predicates on floats ----------------------------------------------------------------------
+# ---- predicates on floats --------------------------------------------------------------------
 
 def isnan(x: Any, /) -> Any:
     """Whether each element is NaN."""
@@ -325,7 +326,7 @@ def isneginf(x: Any, /, out: None = None) -> Any:
     return _is_signed_infinity("isneginf", x, -np.inf, out)
 
 
-# ---- logic -------------------------------------------------------------------------------------
+# ---- logic -----------------------------------------------------------------------------------
 
 def to_bool(x: Any) -> Any:
     """Whether each element of an Array or tracer differs from zero."""
@@ -370,7 +371,7 @@ def bitwise_count(x: Any, /) -> Any:
     return lax.convert_element_type(counts, np.uint8)
 
 
-# ---- division ----------------------------------------------------------------------------------
+# ---- division --------------------------------------------------------------------------------
 
 def remainder(x1: Any, x2: Any, /) -> Any:
     """`x1 - x2 * floor(x1 / x2)`: the remainder that has the sign of `x2`.
@@ -444,7 +445,7 @@ def reciprocal(x: Any, /) -> Any:
     return lax.integer_pow(inexact_array("reciprocal", x), -1)
 
 
-# ---- powers ------------------------------------------------------------------------------------
+# ---- powers ----------------------------------------------------------------------------------
 
 def square(x: Any, /) -> Any:
     """`x * x`, elementwise."""
@@ -499,7 +500,7 @@ def float_power(x: Any, y: Any, /) -> Any:
     return lax.pow_p.bind(*promote_inexact("float_power", x, y))
 
 
-# ---- rounding ----------------------------------------------------------------------------------
+# ---- rounding --------------------------------------------------------------------------------
 
 def _rounding(name: str, primitive: Any, doc: str) -> Function:
     def function(x: Any, /) -> Any:
@@ -524,7 +525,7 @@ def trunc(x: Any) -> Any:
     return where(less(x, 0), lax.ceil_p.bind(x), lax.floor_p.bind(x))
 
 
-def round(a: Any, decimals: int = 0, out: None = None) -> Any:  # noqa: A001 - NumPy's name
+def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """Each element rounded to `decimals` places, halves to even.
 
     Integers are unchanged for `decimals >= 0`; negative `decimals` round to tens, hundreds, ….
@@ -575,7 +576,7 @@ def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
     return lax.sub_p.bind(x, whole), whole
 
 
-# ---- logarithms, angles ------------------------------------------------------------------------
+# ---- logarithms, angles ----------------------------------------------------------------------
 
 def log2(x: Any, /) -> Any:
     """The logarithm of each element to base 2."""
@@ -614,7 +615,7 @@ def arccosh(x: Any, /) -> Any:
     return result
 
 
-# ---- choice ------------------------------------------------------------------------------------
+# ---- choice ----------------------------------------------------------------------------------
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition` is true, else `y`, all broadcast to one shape."""

@@ -99,7 +99,7 @@ def _apply(x: Any, kind: str, lengths: list[int]) -> Any:
     return others(lax.fft(x, kind, tuple(last)))
 
 
-# ---- one axis --------------------------------------------------------------------------------------
+# ---- one axis ------------------------------------------------------------------------------------
 
 def _one(name: str, kind: str, a: Any, n: int | None, axis: int, norm: str | None) -> Any:
     if isinstance(axis, (tuple, list)):
@@ -147,7 +147,7 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
     return elementwise.conjugate(rfft(a, n=n, axis=axis, norm=_SWAPPED.get(norm, norm)))
 
 
-# ---- several axes ----------------------------------------------------------------------------------
+# ---- several axes --------------------------------------------------------------------------------
 
 def fftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
     """The Fourier transform along several axes (all if None), cut or filled to lengths `s`."""
@@ -198,7 +198,7 @@ def irfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | No
     return _transform("irfft2", "IRFFT", a, s, _two("irfft2", axes), norm)
 
 
-# ---- frequencies -----------------------------------------------------------------------------------
+# ---- frequencies ---------------------------------------------------------------------------------
 
 def _check_frequencies(name: str, n: Any, d: Any) -> None:
     if isinstance(n, (list, tuple)) or np.ndim(n):

@@ -76,7 +76,7 @@ def _with_keywords(function: Callable[..., Any], kwargs: dict[str, Any]) -> Call
     return lambda *args: function(*args, **kwargs)
 
 
-# ---- index expressions -----------------------------------------------------------------------------
+# ---- index expressions ---------------------------------------------------------------------------
 
 def _line(part: Any, name: str) -> Any:
     """The numbers of a slice: with an imaginary step, that many up to the end."""

@@ -131,19 +131,19 @@ def _array_item(item: Any) -> Any:
                 f"boolean arrays are valid indices. Got {item!r}")
         item = np.asarray(item)
     dtype = item.dtype
-    if dtype != bool and not dtypes.issubdtype(dtype, np.integer):
+    if dtype != np.bool_ and not dtypes.issubdtype(dtype, np.integer):
         raise TypeError("Indexer must have integer or boolean type, got indexer with type "
                         f"{dtypes.dtype_name(dtype)}")
     if isinstance(item, Tracer):
         known = item.concrete()
-        if dtype != bool:
+        if dtype != np.bool_:
             return item
         if known is None:
             raise NonConcreteBooleanIndexError(item)
         item = known
     if type(item) is ArrayImpl:
         # A 0-d integer under a trace stays an operand; other arrays are constants anyway.
-        if item.ndim == 0 and dtype != bool and current() is not EVAL:
+        if item.ndim == 0 and dtype != np.bool_ and current() is not EVAL:
             return item
         item = item._value()
     return np.asarray(item)
@@ -164,7 +164,7 @@ def _sequence(item: Any) -> Any:
 def _axes_consumed(item: Any) -> int:
     if item is None or item is Ellipsis:
         return 0
-    if isinstance(item, np.ndarray) and item.dtype == bool:
+    if isinstance(item, np.ndarray) and item.dtype == np.bool_:
         return item.ndim
     return 1
 
@@ -180,7 +180,7 @@ def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
         if item is None:
             marks.append(None)
             continue
-        if isinstance(item, np.ndarray) and item.dtype == bool:
+        if isinstance(item, np.ndarray) and item.dtype == np.bool_:
             found = _mask_entries(item, shape, axis)
             if item.ndim == 0:
                 added.append(len(entries))

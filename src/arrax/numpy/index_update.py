@@ -155,7 +155,7 @@ IndexUpdateHelper.__name__ = IndexUpdateHelper.__qualname__ = "_IndexUpdateHelpe
 IndexUpdateRef.__name__ = IndexUpdateRef.__qualname__ = "_IndexUpdateRef"
 
 
-# ---- updates -----------------------------------------------------------------------------------
+# ---- updates ---------------------------------------------------------------------------------
 
 def update(kind: str, x: Any, idx: Any, values: Any, indices_are_sorted: bool,
            unique_indices: bool, mode: Any, wrap_negative: bool) -> Any:
@@ -170,7 +170,7 @@ def update(kind: str, x: Any, idx: Any, values: Any, indices_are_sorted: bool,
     known = GatherScatterMode.from_any(mode)
     index = parse(x.shape, idx)
     dtype, weak = x.aval.dtype, x.aval.weak_type
-    if dtype == bool and kind in ("add", "subtract", "multiply"):
+    if dtype == np.bool_ and kind in ("add", "subtract", "multiply"):
         name = {"add": "add", "subtract": "sub", "multiply": "mul"}[kind]
         raise TypeError(f"{name} does not accept dtype bool at position 0. Accepted dtypes at "
                         "position 0 are subtypes of integer, floating, complexfloating.")
@@ -273,7 +273,7 @@ def _check_value(values: Any, shape: tuple[int, ...]) -> None:
                 f"{dtype}[{','.join(map(str, shape))}]")
 
 
-# ---- the eager fast path -----------------------------------------------------------------------
+# ---- the eager fast path ---------------------------------------------------------------------
 
 def _update_in_copy(kind: str, x: ArrayImpl, idx: Any, values: Any) -> ArrayImpl | None:
     """The update by NumPy on a copy, for integers and slices; None when it takes more."""

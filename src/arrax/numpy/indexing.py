@@ -14,7 +14,7 @@ from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
 from arrax.core.evaluate import EVAL
-from arrax.core.trace import Tracer, current
+from arrax.core.trace import current
 from arrax.numpy.index_plan import Index, Plan, Span, StaticInt, parse, plan
 from arrax.numpy.promotion import scalar_array, view_of
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode)
@@ -95,7 +95,7 @@ def clamped(value: int, dimension: int) -> int:
     return min(max(wrapped(value, dimension), 0), dimension - 1)
 
 
-# ---- indices known now -------------------------------------------------------------------------
+# ---- indices known now -----------------------------------------------------------------------
 
 def _read_known(x: ArrayImpl, index: Index) -> ArrayImpl:
     """NumPy's own indexing, with integers moved inside the bounds."""
@@ -174,7 +174,7 @@ def _ascending(span: Span) -> tuple[int, int, int]:
     return span.start + (span.size - 1) * span.step, span.size, -span.step
 
 
-# ---- scalars unknown now -----------------------------------------------------------------------
+# ---- scalars unknown now ---------------------------------------------------------------------
 
 def _read_dynamic(x: Any, index: Index) -> Any:
     """At least one traced scalar, no arrays: a dynamic slice, then what is static."""
@@ -234,7 +234,7 @@ def index_dtype(i: Any) -> Any:
     return lax.convert_element_type(i, dtype)
 
 
-# ---- gather ------------------------------------------------------------------------------------
+# ---- gather ----------------------------------------------------------------------------------
 
 def _gather(x: Any, index: Index, mode: Any, fill_value: Any, indices_are_sorted: bool,
             unique_indices: bool, wrap_negative: bool) -> Any:

@@ -12,7 +12,7 @@ from arrax.numpy import creation
 from arrax.numpy.promotion import complex_dtypes
 
 
-# ---- DLPack ----------------------------------------------------------------------------------------
+# ---- DLPack --------------------------------------------------------------------------------------
 
 class _Capsule:
     """A DLPack capsule as NumPy's importer wants it: an object with the protocol's methods."""
@@ -51,7 +51,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     return from_numpy(data) if device is None else from_numpy(data).to_device(device)
 
 
-# ---- files and buffers -----------------------------------------------------------------------------
+# ---- files and buffers ---------------------------------------------------------------------------
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
     """The bytes of `buffer` read as an array of `dtype`."""
@@ -110,7 +110,7 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Any:
     return out
 
 
-# ---- printing --------------------------------------------------------------------------------------
+# ---- printing ------------------------------------------------------------------------------------
 
 set_printoptions = np.set_printoptions
 get_printoptions = np.get_printoptions
@@ -131,7 +131,7 @@ def array_str(a: Any, max_line_width: Any = None, precision: Any = None,
     return np.array_str(np.asarray(a), max_line_width, precision, suppress_small)
 
 
-# ---- questions -------------------------------------------------------------------------------------
+# ---- questions -----------------------------------------------------------------------------------
 
 def iscomplexobj(x: Any) -> bool:
     """Whether the dtype of `x` is complex, whatever the values."""

@@ -66,7 +66,7 @@ def _hermitian(x: Any) -> Any:
     return elementwise.conjugate(shaping.matrix_transpose(x))
 
 
-# ---- factorizations --------------------------------------------------------------------------------
+# ---- factorizations ------------------------------------------------------------------------------
 
 def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> Any:
     """The lower triangular L with L Lᴴ = a (or the upper Lᴴ), for positive definite matrices.
@@ -131,7 +131,7 @@ def svdvals(x: Any, /) -> Any:
     return svd(x, compute_uv=False)
 
 
-def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:  # noqa: N803
+def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     """Ascending eigenvalues and eigenvectors of Hermitian matrices.
 
     Args:
@@ -144,7 +144,7 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     return EighResult(values, vectors)
 
 
-def eigvalsh(a: Any, UPLO: str | None = "L", *,  # noqa: N803
+def eigvalsh(a: Any, UPLO: str | None = "L", *,
              symmetrize_input: bool = True) -> Any:
     """Ascending eigenvalues of Hermitian matrices."""
     return eigh(a, UPLO, symmetrize_input).eigenvalues
@@ -163,7 +163,7 @@ def eigvals(a: Any) -> Any:
     return lax_linalg.eig(x, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
 
 
-# ---- determinants and solutions --------------------------------------------------------------------
+# ---- determinants and solutions ------------------------------------------------------------------
 
 def _lu_determinant_parts(x: Any) -> tuple[Any, Any]:
     """The diagonal of U, and whether the number of row exchanges is odd."""
@@ -349,9 +349,9 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *,
     return (shaping.ravel(solution) if vector else solution), residuals, rank, s
 
 
-# ---- norms and numbers -----------------------------------------------------------------------------
+# ---- norms and numbers ---------------------------------------------------------------------------
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norms of vectors (one axis) or matrices (two axes).
 
     Args:
@@ -378,7 +378,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False,
-                ord: Any = 2) -> Any:  # noqa: A002
+                ord: Any = 2) -> Any:
     """Norms of vectors along `axis` (all axes together if None)."""
     v = inexact_array("linalg.vector_norm", x)
     magnitude = elementwise.absolute(v)
@@ -402,7 +402,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False,
     return elementwise.power(total, elementwise.divide(1, order))
 
 
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """Norms of the matrices in the last two axes."""
     v = _matrix("matrix_norm", x)
     return _matrix_norm(v, (v.ndim - 2, v.ndim - 1), ord, keepdims)
@@ -447,7 +447,7 @@ def cond(x: Any, p: Any = None) -> Any:
         scalar_array(np.inf, out.dtype), out)
 
 
-def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,  # noqa: N803
+def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
                 tol: Any = None) -> Any:
     """The number of singular values above `rtol` times the greatest (eps max(m, n) if None)."""
     x = inexact_array("linalg.matrix_rank", M)
@@ -483,7 +483,7 @@ def matrix_power(a: Any, n: int) -> Any:
     return result
 
 
-# ---- products --------------------------------------------------------------------------------------
+# ---- products ------------------------------------------------------------------------------------
 
 def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
     """The product of several matrices (vectors at the ends), in the cheapest order."""

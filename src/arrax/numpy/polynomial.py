@@ -169,7 +169,7 @@ def _companion_roots(p: Any) -> Any:
     return linalg.eigvals(below.at[0].set(first))
 
 
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """The matrix of powers of `x`: columns x^(N-1) … x^0, or the other way round."""
     v = as_array("vander", x)
     if v.ndim != 1:

@@ -266,7 +266,7 @@ def trace(a: Any, offset: Any = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     return reductions.sum(kept, axis=(-2, -1), dtype=known)
 
 
-# ---- convolution -------------------------------------------------------------------------------
+# ---- convolution -----------------------------------------------------------------------------
 
 def _slide(name: str, a: Any, v: Any, mode: str, flip: bool, precision: Any,
            preferred: Any) -> Any:

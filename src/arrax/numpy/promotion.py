@@ -185,8 +185,8 @@ def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     for axis in range(-rank, 0):
         sizes = {s[axis] for s in shapes if len(s) >= -axis} - {1}
         if len(sizes) > 1:
-            raise TypeError(f"{_PRIMITIVE_NAMES.get(name, name)} got incompatible shapes for broadcasting: "
-                            f"{', '.join(map(str, shapes))}.")
+            raise TypeError(f"{_PRIMITIVE_NAMES.get(name, name)} got incompatible shapes for "
+                            f"broadcasting: {', '.join(map(str, shapes))}.")
         result.append(sizes.pop() if sizes else 1)
     return tuple(result)
 

@@ -59,7 +59,7 @@ def _finish(result: Any, axes: tuple[int, ...], kept: Any, rank: int) -> Any:
     return result if kept is None else keep_axes(result, axes, rank)
 
 
-# ---- sum, prod ---------------------------------------------------------------------------------
+# ---- sum, prod -------------------------------------------------------------------------------
 
 def _accumulate_dtype(x: Any, dtype: Any, promote_integers: bool) -> tuple[Any, Any]:
     """(the dtype to compute in, that of the result) of a sum or product."""
@@ -116,7 +116,7 @@ _prod = _summing("prod", lambda x, axes: lax.reduce_prod(x, axes), 1,
                  lambda a, b: lax.mul(a, b))
 
 
-def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None,  # noqa: A001
+def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None,
         keepdims: bool = False, initial: Any = None, where: Any = None,
         promote_integers: bool = True) -> Any:
     """The sum of elements over `axis`.
@@ -137,10 +137,10 @@ def prod(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims
     return _prod(a, axis, dtype, out, keepdims, initial, where, promote_integers)
 
 
-# ---- extremes ----------------------------------------------------------------------------------
+# ---- extremes --------------------------------------------------------------------------------
 
 def _lowest(dtype: Any) -> Any:
-    if dtype is bool_dtype or dtype == bool:
+    if dtype is bool_dtype or dtype == np.bool_:
         return False
     if dtype in integer_dtypes:
         return int(dtypes.iinfo(dtype).min)
@@ -148,7 +148,7 @@ def _lowest(dtype: Any) -> Any:
 
 
 def _highest(dtype: Any) -> Any:
-    if dtype is bool_dtype or dtype == bool:
+    if dtype is bool_dtype or dtype == np.bool_:
         return True
     if dtype in integer_dtypes:
         return int(dtypes.iinfo(dtype).max)
@@ -183,7 +183,7 @@ _min = _extreme("min", lambda x, axes: lax.reduce_min(x, axes), _highest,
                 lambda a, b: lax.min(a, b))
 
 
-def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,  # noqa: A001
+def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
         initial: Any = None, where: Any = None) -> Any:
     """The greatest element over `axis`; NaN if any is NaN.
 
@@ -192,7 +192,7 @@ def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,  # n
     return _max(a, axis, out, keepdims, initial, where)
 
 
-def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,  # noqa: A001
+def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
         initial: Any = None, where: Any = None) -> Any:
     """The least element over `axis`; see `max`."""
     return _min(a, axis, out, keepdims, initial, where)
@@ -208,7 +208,7 @@ def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> A
     return lax.sub(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims))
 
 
-# ---- logic -------------------------------------------------------------------------------------
+# ---- logic -----------------------------------------------------------------------------------
 
 def _logic(name: str, reducer: Callable[..., Any], identity: bool) -> Callable[..., Any]:
     def function(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
@@ -229,13 +229,13 @@ _all = _logic("all", lambda x, axes: lax.reduce_and(x, axes), True)
 _any = _logic("any", lambda x, axes: lax.reduce_or(x, axes), False)
 
 
-def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,  # noqa: A001
+def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
         where: Any = None) -> Any:
     """Whether all elements over `axis` are true (not zero)."""
     return _all(a, axis, out, keepdims, where=where)
 
 
-def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,  # noqa: A001
+def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
         where: Any = None) -> Any:
     """Whether any element over `axis` is true (not zero)."""
     return _any(a, axis, out, keepdims, where=where)
@@ -247,7 +247,7 @@ def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return sum(x, axis=axis, dtype=dtypes.default_int_dtype(), keepdims=keepdims)
 
 
-# ---- mean, variance ----------------------------------------------------------------------------
+# ---- mean, variance --------------------------------------------------------------------------
 
 def _count(x: Any, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[i] for i in axes)
@@ -332,7 +332,7 @@ def _average_operands(x: Any, w: Any, axis: Any) -> tuple[Any, Any]:
 
 
 def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
-        keepdims: bool = False, *, where: Any = None, mean: Any = None,  # noqa: A002
+        keepdims: bool = False, *, where: Any = None, mean: Any = None,
         correction: Any = None) -> Any:
     """The variance of elements over `axis`: the mean square distance from the mean.
 
@@ -397,7 +397,7 @@ def _mean_of(x: Any, axes: tuple[int, ...], where: Any) -> Any:
 
 
 def std(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
-        keepdims: bool = False, *, where: Any = None, mean: Any = None,  # noqa: A002
+        keepdims: bool = False, *, where: Any = None, mean: Any = None,
         correction: Any = None) -> Any:
     """The standard deviation over `axis`: the square root of `var`."""
     refuse_out("std", out)
@@ -408,7 +408,7 @@ def std(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
                         correction=correction))
 
 
-# ---- positions of extremes ---------------------------------------------------------------------
+# ---- positions of extremes -------------------------------------------------------------------
 
 def _position(name: str, reducer: Callable[..., Any]) -> Callable[..., Any]:
     def function(a: Any, axis: int | None = None, out: None = None,
@@ -444,7 +444,7 @@ def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | N
     return _argmin(a, axis, out, keepdims)
 
 
-# ---- running sums ------------------------------------------------------------------------------
+# ---- running sums ----------------------------------------------------------------------------
 
 def _running(name: str, scan: Callable[..., Any], nan_fill: int | None = None
              ) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, co
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
 
 
-# ---- where, nonzero ----------------------------------------------------------------------------
+# ---- where, nonzero --------------------------------------------------------------------------
 
 def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None = None,
           fill_value: Any = None) -> Any:
@@ -143,7 +143,7 @@ def compress(condition: Any, a: Any, axis: int | None = None, *, size: int | Non
     return shaping.moveaxis(elementwise.where(present, taken, fill), 0, axis)
 
 
-# ---- take --------------------------------------------------------------------------------------
+# ---- take ------------------------------------------------------------------------------------
 
 def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str | None = None,
          unique_indices: bool = False, indices_are_sorted: bool = False,
@@ -162,7 +162,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
     if mode == "raise":
         raise NotImplementedError("The 'raise' mode to jnp.take is not supported.")
     if index.dtype not in integer_dtypes:
-        if index.dtype != bool:
+        if index.dtype != np.bool_:
             raise TypeError("take requires integer indices, got indices of dtype "
                             f"{index.dtype.name}.")
         index = convert(index, dtypes.default_int_dtype())
@@ -225,7 +225,7 @@ def _gather_along(x: Any, index: Any, axis: int, mode: GatherScatterMode, fill_v
     return shaping.broadcast_to(out, tuple(shape))
 
 
-# ---- diagonals and triangles -------------------------------------------------------------------
+# ---- diagonals and triangles -----------------------------------------------------------------
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonals of the matrices in two axes, along a new last axis."""
@@ -339,7 +339,7 @@ def mask_indices(n: int, mask_func: Any, k: int = 0, *,
     return rows, columns
 
 
-# ---- flat positions ----------------------------------------------------------------------------
+# ---- flat positions --------------------------------------------------------------------------
 
 def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     """The indices, by axis, of positions in a flattened array of `shape`, moved inside it."""
@@ -409,7 +409,7 @@ def ix_(*args: Any) -> tuple[Any, ...]:
         if x.ndim != 1:
             raise ValueError("Arguments to jax.numpy.ix_ must be 1-dimensional, got shape "
                              f"{x.shape}")
-        if x.dtype == bool:
+        if x.dtype == np.bool_:
             raise NotImplementedError("Boolean arguments to jax.numpy.ix_ are not implemented")
         shape = [1] * len(args)
         shape[position] = x.shape[0]

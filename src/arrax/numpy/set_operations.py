@@ -39,7 +39,7 @@ class _UniqueInverseResult(NamedTuple):
 def unique(ar: Any, return_index: bool = False, return_inverse: bool = False,
            return_counts: bool = False, axis: int | None = None, *, equal_nan: bool = True,
            size: int | None = None, fill_value: Any = None,
-           sorted: bool = True) -> Any:  # noqa: A002
+           sorted: bool = True) -> Any:
     """The different elements (or slices along `axis`), in ascending order.
 
     Args:

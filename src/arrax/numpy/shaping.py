@@ -20,7 +20,7 @@ from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axes,
 from arrax.ops.arguments import canonical_shape
 
 
-# ---- facts -------------------------------------------------------------------------------------
+# ---- facts -----------------------------------------------------------------------------------
 
 def shape(a: Any) -> tuple[int, ...]:
     """The shape of an array or of nested lists."""
@@ -40,7 +40,7 @@ def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
     return math.prod(dimensions[i] for i in canonical_axes(axis, len(dimensions)))
 
 
-# ---- reshape -----------------------------------------------------------------------------------
+# ---- reshape ---------------------------------------------------------------------------------
 
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None,
             out_sharding: Any = None) -> Any:
@@ -149,7 +149,7 @@ def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Any:
     return lax.squeeze(x, axes) if axes else x
 
 
-# ---- order of axes -----------------------------------------------------------------------------
+# ---- order of axes ---------------------------------------------------------------------------
 
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
     """`a` with its axes in the order `axes`; reversed if None."""
@@ -293,7 +293,7 @@ def _roll_one(x: Any, shift: Any, axis: int) -> Any:
                             lax.slice_in_dim(x, 0, length - by, axis=axis)], axis)
 
 
-# ---- broadcasting ------------------------------------------------------------------------------
+# ---- broadcasting ----------------------------------------------------------------------------
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     """The shape that `shapes` broadcast to. ValueError when they do not."""
@@ -325,7 +325,7 @@ def broadcast_arrays(*args: Any) -> list[Any]:
     return [broadcast_to_shape(x, new) for x in arrays]
 
 
-# ---- joining -----------------------------------------------------------------------------------
+# ---- joining ---------------------------------------------------------------------------------
 
 def _sequence_of_arrays(name: str, arrays: Any) -> list[Any]:
     """The arrays of a sequence (an array is a sequence of its rows)."""
@@ -495,7 +495,7 @@ def _block(arrays: Any, depth: int, rank: int) -> Any:
     return concatenate([_block(a, depth - 1, rank) for a in arrays], axis=-depth)
 
 
-# ---- splitting ---------------------------------------------------------------------------------
+# ---- splitting -------------------------------------------------------------------------------
 
 def _split(name: str, ary: Any, indices_or_sections: Any, axis: int) -> list[Any]:
     x = as_array(name, ary)
@@ -565,9 +565,9 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     return tuple(lax.unstack(x, canonical_axis(axis, x.ndim)))
 
 
-# ---- repeating ---------------------------------------------------------------------------------
+# ---- repeating -------------------------------------------------------------------------------
 
-def tile(A: Any, reps: Any) -> Any:  # noqa: N803 - NumPy's name
+def tile(A: Any, reps: Any) -> Any:
     """`A` repeated `reps` times along each axis."""
     x = as_array("tile", A)
     times = canonical_shape(reps)

@@ -16,7 +16,7 @@ from arrax.numpy.promotion import (complex_dtypes, convert, inexact_array, promo
 from arrax.transforms.custom_jvp import custom_jvp
 
 
-# ---- logaddexp ---------------------------------------------------------------------------------
+# ---- logaddexp -------------------------------------------------------------------------------
 
 @custom_jvp
 def logaddexp(x1: Any, x2: Any) -> Any:
@@ -101,7 +101,7 @@ def _full(operands: list[Any]) -> list[Any]:
             if x.shape != shape else x for x in operands]
 
 
-# ---- sinc --------------------------------------------------------------------------------------
+# ---- sinc ------------------------------------------------------------------------------------
 
 def sinc(x: Any, /) -> Any:
     """`sin(πx) / (πx)`, and 1 at zero; derivatives at zero are those of its Taylor series."""
@@ -130,7 +130,7 @@ def _taylor(order: int, x: Any) -> Any:
     return _sinc_maclaurin(x)
 
 
-# ---- frexp -------------------------------------------------------------------------------------
+# ---- frexp -----------------------------------------------------------------------------------
 
 _MANTISSA_BITS = {np.dtype(np.float16): 10, np.dtype(np.float32): 23, np.dtype(np.float64): 52}
 
@@ -171,7 +171,7 @@ def _frexp_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def frexp(x: Any, /) -> tuple[Any, Any]:
-    """(m, e) with `x == m * 2**e` and |m| in [0.5, 1), int32 e; (x, 0) for 0, infinities and NaN."""
+    """(m, e) with `x == m * 2**e`, |m| in [0.5, 1), e int32; (x, 0) for 0, infinities and NaN."""
     x = inexact_array("frexp", x)
     if x.dtype in complex_dtypes:
         raise TypeError("frexp does not support complex-valued inputs")

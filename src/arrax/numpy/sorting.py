@@ -94,7 +94,7 @@ def _check_kth(name: str, a: Any, kth: int, axis: int) -> None:
     canonical_axis(operator.index(kth), x.shape[canonical_axis(axis, x.ndim)])
 
 
-# ---- searching ---------------------------------------------------------------------------------
+# ---- searching -------------------------------------------------------------------------------
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
                  method: str = "scan") -> Any:

@@ -19,7 +19,7 @@ from arrax.transforms.api_vmap import vmap
 
 builtin_range = range
 
-# ---- covariance ------------------------------------------------------------------------------------
+# ---- covariance ----------------------------------------------------------------------------------
 
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
         fweights: Any = None, aweights: Any = None, dtype: Any = None) -> Any:
@@ -108,7 +108,7 @@ def _main_diagonal(c: Any) -> Any:
     return c[np.arange(n), np.arange(n)]
 
 
-# ---- counting --------------------------------------------------------------------------------------
+# ---- counting ------------------------------------------------------------------------------------
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None,
              out_sharding: Any = None) -> Any:
@@ -140,7 +140,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
     return start.at[places].add(w, mode="drop")
 
 
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None,  # noqa: A002
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None,
                         weights: Any = None) -> Any:
     """The edges of `bins` bins of equal width from the least to the greatest element.
 
@@ -167,7 +167,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None,  # noqa: A002
     return creation.linspace(low, high, bins + 1, dtype=dtype)
 
 
-def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None,  # noqa: A002
+def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None,
               density: bool | None = None) -> tuple[Any, Any]:
     """(counts, edges): how many elements lie in each bin; the last bin includes its upper edge.
 
@@ -204,7 +204,7 @@ def _count_in_bins(columns: list[Any], edges: list[Any], weights: Any) -> Any:
     return creation.zeros(shape, weights.dtype).at[tuple(cells)].add(weights)
 
 
-def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,  # noqa: A002
+def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,
                 weights: Any = None, density: bool | None = None) -> tuple[Any, Any, Any]:
     """(counts, x edges, y edges) of points in the plane; see `histogramdd`."""
     first, second = as_array("histogram2d", x), as_array("histogram2d", y, 1)
@@ -218,7 +218,7 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,  # noqa: A002
     return counts, edges[0], edges[1]
 
 
-def histogramdd(sample: Any, bins: Any = 10, range: Any = None,  # noqa: A002
+def histogramdd(sample: Any, bins: Any = 10, range: Any = None,
                 weights: Any = None, density: bool | None = None) -> tuple[Any, list[Any]]:
     """(counts, edges by axis) of points, the rows of `sample`.
 
@@ -253,7 +253,7 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None,  # noqa: A002
     return counts, edges
 
 
-# ---- differences -----------------------------------------------------------------------------------
+# ---- differences ---------------------------------------------------------------------------------
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along `axis`, taken `n` times; of bools, whether they differ.
@@ -273,7 +273,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if any(p is not None for p in parts):
         joined = [p for p in (parts[0], x, parts[1]) if p is not None]
         x = shaping.concatenate(joined, axis)
-    operation = elementwise.not_equal if x.dtype == bool else elementwise._subtract
+    operation = elementwise.not_equal if x.dtype == np.bool_ else elementwise._subtract
     for _ in builtin_range(n):
         length = x.shape[axis]
         x = operation(lax.slice_in_dim(x, min(1, length), length, axis=axis),
@@ -381,7 +381,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return elementwise._multiply(total, 0.5)
 
 
-# ---- interpolation ---------------------------------------------------------------------------------
+# ---- interpolation -------------------------------------------------------------------------------
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None,
            period: Any = None) -> Any:
@@ -437,7 +437,7 @@ def _periodic(queries: Any, points: Any, values: Any, period: Any) -> tuple[Any,
     return queries, points, lax.concatenate([values[-1:], values, values[:1]], 0)
 
 
-# ---- functions over axes ---------------------------------------------------------------------------
+# ---- functions over axes -------------------------------------------------------------------------
 
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any,
                      **kwargs: Any) -> Any:
@@ -468,9 +468,9 @@ def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Sequence[int]
     return x
 
 
-# ---- windows ---------------------------------------------------------------------------------------
+# ---- windows -------------------------------------------------------------------------------------
 
-def _window(name: str, M: Any, formula: Callable[[np.ndarray, int], np.ndarray]) -> Any:  # noqa: N803
+def _window(name: str, M: Any, formula: Callable[[np.ndarray, int], np.ndarray]) -> Any:
     count = operator.index(M)
     dtype = dtypes.default_float_dtype()
     if count <= 1:
@@ -479,28 +479,28 @@ def _window(name: str, M: Any, formula: Callable[[np.ndarray, int], np.ndarray])
     return from_numpy(formula(n, count).astype(dtype))
 
 
-def bartlett(M: int) -> Any:  # noqa: N803
+def bartlett(M: int) -> Any:
     """A triangular window of M points: 1 - |2n / (M-1) - 1|."""
     return _window("bartlett", M, lambda n, m: 1 - np.abs(2 * n / (m - 1) - 1))
 
 
-def blackman(M: int) -> Any:  # noqa: N803
+def blackman(M: int) -> Any:
     """The Blackman window: 0.42 - 0.5 cos(2πn / (M-1)) + 0.08 cos(4πn / (M-1))."""
     return _window("blackman", M, lambda n, m: 0.42 - 0.5 * np.cos(2 * np.pi * n / (m - 1))
                    + 0.08 * np.cos(4 * np.pi * n / (m - 1)))
 
 
-def hamming(M: int) -> Any:  # noqa: N803
+def hamming(M: int) -> Any:
     """The Hamming window: 0.54 - 0.46 cos(2πn / (M-1))."""
     return _window("hamming", M, lambda n, m: 0.54 - 0.46 * np.cos(2 * np.pi * n / (m - 1)))
 
 
-def hanning(M: int) -> Any:  # noqa: N803
+def hanning(M: int) -> Any:
     """The Hann window: 0.5 - 0.5 cos(2πn / (M-1))."""
     return _window("hanning", M, lambda n, m: 0.5 - 0.5 * np.cos(2 * np.pi * n / (m - 1)))
 
 
-def kaiser(M: int, beta: Any) -> Any:  # noqa: N803
+def kaiser(M: int, beta: Any) -> Any:
     """The Kaiser window: I0(β sqrt(1 - (2n / (M-1) - 1)²)) / I0(β)."""
     count = operator.index(M)
     dtype = dtypes.default_float_dtype()
@@ -516,12 +516,12 @@ def kaiser(M: int, beta: Any) -> Any:  # noqa: N803
     return elementwise.divide(top, lax.bessel_i0e(beta))
 
 
-# ---- bits ------------------------------------------------------------------------------------------
+# ---- bits ----------------------------------------------------------------------------------------
 
 def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
     """Eight elements along `axis` packed into a uint8 each, as bits (not zero: 1)."""
     x = as_array("packbits", a)
-    if x.dtype not in integer_dtypes and x.dtype != bool:
+    if x.dtype not in integer_dtypes and x.dtype != np.bool_:
         raise TypeError("Expected an input array of integer or boolean data type")
     _check_bit_order(bitorder)
     if axis is None:

@@ -16,7 +16,7 @@ from arrax.numpy.promotion import (as_array, canonical_axes, canonical_axis, che
 from arrax.numpy.vectorization import vectorize
 
 
-class ufunc:  # noqa: N801 - NumPy's name
+class ufunc:
     """An elementwise function of `nin` arrays with NumPy's ufunc methods.
 
     `jnp.add` and its kin are ufuncs; `jnp.frompyfunc` makes others from functions of scalars.
@@ -149,7 +149,7 @@ class ufunc:  # noqa: N801 - NumPy's name
         _, others = lax.scan(step, first, rows[1:])
         return shaping.moveaxis(shaping.concatenate([first[None], others]), 0, axis)
 
-    def outer(self, A: Any, B: Any, /) -> Any:  # noqa: N803 - NumPy's names
+    def outer(self, A: Any, B: Any, /) -> Any:
         """The function of each pair of an element of `A` and one of `B`."""
         if self._nin != 2:
             raise ValueError("outer only supported for binary ufuncs")

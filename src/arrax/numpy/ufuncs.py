@@ -18,7 +18,7 @@ from arrax.numpy.smooth import logaddexp_of, logaddexp2_of
 from arrax.numpy.ufunc_class import ufunc
 
 
-# ---- ufunc objects -----------------------------------------------------------------------------
+# ---- ufunc objects ---------------------------------------------------------------------------
 
 def _reduce_by(reduction: Callable[..., Any], takes_dtype: bool) -> Callable[..., Any]:
     """A ufunc's `reduce` from a reduction; `dtype` converts first where that takes none."""
@@ -76,7 +76,7 @@ logaddexp = _binary(logaddexp_of, -np.inf)
 logaddexp2 = _binary(logaddexp2_of, -np.inf)
 
 
-# ---- extremes that skip NaN, clipping ----------------------------------------------------------
+# ---- extremes that skip NaN, clipping --------------------------------------------------------
 
 def fmax(x1: Any, x2: Any) -> Any:
     """The greater of two elements; the other one where one is NaN."""
@@ -92,16 +92,14 @@ def fmin(x1: Any, x2: Any) -> Any:
         elementwise._logical_or(elementwise.less(x, y), elementwise.isnan(y)), x, y)
 
 
-def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None,  # noqa: A002
-         a_min: Any = None, a_max: Any = None) -> Any:
+def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     """Elements moved into [min, max]; a bound that is None does not bind.
 
     ValueError for complex arrays or bounds.
     """
-    arr = a if arr is None else arr
     if arr is None:
         raise ValueError("No input was provided to the clip function.")
-    low, high = a_min if min is None else min, a_max if max is None else max
+    low, high = min, max
     check_arraylike("clip", arr)
     check_arraylike("clip", low, high, none_ok=True)
     x = as_array("clip", arr)
@@ -143,7 +141,7 @@ def convert_number(value: Any, dtype: Any) -> Any:
     return convert(as_array("convert", value), dtype)
 
 
-# ---- closeness ---------------------------------------------------------------------------------
+# ---- closeness -------------------------------------------------------------------------------
 
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
             equal_nan: bool = False) -> Any:
@@ -196,7 +194,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
     return reductions.all(elementwise.equal(x, y))
 
 
-# ---- numbers -----------------------------------------------------------------------------------
+# ---- numbers ---------------------------------------------------------------------------------
 
 def hypot(x1: Any, x2: Any, /) -> Any:
     """`sqrt(x1**2 + x2**2)` of real operands, without overflow on the way."""
@@ -287,7 +285,7 @@ def spacing(x: Any, /) -> Any:
     return elementwise.where(elementwise.equal(step, 0), tiny, step)
 
 
-# ---- choice ------------------------------------------------------------------------------------
+# ---- choice ----------------------------------------------------------------------------------
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """Of each place, the element of the first choice whose condition is true, or `default`."""
