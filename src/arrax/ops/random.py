@@ -316,16 +316,23 @@ random_unwrap_p = Primitive(
     batch=_leading_batch(lambda *xs, **ps: random_unwrap_p.bind(*xs, **ps)))
 
 
-def _of_dtype(storage: np.ndarray) -> KeyImplementation:
+def key_implementation(storage: np.ndarray) -> KeyImplementation:
+    """The generator whose keys are stored like `storage`."""
     return threefry if storage.dtype.itemsize == 8 else rbg
 
+
+random_clone_p = Primitive(
+    "random_clone", typed_results=True, weak_type="none",
+    type_rule=lambda keys: ShapedArray(keys.shape, _key_aval(keys, "random_clone").dtype),
+    evaluate=lambda keys: keys, jvp=zero_jvp(), transpose=_DISCRETE,
+    batch=_leading_batch(lambda *xs, **ps: random_clone_p.bind(*xs, **ps)))
 
 random_split_p = Primitive(
     "random_split", typed_results=True, weak_type="none",
     type_rule=lambda keys, *, shape: ShapedArray((*keys.shape, *shape),
                                                  _key_aval(keys, "random_split").dtype),
-    evaluate=lambda keys, *, shape: wrapped(_of_dtype(keys).split(unwrapped(keys), shape),
-                                            _of_dtype(keys).dtype),
+    evaluate=lambda keys, *, shape: wrapped(key_implementation(keys).split(unwrapped(keys), shape),
+                                            key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)))
 
@@ -338,7 +345,7 @@ def _fold_in_type(keys: Any, data: Any) -> Any:
 random_fold_in_p = Primitive(
     "random_fold_in", typed_results=True, weak_type="none", type_rule=_fold_in_type,
     evaluate=lambda keys, data: wrapped(
-        _of_dtype(keys).fold_in(unwrapped(keys), np.asarray(data)), _of_dtype(keys).dtype),
+        key_implementation(keys).fold_in(unwrapped(keys), np.asarray(data)), key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)))
 
@@ -369,7 +376,7 @@ def _expand_bits(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
 random_bits_p = Primitive(
     "random_bits", weak_type="none", type_rule=_bits_type,
     evaluate=lambda keys, *, bit_width, shape: np.asarray(
-        _of_dtype(keys).bits(unwrapped(keys), bit_width, shape)),
+        key_implementation(keys).bits(unwrapped(keys), bit_width, shape)),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_bits_p.bind(*xs, **ps)),
     lower=Expand(_expand_bits))

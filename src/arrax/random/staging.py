@@ -1,0 +1,39 @@
+"""How the random functions run: as one compiled program, or by NumPy at once where that is quicker.
+
+Small draws outside transformations are evaluated at once, because compiling a program for each
+shape costs more than it saves; big ones, and those under a transformation, are calls of `jit`.
+The choice depends on shapes alone, so the same call always gives the same bits.
+"""
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from arrax.core import config
+from arrax.core.evaluate import EVAL
+from arrax.core.trace import current
+from arrax.transforms.jit import jit
+
+SMALL = 1 << 15  # elements of a draw that evaluation beats compilation on
+
+
+def compiled(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`jit` with static arguments `static`, for draws that are loops or linear algebra."""
+    return functools.partial(jit, static_argnames=static)
+
+
+def staged(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`jit` with static arguments `static`; small draws (by `shape`, the second argument) run now."""
+    def decorate(fun: Callable[..., Any]) -> Callable[..., Any]:
+        program = jit(fun, static_argnames=static)
+
+        @functools.wraps(fun)
+        def call(key: Any, shape: Sequence[int], *args: Any, **named: Any) -> Any:
+            if current() is EVAL and math.prod(shape) <= SMALL \
+                    and not config.debug_key_reuse.value:
+                return fun(key, shape, *args, **named)
+            return program(key, shape, *args, **named)
+        return call
+    return decorate
