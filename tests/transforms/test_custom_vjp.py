@@ -144,7 +144,8 @@ ERRORS = {
                  "Custom VJP bwd rule must produce an output with the same container (pytree) "
                  "structure as the args tuple of the primal function, and in particular must "
                  "produce a tuple of length equal to the number of arguments to the primal "
-                 "function, but got bwd output structure PyTreeDef(*) for primal input structure PyTreeDef((*,))."),
+                 "function, but got bwd output structure PyTreeDef(*) for primal input structure "
+                 "PyTreeDef((*,))."),
     "length": (gradient_of(lambda x: (x, None), lambda r, t: (t, t)), TypeError,
                "bwd output structure PyTreeDef((*, *)) for primal input structure "
                "PyTreeDef((*,))."),

@@ -175,7 +175,7 @@ def _transpose(cotangents: Any, index: Any, *operands: Any, branches: Branches, 
     linear = [type(x) is UndefinedPrimal for x in operands]
     given = [type(c) is not Zero for c in cotangents]
     new = [transpose_jaxpr_instantiated(branch, linear, given) for branch in branches]
-    plain, _ = split_by(linear, operands)
+    plain = split_by(linear, operands)[0]
     outs = bind_cond(index, [*plain, *(c for c in cotangents if type(c) is not Zero)], new)
     return [None, *merge_by(linear, [None] * len(plain), outs)]
 
