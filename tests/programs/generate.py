@@ -137,14 +137,19 @@ def program(steps: tuple[Step, ...]) -> Callable[[Any, Any], Any]:
     return run
 
 
-def _steps(nested: tuple[str, ...], depth: int) -> st.SearchStrategy[tuple[Step, ...]]:
-    plain = st.builds(Step, st.sampled_from(sorted(PLAIN)), st.integers(0, 5), st.integers(0, 5))
+def _steps(nested: tuple[str, ...], depth: int, without: tuple[str, ...] = (),
+           ) -> st.SearchStrategy[tuple[Step, ...]]:
+    names = sorted(set(PLAIN) - set(without))
+    plain = st.builds(Step, st.sampled_from(names), st.integers(0, 5), st.integers(0, 5))
     one = plain
     if depth:
         one = plain | st.builds(Step, st.sampled_from(nested), st.integers(0, 5), st.integers(0, 5),
-                                _steps(nested, depth - 1))
+                                _steps(nested, depth - 1, without))
     return st.lists(one, min_size=1, max_size=4 if depth else 2).map(tuple)
 
 
 differentiable_programs = _steps(NESTED, 2)
 all_programs = _steps(NESTED + FORWARD_ONLY, 2)
+# custom_vjp functions have no forward mode
+forward_programs = _steps(NESTED + FORWARD_ONLY, 2, ("custom_vjp",))
+both_modes_programs = _steps(NESTED, 2, ("custom_vjp",))

@@ -12,8 +12,8 @@ import arrax
 from arrax.core.checker import check_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.core.parser import parse_jaxpr
-from tests.programs.generate import (ARGUMENT_SHAPES, Step, all_programs, differentiable_programs,
-                                     program)
+from tests.programs.generate import (ARGUMENT_SHAPES, Step, all_programs, both_modes_programs,
+                                     differentiable_programs, forward_programs, program)
 
 seeds = st.integers(0, 10)
 few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -63,7 +63,7 @@ def test_vmap_equals_a_loop(steps: tuple[Step, ...], seed: int):
 
 
 @few
-@given(all_programs, seeds)
+@given(forward_programs, seeds)
 def test_jvp_equals_differences(steps: tuple[Step, ...], seed: int):
     f, args, tangents = program(steps), arguments(seed), arguments(seed + 100)
     step = 1e-6
@@ -76,7 +76,7 @@ def test_jvp_equals_differences(steps: tuple[Step, ...], seed: int):
 
 
 @few
-@given(differentiable_programs, seeds)
+@given(both_modes_programs, seeds)
 def test_vjp_equals_jvp(steps: tuple[Step, ...], seed: int):
     f, args, tangents = program(steps), arguments(seed), arguments(seed + 100)
     _, tangent = arrax.jvp(f, tuple(args), tuple(tangents))
@@ -91,7 +91,7 @@ def test_vjp_equals_jvp(steps: tuple[Step, ...], seed: int):
 
 
 @settings(few, max_examples=8)
-@given(differentiable_programs, seeds)
+@given(both_modes_programs, seeds)
 def test_second_order(steps: tuple[Step, ...], seed: int):
     f, args, tangents = program(steps), arguments(seed), arguments(seed + 100)
     gradient = arrax.grad(f, (0, 1))

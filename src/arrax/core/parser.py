@@ -163,6 +163,7 @@ class _Parser:
         return Jaxpr(constvars, invars, outvars, eqns)
 
     def at_outputs(self) -> bool:
+        self.skip()  # an equation without operands ends before the blanks
         return _OUTPUTS.match(self.text, self.position) is not None
 
     def outputs(self, env: dict[str, Var]) -> list[Any]:

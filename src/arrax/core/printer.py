@@ -21,20 +21,17 @@ from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, _p
 WIDTH = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
+class Break(Record):
     """A space (or `flat`) in a group on one line, a new line in a broken one."""
 
     flat: str = " "
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Record):
     parts: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Nest:
+class Nest(Record):
     """New lines inside are indented by `amount` more."""
 
     amount: int
@@ -72,11 +69,19 @@ def render(doc: Any, width: int = WIDTH) -> str:
     return "".join(out)
 
 
+_KEYWORDS = frozenset({"in", "let"})  # not names, so that the text can be read back
+
+
 @dataclass
 class Names:
-    """Names of variables and of shared jaxprs."""
+    """Names of the variables in scope and of shared jaxprs.
+
+    A nested jaxpr is a scope of its own (two jaxprs may contain the same `Var` object); `pending`
+    are names that the next scope starts with.
+    """
 
     variables: dict[Var, str] = field(default_factory=dict)
+    pending: dict[Var, str] = field(default_factory=dict)
     shared: dict[int, str] = field(default_factory=dict)
     count: int = 0
 
@@ -85,12 +90,17 @@ class Names:
             return "_"
         name = self.variables.get(var)
         if name is None:
-            name = self.variables[var] = letters(self.count)
+            name = letters(self.count)
+            if name in _KEYWORDS:
+                self.count += 1
+                name = letters(self.count)
+            self.variables[var] = name
             self.count += 1
         return name
 
     def alias(self, var: Var, name: str) -> None:
-        self.variables[var] = name
+        """Call `var` of the next scope by a name of this one."""
+        self.pending[var] = name
 
 
 def letters(number: int) -> str:
@@ -239,6 +249,14 @@ def jaxpr_doc(value: Any, names: Names) -> Any:
 
 
 def definition_doc(jaxpr: Jaxpr, names: Names) -> Any:
+    outer, names.variables, names.pending = names.variables, names.pending, {}
+    try:
+        return _scope_doc(jaxpr, names)
+    finally:
+        names.variables = outer
+
+
+def _scope_doc(jaxpr: Jaxpr, names: Names) -> Any:
     consts = _binders(jaxpr.constvars, names)
     head = Nest(4, ("{ lambda ", *consts, "; ", *_binders(jaxpr.invars, names), ". let"))
     eqns: list[Any] = [Break()]

@@ -42,7 +42,7 @@ class SourceInfo:
         self.name_stack = name_stack
 
     def position(self) -> tuple[str, int, int, str] | None:
-        """(file, line, column, function), line and column counted from 1; None when unknown."""
+        """(file, line from 1, column from 0, function); None when unknown."""
         if self.code is None:
             return None
         line, column = self.code.co_firstlineno, 0
@@ -50,7 +50,7 @@ class SourceInfo:
             if index == self.instruction // 2:
                 line, column = span[0] or line, span[2] or 0
                 break
-        return self.code.co_filename, line, column + 1, self.code.co_name
+        return self.code.co_filename, line, column, self.code.co_name
 
     def __str__(self) -> str:
         where = self.position()
