@@ -5,11 +5,10 @@ themselves; equations with any effect are never removed by dead-code elimination
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from arrax.core.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Record):
     """A named effect."""
 
     name: str

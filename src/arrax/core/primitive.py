@@ -29,18 +29,17 @@ A rule that cannot exist is `NotApplicable(reason)`; one that is missing is None
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from arrax import _native
 from arrax.core.effects import Effects, no_effects
 from arrax.core.errors import InternalError
+from arrax.core.record import Record
 
 registry: dict[str, Primitive] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class NotApplicable:
+class NotApplicable(Record):
     """A rule that is absent on purpose."""
 
     reason: str

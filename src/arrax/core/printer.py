@@ -17,6 +17,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, _printer,
                               jaxprs_in_params, sub_jaxprs)
+from arrax.core.record import Record
 
 WIDTH = 80
 

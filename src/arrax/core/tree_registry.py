@@ -8,16 +8,16 @@ import dataclasses
 import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, TypeVar
+
+from arrax.core.record import Record
 
 NoneType = type(None)
 _Class = TypeVar("_Class", bound=type)
 
 
-@dataclass(frozen=True)
-class DictKey:
+class DictKey(Record):
     """`['key']`: an item of a dict, in a key path."""
 
     key: Hashable
@@ -26,8 +26,7 @@ class DictKey:
         return f"[{self.key!r}]"
 
 
-@dataclass(frozen=True)
-class SequenceKey:
+class SequenceKey(Record):
     """`[idx]`: an item of a tuple or list, in a key path."""
 
     idx: int
@@ -36,8 +35,7 @@ class SequenceKey:
         return f"[{self.idx!r}]"
 
 
-@dataclass(frozen=True)
-class GetAttrKey:
+class GetAttrKey(Record):
     """`.name`: an attribute, in a key path."""
 
     name: str
@@ -46,8 +44,7 @@ class GetAttrKey:
         return f".{self.name}"
 
 
-@dataclass(frozen=True)
-class FlattenedIndexKey:
+class FlattenedIndexKey(Record):
     """A child of a node type that was registered without key paths."""
 
     key: int

@@ -11,7 +11,7 @@ from arrax.transforms.api_vmap import vmap
 
 _NAME = r"\w+"
 _CORE = rf"\((?:{_NAME}(?:,{_NAME})*,?)?\)"
-_SIGNATURE = re.compile(rf"^{_CORE}(?:,{_CORE})*->{_CORE}(?:,{_CORE})*$")
+_SIGNATURE = rf"^{_CORE}(?:,{_CORE})*->{_CORE}(?:,{_CORE})*$"
 
 CoreDims = tuple[str, ...]
 
@@ -19,7 +19,7 @@ CoreDims = tuple[str, ...]
 def _parse_signature(signature: str) -> tuple[list[CoreDims], list[CoreDims]]:
     """The dimension names of the arguments' and results' cores, from "(m,n),(n)->(m)"."""
     text = signature.replace(" ", "")
-    if not _SIGNATURE.match(text):
+    if not re.match(_SIGNATURE, text):
         raise ValueError(f"not a valid gufunc signature: {signature}")
 
     def cores(side: str) -> list[CoreDims]:

@@ -7,13 +7,13 @@ pass. There is one memory on the CPU, so what could be offloaded is simply saved
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from arrax.core import pytree
 from arrax.core.array import array_of
 from arrax.core.primitive import Primitive
+from arrax.core.record import Record
 from arrax.core.trace import Tracer
 from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.rules import batch_elementwise, transpose_unary
@@ -67,8 +67,7 @@ Saveable = SaveableType()
 Recompute = RecomputeType()
 
 
-@dataclass(frozen=True)
-class Offloadable:
+class Offloadable(Record):
     """The answer 'keep it in another memory'."""
 
     src: Any
@@ -87,8 +86,7 @@ def nothing_saveable(*_: Any, **__: Any) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class DotsSaveable:
+class DotsSaveable(Record):
     """Save the results of matrix products (and convolutions)."""
 
     only_if_no_batch_dims: bool = False
@@ -100,8 +98,7 @@ class DotsSaveable:
         return primitive.name == "conv_general_dilated" and not self.only_if_no_batch_dims
 
 
-@dataclass(frozen=True)
-class SaveOnlyTheseNames:
+class SaveOnlyTheseNames(Record):
     """Save values given these names by `checkpoint_name`."""
 
     saveable_names: frozenset[str]
@@ -110,8 +107,7 @@ class SaveOnlyTheseNames:
         return primitive is name_p and params["name"] in self.saveable_names
 
 
-@dataclass(frozen=True)
-class SaveAnyNamesButThese:
+class SaveAnyNamesButThese(Record):
     """Save values given names other than these."""
 
     names: frozenset[str]
@@ -120,8 +116,7 @@ class SaveAnyNamesButThese:
         return primitive is name_p and params["name"] not in self.names
 
 
-@dataclass(frozen=True)
-class SaveAnythingExceptTheseNames:
+class SaveAnythingExceptTheseNames(Record):
     """Save everything but values given these names."""
 
     names: frozenset[str]
@@ -130,8 +125,7 @@ class SaveAnythingExceptTheseNames:
         return not (primitive is name_p and params["name"] in self.names)
 
 
-@dataclass(frozen=True)
-class SaveAndOffloadOnlyTheseNames:
+class SaveAndOffloadOnlyTheseNames(Record):
     """Save values of the first names, offload those of the second."""
 
     names_which_can_be_saved: frozenset[str]
@@ -147,8 +141,7 @@ class SaveAndOffloadOnlyTheseNames:
         return Recompute
 
 
-@dataclass(frozen=True)
-class SaveFromBothPolicies:
+class SaveFromBothPolicies(Record):
     """Save what either of two policies saves."""
 
     first: Policy
@@ -159,8 +152,7 @@ class SaveFromBothPolicies:
             or bool(self.second(primitive, *avals, **params))
 
 
-@dataclass(frozen=True)
-class OffloadDots:
+class OffloadDots(Record):
     """Offload matrix products without batch dimensions."""
 
     offload_src: Any

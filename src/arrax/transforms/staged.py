@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from arrax.core import caching, config, pytree
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.axis_env import current_axes
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo
+from arrax.core.record import Record
 from arrax.core.trace import Tracer
 from arrax.transforms import calls
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Record):
     """A traced function: `closed` takes (*consts, *flat arguments) and has no consts itself."""
 
     closed: ClosedJaxpr

@@ -5,12 +5,12 @@ The compiler dispatches on these classes, never on names of primitives.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from arrax.core.record import Record
 
-@dataclass(frozen=True, slots=True)
-class Elementwise:
+
+class Elementwise(Record):
     """`emit(b, *values, **params)` computes one element (or one vector of them).
 
     `b` is a `kernels.scalar_builder.ScalarBuilder`; values carry their dtype; `b.out_dtype` is the
@@ -22,8 +22,7 @@ class Elementwise:
     cost: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Record):
     """`build(index, *operands, out=aval, **params)` gives the expression of the element at `index`.
 
     `index` is a tuple of `loop_ir.Index`; an operand's `at(index)` is the expression of one of its
@@ -38,8 +37,7 @@ class View:
     pieces: Callable[..., Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reduce:
+class Reduce(Record):
     """A fold over `axes`: `combine(b, x, y)` of two values, from `initial(dtype)`.
 
     `axes(params)` says which axes go. `by_position`: the fold is over (value, position) pairs
@@ -51,33 +49,28 @@ class Reduce:
     by_position: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Expand:
+class Expand(Record):
     """`rewrite(*operands, **params)`, traced at the operands' avals, gives an equal program of
     primitives with lowerings (one value, or a list), or None where that does not apply."""
 
     rewrite: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Reinterpret:
+class Reinterpret(Record):
     """The result is the operand's memory, read as another dtype or shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Record):
     """`choose(eqn)` gives the lowering of one equation."""
 
     choose: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Record):
     """A contraction of two operands: small ones are loops, others a library call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Record):
     """A copy of operand 0 in which a part is replaced, made in place when operand 0 dies.
 
     `build(lowerer, eqn, target, operands)` gives the steps that write the part into `target`.
@@ -86,31 +79,27 @@ class Update:
     build: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(Record):
     """A call of a runtime function. `plan(avals, params)` gives None (host call), or
     `emit(context, operand_pointers, result_pointers)`."""
 
     plan: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Record):
     """An equation with regions: `build(lowerer, eqn)` adds its step."""
 
     build: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Inline:
+class Inline(Record):
     """The equation stands for the program `jaxpr(params)` (a `ClosedJaxpr`, or a `Jaxpr` without
     constvars) applied to its operands."""
 
     jaxpr: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class HostCall:
+class HostCall(Record):
     """Run by the NumPy evaluation, called from native code, because of `reason`."""
 
     reason: str
