@@ -127,7 +127,8 @@ def test_standardize():
 def test_initializers():
     initializers = pytest.importorskip("arrax.nn.initializers")
     key = arrax.random.key(0)
-    for name in "glorot_uniform glorot_normal he_normal he_uniform lecun_normal lecun_uniform".split():
+    for name in ("glorot_uniform glorot_normal he_normal he_uniform lecun_normal "
+                 "lecun_uniform").split():
         out = getattr(initializers, name)()(key, (64, 64))
         assert 0.5 / 64 < float(out.var()) < 2.6 / 64
     q = initializers.orthogonal()(key, (4, 6))

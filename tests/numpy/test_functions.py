@@ -22,7 +22,8 @@ U = RANDOM.randint(0, 200, 5).astype(np.uint8)
 
 REDUCTIONS = [
     *[(f"{n} {axis}", lambda m, x, n=n, axis=axis: getattr(m, n)(x, axis=axis), (G,))
-      for n in "sum prod max min mean std var all any ptp median argmax argmin count_nonzero".split()
+      for n in ("sum prod max min mean std var all any ptp median argmax argmin "
+                "count_nonzero").split()
       for axis in (None, 1, (0, 2)) if not (n.startswith("arg") and axis == (0, 2))],
     *[(n, lambda m, x, n=n: getattr(m, n)(x, axis=0), (N,))
       for n in ("nansum nanprod nanmax nanmin nanmean nanstd nanvar nanmedian nancumsum "

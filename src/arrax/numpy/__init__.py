@@ -27,21 +27,23 @@ from arrax.numpy.editing import (delete, fill_diagonal, insert, pad, place, put,
                                  trim_zeros)
 from arrax.numpy.einstein import einsum, einsum_path
 from arrax.numpy.elementwise import (absolute, angle, arccos, arccosh, arcsin, arcsinh, arctan,
-                                     arctan2, arctanh, around, bitwise_count, cbrt, ceil, conj,
-                                     conjugate, copysign, cos, cosh, deg2rad, degrees, divide,
-                                     divmod, equal, exp, exp2, expm1, fabs, float_power, floor,
-                                     floor_divide, fmod, greater, greater_equal, imag, invert,
-                                     iscomplex, isfinite, isinf, isnan, isneginf, isposinf, isreal,
-                                     left_shift, less, less_equal, log, log1p, log2, log10,
-                                     logical_not, mod, modf, nextafter, not_equal, positive, power,
-                                     rad2deg, radians, real, reciprocal, remainder, right_shift,
-                                     rint, round, sign, signbit, sin, sinh, sqrt, square, tan, tanh,
-                                     trunc)
+                                     arctan2, arctanh, bitwise_count, cbrt, conj, conjugate,
+                                     copysign, cos, cosh, deg2rad, degrees, divide, divmod, equal,
+                                     exp, exp2, expm1, fabs, float_power, floor_divide, fmod,
+                                     greater, greater_equal, imag, invert, iscomplex, isfinite,
+                                     isinf, isnan, isneginf, isposinf, isreal, left_shift, less,
+                                     less_equal, log, log1p, log2, log10, logical_not, mod,
+                                     nextafter, not_equal, positive, power, rad2deg, radians, real,
+                                     reciprocal, remainder, right_shift, sign, signbit, sin, sinh,
+                                     sqrt, square, tan, tanh)
 from arrax.numpy.grids import (c_, fromfunction, index_exp, indices, meshgrid, mgrid, ogrid, r_, s_)
 from arrax.numpy.interop import (array_repr, array_str, can_cast, from_dlpack, frombuffer, fromfile,
                                  fromiter, fromstring, get_printoptions, iscomplexobj, isdtype,
                                  isrealobj, isscalar, iterable, load, printoptions, save, savez,
                                  set_printoptions)
+from arrax.numpy.joining import (append, array_split, atleast_1d, atleast_2d, atleast_3d, block,
+                                 column_stack, concat, concatenate, dsplit, dstack, hsplit, hstack,
+                                 repeat, split, stack, tile, unstack, vsplit, vstack)
 from arrax.numpy.nan_reductions import (nanargmax, nanargmin, nanmax, nanmean, nanmin, nanprod,
                                         nanstd, nansum, nanvar)
 from arrax.numpy.polynomial import (poly, polyadd, polyder, polydiv, polyfit, polyint, polymul,
@@ -60,13 +62,11 @@ from arrax.numpy.selection import (argwhere, compress, diag, diag_indices, diag_
                                    triu_indices_from, unravel_index, where)
 from arrax.numpy.set_operations import (intersect1d, isin, setdiff1d, setxor1d, union1d, unique,
                                         unique_all, unique_counts, unique_inverse, unique_values)
-from arrax.numpy.shaping import (append, array_split, atleast_1d, atleast_2d, atleast_3d, block,
-                                 broadcast_arrays, broadcast_shapes, broadcast_to, column_stack,
-                                 concat, concatenate, dsplit, dstack, expand_dims, flip, fliplr,
-                                 flipud, hsplit, hstack, matrix_transpose, moveaxis, ndim,
-                                 permute_dims, ravel, repeat, reshape, resize, roll, rollaxis,
-                                 rot90, shape, size, split, squeeze, stack, swapaxes, tile,
-                                 transpose, unstack, vsplit, vstack)
+from arrax.numpy.rounding import around, ceil, floor, modf, rint, round, trunc
+from arrax.numpy.shaping import (broadcast_arrays, broadcast_shapes, broadcast_to, expand_dims,
+                                 flip, fliplr, flipud, matrix_transpose, moveaxis, ndim,
+                                 permute_dims, ravel, reshape, resize, roll, rollaxis, rot90, shape,
+                                 size, squeeze, swapaxes, transpose)
 from arrax.numpy.smooth import frexp, sinc
 from arrax.numpy.sorting import (argpartition, argsort, digitize, lexsort, partition, searchsorted,
                                  sort, sort_complex)

@@ -16,8 +16,8 @@ from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, install_methods, with_aval
 from arrax.core.aval import ShapedArray
 from arrax.core.trace import Tracer
-from arrax.numpy import (creation, elementwise, indexing, products, reductions, selection, shaping,
-                         sorting, ufuncs)
+from arrax.numpy import (creation, elementwise, indexing, joining, products, reductions, rounding,
+                         selection, shaping, sorting, ufuncs)
 from arrax.numpy.index_update import IndexUpdateHelper
 
 _DOCS_AT = "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.ndarray.at.html"
@@ -67,7 +67,7 @@ def _operators() -> dict[str, Any]:
     found["__pos__"] = lambda self: elementwise.positive(self)
     found["__abs__"] = lambda self: elementwise.absolute(self)
     found["__invert__"] = lambda self: elementwise.invert(self)
-    found["__round__"] = lambda self, ndigits=None: elementwise.round(self, ndigits or 0)
+    found["__round__"] = lambda self, ndigits=None: rounding.round(self, ndigits or 0)
     return found
 
 
@@ -283,8 +283,8 @@ _shared: dict[str, Any] = {
     "imag": property(elementwise.imag), "itemsize": property(_itemsize), "max": reductions.max,
     "mean": reductions.mean, "min": reductions.min, "nonzero": selection.nonzero,
     "prod": reductions.prod, "ptp": reductions.ptp, "ravel": shaping.ravel,
-    "real": property(elementwise.real), "repeat": shaping.repeat, "reshape": _reshape,
-    "round": elementwise.round, "searchsorted": sorting.searchsorted, "sort": sorting.sort,
+    "real": property(elementwise.real), "repeat": joining.repeat, "reshape": _reshape,
+    "round": rounding.round, "searchsorted": sorting.searchsorted, "sort": sorting.sort,
     "squeeze": shaping.squeeze, "std": reductions.std, "sum": reductions.sum,
     "swapaxes": shaping.swapaxes, "take": selection.take, "trace": products.trace,
     "transpose": _transpose, "var": reductions.var, "view": _view,

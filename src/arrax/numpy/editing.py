@@ -10,7 +10,8 @@ import numpy as np
 from arrax import lax
 from arrax.core import errors
 from arrax.core.trace import Tracer
-from arrax.numpy import creation, elementwise, indexing, reductions, shaping, sorting
+from arrax.numpy import (creation, elementwise, indexing, joining, reductions, rounding, shaping,
+                         sorting)
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, convert,
                                    inexact_dtypes, integer_dtypes)
 from arrax.numpy.statistics import apply_along_axis
@@ -181,7 +182,7 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
     else:
         places = indexing.from_the_front(places, x.size)
     if values.size < places.size:
-        values = shaping.tile(values, -(-places.size // values.size))
+        values = joining.tile(values, -(-places.size // values.size))
     values = values[:places.size]
     flat = shaping.ravel(x)
     if mode == "clip":
@@ -227,7 +228,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
     along = np.arange(size)
     if value.ndim:
         value = shaping.ravel(value)
-        value = shaping.tile(value, -(-size // max(value.size, 1)))[:size]
+        value = joining.tile(value, -(-size // max(value.size, 1)))[:size]
     return x.at[(along,) * x.ndim].set(convert(value, x.dtype))
 
 
@@ -406,7 +407,7 @@ def _pad_statistic(x: Any, axis: int, before: int, after: int, mode: str,
     for part, count, front in ((from_front, before, True), (from_back, after, False)):
         value = _STATISTICS[mode](part, axis)
         if mode in ("mean", "median") and x.dtype not in inexact_dtypes:
-            value = elementwise.round(value)
+            value = rounding.round(value)
         value = convert(value, x.dtype)
         shape = list(x.shape)
         shape[axis] = count

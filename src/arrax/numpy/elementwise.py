@@ -25,7 +25,7 @@ Function = Callable[..., Any]
 
 # ---- factories -------------------------------------------------------------------------------
 
-def _named(function: Function, name: str, doc: str) -> Function:
+def named(function: Function, name: str, doc: str) -> Function:
     function.__name__ = function.__qualname__ = name
     function.__module__ = "arrax.numpy"
     function.__doc__ = doc
@@ -74,7 +74,7 @@ def _unary(name: str, primitive: Any, doc: str) -> Function:
         if (type(x) is ArrayImpl or isinstance(x, Tracer)) and x.aval.dtype in inexact_dtypes:
             return bind(x)
         return bind(inexact_array(name, x))
-    return _named(function, name, doc)
+    return named(function, name, doc)
 
 
 def _with_accuracy(name: str, primitive: Any, doc: str) -> Function:
@@ -85,7 +85,7 @@ def _with_accuracy(name: str, primitive: Any, doc: str) -> Function:
         if (type(x) is ArrayImpl or isinstance(x, Tracer)) and x.aval.dtype in inexact_dtypes:
             return bind(x, accuracy=None)
         return bind(inexact_array(name, x), accuracy=None)
-    return _named(function, name, doc)
+    return named(function, name, doc)
 
 
 def _binary(name: str, primitive: Any, doc: str, for_bool: Any = None) -> Function:
@@ -97,7 +97,7 @@ def _binary(name: str, primitive: Any, doc: str, for_bool: Any = None) -> Functi
         if for_bool is not None and first.aval.dtype is bool_dtype:
             return for_bool.bind(first, second)
         return bind(first, second)
-    return _named(function, name, doc)
+    return named(function, name, doc)
 
 
 def _binary_inexact(name: str, primitive: Any, doc: str) -> Function:
@@ -108,7 +108,7 @@ def _binary_inexact(name: str, primitive: Any, doc: str) -> Function:
         if first.aval.dtype not in inexact_dtypes:
             first, second = promote_inexact(name, x, y)
         return bind(first, second)
-    return _named(function, name, doc)
+    return named(function, name, doc)
 
 
 # ---- one primitive each ----------------------------------------------------------------------
@@ -163,7 +163,7 @@ def _comparison(name: str, primitive: Any, doc: str) -> Function:
                                            bind(lax.imag(first), lax.imag(second)),
                                            bind(first_real, second_real)))
         return bind(first, second)
-    return _named(function, name, doc)
+    return named(function, name, doc)
 
 
 def _same_shape(*operands: Any) -> tuple[Any, ...]:
@@ -338,7 +338,7 @@ def _logical(name: str, primitive: Any, doc: str) -> Function:
     def function(x: Any, y: Any, /) -> Any:
         first, second = promote(name, to_bool(as_array(name, x)), to_bool(as_array(name, y, 1)))
         return primitive.bind(first, second)
-    return _named(function, name, doc)
+    return named(function, name, doc)
 
 
 _logical_and = _logical("logical_and", lax.and_p, "Whether both elements are true (not zero).")
@@ -498,82 +498,6 @@ def _integer_power(base: Any, exponent: Any) -> Any:
 def float_power(x: Any, y: Any, /) -> Any:
     """`x` to the power of `y`, in floating point whatever the dtypes."""
     return lax.pow_p.bind(*promote_inexact("float_power", x, y))
-
-
-# ---- rounding --------------------------------------------------------------------------------
-
-def _rounding(name: str, primitive: Any, doc: str) -> Function:
-    def function(x: Any, /) -> Any:
-        x = as_array(name, x)
-        if x.aval.dtype in integer_dtypes or x.aval.dtype is bool_dtype:
-            return x
-        if x.aval.dtype in complex_dtypes:
-            raise TypeError(f"{name} does not support complex inputs, got {x.aval.str_short()}")
-        return primitive.bind(x)
-    return _named(function, name, doc)
-
-
-floor = _rounding("floor", lax.floor_p, "The greatest integer not above each element.")
-ceil = _rounding("ceil", lax.ceil_p, "The least integer not below each element.")
-
-
-def trunc(x: Any) -> Any:
-    """Each element rounded towards zero."""
-    x = as_array("trunc", x)
-    if x.aval.dtype not in inexact_dtypes:
-        return x
-    return where(less(x, 0), lax.ceil_p.bind(x), lax.floor_p.bind(x))
-
-
-def round(a: Any, decimals: int = 0, out: None = None) -> Any:
-    """Each element rounded to `decimals` places, halves to even.
-
-    Integers are unchanged for `decimals >= 0`; negative `decimals` round to tens, hundreds, ….
-    """
-    decimals = decimals.__index__() if hasattr(decimals, "__index__") else _index(decimals)
-    if out is not None:
-        raise NotImplementedError("The 'out' argument to jnp.round is not supported.")
-    x = as_array("round", a)
-    dtype = x.aval.dtype
-    if dtype not in inexact_dtypes:
-        if decimals >= 0:
-            return x
-        factor = 10 ** -decimals
-        return lax.convert_element_type(
-            _multiply(round(divide(x, factor)), factor), dtype)
-    if dtype in complex_dtypes:
-        return lax.complex(round(lax.real(x), decimals), round(lax.imag(x), decimals))
-    if decimals == 0:
-        return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
-    wide = lax.convert_element_type(x, np.float32) if dtype.itemsize < 4 else x
-    factor = scalar_array(10.0 ** decimals, wide.aval.dtype)
-    rounded = lax.div_p.bind(lax.round(lax.mul_p.bind(wide, factor),
-                                       lax.RoundingMethod.TO_NEAREST_EVEN), factor)
-    return lax.convert_element_type(rounded, dtype) if dtype.itemsize < 4 else rounded
-
-
-around = round
-
-
-def _index(value: Any) -> int:
-    raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
-
-
-def rint(x: Any, /) -> Any:
-    """Each element rounded to the nearest integer, halves to even, as floats."""
-    x = inexact_array("rint", x)
-    if x.aval.dtype in complex_dtypes:
-        return lax.complex(rint(lax.real(x)), rint(lax.imag(x)))
-    return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
-
-
-def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
-    """The fractional and the whole part of each element, both with its sign."""
-    if out is not None:
-        raise NotImplementedError("The 'out' argument to jnp.modf is not supported.")
-    x = inexact_array("modf", x)
-    whole = where(greater_equal(x, 0), floor(x), ceil(x))
-    return lax.sub_p.bind(x, whole), whole
 
 
 # ---- logarithms, angles ----------------------------------------------------------------------

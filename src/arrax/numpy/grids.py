@@ -10,7 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.trace import Tracer
-from arrax.numpy import creation, shaping
+from arrax.numpy import creation, joining, shaping
 from arrax.numpy.promotion import as_array, promote_dtypes
 from arrax.transforms.api_vmap import vmap
 
@@ -30,7 +30,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     if any(x.ndim > 1 for x in axes):
         raise ValueError("Arguments to jax.numpy.meshgrid must be at most 1D, got shapes "
                          f"{[x.shape for x in axes]}")
-    axes = [shaping.atleast_1d(x) for x in axes]
+    axes = [joining.atleast_1d(x) for x in axes]
     if indexing == "xy" and len(axes) >= 2:
         axes[0], axes[1] = axes[1], axes[0]
     shape = [1 if sparse else x.shape[0] for x in axes]
@@ -56,7 +56,7 @@ def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
         out.append(lax.broadcast_in_dim(line, tuple(shape), (axis,)))
     if sparse:
         return tuple(out)
-    return shaping.stack(out) if out else creation.zeros((0,), known)
+    return joining.stack(out) if out else creation.zeros((0,), known)
 
 
 def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float,
@@ -104,7 +104,7 @@ class _Grid:
             return _line(key, self._name)
         lines = promote_dtypes(self._name, *(_line(part, self._name) for part in key))
         out = meshgrid(*lines, indexing="ij", sparse=self._sparse)
-        return out if self._sparse else shaping.stack(out)
+        return out if self._sparse else joining.stack(out)
 
     def __repr__(self) -> str:
         return f"<jnp.{self._name}>"
@@ -132,10 +132,10 @@ class _Joiner:
                 parts = parts[1:]
         arrays = [self._raised(_line(p, self._name), rank, start) for p in parts]
         if as_matrix is not None:
-            arrays = [shaping.atleast_1d(x) for x in arrays]
-            out = shaping.concatenate(arrays, 0)
+            arrays = [joining.atleast_1d(x) for x in arrays]
+            out = joining.concatenate(arrays, 0)
             return out[None, :] if as_matrix == "r" else out[:, None]
-        return shaping.concatenate([shaping.atleast_1d(x) for x in arrays], axis)
+        return joining.concatenate([joining.atleast_1d(x) for x in arrays], axis)
 
     def _directive(self, text: str, *defaults: int) -> tuple[int, int, int]:
         try:

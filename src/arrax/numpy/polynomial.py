@@ -9,7 +9,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.trace import Tracer
-from arrax.numpy import creation, elementwise, linalg, products, reductions, shaping
+from arrax.numpy import creation, elementwise, joining, linalg, products, reductions, shaping
 from arrax.numpy.promotion import (as_array, convert, promote_dtypes, promote_dtypes_inexact)
 
 
@@ -77,7 +77,7 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
         d = lax.mul(scale, rest[k])
         quotient.append(d)
         rest = rest.at[k:k + n + 1].add(elementwise._negative(elementwise._multiply(d, b)))
-    q = shaping.stack(quotient) if quotient else creation.zeros((1,), a.dtype)
+    q = joining.stack(quotient) if quotient else creation.zeros((1,), a.dtype)
     if trim_leading_zeros:
         rest = _trimmed(elementwise.where(
             elementwise.less(elementwise.absolute(rest), 1e-8), 0, rest))
@@ -106,7 +106,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     if m == 0:
         return p
     constants = creation.zeros((m,), p.dtype) if k is None else \
-        shaping.atleast_1d(convert(as_array("polyint", k), p.dtype))
+        joining.atleast_1d(convert(as_array("polyint", k), p.dtype))
     if constants.shape == (1,):
         constants = shaping.broadcast_to(constants, (m,))
     if constants.shape != (m,):
@@ -139,7 +139,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
     Inside `jit`, `strip_zeros=False` must be given: zeros in front then give NaN.
     """
     (p,) = promote_dtypes_inexact("roots", p)
-    p = shaping.atleast_1d(p)
+    p = joining.atleast_1d(p)
     if p.ndim != 1:
         raise ValueError("Input must be a rank-1 array.")
     if p.size < 2:
@@ -180,7 +180,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     exponents = np.arange(count) if increasing else np.arange(count)[::-1]
     if not count:
         return creation.zeros((v.shape[0], 0), v.dtype)
-    return shaping.stack([elementwise.power(v, int(n)) if n else lax.full_like(v, 1)
+    return joining.stack([elementwise.power(v, int(n)) if n else lax.full_like(v, 1)
                           for n in exponents], axis=1)
 
 

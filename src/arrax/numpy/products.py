@@ -11,7 +11,7 @@ from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
 from arrax.core.trace import Tracer
-from arrax.numpy import elementwise, reductions, shaping
+from arrax.numpy import elementwise, joining, reductions, shaping
 from arrax.numpy.promotion import (as_array, bool_dtype, canonical_axis, check_arraylike,
                                    complex_dtypes, convert, promote_dtypes,
                                    promote_dtypes_inexact, refuse_out)
@@ -246,7 +246,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1,
     parts = [first[1] * second[2] - first[2] * second[1],
              first[2] * second[0] - first[0] * second[2],
              first[0] * second[1] - first[1] * second[0]]
-    return shaping.stack(parts, axis=axisc)
+    return joining.stack(parts, axis=axisc)
 
 
 def trace(a: Any, offset: Any = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
-from arrax.numpy import elementwise, reductions, shaping, sorting
+from arrax.numpy import elementwise, reductions, rounding, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, convert,
                                    promote_dtypes_inexact, refuse_out, scalar_array)
 
@@ -133,7 +133,7 @@ def _interpolated(lines: Any, q: Any, method: str, skip_nan: bool) -> Any:
         return lax.full((*q.shape, *lines.shape[:-1]), scalar_array(np.nan, dtype))
     fraction = shaping.reshape(q, (*q.shape, *(1,) * last.ndim))
     place = elementwise._multiply(fraction, last)
-    low, high = elementwise.floor(place), elementwise.ceil(place)
+    low, high = rounding.floor(place), rounding.ceil(place)
     limit = elementwise._maximum(last, 0)
     low_value = _read(ordered, elementwise._minimum(elementwise._maximum(low, 0), limit))
     high_value = _read(ordered, elementwise._minimum(elementwise._maximum(high, 0), limit))

@@ -11,7 +11,7 @@ from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.trace import Tracer
-from arrax.numpy import creation, elementwise, indexing, reductions, shaping
+from arrax.numpy import creation, elementwise, indexing, joining, reductions, shaping
 from arrax.numpy.index_plan import Index, Span
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, convert,
                                    integer_dtypes, is_arraylike, refuse_out, scalar_array)
@@ -105,7 +105,7 @@ def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
     parts = nonzero(x, size=size, fill_value=fill_value)
     if x.ndim == 0:
         return creation.zeros((parts[0].shape[0], 0), dtypes.default_int_dtype())
-    return shaping.stack(parts, axis=1)
+    return joining.stack(parts, axis=1)
 
 
 def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:

@@ -11,7 +11,7 @@ from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import from_numpy
 from arrax.core.trace import Tracer
-from arrax.numpy import creation, elementwise, products, reductions, shaping, sorting
+from arrax.numpy import creation, elementwise, joining, products, reductions, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
                                    convert, inexact_of, integer_dtypes, promote_dtypes_inexact,
                                    scalar_array)
@@ -213,7 +213,7 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,
     if not isinstance(bins, (int, np.integer)) and len(bins) not in (1, 2):
         edges = as_array("histogram2d", bins)
         bins = [edges, edges]
-    sample = shaping.stack(promote_dtypes_inexact("histogram2d", first, second), axis=1)
+    sample = joining.stack(promote_dtypes_inexact("histogram2d", first, second), axis=1)
     counts, edges = histogramdd(sample, bins, range, weights, density)
     return counts, edges[0], edges[1]
 
@@ -272,7 +272,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     parts = [_edge_values(v, x, axis) if v is not None else None for v in (prepend, append)]
     if any(p is not None for p in parts):
         joined = [p for p in (parts[0], x, parts[1]) if p is not None]
-        x = shaping.concatenate(joined, axis)
+        x = joining.concatenate(joined, axis)
     operation = elementwise.not_equal if x.dtype == np.bool_ else elementwise._subtract
     for _ in builtin_range(n):
         length = x.shape[axis]

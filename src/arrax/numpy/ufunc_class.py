@@ -9,7 +9,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.numpy import creation, elementwise, shaping
+from arrax.numpy import creation, elementwise, joining, shaping
 from arrax.numpy.index_update import IndexUpdateRef
 from arrax.numpy.promotion import (as_array, canonical_axes, canonical_axis, check_arraylike,
                                    convert, refuse_out)
@@ -147,7 +147,7 @@ class ufunc:
             return new, new
         first = convert(rows[0], result)
         _, others = lax.scan(step, first, rows[1:])
-        return shaping.moveaxis(shaping.concatenate([first[None], others]), 0, axis)
+        return shaping.moveaxis(joining.concatenate([first[None], others]), 0, axis)
 
     def outer(self, A: Any, B: Any, /) -> Any:
         """The function of each pair of an element of `A` and one of `B`."""
@@ -192,7 +192,7 @@ class ufunc:
             stop = stop if stop > start else int(start) + 1
             part = lax.slice_in_dim(x, int(start), stop, axis=axis)
             parts.append(self.reduce(part, axis=axis, dtype=dtype, keepdims=True))
-        return shaping.concatenate(parts, axis)
+        return joining.concatenate(parts, axis)
 
 
 def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None) -> ufunc:
