@@ -152,3 +152,21 @@ def test_dead_carries_go():
     jaxpr, _ = dce_jaxpr(closed.jaxpr, [False, True, False])
     (eqn,) = jaxpr.eqns
     assert len(eqn.outvars) == 2
+
+
+NAMED = {
+    "fori": (lambda x: lax.fori_loop(0, 2, lambda i, c: c + lax.axis_index("i"), 0), [0, 2, 4]),
+    "while": (lambda x: lax.while_loop(lambda c: c < 3, lambda c: c + 1 + lax.axis_index("i"), 0),
+              [3, 4, 3]),
+    "cond": (lambda x: lax.cond(True, lambda: lax.axis_index("i"), lambda: 0), [0, 1, 2]),
+    "jit": (lambda x: arrax.jit(lambda: lax.axis_index("i"))(), [0, 1, 2]),
+    "checkpoint": (lambda x: arrax.checkpoint(lambda y: y + lax.axis_index("i"))(1), [1, 2, 3]),
+    "psum": (lambda x: lax.scan(lambda c, _: (c + lax.psum(x, "i"), None), x, None, length=2)[0],
+             [6, 7, 8]),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_axes_reach_values_that_are_not_batched(name):
+    fun, expected = NAMED[name]
+    assert arrax.vmap(fun, axis_name="i")(jnp.arange(3)).tolist() == expected

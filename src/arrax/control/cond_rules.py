@@ -23,7 +23,7 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr, jaxpr_as_fun
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import use
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
-from arrax.transforms.batching import batch_jaxpr
+from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import partial_eval_jaxpr
 from arrax.transforms.staging import trace_to_jaxpr
@@ -198,10 +198,11 @@ def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) ->
     A branch sees other elements' operands without tangents, so that its derivative where it was
     not chosen (infinite, maybe) meets a zero that is symbolic.
     """
-    if _effects(branches):
+    ordered = [effect for effect in _effects(branches) if effect.ordered]
+    if ordered:
         raise NotImplementedError(
-            "IO effect not supported in vmap-of-cond: the branches have effects "
-            f"{sorted(map(str, _effects(branches)))} and the predicate is batched.")
+            "IO effect not supported in vmap-of-cond: the branches have ordered effects "
+            f"{sorted(map(str, ordered))} and the predicate is batched.")
     index, *rest = (batch_at(x, d, 0, axis.size) for x, d in zip(operands, dims, strict=True))
     outs: list[list[Any]] = []
     for i, branch in enumerate(branches):
@@ -251,4 +252,5 @@ def _effects(branches: Sequence[ClosedJaxpr]) -> Any:
 cond_p = Primitive(
     "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
-    effects=lambda branches, **_: _effects(branches))
+    effects=lambda branches, **_: _effects(branches),
+    named_axes=lambda branches, **_: axes_in(*branches))

@@ -20,7 +20,7 @@ from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, eval_jaxpr, no_debug_info
 from arrax.core.primitive import Primitive, registry
 from arrax.engines.cpu.lowering import Inline
 from arrax.ops.rules import batch_at, instantiate, move_axis
-from arrax.transforms.batching import batch_jaxpr
+from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.staged import Staged, flat_operands, stage_function
 from arrax.transforms.transpose import transpose_jaxpr_instantiated
@@ -224,4 +224,4 @@ linear_solve_p = Primitive(
     "custom_linear_solve", multiple_results=True,
     type_rule=lambda *avals, jaxprs, **_: jaxprs.solve.out_avals,
     evaluate=_evaluate, execute=_execute, jvp=_jvp, transpose=_transpose, batch=_batch,
-    lower=Inline(_inlined))
+    lower=Inline(_inlined), named_axes=lambda jaxprs, **_: axes_in(*jaxprs))

@@ -24,7 +24,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import use
 from arrax.ops.rules import add_tangents, batch_at, instantiate, move_axis, zeros
-from arrax.transforms.batching import batch_jaxpr
+from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import partial_eval_jaxpr
 from arrax.transforms.staging import trace_to_jaxpr
@@ -374,5 +374,5 @@ def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None
 scan_p = Primitive(
     "scan", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
-    effects=lambda jaxpr, **_: jaxpr.effects,
+    effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"linear": ALWAYS, "_split_transpose": False})

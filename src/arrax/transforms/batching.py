@@ -131,3 +131,19 @@ def _batch_jaxpr(closed: ClosedJaxpr, axis: Axis, batched: tuple[bool, ...],
     avals = [a.update(shape=(axis.size, *a.shape)) if b else a
              for a, b in zip(closed.in_avals, batched, strict=True)]
     return trace_to_jaxpr(fun, avals, closed.jaxpr.debug_info), tuple(out_batched)
+
+
+def axes_in(*programs: Any) -> frozenset[Any]:
+    """The named axes that collectives in the given `ClosedJaxpr`s refer to: what a primitive that
+    carries them says in `named_axes`, so that `vmap` over such an axis reaches unbatched operands."""
+    found: frozenset[Any] = frozenset()
+    for program in programs:
+        if isinstance(program, ClosedJaxpr):
+            found |= _axes_in(program)
+    return found
+
+
+@memoize_on_jaxpr
+def _axes_in(closed: ClosedJaxpr) -> frozenset[Any]:
+    return frozenset(name for eqn in closed.eqns if eqn.primitive.named_axes is not None
+                     for name in eqn.primitive.named_axes(**eqn.params))

@@ -21,7 +21,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import use
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
-from arrax.transforms.batching import batch_jaxpr
+from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.checkpoint_policies import Policy, may_save
 from arrax.transforms.custom_rules import as_arrays
 from arrax.transforms.jvp import jvp_jaxpr
@@ -266,7 +266,7 @@ remat_p = Primitive(
     type_rule=lambda *avals, jaxpr, **_: jaxpr.out_avals,
     execute=lambda *args, jaxpr, **_: as_arrays(eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *args)),
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
-    effects=lambda jaxpr, **_: jaxpr.effects)
+    effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr))
 
 
 # ---- looking at it -------------------------------------------------------------------------------

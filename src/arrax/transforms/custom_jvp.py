@@ -18,7 +18,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import current
 from arrax.ops.rules import instantiate, move_axis
 from arrax.transforms import calls
-from arrax.transforms.batching import batch_flat, batch_jaxpr, to_dim
+from arrax.transforms.batching import axes_in, batch_flat, batch_jaxpr, to_dim
 from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, as_arrays, batched,
                                            copy_attributes, eager_result, is_symbolic,
                                            is_unmapped_call, is_zero_tangent, nondiff_positions,
@@ -266,5 +266,6 @@ custom_jvp_call_p = Primitive(
     type_rule=lambda *avals, call_jaxpr, **_: call_jaxpr.out_avals,
     execute=lambda *args, call_jaxpr, **_: as_arrays(run(call_jaxpr, args)),
     jvp=_jvp, batch=_batch, transpose=_transpose, hidden={"num_consts": 0},
-    effects=lambda call_jaxpr, **_: call_jaxpr.effects)
+    effects=lambda call_jaxpr, **_: call_jaxpr.effects,
+    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr))
 custom_jvp_call_p.stage = stage_call(custom_jvp_call_p, "custom_jvp")

@@ -19,7 +19,7 @@ from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
-from arrax.transforms.batching import batch_flat, to_dim
+from arrax.transforms.batching import axes_in, batch_flat, to_dim
 from arrax.transforms.custom_jvp import batched_call
 from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, as_arrays, batched,
                                            copy_attributes, eager_result, is_symbolic,
@@ -368,7 +368,8 @@ custom_vjp_call_p = Primitive(
     type_rule=lambda *avals, call_jaxpr, **_: call_jaxpr.out_avals,
     execute=lambda *args, call_jaxpr, **_: as_arrays(run(call_jaxpr, args)),
     jvp=_jvp, batch=_batch, transpose=_transpose, hidden={"num_consts": 0},
-    effects=lambda call_jaxpr, **_: call_jaxpr.effects)
+    effects=lambda call_jaxpr, **_: call_jaxpr.effects,
+    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr))
 custom_vjp_call_p.stage = stage_call(custom_vjp_call_p, "custom_vjp")
 
 

@@ -28,7 +28,7 @@ from arrax.core.tracebacks import filtered
 from arrax.engines import default_engine
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
-from arrax.transforms.batching import batch_jaxpr
+from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, partial_eval_jaxpr
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
@@ -125,7 +125,7 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
 jit_p = Primitive(
     "jit", multiple_results=True, type_rule=_type_rule, execute=_execute, jvp=_jvp,
     transpose=_transpose, batch=_batch, partial_eval=_partial_eval, stage=_stage, dce=_dce,
-    effects=lambda jaxpr, **_: jaxpr.effects,
+    effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False})
 
 
