@@ -135,7 +135,8 @@ def _batch_jaxpr(closed: ClosedJaxpr, axis: Axis, batched: tuple[bool, ...],
 
 def axes_in(*programs: Any) -> frozenset[Any]:
     """The named axes that collectives in the given `ClosedJaxpr`s refer to: what a primitive that
-    carries them says in `named_axes`, so that `vmap` over such an axis reaches unbatched operands."""
+    carries them says in `named_axes`, so that `vmap` over such an axis reaches unbatched operands.
+    """
     found: frozenset[Any] = frozenset()
     for program in programs:
         if isinstance(program, ClosedJaxpr):
