@@ -17,6 +17,7 @@ from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.products import is_small_product
 
 CHEAP = 4  # cost up to which work is repeated rather than stored
+MUCH_LARGER = 4  # times that a broadcast reads each element, from which little work is stored
 LONGEST_CHAIN = 60
 
 
@@ -119,6 +120,8 @@ def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, E
         return operand.cost > 0 or type(lowering_of(made_by[atom])) is View
     if lower.gathers:
         return operand.cost > 0
+    if out.size >= MUCH_LARGER * atom.aval.size:
+        return operand.cost > 1
     return operand.cost > CHEAP and out.size > atom.aval.size
 
 

@@ -216,10 +216,12 @@ def _joined(last: Any, stage: Any) -> Any:
 
 
 def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
-    """`stage`, a value for each outer point, among the stores after the last stage's fold."""
+    """`stage`, a value for each outer (and kept) point, among the stores after the last fold."""
     last = kernel.stages[-1]
-    if not isinstance(stage, Map) or not isinstance(last, Reduce) or last.kept \
-            or any(v.extent > 1 for v in stage.vars) or _conflicts(last, stage):
+    if not isinstance(stage, Map) or not isinstance(last, Reduce) or _conflicts(last, stage):
+        return None
+    kept, mine = _matched(last.kept, stage.vars)
+    if kept is None:
         return None
     stored = {s.buffer.root: s for s in last.stores}
     earlier = {s.buffer.root for old in kernel.stages for s in ir.stores_of(old)} - set(stored)
@@ -233,7 +235,9 @@ def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
         good = good and store is None and load.buffer.root not in earlier
         return None
 
-    stage = Rewriter({v: ir.ZERO for v in stage.vars}, replace).stage(stage, lambda _: [])
+    loops = {v: ir.ZERO for v in stage.vars}
+    loops.update((v, ir.index_of(w)) for v, w in zip(mine, kept, strict=True))
+    stage = Rewriter(loops, replace).stage(stage, lambda _: [])
     if not good:
         return None
     stores = [*last.stores, *stage.stores]
