@@ -13,6 +13,7 @@ namespace {
 PyObject *name_evaluate, *name_process, *name_execute, *name_typed_results, *name_weak_type,
     *name_multiple_results, *name_dtype;
 PyObject* eager_hook = nullptr;  // not NULL: every bind goes through the trace's `process`
+constexpr npy_intp kLarge = 1 << 16;  // operands of so many elements go through `process` too
 
 // ---- what is known of an operand ----
 
@@ -108,6 +109,7 @@ PyObject* evaluate(PrimitiveObject* self, PyObject* const* arguments, Py_ssize_t
   for (Py_ssize_t i = 0; i < count; i++) {
     stack[i] = plain_data(arguments[i]);
     if (!stack[i]) return nullptr;
+    if (PyArray_SIZE(reinterpret_cast<PyArrayObject*>(stack[i])) >= kLarge) return nullptr;
     if (self->kind == kWeakIfAll || i == 0) weak = weak && is_weak(arguments[i]);
   }
   PyObject* rule = PyObject_GetAttr(reinterpret_cast<PyObject*>(self), name_evaluate);

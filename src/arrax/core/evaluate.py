@@ -17,6 +17,10 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, set_current
 
 operands = _native.operands
+LARGE = 1 << 16  # elements; `native/eager.cpp` sends such operands here
+# What may run a primitive on large operands faster than NumPy: (primitive, args, params) → results,
+# or None to decline. Filled by `transforms.large_arrays`, which stands above.
+large_operands: list[Any] = []
 
 
 class EvalTrace(Trace):
@@ -32,6 +36,10 @@ class EvalTrace(Trace):
         if plain is None or primitive.typed_results:
             return _process_general(primitive, args, params)
         data, weak = plain
+        if large_operands and any(d.size >= LARGE for d in data):
+            out = large_operands[0](primitive, args, params)
+            if out is not None:
+                return out
         try:
             out = primitive.evaluate(*data, **params)
         except (TypeError, ValueError) as error:

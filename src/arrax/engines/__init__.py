@@ -26,6 +26,9 @@ class Engine(Protocol):
     def devices(self) -> list[Any]:
         """All devices, the default one first."""
 
+    def has_loop(self, primitive: Any) -> bool:
+        """Whether compiled code for the primitive is a loop of the engine's own."""
+
     def compile(self, closed: ClosedJaxpr, *, name: str = ..., donated: tuple[bool, ...] = ...,
                 ) -> Executable:
         """Make native code of a program; `donated` flags inputs whose buffers may be reused."""

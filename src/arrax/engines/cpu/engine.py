@@ -8,6 +8,7 @@ import importlib
 from typing import Any
 
 from arrax.core.jaxpr import ClosedJaxpr
+from arrax.engines.cpu.lowering import Elementwise, Reduce
 
 
 class CpuEngine:
@@ -18,6 +19,10 @@ class CpuEngine:
     def devices(self) -> list[Any]:
         """The devices; filled by the API layer, which owns device objects."""
         return []
+
+    def has_loop(self, primitive: Any) -> bool:
+        """Whether the primitive is elementwise code or a fold, which LLVM loops run best."""
+        return isinstance(primitive.lower, (Elementwise, Reduce))
 
     def compile(self, closed: ClosedJaxpr, *, name: str = "jit",
                 donated: tuple[bool, ...] = ()) -> Any:
