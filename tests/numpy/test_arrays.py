@@ -242,3 +242,12 @@ def test_equations_of_common_functions():
 def test_rank_promotion_flag():
     with arrax.numpy_rank_promotion("raise"), pytest.raises(ValueError, match="rank_promotion"):
         jnp.ones((2, 3)) + jnp.ones(3)
+
+
+def test_devices():
+    device = arrax.devices()[0]
+    for x in (jnp.zeros(3, device=device), jnp.asarray([1.0], device=device),
+              jnp.arange(3).to_device(device), jnp.linspace(0, 1, 3, device=device)):
+        assert x.device == device
+        assert x.committed
+    assert not jnp.zeros(3).committed

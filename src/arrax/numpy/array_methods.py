@@ -19,6 +19,7 @@ from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, products, reductions, rounding,
                          selection, shaping, sorting, ufuncs)
 from arrax.numpy.index_update import IndexUpdateHelper
+from arrax.placement import device_put
 
 _DOCS_AT = "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.ndarray.at.html"
 _operand_types = (ArrayImpl, Tracer, np.ndarray, np.generic, bool, int, float, complex)
@@ -189,6 +190,13 @@ def _itemsize(self: Any) -> int:
     return int(self.dtype.itemsize)
 
 
+def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
+    """The array on a device or with a sharding (array API standard)."""
+    if stream is not None:
+        raise NotImplementedError("stream argument of array.to_device()")
+    return device_put(self, device)
+
+
 def _array_namespace(self: Any, /, *, api_version: str | None = None) -> Any:
     """The module of array functions (array API standard)."""
     import arrax.numpy
@@ -248,6 +256,11 @@ def _shallow_copy(self: ArrayImpl) -> ArrayImpl:
     return with_aval(self._value(), self.aval)
 
 
+def _deep_copied(self: ArrayImpl) -> ArrayImpl:
+    """A copy with memory of its own."""
+    return _deepcopy(self, {})
+
+
 # ---- DLPack ----------------------------------------------------------------------------------
 
 def _dlpack(self: ArrayImpl, *, stream: Any = None, max_version: Any = None,
@@ -286,7 +299,8 @@ _shared: dict[str, Any] = {
     "real": property(elementwise.real), "repeat": joining.repeat, "reshape": _reshape,
     "round": rounding.round, "searchsorted": sorting.searchsorted, "sort": sorting.sort,
     "squeeze": shaping.squeeze, "std": reductions.std, "sum": reductions.sum,
-    "swapaxes": shaping.swapaxes, "take": selection.take, "trace": products.trace,
+    "swapaxes": shaping.swapaxes, "take": selection.take, "to_device": _to_device,
+    "trace": products.trace,
     "transpose": _transpose, "var": reductions.var, "view": _view,
     "T": property(lambda self: shaping.transpose(self), doc="The axes reversed."),
     "mT": property(shaping.matrix_transpose, doc="The last two axes swapped."),
@@ -295,7 +309,8 @@ _shared: dict[str, Any] = {
 _concrete: dict[str, Any] = {
     "__repr__": array_text, "__str__": _str, "__format__": _format, "__reduce__": _reduce,
     "__copy__": _shallow_copy, "__deepcopy__": _deepcopy, "__dlpack__": _dlpack,
-    "__dlpack_device__": _dlpack_device}
+    "__dlpack_device__": _dlpack_device, "clone": _deep_copied,
+    "on_device_size_in_bytes": lambda self: self.nbytes}
 
 
 def install() -> None:

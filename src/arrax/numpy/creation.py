@@ -18,6 +18,7 @@ from arrax.core.trace import Tracer, current
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike, convert,
                                    inexact_dtypes, promote_dtypes_inexact, scalar_array)
 from arrax.ops.arguments import canonical_shape
+from arrax.placement import device_put
 
 
 # ---- from values -----------------------------------------------------------------------------
@@ -54,7 +55,7 @@ def array(object: Any, dtype: Any = None, *args: Any,
     result = _of(object, dtype, copy)
     if ndmin > result.ndim:
         result = lax.expand_dims(result, range(ndmin - result.ndim))
-    return result if device is None else result.to_device(device)
+    return result if device is None else device_put(result, device)
 
 
 def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None,
@@ -66,7 +67,7 @@ def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool |
     if order is not None and order != "K":
         raise NotImplementedError("Only implemented for order='K'")
     result = _of(a, dtype, bool(copy))
-    return result if device is None else result.to_device(device)
+    return result if device is None else device_put(result, device)
 
 
 def _of(value: Any, dtype: Any, copy: bool) -> Any:
@@ -230,7 +231,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     result = convert(x, known)
     if copy and result is x:
         result = lax.copy_p.bind(x)
-    return result if device is None else result.to_device(device)
+    return result if device is None else device_put(result, device)
 
 
 # ---- constant arrays -------------------------------------------------------------------------
@@ -249,7 +250,7 @@ def _filled(name: str, shape: Any, value: Any, dtype: Any, weak_type: bool = Fal
         result = from_numpy(data, weak_type)
     else:
         result = lax.full(shape, scalar_array(value, dtype, weak_type))
-    return result if device is None else result.to_device(device)
+    return result if device is None else device_put(result, device)
 
 
 def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
@@ -283,7 +284,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None,
         raise TypeError("broadcast_in_dim shape must have every element be nonnegative, got "
                         f"{shape}.")
     result = broadcast_to_shape(value, shape)
-    return result if device is None else result.to_device(device)
+    return result if device is None else device_put(result, device)
 
 
 def _like(name: str, a: Any, dtype: Any, shape: Any) -> tuple[Any, Any, bool]:
@@ -328,7 +329,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *,
     found = _like("full_like", a, dtype, shape)
     value = convert(asarray(fill_value), found[1], found[2])
     result = broadcast_to_shape(value, found[0])
-    return result if device is None else result.to_device(device)
+    return result if device is None else device_put(result, device)
 
 
 # ---- ranges ----------------------------------------------------------------------------------
@@ -363,7 +364,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     if isinstance(first, int) and isinstance(last, int) and isinstance(by, int):
         size = len(range(first, last, by))
     result = _progression(first, by, size, found)
-    return result if device is None else result.to_device(device)
+    return result if device is None else device_put(result, device)
 
 
 def _bound(value: Any, name: str) -> Any:
@@ -439,6 +440,8 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     if result_dtype not in inexact_dtypes:
         points = lax.floor(points)
     points = convert(points, result_dtype)
+    if device is not None:
+        points, step = device_put((points, step), device)
     return (points, step) if retstep else points
 
 
@@ -505,11 +508,13 @@ def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
     if rows < 0 or columns < 0:
         raise ValueError(f"negative dimensions are not allowed, got {rows} and {columns}")
     if current() is EVAL and not isinstance(k, Tracer):
-        return from_numpy(np.eye(rows, columns, operator.index(k)).astype(known))
+        result = from_numpy(np.eye(rows, columns, operator.index(k)).astype(known))
+        return result if device is None else device_put(result, device)
     row = lax.broadcasted_iota(np.int32, (rows, columns), 0)
     column = lax.broadcasted_iota(np.int32, (rows, columns), 1)
     k = convert(asarray(k), np.dtype(np.int32))
-    return convert(lax.eq(lax.add(row, k), column), known)
+    result = convert(lax.eq(lax.add(row, k), column), known)
+    return result if device is None else device_put(result, device)
 
 
 def identity(n: int, dtype: Any = None) -> Any:

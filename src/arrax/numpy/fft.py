@@ -213,15 +213,16 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
     _check_frequencies("fftfreq", n, d)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "fftfreq")
     order = np.concatenate([np.arange((n - 1) // 2 + 1), np.arange(-(n // 2), 0)])
-    return elementwise.divide(creation.asarray(order.astype(known)), elementwise._multiply(n, d))
+    steps = creation.asarray(order.astype(known), device=device)
+    return elementwise.divide(steps, elementwise._multiply(n, d))
 
 
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies of `rfft` for `n` samples that are `d` apart."""
     _check_frequencies("rfftfreq", n, d)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "rfftfreq")
-    order = np.arange(n // 2 + 1).astype(known)
-    return elementwise.divide(creation.asarray(order), elementwise._multiply(n, d))
+    steps = creation.asarray(np.arange(n // 2 + 1).astype(known), device=device)
+    return elementwise.divide(steps, elementwise._multiply(n, d))
 
 
 def _shifted(name: str, x: Any, axes: Any, back: bool) -> Any:

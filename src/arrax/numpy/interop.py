@@ -10,6 +10,7 @@ from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.trace import Tracer
 from arrax.numpy import creation
 from arrax.numpy.promotion import complex_dtypes
+from arrax.placement import device_put
 
 
 # ---- DLPack --------------------------------------------------------------------------------------
@@ -48,7 +49,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     known = dtypes.canonicalize_dtype(data.dtype)
     if copy or known != data.dtype:
         data = data.astype(known)
-    return from_numpy(data) if device is None else from_numpy(data).to_device(device)
+    return from_numpy(data) if device is None else device_put(from_numpy(data), device)
 
 
 # ---- files and buffers ---------------------------------------------------------------------------
