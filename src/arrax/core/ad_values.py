@@ -34,7 +34,7 @@ class UndefinedPrimal:
 def tangent_aval(aval: Any) -> Any:
     """The aval of tangents: itself for inexact dtypes, `float0` for integers, bools and keys."""
     if dtypes.issubdtype(aval.dtype, dtypes.inexact):
-        return aval.strip_weak_type()
+        return aval
     return ShapedArray(aval.shape, dtypes.float0)
 
 

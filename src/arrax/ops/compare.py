@@ -21,7 +21,7 @@ from arrax.ops.elementwise_rules import (
     piecewise_constant, to_bool, to_shape_of, unary)
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import (
-    add_tangents, batch_elementwise, broadcast_in_dim, instantiate, move_axis)
+    add_tangents, batch_elementwise, broadcast_in_dim, instantiate, move_axis, zeros)
 
 
 # ---- comparisons -----------------------------------------------------------------------------
@@ -173,9 +173,9 @@ def _select_jvp(primals: Any, tangents: Any) -> Any:
 def _select_transpose(cotangent: Any, which: Any, *cases: Any) -> list[Any]:
     if type(cotangent) is Zero:
         return [None, *(Zero(c.aval) if type(c) is UndefinedPrimal else None for c in cases)]
-    zeros = filled_like(0, cotangent)
+    nothing = zeros(aval_of(cotangent))
     return [None, *(
-        select_n_p.bind(which, *(cotangent if i == j else zeros for j in range(len(cases))))
+        select_n_p.bind(which, *(cotangent if i == j else nothing for j in range(len(cases))))
         if type(case) is UndefinedPrimal else None for i, case in enumerate(cases))]
 
 

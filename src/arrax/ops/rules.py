@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
+from arrax.core.array import from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import storage_dtype
 from arrax.core.primitive import Primitive, registry
@@ -36,7 +37,8 @@ def zeros(aval: Any) -> Any:
     from_scalar = np.zeros((), storage_dtype(aval.dtype))
     if from_scalar.dtype.itemsize == 0:
         return np.zeros(aval.shape, from_scalar.dtype)
-    return broadcast_in_dim(from_scalar[()], aval.shape, ())
+    scalar = from_numpy(from_scalar, True) if aval.weak_type else from_scalar[()]
+    return broadcast_in_dim(scalar, aval.shape, ()) if aval.shape else scalar
 
 
 def instantiate(x: Any) -> Any:
@@ -126,7 +128,7 @@ class zero_jvp:
         return rule
 
 
-# ---- transpose -----------------------------------------------------------------------------------
+# ---- transpose ---------------------------------------------------------------------------------
 
 def transpose_unary(fn: Callable[..., Any]) -> Any:
     """Transpose of an op linear in its only operand: `fn(cotangent, aval, **params)`."""
@@ -160,7 +162,7 @@ def unbroadcast(cotangent: Any, aval: Any) -> Any:
                                        out_sharding=None)
 
 
-# ---- batching --------------------------------------------------------------------------------------
+# ---- batching ----------------------------------------------------------------------------------
 
 class batch_elementwise:
     """Batching of an elementwise op: align the batch axes, broadcast operands that differ."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from arrax.core import dtypes, pytree
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
-from arrax.core.array import array_of
+from arrax.core.array import array_of, from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Jaxpr, eval_jaxpr
 from arrax.core.primitive import registry
@@ -84,8 +84,8 @@ def _checked_tangent(primal: Any, tangent: Any, name: str) -> Any:
     if dtype is None:
         tangent = array_of(tangent)
         dtype = tangent.dtype
-        if tangent.weak_type and dtypes.issubdtype(want.dtype, dtypes.inexact) \
-                and dtypes.issubdtype(dtype, dtypes.inexact):
+        if tangent.weak_type and dtype != want.dtype and dtypes.issubdtype(dtype, dtypes.inexact) \
+                and dtypes.issubdtype(want.dtype, dtypes.inexact):
             tangent = array_of(np.asarray(tangent).astype(want.dtype))
             dtype = want.dtype
     if dtype != want.dtype:
@@ -104,6 +104,8 @@ def _materialized(tangent: Any) -> Any:
     """Tangents and cotangents as users see them: float0 ones are NumPy arrays."""
     if type(tangent) is Zero and tangent.aval.dtype == float0:
         return np.zeros(tangent.aval.shape, float0)
+    if type(tangent) is Zero and tangent.aval.weak_type:
+        return from_numpy(np.zeros(tangent.aval.shape, tangent.aval.dtype), True)
     return array_of(instantiate(tangent))
 
 
@@ -347,10 +349,10 @@ _ones: dict[Any, Any] = {}
 
 
 def _one(aval: Any) -> Any:
-    """The constant 1 of an aval's dtype."""
+    """The constant 1 of an aval's dtype and weak type."""
     one = _ones.get(aval)
     if one is None:
-        one = _ones[aval] = array_of(np.ones((), aval.dtype))
+        one = _ones[aval] = from_numpy(np.ones((), aval.dtype), aval.weak_type)
     return one
 
 
@@ -520,7 +522,7 @@ def _standard_basis(avals: Sequence[ShapedArray]) -> list[Any]:
         block = np.zeros((total, aval.size), aval.dtype)
         block[np.arange(start, start + aval.size), np.arange(aval.size)] = 1
         block.flags.writeable = False
-        out.append(array_of(block.reshape(total, *aval.shape)))
+        out.append(from_numpy(block.reshape(total, *aval.shape), aval.weak_type))
         start += aval.size
     return out
 
