@@ -19,6 +19,7 @@ from arrax import _native
 from arrax.core import config, pytree
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray
+from arrax.transforms.jit import _open_node as library_flatten
 from tests.native import machine_code
 
 make = _native.make_array
@@ -40,6 +41,14 @@ class Recorder:
                                      ShapedArray(np.shape(x), np.result_type(x)) for x in leaves]
         return "slow", _native.JitEntry(self.executable, self.output, in_avals=in_avals,
                                         **self.options)
+
+
+@pytest.fixture(autouse=True)
+def builtin_containers_only():
+    """Without the library's own way to open other pytree nodes."""
+    _native.set_flatten(None)
+    yield
+    _native.set_flatten(library_flatten)
 
 
 def all_leaves(count):
