@@ -69,7 +69,9 @@ def choose_roots(jaxpr: Jaxpr) -> set[Var]:
         for var in eqn.outvars:
             made_by[var] = eqn
         if is_fusable(eqn):
-            inner = [facts[v] for v in eqn.invars if type(v) is not Literal and v in facts]
+            inner = [facts[v] for position, v in enumerate(eqn.invars)
+                     if type(v) is not Literal and v in facts
+                     and not _wants_memory(eqn, position, facts[v], made_by)]
             cost = _cost(eqn) + sum(f.cost for f in inner)
             depth = 1 + max((f.depth for f in inner), default=0)
             for var in eqn.outvars:
