@@ -22,9 +22,10 @@ Tangent = Any
 # ---- constants and structure -----------------------------------------------------------------
 
 def constant(value: Any, like: Any) -> Any:
-    """A scalar constant of the dtype of `like` (a value or aval), as a NumPy scalar."""
+    """A scalar constant of the dtype and weak type of `like` (a value or aval)."""
     aval = like if isinstance(like, ShapedArray) else aval_of(like)
-    return np.asarray(value, storage_dtype(aval.dtype))[()]
+    scalar = np.asarray(value, storage_dtype(aval.dtype))
+    return from_numpy(scalar, True) if aval.weak_type else scalar[()]
 
 
 def broadcast_in_dim(x: Any, shape: Sequence[int], dims: Sequence[int]) -> Any:
