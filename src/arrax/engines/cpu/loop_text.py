@@ -75,8 +75,8 @@ class _Printer:
 
     def store(self, store: ir.Store) -> str:
         guard = f" where {self.conditions(store.where)}" if store.where else ""
-        return f"{self.buffer(store.buffer)}[{self.index(store.offset)}] = {self.expr(store.expr)}" \
-            + guard
+        place = f"{self.buffer(store.buffer)}[{self.index(store.offset)}]"
+        return f"{place} = {self.expr(store.expr)}{guard}"
 
     def stage(self, stage: ir.Stage, indent: int) -> list[str]:
         pad = "  " * indent

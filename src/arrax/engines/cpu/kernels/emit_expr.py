@@ -1,4 +1,4 @@
-"""Expressions of the loop IR as LLVM code, each written at the outermost level where it is known."""
+"""Expressions of the loop IR as LLVM code, each at the outermost level where it is known."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -284,7 +284,7 @@ class ExprEmitter:
         return Emitted(b.load(pointer, dtype), depth)
 
     def _mask(self, where: Conditions) -> tuple[ir.Value | None, int]:
-        """The lanes to load, those in the loop's range for which the conditions hold, and the depth."""
+        """The lanes to load (those in range for which the conditions hold), and their depth."""
         lanes = self.levels.top.lanes
         mask, depth = None, 0
         for at, level in enumerate(self.levels.stack):

@@ -229,8 +229,8 @@ class KernelEmitter:
         self.levels.close()
 
     def reduce_tiles(self, stage: Any, row: LoopVar, bounds: tuple[Any, Any], lanes: int) -> None:
-        """As many rows at once as there are lanes: one accumulator for each row, all of which are then
-        folded into one vector, a lane for each row, in which the stores are done."""
+        """As many rows at once as there are lanes: one accumulator for each row, all of which are
+        then folded into one vector, a lane for each row, in which the stores are done."""
         item = stage.items[0]
         var = next(v for v in stage.reduced if v.extent > 1)
         for each in stage.reduced:

@@ -301,8 +301,8 @@ def first_variable(kernel: Kernel) -> Any:
 
 
 def parallel_range(kernel: Kernel) -> tuple[int, int, int] | None:
-    """(blocks, elements of the first variable in a block, grain in blocks) for `parallel_for`, or None
-    where threads do not pay off."""
+    """(blocks, elements of the first variable in a block, grain in blocks) for `parallel_for`, or
+    None where threads do not pay off."""
     first = first_variable(kernel)
     if first is None or first.extent < 2:
         return None

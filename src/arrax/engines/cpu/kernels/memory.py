@@ -133,7 +133,7 @@ def half(b: ScalarBuilder, x: Value, upper: bool) -> Value:
 def folded_rows(b: ScalarBuilder, rows: list[Value], combine: Any) -> Value:
     """Folds the lanes of each of `lanes` vectors; lane k of the result is the fold of vector k.
 
-    Pairs of vectors become one, in which each keeps half as many partial results, until all are one.
+    Pairs of vectors become one, each keeping half as many partial results, until one is left.
     """
     group = b.lanes
     while len(rows) > 1:

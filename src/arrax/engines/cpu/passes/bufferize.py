@@ -1,8 +1,8 @@
 """Bufferize: give every temporary buffer a place in the arena.
 
-Before: temporaries without an offset. After: offsets such that buffers alive at the same time do not
-overlap; the size of the arena is returned. A buffer that a loop's body uses and that lives from before
-the loop lives to the loop's end.
+Before: temporaries without an offset. After: offsets such that buffers alive at the same time do
+not overlap; the size of the arena is returned. A buffer that a loop's body uses and that lives from
+before the loop lives to the loop's end.
 """
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Merge kernels that run over the same space, so that data is read once.
 
-Before: one kernel for each root. After: a kernel whose outer loops match an earlier kernel's is moved
-into it, as another stage at each outer point (softmax: max, exp and sum, divide), or into the same
-inner loop where every element needs only the same element. Loads of what the kernel itself
+Before: one kernel for each root. After: a kernel whose outer loops match an earlier kernel's is
+moved into it, as another stage at each outer point (softmax: max, exp and sum, divide), or into the
+same inner loop where every element needs only the same element. Loads of what the kernel itself
 stored become the stored expression; buffers that nobody else reads vanish, or shrink to one row.
 Known limits: kernels without outer loops merge only into one loop (their stages must stay separate
 steps, so that each can run in parallel); a space is matched by its leading extents.
@@ -235,7 +235,7 @@ def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
         good = good and store is None and load.buffer.root not in earlier
         return None
 
-    loops = {v: ir.ZERO for v in stage.vars}
+    loops = dict.fromkeys(stage.vars, ir.ZERO)
     loops.update((v, ir.index_of(w)) for v, w in zip(mine, kept, strict=True))
     stage = Rewriter(loops, replace).stage(stage, lambda _: [])
     if not good:

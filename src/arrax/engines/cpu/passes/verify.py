@@ -1,9 +1,9 @@
 """Verify the loop IR after each pass.
 
-Checked: loops have extents of at least 1; indices use loop variables of loops around them only; a local is
-read in the kernel that makes it, after its fold or in the stores of that fold; conditions and
-offsets are made of integers; combined buffers have equal sizes; a copy's sides have equal sizes;
-scalar stack slots hold one element; after bufferize, temporaries have a place.
+Checked: loops have extents of at least 1; indices use loop variables of loops around them only; a
+local is read in the kernel that makes it, after its fold or in the stores of that fold; conditions
+and offsets are made of integers; a copy's sides have equal sizes; scalar stack slots hold one element;
+after bufferize, temporaries have a place.
 Not checked yet: that reads come after writes; that offsets stay inside buffers.
 """
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _kernel_problem(kernel: ir.Kernel, placed: bool) -> str:
         if any(v.extent < 1 for v in [*kernel.outer, *loops]):
             return "an empty loop"
         scope = {*kernel.outer, *loops}
-        before = [e for e in ir.stage_roots(stage, folded=False)]
-        after = [e for e in ir.stage_roots(stage, folded=True)]
+        before = ir.stage_roots(stage, folded=False)
+        after = ir.stage_roots(stage, folded=True)
         problem = _scope_problem(before, scope, known)
         if isinstance(stage, ir.Reduce):
             known |= {local for item in stage.items for local in item.results}

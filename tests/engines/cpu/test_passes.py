@@ -1,0 +1,100 @@
+"""What passes make of small programs, as text."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from textwrap import dedent
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arrax.numpy as jnp
+from arrax import lax
+from arrax.engines.cpu.loop_text import region_text
+from arrax.engines.cpu.pipeline import PIPELINE, Compilation
+from tests.engines.cpu.compiling import prim, traced
+
+X = np.ones((20, 6), np.float32)
+V = np.ones(8, np.float32)
+
+
+def after(name: str, fun: Callable[..., Any], *args: Any) -> Compilation:
+    """The compilation of `fun` up to and with the pass `name`."""
+    closed, _ = traced(fun, *args)
+    compilation = Compilation(closed, "test")
+    for entry in PIPELINE:
+        entry.function(compilation)
+        if entry.name == name:
+            break
+    return compilation
+
+
+SIMPLIFY = {
+    "equal equations": (lambda x: [x * x + x * x],
+                        "{ lambda ; a:f32[8]. let b:f32[8] = mul a a; c:f32[8] = add b b in (c,)"
+                        " }"),
+    "dead equations": (lambda x: [(jnp.sin(x), x + x)[1]],
+                       "{ lambda ; a:f32[8]. let b:f32[8] = add a a in (b,) }"),
+    "multiplication by one": (lambda x: [-(x * np.float32(1))],
+                              "{ lambda ; a:f32[8]. let b:f32[8] = neg a in (b,) }"),
+}
+
+
+@pytest.mark.parametrize("name", SIMPLIFY)
+def test_simplify(name: str) -> None:
+    fun, text = SIMPLIFY[name]
+    found = " ".join(str(after("simplify", fun, V).closed).split())
+    assert found == text
+
+
+LOOPS: dict[str, Any] = {
+    "a chain is one kernel": ("fuse", lambda x: [jnp.tanh(x * 2 + 1)], [V], """\
+        kernel tanh :
+          map i0<8:
+            out0[i0] = tanh(add(mul(in0[i0], 2.0), 1.0))
+        -> out0"""),
+    "views are index maps": ("fuse", lambda x: [lax.rev(x[2:].T, (0,))], [X], """\
+        kernel rev i0<6:
+          map i1<18:
+            out0[18*i0 + i1] = in0[-1*i0 + 6*i1 + 17]
+        -> out0"""),
+    "an epilogue follows its fold": ("merge_kernels", lambda x: [jnp.sqrt(x.sum(0))], [X], """\
+        kernel reduce_sum :
+          reduce i0<20 for i1<6:
+            r0 = reduce_sum(in0[6*i0 + i1])
+            then out0[i1] = sqrt(r0)
+        -> out0"""),
+    "rows are read once": (
+        "merge_kernels", lambda x: [x / x.sum(1, keepdims=True)], [X], """\
+        kernel reduce_sum i0<20:
+          reduce i1<6 for :
+            r0 = reduce_sum(in0[6*i0 + i1])
+          map i2<6:
+            out0[6*i0 + i2] = div(in0[6*i0 + i2], r0)
+        -> out0"""),
+    "a carry is updated in place": (
+        "coalesce", lambda x: [lax.scan(lambda x, _: (x * 0.5, None), x, None, 9)[0]], [V], """\
+        out0 = in0
+        scan 9 with :
+          kernel mul :
+            map i0<8:
+              out0[i0] = mul(out0[i0], 0.5)
+          -> out0
+        -> out0"""),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loop_ir(name: str) -> None:
+    last, fun, args, text = LOOPS[name]
+    assert region_text(after(last, fun, *args).region) == dedent(text)
+
+
+def test_a_large_sum_is_cut_for_the_threads() -> None:
+    compilation = after("split_reductions", lambda x: [x.sum()], np.ones(1 << 20, np.float32))
+    assert [step.name for step in compilation.region.steps] == ["reduce_sum", "join_reduce_sum"]
+
+
+def test_an_operation_without_lowering_is_a_host_call() -> None:
+    text = region_text(after("fuse", lambda x: [prim("lgamma")(x)], V).region)
+    assert text == "out0 = host lgamma(in0)\n-> out0"
