@@ -22,6 +22,7 @@ from arrax.core.effects import no_effects
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr, jaxpr_as_fun
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import use
+from arrax.engines.cpu.lowering import Form
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
@@ -253,4 +254,4 @@ cond_p = Primitive(
     "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda branches, **_: _effects(branches),
-    named_axes=lambda branches, **_: axes_in(*branches))
+    named_axes=lambda branches, **_: axes_in(*branches), lower=Form("cond"))

@@ -11,6 +11,7 @@ from arrax.core.aval import aval_of
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
+from arrax.engines.cpu.lowering import Inline
 from arrax.ops.rules import batch_at, instantiate, move_axis
 from arrax.transforms import calls
 from arrax.transforms.custom_rules import (as_arrays, copy_attributes, positional_arguments)
@@ -159,7 +160,7 @@ custom_vmap_call_p = Primitive(
     type_rule=lambda *avals, call, **_: call.out_avals,
     execute=lambda *args, call, **_: as_arrays(eval_jaxpr(call.jaxpr, call.consts, *args)),
     jvp=_jvp, batch=_batch, partial_eval=_partial_eval, effects=lambda call, **_: call.effects,
-    hidden={"num_consts": ALWAYS})
+    hidden={"num_consts": ALWAYS}, lower=Inline(lambda params: params["call"]))
 
 
 def sequential_vmap(f: Callable[..., Any]) -> custom_vmap:

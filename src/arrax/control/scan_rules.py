@@ -23,6 +23,7 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import use
+from arrax.engines.cpu.lowering import Form
 from arrax.ops.rules import add_tangents, batch_at, instantiate, move_axis, zeros
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
@@ -375,4 +376,4 @@ scan_p = Primitive(
     "scan", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
-    hidden={"linear": ALWAYS, "_split_transpose": False})
+    hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form("scan"))

@@ -19,6 +19,7 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import use
+from arrax.engines.cpu.lowering import Form
 from arrax.ops.rules import batch_at, broadcast_in_dim, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
@@ -242,4 +243,5 @@ while_p = Primitive(
     "while", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda cond_jaxpr, body_jaxpr, **_: cond_jaxpr.effects | body_jaxpr.effects,
-    named_axes=lambda cond_jaxpr, body_jaxpr, **_: axes_in(cond_jaxpr, body_jaxpr))
+    named_axes=lambda cond_jaxpr, body_jaxpr, **_: axes_in(cond_jaxpr, body_jaxpr),
+    lower=Form("while"))

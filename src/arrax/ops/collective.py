@@ -18,6 +18,7 @@ from arrax.core.axis_env import axis_size as size_of_axis
 from arrax.core.axis_env import names_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.trace import Tracer
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.rules import (batch_to_front, broadcast_in_dim, constant, linear_jvp, move_axis,
                              transpose_unary)
 
@@ -81,6 +82,9 @@ def _reducer_type(x: Any, **params: Any) -> Any:
     return x.update(shape=tuple(d for i, d in enumerate(x.shape) if i not in positions))
 
 
+_BATCHED_AWAY = HostCall("axis names are gone when a program is compiled")
+
+
 def _reducer(name: str, reduce_name: str, unmapped: Callable[[Any, int], Any], **rules: Any,
              ) -> Primitive:
     def fold(x: Any, axis: int) -> Any:
@@ -99,7 +103,7 @@ def _reducer(name: str, reduce_name: str, unmapped: Callable[[Any, int], Any], *
         return (primitive.bind(out, axes=rest, axis_index_groups=None) if rest else out), None
 
     primitive = Primitive(name, type_rule=_reducer_type, execute=_unbound(name), batch=batch,
-                          named_axes=_bound_names, **rules)
+                          named_axes=_bound_names, lower=_BATCHED_AWAY, **rules)
     return primitive
 
 
@@ -166,7 +170,7 @@ def _all_gather_transpose(ct: Any, aval: Any, *, all_gather_dimension: int, **pa
 all_gather_p = Primitive(
     "all_gather", type_rule=_all_gather_type, execute=_unbound("all_gather"), jvp=linear_jvp(),
     transpose=transpose_unary(_all_gather_transpose), batch=_all_gather_batch,
-    named_axes=_bound_names)
+    named_axes=_bound_names, lower=_BATCHED_AWAY)
 
 
 def _reduce_scatter_type(x: Any, *, scatter_dimension: int, axis_size: int, tiled: bool,
@@ -211,7 +215,8 @@ reduce_scatter_p = Primitive(
     "reduce_scatter", type_rule=_reduce_scatter_type, execute=_unbound("psum_scatter"),
     jvp=linear_jvp(), batch=_reduce_scatter_batch, named_axes=_bound_names,
     transpose=transpose_unary(lambda ct, aval, *, scatter_dimension, **params: all_gather_p.bind(
-        ct, all_gather_dimension=scatter_dimension, **params)))
+        ct, all_gather_dimension=scatter_dimension, **params)),
+    lower=_BATCHED_AWAY)
 
 
 # ---- all_to_all, ppermute, axis_index ----------------------------------------------------------
@@ -265,7 +270,8 @@ all_to_all_p = Primitive(
     transpose=transpose_unary(lambda ct, aval, *, split_axis, concat_axis, **params:
                               all_to_all_p.bind(ct, split_axis=concat_axis, concat_axis=split_axis,
                                                 **params)),
-    batch=_all_to_all_batch, named_axes=_bound_names)
+    batch=_all_to_all_batch, named_axes=_bound_names,
+    lower=_BATCHED_AWAY)
 
 
 def _ppermute_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any, perm: Any) -> Any:
@@ -290,7 +296,8 @@ ppermute_p = Primitive(
     "ppermute", type_rule=_same_type, execute=_unbound("ppermute"), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, aval, *, axis_name, perm: ppermute_p.bind(
         ct, axis_name=axis_name, perm=tuple((d, s) for s, d in perm))),
-    batch=_ppermute_batch, named_axes=_bound_names)
+    batch=_ppermute_batch, named_axes=_bound_names,
+    lower=_BATCHED_AWAY)
 
 
 def _axis_index_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any) -> Any:
@@ -307,7 +314,8 @@ def _axis_index_type(*, axis_name: Any) -> Any:
 axis_index_p = Primitive(
     "axis_index", type_rule=_axis_index_type, execute=_unbound("axis_index"), weak_type="none",
     jvp=NotApplicable("it has no operands"), transpose=NotApplicable("it has no operands"),
-    batch=_axis_index_batch, named_axes=_bound_names)
+    batch=_axis_index_batch, named_axes=_bound_names,
+    lower=_BATCHED_AWAY)
 
 
 # ---- the functions -----------------------------------------------------------------------------

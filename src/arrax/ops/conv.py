@@ -10,6 +10,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.engines.cpu.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.conv_dims import (ConvDimensionNumbers, canonical_pads, conv_dimension_numbers,
@@ -328,7 +329,8 @@ conv_general_dilated_p = Primitive(
     "conv_general_dilated", type_rule=_conv_type, evaluate=_conv_evaluate,
     jvp=by_operand(lambda t, out, x, y, **params: conv_general_dilated_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: conv_general_dilated_p.bind(x, t, **params)),
-    transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_conv_batch)
+    transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_conv_batch,
+    lower=Library("convolution"))
 
 
 # ---- public function ---------------------------------------------------------------------------

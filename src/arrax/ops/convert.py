@@ -14,7 +14,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType, float0
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import Elementwise, HostCall
+from arrax.engines.cpu.lowering import Elementwise, Form, HostCall
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import (
     FLOAT, is_small, piecewise_constant, unary_type)
@@ -229,8 +229,7 @@ def _bitcast_batch(axis: Any, operands: Any, dims: Any, *, new_dtype: Any) -> An
 bitcast_convert_type_p = Primitive(
     "bitcast_convert_type", type_rule=_bitcast_type, evaluate=_bitcast_evaluate,
     jvp=piecewise_constant, transpose=NotApplicable("not linear"), batch=_bitcast_batch,
-    weak_type="none",  # the compiler emits it where the shape stays
-    lower=Elementwise(lambda b, x, new_dtype: b.bitcast_convert_type(x, new_dtype), 1))
+    weak_type="none", lower=Form("bitcast"))
 
 
 def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:

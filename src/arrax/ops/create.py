@@ -10,6 +10,7 @@ from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.trace import Tracer
+from arrax.engines.cpu.lowering import Form, HostCall
 from arrax.ops.arguments import canonical_shape
 from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled
 
@@ -42,7 +43,7 @@ def _iota_evaluate(*, dtype: Any, shape: Any, dimension: int, sharding: Any = No
 
 iota_p = Primitive(
     "iota", type_rule=_iota_type, evaluate=_iota_evaluate, jvp=_NO_OPERANDS,
-    transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none")
+    transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none", lower=Form("iota"))
 
 
 def iota(dtype: Any, size: int) -> Any:
@@ -122,7 +123,8 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None,
 empty_p = Primitive(
     "empty", type_rule=lambda *, shape, dtype, out_sharding=None: ShapedArray(shape, dtype),
     evaluate=lambda *, shape, dtype, out_sharding=None: filled(shape, np.zeros((), dtype)),
-    jvp=_NO_OPERANDS, transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none")
+    jvp=_NO_OPERANDS, transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none",
+    lower=HostCall("contents do not matter"))
 
 
 def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:

@@ -9,10 +9,11 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu.lowering import Library
 from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
 from arrax.ops.compare import eq_p, ne_p, select_n_p
-from arrax.ops.elementwise_rules import apply, check_kind, filled_like, host
+from arrax.ops.elementwise_rules import apply, check_kind, filled_like
 from arrax.ops.quiet import quiet
 from arrax.ops.reduce import accumulation_dtype, when_nonzero
 from arrax.ops.rules import constant, linear_jvp, transpose_unary
@@ -123,7 +124,7 @@ def _cumulative(name: str, kinds: Any, evaluate: Any, jvp: Any,
         return primitive.bind(x, axis=axis + (axis >= dim), reverse=reverse), dim
     primitive = Primitive(
         name, type_rule=_type_rule(name, kinds), evaluate=evaluate, jvp=jvp, transpose=transpose,
-        batch=batch, lower=host("a scan along an axis"))
+        batch=batch, lower=Library("scan"))
     return primitive
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.engines.cpu.lowering import Product
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
 from arrax.ops.dot_types import canonicalize_precision
@@ -222,7 +223,7 @@ dot_general_p = Primitive(
                    lambda t, out, x, y, **params: dot_general_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_dot_batch,
     hidden={"precision": None, "preferred_element_type": None, "out_sharding": None},
-    shown={"dimension_numbers": _numbers_text})
+    shown={"dimension_numbers": _numbers_text}, lower=Product("dot_general"))
 
 
 # ---- public functions --------------------------------------------------------------------------

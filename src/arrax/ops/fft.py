@@ -11,6 +11,7 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive, registry
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape
 from arrax.ops.rules import broadcast_in_dim, constant, linear_jvp, move_axis, transpose_unary
@@ -122,7 +123,8 @@ def _fft_batch(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
 
 fft_p = Primitive("fft", type_rule=_fft_type, evaluate=_fft_evaluate, jvp=linear_jvp(),
                   transpose=transpose_unary(_fft_transpose), batch=_fft_batch,
-                  shown={"fft_type": lambda kind: str(int(kind))})
+                  shown={"fft_type": lambda kind: str(int(kind))},
+                  lower=HostCall("pocketfft, through SciPy"))
 
 
 def fft(x: Any, fft_type: Any, fft_lengths: Any) -> Any:

@@ -11,6 +11,7 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.engines.cpu.lowering import Form
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
@@ -250,7 +251,8 @@ def _gather_batch(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any
 
 
 gather_p = Primitive("gather", type_rule=_gather_type, evaluate=_gather_evaluate, jvp=_gather_jvp,
-                     transpose=_gather_transpose, batch=_gather_batch, weak_type="first")
+                     transpose=_gather_transpose, batch=_gather_batch, weak_type="first",
+                     lower=Form("gather"))
 
 
 def gather(operand: Any, start_indices: Any, dimension_numbers: GatherDimensionNumbers,

@@ -11,6 +11,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import Tracer
+from arrax.engines.cpu.lowering import Form
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis, check_same_dtypes
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
@@ -80,7 +81,7 @@ def _concatenate_batch(axis: Any, operands: Any, dims: Any, *, dimension: int) -
 concatenate_p = Primitive(
     "concatenate", type_rule=_concatenate_type,
     evaluate=lambda *xs, dimension: np.concatenate(xs, dimension), jvp=linear_jvp(),
-    transpose=_concatenate_transpose, batch=_concatenate_batch)
+    transpose=_concatenate_transpose, batch=_concatenate_batch, lower=Form("concatenate"))
 
 
 def concatenate(operands: Any, dimension: int) -> Any:
@@ -128,7 +129,7 @@ def _stack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 stack_p = Primitive(
     "stack", type_rule=_stack_type, evaluate=lambda *xs, axis: np.stack(xs, axis),
-    jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch)
+    jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch, lower=Form("stack"))
 
 
 def stack(operands: Sequence[Any], axis: int = 0) -> Any:
@@ -165,7 +166,7 @@ def _unstack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 unstack_p = Primitive(
     "unstack", multiple_results=True, type_rule=_unstack_type, evaluate=_unstack_evaluate,
-    jvp=linear_jvp(), transpose=_unstack_transpose, batch=_unstack_batch)
+    jvp=linear_jvp(), transpose=_unstack_transpose, batch=_unstack_batch, lower=Form("unstack"))
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
@@ -201,7 +202,7 @@ split_p = Primitive(
     "split", multiple_results=True, type_rule=_split_type,
     evaluate=lambda x, *, sizes, axis: np.split(x, np.cumsum(sizes[:-1], dtype=int), axis)
     if sizes else [],
-    jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch)
+    jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch, lower=Form("split"))
 
 
 def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> Sequence[Any]:
@@ -233,7 +234,8 @@ tile_p = Primitive(
     "tile", type_rule=_tile_type, evaluate=lambda x, *, reps: np.tile(x, reps), jvp=linear_jvp(),
     transpose=transpose_unary(_tile_transpose),
     batch=lambda axis, operands, dims, *, reps: (
-        tile_p.bind(operands[0], reps=(*reps[:dims[0]], 1, *reps[dims[0]:])), dims[0]))
+        tile_p.bind(operands[0], reps=(*reps[:dims[0]], 1, *reps[dims[0]:])), dims[0]),
+    lower=Form("tile"))
 
 
 def tile(operand: Any, reps: Sequence[int]) -> Any:
@@ -321,7 +323,7 @@ def _pad_batch(axis: Any, operands: Any, dims: Any, *, padding_config: Any) -> A
 
 
 pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_jvp(),
-                  transpose=_pad_transpose, batch=_pad_batch)
+                  transpose=_pad_transpose, batch=_pad_batch, lower=Form("pad"))
 
 
 def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import matrices as m
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
 from arrax.ops.rules import batch_by_moving
@@ -69,7 +70,8 @@ def _eigh_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
 
 eigh_p = Primitive(
     "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=_eigh_evaluate, jvp=_eigh_jvp,
-    batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)))
+    batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def eigh(x: Any, *, lower: bool = True, symmetrize_input: bool = True,
@@ -166,7 +168,8 @@ def _normalized_tangent(v: Any, moved: Any) -> Any:
 
 eig_p = Primitive(
     "eig", multiple_results=True, type_rule=_eig_type, evaluate=_eig_evaluate, jvp=_eig_jvp,
-    batch=batch_by_moving(lambda size, x, **params: eig_p.bind(x, **params)))
+    batch=batch_by_moving(lambda size, x, **params: eig_p.bind(x, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True,
@@ -202,7 +205,8 @@ def _schur_evaluate(x: np.ndarray, *, compute_schur_vectors: bool, **params: Any
 
 schur_p = Primitive(
     "schur", multiple_results=True, type_rule=_schur_type, evaluate=_schur_evaluate,
-    jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x, **params: schur_p.bind(x, **params)))
+    jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x, **params: schur_p.bind(x, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def schur(x: Any, *, compute_schur_vectors: bool = True, sort_eig_vals: bool = False,
@@ -234,7 +238,8 @@ def _hessenberg_evaluate(x: np.ndarray) -> list[np.ndarray]:
 
 hessenberg_p = Primitive(
     "hessenberg", multiple_results=True, type_rule=_hessenberg_type, evaluate=_hessenberg_evaluate,
-    jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: hessenberg_p.bind(x)))
+    jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: hessenberg_p.bind(x)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def hessenberg(a: Any) -> Any:
@@ -268,7 +273,8 @@ def _tridiagonal_evaluate(x: np.ndarray, *, lower: bool) -> list[np.ndarray]:
 tridiagonal_p = Primitive(
     "tridiagonal", multiple_results=True, type_rule=_tridiagonal_type,
     evaluate=_tridiagonal_evaluate, jvp=_NO_DERIVATIVE,
-    batch=batch_by_moving(lambda size, x, **params: tridiagonal_p.bind(x, **params)))
+    batch=batch_by_moving(lambda size, x, **params: tridiagonal_p.bind(x, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def tridiagonal(a: Any, *, lower: bool = True) -> Any:

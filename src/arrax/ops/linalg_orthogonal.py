@@ -9,6 +9,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import arguments, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
 from arrax.ops.rules import batch_by_moving
@@ -69,7 +70,8 @@ def _qr_jvp(primals: Any, tangents: Any, *, pivoting: bool, full_matrices: bool,
 
 qr_p = Primitive(
     "qr", multiple_results=True, type_rule=_qr_type, evaluate=_qr_evaluate, jvp=_qr_jvp,
-    batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)))
+    batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True,
@@ -96,7 +98,8 @@ geqrf_p = Primitive(
     "geqrf", multiple_results=True, type_rule=_geqrf_type,
     evaluate=lambda x: m.each_matrix(lambda a: _lapack("geqrf", x)(a)[:2], _geqrf_type(x), x)
     if x.size else [np.zeros(o.shape, o.dtype) for o in _geqrf_type(x)],
-    jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: geqrf_p.bind(x)))
+    jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: geqrf_p.bind(x)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def geqrf(x: Any) -> Any:
@@ -125,7 +128,8 @@ def _householder_evaluate(a: np.ndarray, taus: np.ndarray) -> np.ndarray:
 householder_product_p = Primitive(
     "householder_product", type_rule=_householder_type, evaluate=_householder_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
-        lambda size, a, taus: householder_product_p.bind(a, taus)))
+        lambda size, a, taus: householder_product_p.bind(a, taus)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def householder_product(a: Any, taus: Any) -> Any:
@@ -153,7 +157,8 @@ def _ormqr_evaluate(a: np.ndarray, taus: np.ndarray, c: np.ndarray, *, left: boo
 ormqr_p = Primitive(
     "ormqr", type_rule=lambda a, taus, c, **params: c, evaluate=_ormqr_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
-        lambda size, a, taus, c, **params: ormqr_p.bind(a, taus, c, **params)))
+        lambda size, a, taus, c, **params: ormqr_p.bind(a, taus, c, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = False) -> Any:
@@ -246,7 +251,8 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
 
 svd_p = Primitive(
     "svd", multiple_results=True, type_rule=_svd_type, evaluate=_svd_evaluate, jvp=_svd_jvp,
-    batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)))
+    batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True,

@@ -7,7 +7,8 @@ import numpy as np
 
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import arguments, matrices as m
 from arrax.ops.rules import batch_by_moving, by_operand, constant
 
@@ -80,7 +81,8 @@ triangular_solve_p = Primitive(
     jvp=by_operand(_solve_matrix_tangent,
                    lambda t, out, a, b, **params: triangular_solve_p.bind(a, t, **params)),
     transpose=_triangular_solve_transpose,
-    batch=batch_by_moving(lambda size, a, b, **params: triangular_solve_p.bind(a, b, **params)))
+    batch=batch_by_moving(lambda size, a, b, **params: triangular_solve_p.bind(a, b, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = False,
@@ -150,7 +152,8 @@ def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
 
 cholesky_p = Primitive(
     "cholesky", type_rule=_square_type("cholesky"), evaluate=_cholesky_evaluate, jvp=_cholesky_jvp,
-    batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)))
+    batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
@@ -200,7 +203,8 @@ def _cholesky_update_type(r: Any, w: Any) -> Any:
 
 cholesky_update_p = Primitive(
     "cholesky_update", type_rule=_cholesky_update_type, evaluate=_cholesky_update_evaluate,
-    batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)))
+    batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
@@ -297,7 +301,8 @@ def _widen(x: Any, rows: int, columns: int) -> Any:
 
 lu_p = Primitive(
     "lu", multiple_results=True, type_rule=_lu_type, evaluate=_lu_evaluate, jvp=_lu_jvp,
-    batch=batch_by_moving(lambda size, x: lu_p.bind(x)))
+    batch=batch_by_moving(lambda size, x: lu_p.bind(x)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def lu(x: Any) -> Any:
@@ -315,7 +320,9 @@ lu_pivots_to_permutation_p = Primitive(
         (*pivots.shape[:-1], permutation_size), np.dtype(np.int32)),
     evaluate=lambda pivots, *, permutation_size: _permutations(pivots, permutation_size),
     batch=batch_by_moving(lambda size, pivots, **params: lu_pivots_to_permutation_p.bind(
-        pivots, **params)))
+        pivots, **params)),
+    lower=HostCall("each swap depends on those before"),
+    jvp=NotApplicable("from integers to integers"))
 
 
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import arguments, matrices as m
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.linalg_triangular import _lapack
@@ -78,7 +79,8 @@ def _transpose(cotangent: Any, dl: Any, d: Any, du: Any, b: Any, **params: Any) 
 
 tridiagonal_solve_p = Primitive(
     "tridiagonal_solve", type_rule=_type, evaluate=_evaluate, jvp=_jvp, transpose=_transpose,
-    batch=batch_by_moving(lambda size, *xs, **params: tridiagonal_solve_p.bind(*xs, **params)))
+    batch=batch_by_moving(lambda size, *xs, **params: tridiagonal_solve_p.bind(*xs, **params)),
+    lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:

@@ -21,7 +21,7 @@ from arrax.core import config, dtypes
 from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import Elementwise, Expand
+from arrax.engines.cpu.lowering import Elementwise, Expand, HostCall, Reinterpret
 from arrax.ops.create import broadcasted_iota
 from arrax.ops.rules import batch_elementwise, batch_to_front, broadcast_in_dim, constant, zero_jvp
 from arrax.ops.shape import reshape
@@ -292,7 +292,8 @@ random_seed_p = Primitive(
     type_rule=lambda seeds, *, impl: ShapedArray(seeds.shape, impl.dtype),
     evaluate=lambda seeds, *, impl: wrapped(impl.seed(np.asarray(seeds)), impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_seed_p.bind(*xs, **ps)))
+    batch=_leading_batch(lambda *xs, **ps: random_seed_p.bind(*xs, **ps)),
+    lower=HostCall("a few words per key"))
 
 
 def _wrap_type(words: Any, *, impl: KeyImplementation) -> Any:
@@ -306,14 +307,14 @@ random_wrap_p = Primitive(
     "random_wrap", typed_results=True, weak_type="none", type_rule=_wrap_type,
     evaluate=lambda words, *, impl: wrapped(words, impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_wrap_p.bind(*xs, **ps)))
+    batch=_leading_batch(lambda *xs, **ps: random_wrap_p.bind(*xs, **ps)), lower=Reinterpret())
 
 random_unwrap_p = Primitive(
     "random_unwrap", weak_type="none",
     type_rule=lambda keys: ShapedArray((*keys.shape, _key_aval(keys, "random_unwrap").words),
                                        np.uint32),
     evaluate=unwrapped, jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_unwrap_p.bind(*xs, **ps)))
+    batch=_leading_batch(lambda *xs, **ps: random_unwrap_p.bind(*xs, **ps)), lower=Reinterpret())
 
 
 def key_implementation(storage: np.ndarray) -> KeyImplementation:
@@ -325,7 +326,7 @@ random_clone_p = Primitive(
     "random_clone", typed_results=True, weak_type="none",
     type_rule=lambda keys: ShapedArray(keys.shape, _key_aval(keys, "random_clone").dtype),
     evaluate=lambda keys: keys, jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_clone_p.bind(*xs, **ps)))
+    batch=_leading_batch(lambda *xs, **ps: random_clone_p.bind(*xs, **ps)), lower=Reinterpret())
 
 random_split_p = Primitive(
     "random_split", typed_results=True, weak_type="none",
@@ -334,7 +335,8 @@ random_split_p = Primitive(
     evaluate=lambda keys, *, shape: wrapped(key_implementation(keys).split(unwrapped(keys), shape),
                                             key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)))
+    batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)),
+    lower=HostCall("a few words per key"))
 
 
 def _fold_in_type(keys: Any, data: Any) -> Any:
@@ -347,7 +349,8 @@ random_fold_in_p = Primitive(
     evaluate=lambda keys, data: wrapped(
         key_implementation(keys).fold_in(unwrapped(keys), np.asarray(data)), key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)))
+    batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)),
+    lower=HostCall("a few words per key"))
 
 
 def _bits_type(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:

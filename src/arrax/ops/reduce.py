@@ -16,7 +16,7 @@ from arrax.ops.arguments import operand, positions
 from arrax.ops.arithmetic import add_any, div_p, mul_p
 from arrax.ops.compare import eq_p
 from arrax.ops.elementwise_rules import (
-    ANY, ORDERED, apply, check_kind, converted, host, is_small, piecewise_constant, wide_dtype)
+    ANY, ORDERED, apply, check_kind, converted, is_small, piecewise_constant, wide_dtype)
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import broadcast_in_dim, by_operand, constant, linear_jvp, transpose_unary
 
@@ -314,19 +314,33 @@ def _position_type(name: str) -> Callable[..., Any]:
     return rule
 
 
-def _position(name: str, fn: Any) -> Primitive:
+def _better(b: Any, x: Any, y: Any, wins: Any) -> Any:
+    """The better of two (value, position) pairs: NaN, then the value, then the first position."""
+    (v, i), (w, j) = x, y
+    better, equal = wins(v, w), b.eq(v, w)
+    if v.kind == "float":
+        v_nan, w_nan = b.ne(v, v), b.ne(w, w)
+        better = b.or_(b.and_(v_nan, b.not_(w_nan)), better)
+        equal = b.or_(equal, b.and_(v_nan, w_nan))
+    first = b.or_(better, b.and_(equal, b.lt(i, j)))
+    return b.select(first, v, w), b.select(first, i, j)
+
+
+def _position(name: str, fn: Any, compare: str, worst: Callable[[Any], Any]) -> Primitive:
     def evaluate(x: Any, *, axes: Any, index_dtype: Any) -> Any:
         values = x.astype(wide_dtype(x.dtype)) if is_small(x.dtype) else x
         return np.asarray(fn(values, axis=axes[0])).astype(index_dtype)
     primitive = Primitive(
         name, type_rule=_position_type(name), evaluate=evaluate, jvp=piecewise_constant,
         transpose=NotApplicable("not linear"), batch=reduction_batch(lambda: primitive),
-        lower=host("positions are found by NumPy"), weak_type="none")
+        weak_type="none",
+        lower=Reduce(lambda b, x, y: _better(b, x, y, getattr(b, compare)), worst,
+                     by_position=True))
     return primitive
 
 
-argmax_p = _position("argmax", np.argmax)
-argmin_p = _position("argmin", np.argmin)
+argmax_p = _position("argmax", np.argmax, "gt", lowest)
+argmin_p = _position("argmin", np.argmin, "lt", highest)
 
 
 def _call_position(primitive: Primitive, x: Any, axis: int, index_dtype: Any) -> Any:

@@ -14,6 +14,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Eqn, Jaxpr, Var
 from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.engines.cpu.lowering import Scatter
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
@@ -223,10 +224,10 @@ def _zero_tangents(out: Any, tangents: Any) -> Any:
     return None
 
 
-def _declare(name: str, combine: Any, jvp: Any, transpose: Any) -> Primitive:
+def _declare(name: str, combine: Any, jvp: Any, transpose: Any, emit: Any = None) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
-                     batch=_scatter_batch_of(name), weak_type="first")
+                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(emit))
 
 
 # ---- scatter -----------------------------------------------------------------------------------
@@ -326,9 +327,9 @@ def _linear_scatter_transpose(negate: bool) -> Callable[..., Any]:
 
 
 scatter_add_p = _declare("scatter-add", np.add, _linear_scatter_jvp("scatter-add"),
-                         _linear_scatter_transpose(False))
+                         _linear_scatter_transpose(False), lambda b, x, y: b.add(x, y))
 scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp("scatter-sub"),
-                         _linear_scatter_transpose(True))
+                         _linear_scatter_transpose(True), lambda b, x, y: b.sub(x, y))
 
 
 # ---- scatter-mul -------------------------------------------------------------------------------
@@ -366,7 +367,8 @@ def _scatter_mul_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, *
     return [scatter_mul_p.bind(cotangent, indices, updates, **params), None, None]
 
 
-scatter_mul_p = _declare("scatter-mul", np.multiply, _scatter_mul_jvp, _scatter_mul_transpose)
+scatter_mul_p = _declare("scatter-mul", np.multiply, _scatter_mul_jvp, _scatter_mul_transpose,
+                         lambda b, x, y: b.mul(x, y))
 
 
 # ---- scatter-min, scatter-max ------------------------------------------------------------------
@@ -401,9 +403,9 @@ def _scatter_extremum_jvp(name: str) -> Callable[..., Any]:
 
 _LINEARIZED = NotApplicable("its JVP is made of linear operations")
 scatter_min_p = _declare("scatter-min", np.minimum, _scatter_extremum_jvp("scatter-min"),
-                         _LINEARIZED)
+                         _LINEARIZED, lambda b, x, y: b.min(x, y))
 scatter_max_p = _declare("scatter-max", np.maximum, _scatter_extremum_jvp("scatter-max"),
-                         _LINEARIZED)
+                         _LINEARIZED, lambda b, x, y: b.max(x, y))
 
 
 # ---- public functions --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.printer import ALWAYS
+from arrax.engines.cpu.lowering import Form
 from arrax.ops.arguments import canonical_axes, canonical_shape, operand, positions
 from arrax.ops.rules import linear_jvp, move_axis, transpose_unary
 
@@ -100,7 +101,8 @@ def _broadcast_batch(axis: Any, operands: Any, dims: Any, *, shape: Any, broadca
 broadcast_in_dim_p = Primitive(
     "broadcast_in_dim", type_rule=_broadcast_type, evaluate=_broadcast_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_broadcast_transpose), batch=_broadcast_batch,
-    hidden={"shape": ALWAYS, "sharding": None, "broadcast_dimensions": ()})
+    hidden={"shape": ALWAYS, "sharding": None, "broadcast_dimensions": ()},
+    lower=Form("broadcast_in_dim"))
 
 
 def broadcast_in_dim(operand: Any, shape: Any, broadcast_dimensions: Sequence[int], *,
@@ -233,7 +235,7 @@ def _reshape_batch(axis: Any, operands: Any, dims: Any, *, new_sizes: Any, dimen
 
 reshape_p = Primitive(
     "reshape", type_rule=_reshape_type, evaluate=_reshape_evaluate, jvp=linear_jvp(),
-    transpose=transpose_unary(_reshape_transpose), batch=_reshape_batch)
+    transpose=transpose_unary(_reshape_transpose), batch=_reshape_batch, lower=Form("reshape"))
 
 
 def reshape(operand: Any, new_sizes: Any, dimensions: Sequence[int] | None = None, *,
@@ -287,7 +289,7 @@ transpose_p = Primitive(
     "transpose", type_rule=_transpose_type,
     evaluate=lambda x, *, permutation: x.transpose(permutation), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, permutation: transpose(ct, np.argsort(permutation))),
-    batch=_transpose_batch)
+    batch=_transpose_batch, lower=Form("transpose"))
 
 
 def transpose(operand: Any, permutation: Any) -> Any:
@@ -322,7 +324,7 @@ squeeze_p = Primitive(
     "squeeze", type_rule=_squeeze_type,
     evaluate=lambda x, *, dimensions: x.squeeze(dimensions), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, dimensions: expand_dims(ct, dimensions)),
-    batch=_squeeze_batch)
+    batch=_squeeze_batch, lower=Form("squeeze"))
 
 
 def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
@@ -354,7 +356,7 @@ def _rev_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any) -> Any:
 rev_p = Primitive(
     "rev", type_rule=_rev_type, evaluate=lambda x, *, dimensions: np.flip(x, dimensions),
     jvp=linear_jvp(), transpose=transpose_unary(lambda ct, x, *, dimensions: rev(ct, dimensions)),
-    batch=_rev_batch)
+    batch=_rev_batch, lower=Form("rev"))
 
 
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:

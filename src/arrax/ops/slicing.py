@@ -15,6 +15,7 @@ from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import Tracer, current
+from arrax.engines.cpu.lowering import Form
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis, canonical_shape, check_same_dtypes
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
@@ -88,7 +89,8 @@ def _slice_batch(axis: Any, operands: Any, dims: Any, *, start_indices: Any, lim
 
 
 slice_p = Primitive("slice", type_rule=_slice_type, evaluate=_slice_evaluate, jvp=linear_jvp(),
-                    transpose=transpose_unary(_slice_transpose), batch=_slice_batch)
+                    transpose=transpose_unary(_slice_transpose), batch=_slice_batch,
+                    lower=Form("slice"))
 
 
 def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int],
@@ -230,7 +232,7 @@ dynamic_slice_p = Primitive(
     "dynamic_slice", type_rule=_dynamic_slice_type,
     evaluate=lambda x, *starts, slice_sizes: x[_window(x.shape, starts, slice_sizes)],
     jvp=_dynamic_slice_jvp, transpose=_dynamic_slice_transpose, batch=_dynamic_slice_batch,
-    weak_type="first")
+    weak_type="first", lower=Form("dynamic_slice"))
 
 
 def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any, *,
@@ -405,7 +407,8 @@ def _dynamic_update_slice_batch(axis: Any, operands: Any, dims: Any) -> Any:
 dynamic_update_slice_p = Primitive(
     "dynamic_update_slice", type_rule=_dynamic_update_slice_type,
     evaluate=_dynamic_update_slice_evaluate, jvp=_dynamic_update_slice_jvp,
-    transpose=_dynamic_update_slice_transpose, batch=_dynamic_update_slice_batch)
+    transpose=_dynamic_update_slice_transpose, batch=_dynamic_update_slice_batch,
+    lower=Form("dynamic_update_slice"))
 
 
 def dynamic_update_slice(operand: Any, update: Any, start_indices: Any, *,

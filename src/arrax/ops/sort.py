@@ -11,6 +11,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import Tracer
+from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
@@ -116,7 +117,8 @@ def _sort_batch(axis: Any, operands: Any, dims: Any, *, dimension: int, is_stabl
 
 
 sort_p = Primitive("sort", multiple_results=True, type_rule=_sort_type, evaluate=_sort_evaluate,
-                   jvp=_sort_jvp, batch=_sort_batch, weak_type="rule", typed_results=True)
+                   jvp=_sort_jvp, batch=_sort_batch, weak_type="rule", typed_results=True,
+                   lower=Library("sort"))
 
 
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
@@ -200,7 +202,8 @@ def _top_k_batch(batch: Any, operands: Any, dims: Any, *, k: int, axis: int) -> 
 
 
 top_k_p = Primitive("top_k", multiple_results=True, type_rule=_top_k_type,
-                    evaluate=_top_k_evaluate, jvp=_top_k_jvp, batch=_top_k_batch)
+                    evaluate=_top_k_evaluate, jvp=_top_k_jvp, batch=_top_k_batch,
+                    lower=Library("top_k"))
 
 
 def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
@@ -249,7 +252,7 @@ def _approx_batch(batch: Any, operands: Any, dims: Any, *, reduction_dimension: 
 
 approx_top_k_p = Primitive(
     "approx_top_k", multiple_results=True, type_rule=_approx_type, evaluate=_approx_evaluate,
-    jvp=_approx_jvp, batch=_approx_batch)
+    jvp=_approx_jvp, batch=_approx_batch, lower=HostCall("NumPy selects"))
 
 
 def _approx(is_max: bool, operand: Any, k: int, reduction_dimension: int, recall_target: float,

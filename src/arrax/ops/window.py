@@ -10,6 +10,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.conv_dims import canonical_pads, dilated, padtype_to_pads, window_count
 from arrax.ops.join import pad_evaluate
 from arrax.ops.rules import batch_to_front, constant, linear_jvp, transpose_unary
@@ -150,7 +151,7 @@ def _sum_transpose(cotangent: Any, x: Any, *, window_dimensions: Any, window_str
 reduce_window_sum_p = Primitive(
     "reduce_window_sum", type_rule=_type, evaluate=_window_evaluate(np.add, lambda dtype: 0),
     jvp=linear_jvp(), transpose=transpose_unary(_sum_transpose),
-    batch=_window_batch("reduce_window_sum"))
+    batch=_window_batch("reduce_window_sum"), lower=HostCall("windows are folded by NumPy"))
 
 
 def _extremum_jvp(name: str, select: str) -> Callable[..., Any]:
@@ -166,11 +167,13 @@ def _extremum_jvp(name: str, select: str) -> Callable[..., Any]:
 reduce_window_max_p = Primitive(
     "reduce_window_max", type_rule=_type,
     evaluate=_window_evaluate(np.maximum, lambda dtype: extremum_identity(dtype, False)),
-    jvp=_extremum_jvp("reduce_window_max", "ge"), batch=_window_batch("reduce_window_max"))
+    jvp=_extremum_jvp("reduce_window_max", "ge"), batch=_window_batch("reduce_window_max"),
+    lower=HostCall("windows are folded by NumPy"))
 reduce_window_min_p = Primitive(
     "reduce_window_min", type_rule=_type,
     evaluate=_window_evaluate(np.minimum, lambda dtype: extremum_identity(dtype, True)),
-    jvp=_extremum_jvp("reduce_window_min", "le"), batch=_window_batch("reduce_window_min"))
+    jvp=_extremum_jvp("reduce_window_min", "le"), batch=_window_batch("reduce_window_min"),
+    lower=HostCall("windows are folded by NumPy"))
 
 
 # ---- select_and_gather_add, select_and_scatter_add ---------------------------------------------
@@ -264,7 +267,8 @@ select_and_gather_add_p = Primitive(
     "select_and_gather_add",
     type_rule=lambda tangents, x, *, select_prim, **params: _type(tangents, **params),
     evaluate=_gather_add_evaluate, jvp=_first_tangent_jvp("select_and_gather_add"),
-    transpose=_gather_add_transpose, batch=_pair_batch("select_and_gather_add"))
+    transpose=_gather_add_transpose, batch=_pair_batch("select_and_gather_add"),
+    lower=HostCall("windows are folded by NumPy"))
 
 
 def _scatter_add_evaluate(source: np.ndarray, x: np.ndarray, *, select_prim: Any, **params: Any,
@@ -290,4 +294,5 @@ def _scatter_add_transpose(cotangent: Any, source: Any, x: Any, *, select_prim: 
 select_and_scatter_add_p = Primitive(
     "select_and_scatter_add", type_rule=lambda source, x, **params: x.update(dtype=source.dtype),
     evaluate=_scatter_add_evaluate, jvp=_first_tangent_jvp("select_and_scatter_add"),
-    transpose=_scatter_add_transpose, batch=_pair_batch("select_and_scatter_add"))
+    transpose=_scatter_add_transpose, batch=_pair_batch("select_and_scatter_add"),
+    lower=HostCall("windows are folded by NumPy"))

@@ -19,6 +19,7 @@ from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, ev
                               no_debug_info)
 from arrax.core.primitive import Primitive
 from arrax.core.trace import use
+from arrax.engines.cpu.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_jaxpr
@@ -266,7 +267,8 @@ remat_p = Primitive(
     type_rule=lambda *avals, jaxpr, **_: jaxpr.out_avals,
     execute=lambda *args, jaxpr, **_: as_arrays(eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *args)),
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
-    effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr))
+    effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
+    lower=Inline(lambda params: params["jaxpr"]))
 
 
 # ---- looking at it -------------------------------------------------------------------------------

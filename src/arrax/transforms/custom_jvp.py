@@ -16,6 +16,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import current
+from arrax.engines.cpu.lowering import Inline
 from arrax.ops.rules import instantiate, move_axis
 from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_flat, batch_jaxpr, to_dim
@@ -267,5 +268,6 @@ custom_jvp_call_p = Primitive(
     execute=lambda *args, call_jaxpr, **_: as_arrays(run(call_jaxpr, args)),
     jvp=_jvp, batch=_batch, transpose=_transpose, hidden={"num_consts": 0},
     effects=lambda call_jaxpr, **_: call_jaxpr.effects,
-    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr))
+    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr),
+    lower=Inline(lambda params: params["call_jaxpr"]))
 custom_jvp_call_p.stage = stage_call(custom_jvp_call_p, "custom_jvp")

@@ -17,6 +17,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive, registry
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
+from arrax.engines.cpu.lowering import HostCall, Inline
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_flat, to_dim
@@ -369,7 +370,8 @@ custom_vjp_call_p = Primitive(
     execute=lambda *args, call_jaxpr, **_: as_arrays(run(call_jaxpr, args)),
     jvp=_jvp, batch=_batch, transpose=_transpose, hidden={"num_consts": 0},
     effects=lambda call_jaxpr, **_: call_jaxpr.effects,
-    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr))
+    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr),
+    lower=Inline(lambda params: params["call_jaxpr"]))
 custom_vjp_call_p.stage = stage_call(custom_vjp_call_p, "custom_vjp")
 
 
@@ -408,4 +410,4 @@ def _lin_batch(axis: Any, operands: Any, dims: Any, *, num_res: int, bwd: Any,
 custom_lin_p = Primitive(
     "custom_lin", multiple_results=True, type_rule=_lin_type, execute=_forward_mode,
     evaluate=_forward_mode, jvp=_forward_mode, transpose=_lin_transpose, batch=_lin_batch,
-    hidden={"out_avals": ALWAYS})
+    hidden={"out_avals": ALWAYS}, lower=HostCall("it is gone after transposition"))

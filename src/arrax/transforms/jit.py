@@ -26,6 +26,7 @@ from arrax.core.trace import Tracer, current, use
 from arrax.core.tree_registry import node_type
 from arrax.core.tracebacks import filtered
 from arrax.engines import default_engine
+from arrax.engines.cpu.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_jaxpr
@@ -126,7 +127,8 @@ jit_p = Primitive(
     "jit", multiple_results=True, type_rule=_type_rule, execute=_execute, jvp=_jvp,
     transpose=_transpose, batch=_batch, partial_eval=_partial_eval, stage=_stage, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
-    hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False})
+    hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False},
+    lower=Inline(lambda params: params["jaxpr"]))
 
 
 # ---- tracing -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import Update
+from arrax.engines.cpu.lowering import Library, Product, Update
 
 Emit = Callable[[Any, Any], None]
 _I64 = ir.IntType(64)
@@ -109,23 +109,23 @@ def _scan(eqn: Eqn) -> Emit | None:
     return _simple("arrax_scan", spec)
 
 
-_PLANS: dict[str, Callable[[Eqn], Emit | None]] = {
+PLANS: dict[str, Callable[[Eqn], Emit | None]] = {
     "dot_general": _dot_general,
-    "conv_general_dilated": _convolution,
+    "convolution": _convolution,
     "sort": _sort,
     "top_k": _top_k,
-    **dict.fromkeys(library.SCAN_KINDS, _scan),
+    "scan": _scan,
 }
 
 
 def plan(eqn: Eqn) -> Emit | None:
     """How to write an equation as a library call, or None."""
-    make = _PLANS.get(eqn.primitive.name)
-    if make is None or eqn.effects:
+    lower = eqn.primitive.lower
+    if type(lower) not in (Library, Product) or eqn.effects:
         return None
     if any(0 in atom.aval.shape for atom in eqn.outvars):
         return None
-    return make(eqn)
+    return PLANS[lower.plan](eqn)
 
 
 def _scatter_spec(eqn: Eqn) -> library.Spec | None:

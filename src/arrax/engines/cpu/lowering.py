@@ -23,7 +23,7 @@ class Elementwise(Record):
 
 
 class View(Record):
-    """`build(index, *operands, out=aval, **params)` gives the expression of the element at `index`.
+    """`build(index, *operands, out=aval, **params)` gives the element at `index`.
 
     `index` is a tuple of `loop_ir.Index`; an operand's `at(index)` is the expression of one of its
     elements. `flat` views keep the row-major order of elements, so that element i of the result
@@ -66,8 +66,27 @@ class Choice(Record):
     choose: Callable[[Any], Any]
 
 
+class Form(Record):
+    """One of the compiler's own forms, found by its name in `op_lowerings.FORMS`.
+
+    For what is built from the compiler's parts, which op blocks cannot import: index maps, updates
+    in place, control flow.
+    """
+
+    name: str
+
+
+class Scatter(Record):
+    """Updates of operand 0 at the indices of operand 1, by `combine(b, old, update)` or, without
+    one, by replacement; in place when operand 0 dies."""
+
+    combine: Callable[..., Any] | None = None
+
+
 class Product(Record):
-    """A contraction of two operands: small ones are loops, others a library call."""
+    """A contraction of two operands: small ones are loops, others the library call `plan`."""
+
+    plan: str
 
 
 class Update(Record):
@@ -80,10 +99,10 @@ class Update(Record):
 
 
 class Library(Record):
-    """A call of a runtime function. `plan(avals, params)` gives None (host call), or
-    `emit(context, operand_pointers, result_pointers)`."""
+    """A call of the native library where it covers dtypes and params, as `library_plans.PLANS[plan]`
+    says; else a host call."""
 
-    plan: Callable[..., Any]
+    plan: str
 
 
 class Control(Record):

@@ -1,33 +1,45 @@
-"""Which lowering a primitive has: its own `lower` field, or the compiler's own for the structural ones.
+"""Which lowering an equation has: the `lower` field of its primitive, with the compiler's parts put in.
 
-The structural primitives (views, reductions, control flow, calls) are lowered by this room's code;
-`STRUCTURAL` is the one place that pairs them. Everything else runs as a host call.
+Op blocks name what they cannot import: a `Form` is looked up in `FORMS`, a `Scatter` becomes loops or
+a library call. A primitive whose field is a host call, or that the library does not cover, runs Python.
 """
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from arrax.engines.cpu import control, elementwise, library_plans, updates, views
-from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, HostCall, Inline, Product,
-                                        Reduce, Reinterpret, Update, View)
+from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu import control, library_plans, updates, views
+from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, Form, HostCall, Reinterpret,
+                                        Scatter, Update, View)
 
 NO_LOWERING = HostCall("the primitive has no lowering")
-
 
 NOT_EMITTED: set[Any] = set()  # (primitive name, dtypes) that the scalar builder turned down
 
 
 def lowering_of(eqn: Any) -> Any:
     """The lowering of an equation."""
-    name = eqn.primitive.name
-    known = STRUCTURAL.get(name) or eqn.primitive.lower or ELEMENTWISE.get(name) or NO_LOWERING
+    known = _found.get(eqn.primitive)
+    if known is None:
+        known = _found[eqn.primitive] = _resolved(eqn.primitive)
     if type(known) is Choice:
         known = known.choose(eqn)
     if NOT_EMITTED and emission_key(eqn) in NOT_EMITTED:
         return NO_LOWERING
     return known
+
+
+_found: dict[Primitive, Any] = {}
+
+
+def _resolved(primitive: Primitive) -> Any:
+    """The `lower` field, with named parts of the compiler replaced by the parts."""
+    lower = primitive.lower
+    if lower is None or type(lower) is NotApplicable:
+        return NO_LOWERING
+    if type(lower) is Form:
+        return FORMS[lower.name]
+    return _scatter(lower) if type(lower) is Scatter else lower
 
 
 def emission_key(eqn: Any) -> Any:
@@ -42,57 +54,23 @@ def _bitcast(eqn: Any) -> Any:
     return Reinterpret()
 
 
-def _lowest(dtype: Any) -> Any:
-    """The identity of max."""
-    if dtype.kind == "b":
-        return False
-    return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
-
-
-def _highest(dtype: Any) -> Any:
-    """The identity of min."""
-    if dtype.kind == "b":
-        return True
-    return np.iinfo(dtype).max if dtype.kind in "iu" else np.inf
-
-
-def _all_ones(dtype: Any) -> Any:
-    return True if dtype.kind == "b" else ~np.zeros((), dtype)[()]
-
-
-def _extreme_position(b: Any, x: Any, y: Any, better: Any) -> Any:
-    """The better of two (value, position) pairs: NaN wins, then the value, then the first position."""
-    (v, i), (w, j) = x, y
-    wins = better(v, w)
-    equal = b.eq(v, w)
-    if v.kind == "float":
-        v_nan, w_nan = b.ne(v, v), b.ne(w, w)
-        wins = b.or_(b.and_(v_nan, b.not_(w_nan)), wins)
-        equal = b.or_(equal, b.and_(v_nan, w_nan))
-    first = b.or_(wins, b.and_(equal, b.lt(i, j)))
-    return b.select(first, v, w), b.select(first, i, j)
-
-
-def _call(name: str) -> Inline:
-    return Inline(lambda params: params[name])
-
-
-def _scatter(combine: Any) -> Choice:
+def _scatter(lower: Scatter) -> Choice:
     """Long scatters of whole rows are library calls, in parallel; others are loops."""
-    loops = Update(updates.scatter(combine))
-    return Choice(lambda eqn: library_plans.scatter_lowering(eqn, loops))
+    loops = Update(updates.scatter(lower.combine))
+
+    def choose(eqn: Any) -> Any:
+        if lower.combine is None and eqn.params.get("update_jaxpr") is not None:
+            return NO_LOWERING
+        return library_plans.scatter_lowering(eqn, loops)
+
+    return Choice(choose)
 
 
-_SET = _scatter(None)
-ELEMENTWISE: dict[str, Elementwise] = elementwise.TABLE
-
-STRUCTURAL: dict[str, Any] = {
-    # views
+FORMS: dict[str, Any] = {
     "broadcast_in_dim": View(views.broadcast_in_dim),
     "transpose": View(views.transpose),
     "reshape": View(views.reshape, flat=True),
     "squeeze": View(views.squeeze, flat=True),
-    "expand_dims": View(views.reshape, flat=True),
     "slice": View(views.slice_view),
     "rev": View(views.rev),
     "iota": View(views.iota),
@@ -100,36 +78,12 @@ STRUCTURAL: dict[str, Any] = {
     "concatenate": View(views.concatenate, pieces=updates.concatenate),
     "dynamic_slice": View(views.dynamic_slice),
     "dynamic_update_slice": Update(updates.dynamic_update_slice),
-    "scatter": Choice(lambda eqn: _SET.choose(eqn) if eqn.params.get("update_jaxpr") is None else NO_LOWERING),
-    "scatter-add": _scatter(lambda b, x, y: b.add(x, y)),
-    "scatter-sub": _scatter(lambda b, x, y: b.sub(x, y)),
-    "scatter-mul": _scatter(lambda b, x, y: b.mul(x, y)),
-    "scatter-min": _scatter(lambda b, x, y: b.min(x, y)),
-    "scatter-max": _scatter(lambda b, x, y: b.max(x, y)),
     "gather": View(views.gather, gathers=True),
-    "split": View(views.split), "stack": View(views.stack, pieces=updates.stack), "unstack": View(views.unstack),
+    "split": View(views.split),
+    "stack": View(views.stack, pieces=updates.stack),
+    "unstack": View(views.unstack),
     "tile": View(views.tile, gathers=True),
-    "random_wrap": Reinterpret(), "random_unwrap": Reinterpret(),
-    "bitcast_convert_type": Choice(_bitcast),
-    # reductions
-    "reduce_sum": Reduce(lambda b, x, y: b.add(x, y), lambda dtype: 0),
-    "reduce_prod": Reduce(lambda b, x, y: b.mul(x, y), lambda dtype: 1),
-    "reduce_max": Reduce(lambda b, x, y: b.max(x, y), _lowest),
-    "reduce_min": Reduce(lambda b, x, y: b.min(x, y), _highest),
-    "reduce_and": Reduce(lambda b, x, y: b.and_(x, y), _all_ones),
-    "reduce_or": Reduce(lambda b, x, y: b.or_(x, y), lambda dtype: 0),
-    "argmax": Reduce(lambda b, x, y: _extreme_position(b, x, y, b.gt), _lowest, by_position=True),
-    "argmin": Reduce(lambda b, x, y: _extreme_position(b, x, y, b.lt), _highest,
-                     by_position=True),
-    "dot_general": Product(),
-    "reduce_xor": Reduce(lambda b, x, y: b.xor(x, y), lambda dtype: 0),
-    # calls
-    "jit": _call("jaxpr"), "pjit": _call("jaxpr"), "closed_call": _call("call_jaxpr"),
-    "core_call": _call("call_jaxpr"), "remat": _call("jaxpr"), "remat2": _call("jaxpr"),
-    "checkpoint": _call("jaxpr"), "custom_jvp_call": _call("call_jaxpr"),
-    "custom_vjp_call": _call("call_jaxpr"), "custom_vjp_call_jaxpr": _call("fun_jaxpr"),
-    "custom_vmap_call": _call("call"),
-    # control flow
+    "bitcast": Choice(_bitcast),
     "while": Control(control.lower_while),
     "scan": Control(control.lower_scan),
     "cond": Control(control.lower_cond),

@@ -18,7 +18,7 @@ from arrax.engines.cpu import library_plans
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.elementwise import accepted_params
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
-from arrax.engines.cpu.lowering import (Control, Elementwise, Library, Product, Reduce,
+from arrax.engines.cpu.lowering import (Control, Elementwise, Product, Reduce,
                                         Reinterpret, Update, View)
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.choose_roots import (can_compile, choose_roots, is_fusable,
@@ -182,8 +182,6 @@ class Lowerer:
             self.reinterpret(eqn)
         elif type(lower) is Update and can_compile(eqn):
             self.update(eqn, lower)
-        elif type(lower) is Library and self.library_call(eqn, lower):
-            pass
         else:
             self.host_call(eqn)
 
@@ -196,16 +194,6 @@ class Lowerer:
             self.steps.append(ir.LibraryStep(eqn.primitive.name, emit, operands, results))
         else:
             self.steps.append(ir.HostCallStep(eqn, operands, results))
-
-    def library_call(self, eqn: Eqn, lower: Library) -> bool:
-        """Add a call of a runtime function where one fits."""
-        emit = lower.plan([a.aval for a in eqn.invars], eqn.params)
-        if emit is None:
-            return False
-        operands = [self.operand_buffer(atom) for atom in eqn.invars]
-        results = [self.result_buffer(var) for var in eqn.outvars]
-        self.steps.append(ir.LibraryStep(eqn.primitive.name, emit, operands, results))
-        return True
 
     def update(self, eqn: Eqn, lower: Update) -> None:
         """A copy (that bufferize makes vanish when the operand dies), then the part."""
