@@ -24,7 +24,8 @@ lower
 stablehlo
     How it reads in StableHLO (`engines.pjrt.stablehlo`).
 
-A rule that cannot exist is `NotApplicable(reason)`; one that is missing is None, and a test lists it.
+A rule that cannot exist is `NotApplicable(reason)`; one that is missing is None, and a test fails. A
+primitive with a `jvp` and no `transpose` is not linear: its derivative consists of other primitives.
 """
 from __future__ import annotations
 
@@ -43,6 +44,9 @@ class NotApplicable(Record):
     """A rule that is absent on purpose."""
 
     reason: str
+
+
+NOT_LINEAR = NotApplicable("not linear")
 
 
 class Primitive(_native.PrimitiveBase):
@@ -77,6 +81,8 @@ class Primitive(_native.PrimitiveBase):
         self.multiple_results = multiple_results
         self.type_rule, self.evaluate, self.execute = type_rule, evaluate, execute
         self.jvp = _attach(jvp, self)
+        if transpose is None and jvp is not None:
+            transpose = jvp if isinstance(jvp, NotApplicable) else NOT_LINEAR
         self.transpose, self.batch = _attach(transpose, self), _attach(batch, self)
         self.partial_eval, self.stage, self.dce = partial_eval, stage, dce
         self.lower, self.stablehlo = lower, stablehlo

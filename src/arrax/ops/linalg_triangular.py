@@ -203,6 +203,7 @@ def _cholesky_update_type(r: Any, w: Any) -> Any:
 
 cholesky_update_p = Primitive(
     "cholesky_update", type_rule=_cholesky_update_type, evaluate=_cholesky_update_evaluate,
+    jvp=NotApplicable("differentiate through `cholesky`"),
     batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)),
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
