@@ -10,9 +10,11 @@ import itertools
 import weakref
 from typing import Any
 
+import llvmlite
 from llvmlite import binding
 
 from arrax import _native
+from arrax.engines.cpu import object_cache
 
 _numbers = itertools.count()
 
@@ -53,23 +55,33 @@ def compile_module(module: Any, entry: str = "entry") -> MachineCode:
     text = str(module)
     code = _known.get(text)
     if code is None:
-        machine, passes, jit = _compiler()
-        parsed = binding.parse_assembly(text)
-        parsed.triple = machine.triple
-        parsed.data_layout = str(machine.target_data)
-        _optimize(parsed, passes)
-        code = _known[text] = _load(machine.emit_object(parsed), module, entry, jit)
+        machine, _, jit = _compiler()
+        image = object_cache.cached((text, *_identity()),
+                                    lambda: bytes(machine.emit_object(_cleaned(text))))
+        code = _known[text] = _load(image, module, entry, jit)
     return code
 
 
 def assembly(module: Any) -> str:
     """The machine code of a module as assembly text."""
+    return str(_compiler()[0].emit_assembly(_cleaned(str(module))))
+
+
+def _cleaned(text: str) -> Any:
+    """A module, parsed and optimized lightly."""
     machine, passes, _ = _compiler()
-    parsed = binding.parse_assembly(str(module))
+    parsed = binding.parse_assembly(text)
     parsed.triple = machine.triple
     parsed.data_layout = str(machine.target_data)
     _optimize(parsed, passes)
-    return str(machine.emit_assembly(parsed))
+    return parsed
+
+
+@functools.lru_cache(maxsize=1)
+def _identity() -> tuple[str, ...]:
+    """What object code depends on beside the program: the CPU, and who compiles."""
+    return (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(),
+            str(binding.llvm_version_info), llvmlite.__version__)
 
 
 def _load(image: bytes, module: Any, entry: str, jit: Any) -> MachineCode:
