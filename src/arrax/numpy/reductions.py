@@ -18,7 +18,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.trace import Tracer
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import (as_array, bool_dtype, broadcast_to_shape, canonical_axes,
-                                   canonical_axis, check_arraylike, complex_dtypes, convert,
+                                   canonical_axis, complex_dtypes, convert,
                                    inexact_dtypes, inexact_of, integer_dtypes, refuse_out,
                                    scalar_array)
 
@@ -48,11 +48,20 @@ def _masked(name: str, x: Any, where: Any, fill: Any) -> Any:
     """`x` with `fill` where the mask is false."""
     if where is None:
         return x
-    check_arraylike(name, where)
+    return elementwise.where(_mask(name, where), x, scalar_array(fill, x.dtype))
+
+
+def _mask(name: str, where: Any) -> Any:
     mask = as_array(name, where)
     if mask.dtype != bool_dtype:
-        mask = elementwise.to_bool(mask)
-    return elementwise.where(mask, x, scalar_array(fill, x.dtype))
+        raise ValueError(f"jnp.{name}: where must be None or a boolean array; got "
+                         f"where.dtype={mask.dtype!r}.")
+    return mask
+
+
+def _strong(x: Any) -> Any:
+    """`x` without weak type, which no reduction's result has."""
+    return convert(x, x.aval.dtype) if x.aval.weak_type else x
 
 
 def _finish(result: Any, axes: tuple[int, ...], kept: Any, rank: int) -> Any:
@@ -91,19 +100,19 @@ def _summing(name: str, reducer: Callable[..., Any], identity: int,
         axes, kept = _axes_and_kept(x, axis, keepdims)
         known = dtypes.check_user_dtype(dtype, name)
         working, result_dtype = _accumulate_dtype(x, known, promote_integers)
-        weak = known is None and x.aval.weak_type and x.aval.dtype == result_dtype
-        if working != x.aval.dtype:
-            x = convert(x, working, weak)
+        if working != x.aval.dtype or x.aval.weak_type:
+            x = convert(x, working)
         x = _masked(name, x, where, identity)
         result = reducer(x, axes) if axes else x
-        result = _finish(result, axes, kept, x.ndim)
         if initial is not None:
             result = combine(_initial(name, initial, result.dtype), result)
-        return convert(result, result_dtype, weak)
+        return convert(_finish(result, axes, kept, x.ndim), result_dtype)
     return function
 
 
 def _initial(name: str, initial: Any, dtype: Any) -> Any:
+    if type(initial) in dtypes.python_scalar_types:
+        return convert(initial, dtype)
     value = as_array(name, initial)
     if value.ndim:
         raise ValueError(f"{name}: initial must be a scalar, got shape {value.shape}")
@@ -169,11 +178,11 @@ def _extreme(name: str, reducer: Callable[..., Any], worst: Callable[[Any], Any]
         if initial is None and builtins.any(x.aval.shape[i] == 0 for i in axes):
             raise ValueError(f"zero-size array to reduction operation {name} which has no "
                              "identity")
-        x = _masked(name, x, where, worst(x.dtype))
-        result = _finish(reducer(x, axes) if axes else x, axes, kept, x.ndim)
+        x = _masked(name, _strong(x), where, worst(x.dtype))
+        result = reducer(x, axes) if axes else x
         if initial is not None:
             result = combine(_initial(name, initial, result.dtype), result)
-        return result
+        return _finish(result, axes, kept, x.ndim)
     return function
 
 
@@ -270,21 +279,18 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims
     result_dtype = inexact_of(aval.dtype) if dtype is None else \
         dtypes.check_user_dtype(dtype, "mean")
     working = _float32 if result_dtype in _half_floats else result_dtype
-    weak = aval.weak_type and dtype is None
-    if working is not aval.dtype and working != aval.dtype:
-        x = convert(x, working, weak)
+    if working is not aval.dtype and working != aval.dtype or aval.weak_type:
+        x = convert(x, working)
     if where is None:
         total = lax.reduce_sum_p.bind(x, axes=axes, out_sharding=None) if axes else x
         if keepdims:
             total = keep_axes(total, axes, aval.ndim)
-        count = scalar_array(_count(x, axes), working, weak) if working in inexact_dtypes \
-            else scalar_array(_count(x, axes), working)
-        result = lax.div_p.bind(total, count)
+        result = lax.div_p.bind(total, scalar_array(_count(x, axes), working))
     else:
-        mask = broadcast_to_shape(elementwise.to_bool(as_array("mean", where)), x.shape)
+        mask = broadcast_to_shape(_mask("mean", where), x.shape)
         counts = sum(mask, axis, dtype=working, keepdims=keepdims)
         result = lax.div(sum(_masked("mean", x, mask, 0), axis, keepdims=keepdims), counts)
-    return result if working == result_dtype else convert(result, result_dtype, weak)
+    return result if working == result_dtype else convert(result, result_dtype)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False,
@@ -349,7 +355,7 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
     known = dtypes.check_user_dtype(dtype, "var")
     working, result_dtype = _variance_dtypes(x.dtype, known)
     axes, kept = _axes_and_kept(x, axis, keepdims)
-    x = convert(x, working, x.weak_type and known is None)
+    x = convert(x, working)
     if mean is None:
         center = _mean_of(x, axes, where)
     else:
@@ -362,7 +368,7 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
     if where is None:
         count: Any = scalar_array(_count(x, axes), squares.dtype)
     else:
-        mask = broadcast_to_shape(elementwise.to_bool(as_array("var", where)), x.shape)
+        mask = broadcast_to_shape(_mask("var", where), x.shape)
         count = sum(mask, axes, dtype=squares.dtype, keepdims=keepdims)
     divisor = elementwise._subtract(count, correction)
     total = _finish(_reduce_sum(_masked("var", squares, where, 0), axes), axes, kept, x.ndim)
@@ -370,7 +376,7 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
     if where is not None or not (isinstance(correction, (int, float))
                                  and correction < _count(x, axes)):
         result = elementwise.where(elementwise.greater(divisor, 0), result, np.nan)
-    return convert(result, result_dtype, result.weak_type and known is None)
+    return convert(result, result_dtype)
 
 
 def _variance_dtypes(own: Any, dtype: Any) -> tuple[Any, Any]:
@@ -459,7 +465,7 @@ def _running(name: str, scan: Callable[..., Any], nan_fill: int | None = None
             x = elementwise.where(elementwise.isnan(x), scalar_array(nan_fill, x.dtype), x)
         if known is None:
             known = _accumulate_dtype(x, None, True)[1]
-        return scan(convert(x, known, x.weak_type and known == x.dtype), axis)
+        return scan(convert(x, known), axis)
     return function
 
 
