@@ -10,4 +10,5 @@ from hypothesis import Phase, settings
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.register_profile("noshrink", derandomize=True, deadline=None, phases=(Phase.generate,))
+settings.register_profile("search", deadline=None, phases=(Phase.generate,), max_examples=60)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))

@@ -163,6 +163,34 @@ static PyGetSetDef array_getset[] = {
      "Whether the dtype gives way in promotion, as that of Python scalars does.", &name_weak_type},
     {nullptr}};
 
+// The buffer protocol: a read-only view of the data. Refuses dtypes that the data does not show.
+static int array_get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  auto* array = reinterpret_cast<ArrayObject*>(self);
+  view->obj = nullptr;
+  if (!array->data || !PyArray_Check(array->data)) {
+    PyErr_SetString(PyExc_BufferError, "the array has been deleted");
+    return -1;
+  }
+  if (flags & PyBUF_WRITABLE) {
+    PyErr_SetString(PyExc_BufferError, "arrays are immutable; np.array(x) makes a writeable copy");
+    return -1;
+  }
+  PyObject* dtype = PyObject_GetAttr(array->aval, name_dtype);
+  if (!dtype) return -1;
+  bool plain = dtype == reinterpret_cast<PyObject*>(
+      PyArray_DESCR(reinterpret_cast<PyArrayObject*>(array->data)));
+  Py_DECREF(dtype);
+  if (!plain) {
+    PyErr_SetString(PyExc_BufferError, "arrays of this dtype have no buffer format");
+    return -1;
+  }
+  if (PyObject_GetBuffer(array->data, view, flags) < 0) return -1;
+  view->readonly = 1;
+  return 0;
+}
+
+static PyBufferProcs array_buffer = {array_get_buffer, nullptr};
+
 PyTypeObject ArrayBaseType = {PyVarObject_HEAD_INIT(nullptr, 0)};
 
 int array_type_ready() {
@@ -176,6 +204,7 @@ int array_type_ready() {
   type->tp_weaklistoffset = offsetof(ArrayObject, weak_references);
   type->tp_members = array_members;
   type->tp_getset = array_getset;
+  type->tp_as_buffer = &array_buffer;
   struct { PyObject** slot; const char* text; } names[] = {
       {&name_shape, "shape"}, {&name_dtype, "dtype"}, {&name_ndim, "ndim"},
       {&name_size, "size"}, {&name_weak_type, "weak_type"}};

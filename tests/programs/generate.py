@@ -133,7 +133,7 @@ def evaluate(steps: tuple[Step, ...], pool: list[Any]) -> list[Any]:
 def program(steps: tuple[Step, ...]) -> Callable[[Any, Any], Any]:
     """The program as a function of two arrays to a scalar."""
     def run(a: Any, b: Any) -> Any:
-        return sum(jnp.mean(jnp.sin(v)) for v in evaluate(steps, [a, b]))
+        return sum(jnp.mean(jnp.sin(v)) for v in evaluate(steps, [jnp.asarray(a), jnp.asarray(b)]))
     return run
 
 
