@@ -1,22 +1,26 @@
 """Activation functions."""
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.numpy.promotion import as_array, check_arraylike, inexact_array
+from arrax.numpy.promotion import as_array, inexact_array, promote_dtypes_inexact
 from arrax.transforms.custom_jvp import custom_jvp
+from arrax.transforms.jit import jit
 
 
+@jit
 def identity(x: Any) -> Any:
     """`x` itself."""
     return as_array("identity", x)
 
 
 @custom_jvp
+@jit
 def relu(x: Any) -> Any:
     """max(x, 0). Its derivative at 0 is 0.
 
@@ -31,6 +35,7 @@ relu.defjvps(lambda g, ans, x: lax.select(x > 0, g, lax.full_like(g, 0)))
 
 
 @custom_jvp
+@jit
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6). Its derivative at 0 and 6 is 0."""
     return jnp.minimum(jnp.maximum(x, 0), 6.0)
@@ -39,24 +44,27 @@ def relu6(x: Any) -> Any:
 relu6.defjvps(lambda g, ans, x: lax.select((x > 0) & (x < 6), g, lax.full_like(g, 0)))
 
 
+@jit
 def squareplus(x: Any, b: Any = 4) -> Any:
     """(x + √(x² + b)) / 2, a smooth `relu`."""
-    check_arraylike("squareplus", x, b)
-    x = as_array("squareplus", x)
+    x, b = promote_dtypes_inexact("squareplus", x, b)
     return (x + jnp.sqrt(jnp.square(x) + b)) / 2
 
 
+@jit
 def softplus(x: Any) -> Any:
     """log(1 + eˣ), a smooth `relu`."""
     return jnp.logaddexp(x, 0)
 
 
+@jit
 def sparse_plus(x: Any) -> Any:
     """0 below -1, x above 1, (x + 1)² / 4 between."""
     x = as_array("sparse_plus", x)
     return jnp.where(x <= -1.0, 0.0, jnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
 
 
+@jit
 def soft_sign(x: Any) -> Any:
     """x / (|x| + 1)."""
     x = as_array("soft_sign", x)
@@ -68,12 +76,14 @@ def sigmoid(x: Any) -> Any:
     return lax.logistic(as_array("sigmoid", x))
 
 
+@jit
 def sparse_sigmoid(x: Any) -> Any:
     """0 below -1, 1 above 1, (x + 1) / 2 between."""
     x = as_array("sparse_sigmoid", x)
     return 0.5 * jnp.clip(x + 1.0, 0.0, 2.0)
 
 
+@jit
 def silu(x: Any) -> Any:
     """x · sigmoid(x), also known as swish."""
     x = as_array("silu", x)
@@ -83,30 +93,34 @@ def silu(x: Any) -> Any:
 swish = silu
 
 
+@jit
 def mish(x: Any) -> Any:
     """x · tanh(softplus(x)) (Misra, arXiv:1908.08681)."""
     x = as_array("mish", x)
     return x * jnp.tanh(softplus(x))
 
 
+@jit
 def log_sigmoid(x: Any) -> Any:
     """log(sigmoid(x)) = -softplus(-x)."""
     return -softplus(-as_array("log_sigmoid", x))
 
 
 @custom_jvp
+@jit
 def log1mexp(x: Any) -> Any:
     """log(1 - e⁻ˣ) for x > 0, accurate near 0 and for great x.
 
     Below log 2 by `expm1`, above by `log1p` (Mächler, "Accurately computing log(1 - exp(-|a|))").
     """
-    x = inexact_array("log1mexp", x)
-    return jnp.where(x < np.log(2.0), jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+    x = as_array("log1mexp", x)
+    return jnp.where(x < jnp.log(2.0), jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
 
 
 log1mexp.defjvps(lambda g, ans, x: g / jnp.expm1(x))
 
 
+@jit
 def elu(x: Any, alpha: Any = 1.0) -> Any:
     """x above 0, alpha (eˣ - 1) below (Clevert et al., arXiv:1511.07289)."""
     x = as_array("elu", x)
@@ -114,18 +128,21 @@ def elu(x: Any, alpha: Any = 1.0) -> Any:
     return jnp.where(positive, x, alpha * jnp.expm1(jnp.where(positive, 0.0, x)))
 
 
+@jit
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
     """x above 0, negative_slope · x below."""
     x = as_array("leaky_relu", x)
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
+@jit
 def hard_tanh(x: Any) -> Any:
     """x moved into [-1, 1]."""
     x = as_array("hard_tanh", x)
     return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
 
 
+@jit
 def celu(x: Any, alpha: Any = 1.0) -> Any:
     """max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1) (Barron, arXiv:1704.07483)."""
     x = as_array("celu", x)
@@ -136,6 +153,7 @@ _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
 
+@jit
 def selu(x: Any) -> Any:
     """A scaled `elu` that keeps mean 0 and variance 1 (Klambauer et al., arXiv:1706.02515)."""
     return _SELU_SCALE * elu(x, _SELU_ALPHA)
@@ -148,27 +166,32 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     """
     x = inexact_array("gelu", x)
     if approximate:
-        scale = np.sqrt(2 / np.pi)
-        inner = jnp.tanh(float(scale) * (x + 0.044715 * (x ** 3)))
-        return x * (0.5 * (1.0 + inner))
-    return 0.5 * x * lax.erfc(-x * float(np.sqrt(0.5)))
+        scale = np.sqrt(2 / np.pi).astype(x.dtype)
+        return x * (0.5 * (1.0 + jnp.tanh(scale * (x + 0.044715 * (x ** 3)))))
+    return 0.5 * x * lax.erfc(-x * np.sqrt(0.5).astype(x.dtype))
 
 
+@functools.partial(jit, static_argnames=("axis",))
 def glu(x: Any, axis: int = -1) -> Any:
-    """The first half along `axis` times the sigmoid of the second. ValueError for odd sizes."""
+    """The first half along `axis` times the sigmoid of the second.
+
+    AssertionError for odd sizes.
+    """
     x = as_array("glu", x)
     size = x.shape[axis]
     if size % 2:
-        raise ValueError(f"glu: axis size must be divisible by 2, got {size} for axis {axis}")
+        raise AssertionError(f"glu: axis size must be divisible by 2, got {size} for axis {axis}")
     first, second = jnp.split(x, 2, axis)
     return first * sigmoid(second)
 
 
+@jit
 def hard_sigmoid(x: Any) -> Any:
     """relu6(x + 3) / 6."""
     return relu6(as_array("hard_sigmoid", x) + 3.0) / 6.0
 
 
+@jit
 def hard_silu(x: Any) -> Any:
     """x · hard_sigmoid(x), also known as hard swish."""
     x = as_array("hard_silu", x)

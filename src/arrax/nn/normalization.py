@@ -1,6 +1,7 @@
 """Log-sum-exp, softmax, standardization, one-hot codes."""
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from typing import Any
@@ -9,9 +10,11 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.core import dtypes
-from arrax.numpy.promotion import (as_array, canonical_axes, check_arraylike, inexact_array,
+from arrax.core import dtypes, errors
+from arrax.core.trace import Tracer
+from arrax.numpy.promotion import (as_array, canonical_axes, inexact_array,
                                    promote_dtypes_inexact)
+from arrax.transforms.jit import jit
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
@@ -36,7 +39,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
     greatest = lax.stop_gradient(jnp.where(jnp.isfinite(greatest), greatest, 0))
     shifted = jnp.exp(x - jnp.expand_dims(greatest, axes).astype(x.dtype))
     if factors is not None:
-        shifted = factors * shifted
+        shifted = shifted * factors
     total = jnp.sum(shifted, axes, where=where)
     sign = lax.sign(total)
     if return_sign or x.dtype.kind != "c":
@@ -51,6 +54,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
     return out
 
 
+@functools.partial(jit, static_argnames=("axis", "keepdims"))
 def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
     """The logarithm of the mean of eˣ over `axis`."""
     total = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
@@ -87,6 +91,7 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     return out if where is None else jnp.where(where, out, 0)
 
 
+@functools.partial(jit, static_argnames=("axis",))
 def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     """The logarithm of `softmax`; -inf where `where` is false."""
     _, shifted, axes = _shifted("log_softmax", x, axis, where)
@@ -95,6 +100,7 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     return out if where is None else jnp.where(where, out, -np.inf)
 
 
+@functools.partial(jit, static_argnames=("axis", "algorithm"))
 def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
                 epsilon: Any = 1e-5, where: Any = None, *, algorithm: str = "fast") -> Any:
     """(x - mean) / √(variance + epsilon).
@@ -114,7 +120,7 @@ def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
             variance = jnp.var(x, axis, keepdims=True, where=where)
         else:
             squares = jnp.mean(jnp.square(x), axis, keepdims=True, where=where)
-            variance = jnp.maximum(squares - jnp.square(mean), 0)
+            variance = jnp.clip(squares - jnp.square(mean), min=0)
     return (x - mean) * lax.rsqrt(jnp.asarray(variance) + epsilon)
 
 
@@ -126,23 +132,37 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> A
       Array([[1., 0., 0.],
              [0., 0., 1.]], dtype=float32)
     """
-    check_arraylike("one_hot", x)
-    index = as_array("one_hot", x)
-    classes = operator.index(num_classes)
+    index = jnp.asarray(x)
+    classes = _class_count(num_classes)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "one_hot")
+    return _one_hot(index, classes, known, axis)
+
+
+def _class_count(num_classes: Any) -> int:
+    """A known int; ConcretizationTypeError for a tracer."""
+    if isinstance(num_classes, Tracer) and num_classes.concrete() is None:
+        raise errors.ConcretizationTypeError(
+            num_classes, "The error arose in jax.nn.one_hot argument `num_classes`.")
+    return operator.index(num_classes)
+
+
+@functools.partial(jit, static_argnames=("classes", "dtype", "axis"))
+def _one_hot(x: Any, classes: int, dtype: Any, axis: Any) -> Any:
     if not isinstance(axis, (int, np.integer)):
-        places = lax.axis_index(axis)
-        size = lax.axis_size(axis)
-        if size != classes:
-            raise ValueError(f"Expected num_classes to match the size of axis {axis}, but got "
-                             f"{classes} != {size}") from None
-        return jnp.asarray(index == places, known)
-    rank = index.ndim + 1
+        return _one_hot_over_axis(x, classes, dtype, axis)
+    rank = x.ndim + 1
     if not -rank <= axis < rank:
-        raise ValueError(f"axis {axis} is out of bounds for array of dimension {rank}")
+        raise ValueError(f"one_hot: axis {axis} is out of bounds for array of dimension {rank}")
     place = axis % rank
-    shape = [1] * rank
-    shape[place] = classes
-    codes = lax.broadcasted_iota(index.dtype if index.dtype != bool else np.int32, tuple(shape),
-                                 place)
-    return (jnp.expand_dims(index, place) == codes).astype(known)
+    shape = tuple(classes if i == place else 1 for i in range(rank))
+    codes = lax.broadcasted_iota(x.dtype, shape, place)
+    return (jnp.expand_dims(x, place) == codes).astype(dtype)
+
+
+def _one_hot_over_axis(x: Any, classes: int, dtype: Any, axis: Any) -> Any:
+    """Each member of a mapped axis holds the code's element of its own place."""
+    size = lax.axis_size(axis)
+    if size != classes:
+        raise ValueError(f"one_hot: expected num_classes to match the size of axis {axis}, got "
+                         f"{classes} != {size}")
+    return jnp.asarray(x == lax.axis_index(axis), dtype)
