@@ -178,13 +178,14 @@ class Load(Expr):
 
 
 class Apply(Expr):
-    """`emit(b, *args, **params)` with a `ScalarBuilder`."""
+    """`emit(b, *args, **params)` with a `ScalarBuilder`; `cost` counts additions."""
 
-    __slots__ = ("name", "emit", "params", "args", "eqn")
+    __slots__ = ("name", "emit", "params", "args", "eqn", "cost")
 
     def __init__(self, name: str, emit: Callable[..., Any], params: dict[str, Any],
-                 args: Sequence[Expr], dtype: Any, eqn: Any = None):
+                 args: Sequence[Expr], dtype: Any, eqn: Any = None, cost: int = 1):
         super().__init__(dtype)
+        self.cost = cost
         self.eqn = eqn  # where it came from, for messages
         self.name, self.emit, self.params, self.args = name, emit, params, tuple(args)
 
@@ -441,6 +442,11 @@ def regions_of(step: Any) -> list[Region]:
     if isinstance(step, ScanStep):
         return [step.body]
     return step.branches if isinstance(step, CondStep) else []
+
+
+def expressions_cost(exprs: Iterable[Expr]) -> int:
+    """What one evaluation of expressions costs, in additions."""
+    return sum(e.cost if isinstance(e, Apply) else 1 for e in walk(exprs))
 
 
 def stages_loads(stage: Stage) -> list[Expr]:

@@ -56,7 +56,7 @@ def _scatter_loops(lowerer: Any, eqn: Eqn, target: Buffer, combine: Any) -> None
     for position, axis in enumerate(numbers.scatter_dims_to_operand_dims):
         value = lowerer.expression(indices, (*points, ir.Index(position)))
         high = target.shape[axis] - sizes[axis]
-        if drops_outside(mode) or promises_inside(mode):  # a broken promise must not write elsewhere
+        if drops_outside(mode) or promises_inside(mode):  # broken promises write nowhere
             start = wide_index(value)
             conditions.append((start, 0, high + 1))
         else:

@@ -1,7 +1,7 @@
 """Index maps: how an element of a view is found among the elements of its operands.
 
-Each function here is the `build` of a `lowering.View`: `index` is a tuple of `Index`es of the result,
-operands have `aval`, `at(index) -> Expr` and `scalar() -> Expr`.
+Each function here is the `build` of a `lowering.View`: `index` is a tuple of `Index`es of the
+result, operands have `aval`, `at(index) -> Expr` and `scalar() -> Expr`.
 """
 from __future__ import annotations
 

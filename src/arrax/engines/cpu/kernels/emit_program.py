@@ -17,8 +17,8 @@ from arrax.engines.cpu.kernels.values import LAYOUTS
 from arrax.engines.cpu.loop_ir import Buffer, Kernel, Map, Region
 
 POINTER = ir.PointerType()
-PARALLEL_WORK = 64 * 1024  # elements times expressions from which threads pay off
-GRAIN_WORK = 32 * 1024
+PARALLEL_WORK = 256 * 1024  # elements times their cost from which threads pay off
+GRAIN_WORK = 64 * 1024
 
 
 class FunctionWriter:
@@ -325,7 +325,7 @@ def parallel_range(kernel: Kernel) -> tuple[int, int, int] | None:
 
 
 def kernel_work(kernel: Kernel) -> int:
-    """Elements times expressions of a kernel."""
+    """Elements times the cost of each in a kernel."""
     work = sum(stage_work(stage) for stage in kernel.stages)
     for var in kernel.outer:
         work *= var.extent
@@ -333,9 +333,9 @@ def kernel_work(kernel: Kernel) -> int:
 
 
 def stage_work(stage: Any) -> int:
-    """Elements times expressions of one pass over a stage."""
+    """Elements times the cost of each in one pass over a stage."""
     variables = stage.vars if isinstance(stage, Map) else [*stage.kept, *stage.reduced]
-    work = len(loop_ir.walk(loop_ir.stages_loads(stage)))
+    work = loop_ir.expressions_cost(loop_ir.stages_loads(stage))
     for var in variables:
         work *= var.extent
     return work

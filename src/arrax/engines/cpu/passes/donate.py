@@ -2,8 +2,8 @@
 
 Before: a coalesced region and the inputs that the caller gives up. After: a table output -> input,
 such that every read of the input comes before the output's first write, or happens in the same
-kernel at the very element that is then written. The caller decides at run time whether the input's memory
-is really free; the program is right either way.
+kernel at the very element that is then written. The caller decides at run time whether the input's
+memory is really free; the program is right either way.
 """
 from __future__ import annotations
 

@@ -329,7 +329,7 @@ class Lowerer:
             args = [self.expression(atom, index) for atom in eqn.invars]
             return ir.Apply(eqn.primitive.name, lower.emit,
                             accepted_params(lower.emit, eqn.params), args,
-                            storage_dtype(out.dtype), eqn)
+                            storage_dtype(out.dtype), eqn, lower.cost)
         if _is_collapsed(index):
             if lower.flat:
                 return self.expression(eqn.invars[0], index)

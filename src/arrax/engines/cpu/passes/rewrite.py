@@ -50,7 +50,7 @@ class Rewriter:
             return self.replace(load) or load
         if isinstance(expr, ir.Apply):
             return ir.Apply(expr.name, expr.emit, expr.params,
-                            [old[a.serial] for a in expr.args], expr.dtype, expr.eqn)
+                            [old[a.serial] for a in expr.args], expr.dtype, expr.eqn, expr.cost)
         if isinstance(expr, ir.Position):
             return ir.Position(self.index(expr.index), expr.dtype)
         if isinstance(expr, ir.Quotient):

@@ -2,9 +2,9 @@
 
 Checked: loops have extents of at least 1; indices use loop variables of loops around them only; a
 local is read in the kernel that makes it, after its fold or in the stores of that fold; conditions
-and offsets are made of integers; a copy's sides have equal sizes; scalar stack slots hold one element;
-after bufferize, temporaries have a place.
-Not checked yet: that reads come after writes; that offsets stay inside buffers.
+and offsets are made of integers; a copy's sides have equal sizes; scalar stack slots hold one
+element; after bufferize, temporaries have a place. Not checked yet: that reads come after writes;
+that offsets stay inside buffers.
 """
 from __future__ import annotations
 
