@@ -376,10 +376,39 @@ def _expand_bits(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
     return threefry_xor_p.bind(k1, k2, high, low)
 
 
+def _evaluate_bits(keys: np.ndarray, *, bit_width: int, shape: tuple[int, ...]) -> np.ndarray:
+    impl, words = key_implementation(keys), unwrapped(keys)
+    if impl is rbg and words.size > 4:
+        # A batch of keys shares the stream of the first, as in XLA's batched generator.
+        return impl.bits(words.reshape(-1, 4)[0], bit_width, (*keys.shape, *shape))
+    return np.asarray(impl.bits(words, bit_width, shape))
+
+
 random_bits_p = Primitive(
-    "random_bits", weak_type="none", type_rule=_bits_type,
-    evaluate=lambda keys, *, bit_width, shape: np.asarray(
-        key_implementation(keys).bits(unwrapped(keys), bit_width, shape)),
+    "random_bits", weak_type="none", type_rule=_bits_type, evaluate=_evaluate_bits,
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_bits_p.bind(*xs, **ps)),
     lower=Expand(_expand_bits))
+
+
+# ---- floats, by NumPy --------------------------------------------------------------------------
+
+def drawn_width(dtype: Any) -> int:
+    """How many random bits a float draw takes: a byte where the mantissa is shorter than one."""
+    info = dtypes.finfo(dtype)
+    return 8 if info.nmant < 8 else int(info.bits)
+
+
+def floats_of_bits(words: np.ndarray, dtype: Any) -> np.ndarray:
+    """Floats in [0, 1) whose mantissas are the high bits of `words` (of `drawn_width` bits)."""
+    info = dtypes.finfo(dtype)
+    unsigned, one = np.dtype(f"uint{info.bits}"), np.ones((), dtype)
+    mantissa = words.astype(unsigned, copy=False) \
+        >> unsigned.type(words.dtype.itemsize * 8 - info.nmant)
+    return np.asarray(mantissa | one.view(unsigned)).view(dtype) - one
+
+
+def unit_floats(key: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Uniform draws from [0, 1) with the key stored in `key`."""
+    return floats_of_bits(
+        random_bits_p.evaluate(key, bit_width=drawn_width(dtype), shape=shape), dtype)

@@ -18,7 +18,8 @@ from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.arithmetic import div, mul
 from arrax.ops.compare import eq, select
 from arrax.ops.create import full_like
-from arrax.ops.random import KeyImplementation, key_implementation, unwrapped
+from arrax.ops.random import (KeyImplementation, drawn_width, floats_of_bits, key_implementation,
+                              unwrapped)
 from arrax.ops.rules import batch_to_front
 from arrax.ops.special import erf_inv_p, random_gamma_grad
 from arrax.ops.transcendental import exp
@@ -28,13 +29,7 @@ _SQUEEZE = 0.0331  # of the quick acceptance test
 
 def uniform_of(impl: KeyImplementation, keys: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """One uniform draw from [0, 1) of each key (words on the last axis)."""
-    info = dtypes.finfo(dtype)
-    drawn = 8 if info.nmant < 8 else info.bits
-    unsigned = np.dtype(f"uint{info.bits}")
-    words = impl.bits(keys, drawn, ()).astype(unsigned)
-    one = np.ones((), dtype).view(unsigned)
-    mantissa = words >> unsigned.type(drawn - info.nmant)
-    return (mantissa | one).view(dtype) - dtype.type(1)
+    return floats_of_bits(impl.bits(keys, drawn_width(dtype), ()), dtype)
 
 
 def normal_of(impl: KeyImplementation, keys: np.ndarray, dtype: np.dtype) -> np.ndarray:

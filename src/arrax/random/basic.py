@@ -10,7 +10,8 @@ from arrax.core import dtypes
 from arrax.core.array import from_numpy
 from arrax.numpy.promotion import align_shapes
 from arrax.ops.arguments import operand
-from arrax.ops.random import random_bits_p
+from arrax.ops.random import random_bits_p, unit_floats
+from arrax.ops.special import erf_inv_p
 from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, inexact_dtype, param,
                                     result_shape)
 from arrax.random.keys import split, typed_key
@@ -65,7 +66,15 @@ def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, max
     return _uniform(typed, draw_shape(shape), float_dtype("uniform", dtype), minval, maxval)
 
 
-@staged("shape", "dtype")
+def _uniform_at_once(key: Any, shape: Any, dtype: Any, minval: Any, maxval: Any) -> Any:
+    """`_uniform` by NumPy, in few calls."""
+    check_broadcast(shape, np.shape(minval), np.shape(maxval))
+    low, high = (np.asarray(getattr(x, "data", x)).astype(dtype) for x in (minval, maxval))
+    unit = unit_floats(key._value(), shape, dtype)
+    return from_numpy(np.asarray(np.maximum(low, unit * (high - low) + low)))
+
+
+@staged("shape", "dtype", at_once=_uniform_at_once)
 def _uniform(key: Any, shape: Any, dtype: Any, minval: Any, maxval: Any) -> Any:
     """Random mantissas of floats in [1, 2), moved to [minval, maxval)."""
     check_broadcast(shape, np.shape(minval), np.shape(maxval))
@@ -122,7 +131,14 @@ def _normal(key: Any, shape: Any, dtype: Any) -> Any:
     return lax.div(total, scalar(np.sqrt(2).astype(part), dtype))
 
 
-@staged("shape", "dtype")
+def _normal_at_once(key: Any, shape: Any, dtype: Any) -> Any:
+    low = np.nextafter(np.array(-1, dtype), np.array(0, dtype), dtype=dtype)
+    draw = unit_floats(key._value(), shape, dtype)
+    draw = erf_inv_p.evaluate(np.maximum(low, draw * (dtype.type(1) - low) + low))
+    return from_numpy(np.asarray(dtype.type(np.sqrt(2)) * draw))
+
+
+@staged("shape", "dtype", at_once=_normal_at_once)
 def _normal_real(key: Any, shape: Any, dtype: Any) -> Any:
     """sqrt(2) erfinv(u) of u uniform in (-1, 1), the inverse distribution function."""
     low = np.nextafter(np.array(-1, dtype), np.array(0, dtype), dtype=dtype)
@@ -256,7 +272,7 @@ def _integer_bound(name: str, x: Any) -> Any:
                             f"value {x}")
     x = operand(x, "randint")
     if not dtypes.issubdtype(x.dtype, np.integer):
-        x = lax.convert_element_type(x, np.dtype(int))
+        x = lax.convert_element_type(x, dtypes.default_int_dtype())
     return x
 
 

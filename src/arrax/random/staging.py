@@ -24,16 +24,20 @@ def compiled(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return functools.partial(jit, static_argnames=static)
 
 
-def staged(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`jit` with static arguments `static`; small draws (by `shape`, the second argument) run now."""
+def staged(*static: str, at_once: Callable[..., Any] | None = None,
+           ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`jit` with static arguments `static`; small draws (by `shape`, the second argument) run now.
+
+    They run as `at_once`, a version in NumPy's calls, or else as the function itself.
+    """
     def decorate(fun: Callable[..., Any]) -> Callable[..., Any]:
-        program = jit(fun, static_argnames=static)
+        program, now = jit(fun, static_argnames=static), at_once or fun
 
         @functools.wraps(fun)
         def call(key: Any, shape: Sequence[int], *args: Any, **named: Any) -> Any:
             if current() is EVAL and math.prod(shape) <= SMALL \
                     and not config.debug_key_reuse.value:
-                return fun(key, shape, *args, **named)
+                return now(key, shape, *args, **named)
             return program(key, shape, *args, **named)
         return call
     return decorate
