@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
-from arrax.numpy.promotion import as_array
 from arrax.nn.normalization import logsumexp, softmax
 
 
@@ -26,7 +25,7 @@ def _mask_of(shape: tuple[int, ...], mask: Any, is_causal: bool, query_lengths: 
         parts.append(((column >= row - left) & (column <= row + right))[None, None])
     for lengths, places in ((query_lengths, row), (key_lengths, column)):
         if lengths is not None:
-            limits = as_array("dot_product_attention", lengths)
+            limits = jnp.asarray(lengths)
             if limits.shape != (batch,):
                 raise ValueError("dot_product_attention: sequence lengths must have shape "
                                  f"{(batch,)}, got {limits.shape}")
@@ -53,34 +52,49 @@ def dot_product_attention(query: Any, key: Any, value: Any, bias: Any = None, ma
       is_causal: each query sees keys up to its own place.
       query_seq_lengths, key_value_seq_lengths: [batch], the places that count.
       local_window_size: how many keys to the (left, right) each query sees.
-      implementation: None or "xla"; "cudnn" is not offered.
+      implementation: None or "xla", the same here.
       return_residual: also return the log-sum-exp of the logits, [batch, queries, heads].
 
     Raises:
-      ValueError: shapes that do not go together.
+      ValueError: shapes or dtypes that do not go together, masks that are not boolean.
+      RuntimeError: implementation "cudnn".
     """
+    if implementation == "cudnn":
+        raise RuntimeError("dot_product_attention: cuDNN is not there; use implementation=None or "
+                           "'xla'")
     if implementation not in (None, "xla"):
-        raise NotImplementedError(f"dot_product_attention: implementation {implementation!r} is "
-                                  "not offered; use None or 'xla'")
-    q, k, v = (as_array("dot_product_attention", x, i) for i, x in enumerate((query, key, value)))
-    if not q.ndim == k.ndim == v.ndim or q.ndim not in (3, 4):
-        raise ValueError("dot_product_attention: query, key and value must all have 3 or all 4 "
-                         f"dimensions, got shapes {q.shape}, {k.shape}, {v.shape}")
+        raise ValueError(f"dot_product_attention: unknown implementation {implementation!r}")
+    q, k, v = (jnp.asarray(x) for x in (query, key, value))
     unbatched = q.ndim == 3
     if unbatched:
-        q, k, v = q[None], k[None], v[None]
-    heads, groups = q.shape[2], k.shape[2]
-    if k.shape[:3] != v.shape[:3] or q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3] \
-            or heads % groups:
-        raise ValueError("dot_product_attention: shapes do not go together: "
-                         f"{q.shape}, {k.shape}, {v.shape}")
+        q, k, v = (x[None] if x.ndim == 3 else x for x in (q, k, v))
+    _check_operands(q, k, v)
+    mask = None if mask is None else jnp.asarray(mask)
+    if mask is not None and mask.dtype != bool:
+        raise ValueError(f"dot_product_attention: mask dtype should be bool, got {mask.dtype}")
     out, logits = _attend(q, k, v, bias, mask, scale, is_causal, query_seq_lengths,
                           key_value_seq_lengths, local_window_size)
     out = out[0] if unbatched else out
     if not return_residual:
         return out
-    residual = jnp.moveaxis(logsumexp(logits, axis=-1), 1, 2)
+    residual = jnp.moveaxis(logsumexp(logits, axis=-1), 1, 2).astype(q.dtype)
     return out, residual[0] if unbatched else residual
+
+
+def _check_operands(q: Any, k: Any, v: Any) -> None:
+    for name, x in (("key", k), ("value", v)):
+        if x.dtype != q.dtype:
+            raise ValueError(f"dot_product_attention: {name} dtype should be {q.dtype} as the "
+                             f"query's, got {x.dtype}")
+    if not q.ndim == k.ndim == v.ndim == 4:
+        raise ValueError("dot_product_attention: query, key and value must all have 3 or all 4 "
+                         f"dimensions, got shapes {q.shape}, {k.shape}, {v.shape}")
+    if k.shape != v.shape or q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
+        raise ValueError("dot_product_attention: key and value must have one shape, and the "
+                         f"query's batch and depth, got shapes {q.shape}, {k.shape}, {v.shape}")
+    if q.shape[2] % k.shape[2]:
+        raise ValueError("dot_product_attention: the number of key heads must divide that of query "
+                         f"heads, got shapes {q.shape} and {k.shape}")
 
 
 def _attend(q: Any, k: Any, v: Any, bias: Any, mask: Any, scale: float | None, is_causal: bool,
@@ -110,7 +124,7 @@ def _attend(q: Any, k: Any, v: Any, bias: Any, mask: Any, scale: float | None, i
 
 def _four(x: Any) -> Any:
     """A bias or mask with four dimensions."""
-    x = as_array("dot_product_attention", x)
+    x = jnp.asarray(x)
     return x.reshape((1,) * (4 - x.ndim) + x.shape)
 
 
