@@ -1,9 +1,9 @@
 """Object files of compiled programs on disk, so that a second process starts warm.
 
-A file is named by the SHA-256 of the program's text, the CPU with its features, and the versions of
-LLVM and llvmlite; it holds the SHA-256 of the object code, then the code. It is read only when folder
-and file belong to this user and nobody else can write them, and only when the checksum fits; it
-appears by an atomic rename.
+A file is named by the SHA-256 of the program's text, the CPU with its features, and the versions
+of LLVM and llvmlite; it holds the SHA-256 of the object code, then the code. It is read only when
+folder and file belong to this user and nobody else can write them, and only when the checksum fits;
+it appears by an atomic rename.
 
 The folder is the flag `compilation_cache_dir`, or the variable `ARRAX_CACHE`, or `~/.cache/arrax`;
 `ARRAX_CACHE=off`, or the flag `enable_compilation_cache` set to False, switches the cache off.

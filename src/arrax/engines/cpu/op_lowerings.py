@@ -1,7 +1,8 @@
-"""Which lowering an equation has: the `lower` field of its primitive, with the compiler's parts put in.
+"""Which lowering an equation has: the `lower` field of its primitive, with our parts put in.
 
-Op blocks name what they cannot import: a `Form` is looked up in `FORMS`, a `Scatter` becomes loops or
-a library call. A primitive whose field is a host call, or that the library does not cover, runs Python.
+Op blocks name what they cannot import: a `Form` is looked up in `FORMS`, a `Scatter` becomes loops
+or a library call. A primitive whose field is a host call, or that the library does not cover, runs
+Python.
 """
 from __future__ import annotations
 
