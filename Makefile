@@ -1,5 +1,5 @@
 # make demo   train a digit classifier, in a fresh environment if there is none
-# make test   run the tests       make lint   run the linters
+# make test   run the tests       make lint   run the linters      make bench   time it
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 PTH = $(SITE)/arrax-dev.pth
 
-.PHONY: demo test lint dev native clean
+.PHONY: demo test lint bench dev native clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,9 @@ lint: dev
 	$(BIN)/ruff check src tests tools
 	$(BIN)/mypy src/arrax/core src/arrax/transforms
 	$(BIN)/lint-imports
+
+bench: $(BIN)/python dev
+	$(BIN)/python benchmarks/speed.py
 
 # Works offline once the dependencies are there. An installed copy would hide the sources.
 dev: $(BIN)/python

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from arrax import numpy, lax  # noqa: I001
+from arrax import numpy, lax
 from arrax import debug, dtypes, errors, sharding, stages, tree, tree_util, typing
 from arrax.core.array import Array
 from arrax.core.caching import clear_caches
@@ -26,6 +26,7 @@ from arrax.core.device import Device, NamedSharding
 from arrax.core.device import PartitionSpec as P
 from arrax.core.dtypes import float0
 from arrax.core.evaluate import typeof
+from arrax.core.tracebacks import install_hook as _install_hook
 from arrax.ops.callback import pure_callback
 from arrax.placement import (block_until_ready, copy_to_host_async, default_backend, device_count,
                              device_get, device_put, devices, effects_barrier, local_device_count,
@@ -33,8 +34,8 @@ from arrax.placement import (block_until_ready, copy_to_host_async, default_back
                              process_index, process_indices)
 from arrax.transforms.api_ad import (grad, hessian, jacfwd, jacobian, jacrev, jvp, linear_transpose,
                                      linearize, value_and_grad, vjp)
-from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, make_jaxpr, named_call,
-                                        named_scope)
+from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, make_jaxpr,
+                                        named_call, named_scope)
 from arrax.transforms.api_vmap import vmap
 from arrax.transforms.checkpoint import checkpoint
 from arrax.transforms.checkpoint import checkpoint as remat
@@ -42,12 +43,13 @@ from arrax.transforms.checkpoint_policies import checkpoint_policies
 from arrax.transforms.custom_gradients import closure_convert, custom_gradient
 from arrax.transforms.custom_jvp import custom_jvp
 from arrax.transforms.custom_vjp import custom_vjp
-from arrax.transforms import large_arrays as _large_arrays  # noqa: F401 - joins eager calls
+from arrax.transforms import large_arrays as _large_arrays  # joins eager calls
 from arrax.transforms.jit import jit
 from arrax.transforms.parallel import pmap
 from arrax.transforms.stages import ShapeDtypeStruct
 
 __version__ = "0.1.0"
+_install_hook()
 
 _LAZY = frozenset({"ad_checkpoint", "custom_batching", "custom_derivatives", "flatten_util", "nn",
                    "random"})
@@ -55,8 +57,8 @@ _LAZY = frozenset({"ad_checkpoint", "custom_batching", "custom_derivatives", "fl
 __all__ = [
     "Array", "Device", "NamedSharding", "P", "ShapeDtypeStruct", "block_until_ready",
     "check_tracer_leaks", "checking_leaks", "checkpoint", "checkpoint_policies", "clear_caches",
-    "closure_convert", "config", "copy_to_host_async", "custom_gradient", "custom_jvp", "custom_vjp",
-    "debug", "debug_infs", "debug_key_reuse", "debug_nans", "default_backend",
+    "closure_convert", "config", "copy_to_host_async", "custom_gradient", "custom_jvp",
+    "custom_vjp", "debug", "debug_infs", "debug_key_reuse", "debug_nans", "default_backend",
     "default_device", "default_matmul_precision", "default_prng_impl", "device_count", "device_get",
     "device_put", "devices", "disable_jit", "dtypes", "effects_barrier", "enable_checks",
     "enable_custom_prng", "enable_x64", "ensure_compile_time_eval", "errors", "eval_shape",

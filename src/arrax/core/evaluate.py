@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from arrax import _native
-from arrax.core import errors
+from arrax.core import config, dtypes, errors
 from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
 from arrax.core.aval import aval_of
 from arrax.core.dtypes import ExtendedDType
@@ -29,6 +29,12 @@ class EvalTrace(Trace):
     __slots__ = ()
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        out = self._process(primitive, args, params)
+        if config.debug_nans.value or config.debug_infs.value:
+            check_finite(primitive.name, out)
+        return out
+
+    def _process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if primitive.execute is not None:
             _refuse_tracers(args)
             return primitive.execute(*args, **params)
@@ -52,6 +58,18 @@ class EvalTrace(Trace):
 
     def __repr__(self) -> str:
         return "EvalTrace"
+
+
+def check_finite(name: str, results: Any) -> None:
+    """FloatingPointError if a result has a NaN (flag `debug_nans`) or infinity (`debug_infs`)."""
+    for result in results if isinstance(results, (list, tuple)) else [results]:
+        data = getattr(result, "data", None)
+        if not isinstance(data, np.ndarray) or not dtypes.issubdtype(data.dtype, dtypes.inexact):
+            continue
+        if config.debug_nans.value and np.isnan(data).any():
+            raise FloatingPointError(f"invalid value (nan) encountered in {name}")
+        if config.debug_infs.value and np.isinf(data).any():
+            raise FloatingPointError(f"invalid value (inf) encountered in {name}")
 
 
 def _refuse_tracers(args: tuple[Any, ...]) -> None:
@@ -111,3 +129,14 @@ def typeof(x: Any) -> Any:
 EVAL = EvalTrace()
 _native.set_default_trace(EVAL)
 set_current(EVAL)
+
+
+def _watch_results(change: config.Change) -> None:
+    """From the first use of these flags on, no eager call bypasses `EvalTrace.process`."""
+    if change.flag in (config.debug_nans, config.debug_infs) and change.value:
+        _native.set_eager_hook(EVAL)
+
+
+config.on_change(_watch_results)
+if config.debug_nans.value or config.debug_infs.value:
+    _native.set_eager_hook(EVAL)

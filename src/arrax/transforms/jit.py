@@ -9,6 +9,7 @@ signature, and executables on the identity of the jaxpr, so transformed programs
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of
 from arrax.core.axis_env import current_axes
 from arrax.core.caching import memoize_on_jaxpr
-from arrax.core.evaluate import EVAL
+from arrax.core.evaluate import EVAL, check_finite
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, current, use
@@ -41,6 +42,8 @@ from arrax.transforms.transpose import transpose_jaxpr
 @memoize_on_jaxpr
 def compiled(closed: ClosedJaxpr, name: str = "jit", donated: tuple[bool, ...] = ()) -> Any:
     """The executable of a program, made once for each jaxpr object."""
+    if config.log_compiles.value:
+        logging.getLogger("arrax").warning("Compiling %s with types %s", name, closed.in_avals)
     return default_engine().compile(closed, name=name, donated=donated)
 
 
@@ -204,7 +207,10 @@ class JitFunction(_native.JitFunction):
             outs = program.bind(leaves)
             return program.out_tree.unflatten(outs), None
         executable = compiled(program.closed, program.name, program.donated)
-        outs = executable([array_of(leaf) for leaf in leaves])
+        arrays = [array_of(leaf) for leaf in leaves]
+        if config.debug_nans.value or config.debug_infs.value:
+            return program.out_tree.unflatten(_run_checked(program, executable, arrays)), None
+        outs = executable(arrays)
         entry = _entry(program, executable)
         return program.out_tree.unflatten(outs), entry
 
@@ -262,6 +268,9 @@ class JitFunction(_native.JitFunction):
 
     def _trace(self, args: Any, kwargs: Any, avals: Sequence[Any], in_tree: Any, static: Any,
                dynamic: Any) -> Program:
+        if config.log_compiles.value:
+            logging.getLogger("arrax").warning("Tracing %s for jit at %s",
+                                               calls.function_name(self._fun), list(avals))
         if config.no_tracing.value:
             raise RuntimeError(f"re-tracing function {calls.function_name(self._fun)} for `jit`, "
                                "but 'no_tracing' is set")
@@ -332,6 +341,19 @@ class JitFunction(_native.JitFunction):
 
 
 stages_hook: list[Callable[[Program], Any]] = []  # filled by transforms.stages, which stands above
+
+
+def _run_checked(program: Program, executable: Any, arrays: list[Any]) -> list[Any]:
+    """Run under `debug_nans`/`debug_infs`: if a result is bad, again by equations, to say which."""
+    if any(program.donated):  # the second run needs the arguments
+        return eval_jaxpr(program.closed.jaxpr, program.closed.consts, *arrays)
+    outs: list[Any] = executable(arrays)
+    try:
+        check_finite(f"jit({program.name})", outs)
+    except FloatingPointError:
+        eval_jaxpr(program.closed.jaxpr, program.closed.consts, *arrays)
+        raise
+    return outs
 
 
 def _entry(program: Program, executable: Any) -> Any:
@@ -486,8 +508,8 @@ def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = No
         raise ValueError(f"static_argnums {static_nums} and donate_argnums {donate_nums} cannot "
                          "intersect.")
     if (device is not None or backend is not None) and in_shardings is not None:
-        raise ValueError("If backend or device is specified on jit, then in_shardings should not be "
-                         "specified.")
+        raise ValueError("If backend or device is specified on jit, then in_shardings should not "
+                         "be specified.")
     return JitFunction(fun, Options(static_nums, static_names, donate_nums, donate_names,
                                     keep_unused, inline))
 
