@@ -162,7 +162,8 @@ def rounded(value, code):
 
 def main():
     print(
-        '"""Polynomials of the vector math, highest power first. By `tools/fit_polynomials.py`."""\n'
+        '"""Polynomials of the vector math, highest power first. '
+        'By `tools/fit_polynomials.py`."""\n'
     )
     for name, text, function, low, high, degree, code in ROWS:
         coefficients = fit(function, low, high, degree)

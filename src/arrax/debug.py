@@ -23,9 +23,9 @@ class _CheckedFormatter(string.Formatter):
         if unused:
             raise ValueError(f"Unused positional arguments to `jax.debug.print`: {unused}")
         if unused_names:
-            raise ValueError(f"Unused keyword arguments to `jax.debug.print`: {unused_names}. You may "
-                             "be passing an f-string (i.e, `f\"{x}\"`) into `jax.debug.print` and "
-                             "instead should pass in a regular string.")
+            raise ValueError(f"Unused keyword arguments to `jax.debug.print`: {unused_names}. You "
+                             "may be passing an f-string (i.e, `f\"{x}\"`) into `jax.debug.print` "
+                             "and instead should pass in a regular string.")
 
 
 _formatter = _CheckedFormatter()

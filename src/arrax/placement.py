@@ -68,8 +68,8 @@ def default_backend() -> str:
 def _checked_target(target: Any) -> Any:
     if target is None or isinstance(target, (Device, Sharding)):
         return target.device if isinstance(target, SingleDeviceSharding) else target
-    raise ValueError("device_put expects a Device, a Sharding or None as its `device` argument, got "
-                     f"{target!r} of type {type(target)}")
+    raise ValueError("device_put expects a Device, a Sharding or None as its `device` argument, "
+                     f"got {target!r} of type {type(target)}")
 
 
 def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = False,

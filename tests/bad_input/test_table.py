@@ -147,7 +147,8 @@ ROWS = [
         ["scan body output must be a pair"]),
     Row("scan lengths", scan_with(lambda c, x: (c, c), 0.0, (ones(3), ones(4))), ValueError,
         ["scan", "3", "4"]),
-    Row("scan no length", scan_with(lambda c, x: (c, c), 0.0, None), ValueError, ["scan", "length"]),
+    Row("scan no length", scan_with(lambda c, x: (c, c), 0.0, None), ValueError,
+        ["scan", "length"]),
     Row("scan wrong length", scan_with(lambda c, x: (c, c), 0.0, ones(3), length=4), ValueError,
         ["scan", "length"]),
     Row("while carry", lambda: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0], c), (1, 2)),
@@ -202,7 +203,8 @@ ROWS = [
     Row("compiled shape", lambda: jit(jnp.sin).lower(jnp.ones(3)).compile()(jnp.ones(4)), TypeError,
         ["float32[3]", "float32[4]"]),
     # indices
-    Row("float index", lambda: jnp.arange(3)[1.0], TypeError, ["Indexer must have integer or boolean"]),
+    Row("float index", lambda: jnp.arange(3)[1.0], TypeError,
+        ["Indexer must have integer or boolean"]),
     Row("list index", lambda: jnp.arange(3)[[0, 1]], TypeError, ["non-tuple sequence"]),
     Row("too many indices", lambda: jnp.arange(3)[0, 0], IndexError, ["Too many indices"]),
     Row("mask shape", lambda: jnp.arange(3)[np.ones(4, bool)], IndexError, ["boolean"]),
@@ -212,7 +214,8 @@ ROWS = [
     Row("bit ops on floats", lambda: jnp.bitwise_and(1.0, 2.0), TypeError, ["float32"]),
     Row("flag name", lambda: arrax.config.update("jax_no_such_flag", 1), AttributeError,
         ["jax_no_such_flag"]),
-    Row("flag value", lambda: arrax.config.update("jax_enable_x64", "maybe"), ValueError, ["maybe"]),
+    Row("flag value", lambda: arrax.config.update("jax_enable_x64", "maybe"), ValueError,
+        ["maybe"]),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Random programs: nested lists of steps that hypothesis draws and shrinks, run with the public API.
+"""Random programs: nested lists of steps that hypothesis draws and shrinks, by the public API.
 
 A program works on a pool of values, at first its two arguments (float64 of shapes (3,) and (2, 3));
 each step appends one value. Operations are smooth and bounded, so that derivatives can be checked

@@ -14,7 +14,7 @@ import pytest
 
 import arrax as jax
 import arrax.numpy as jnp
-from arrax import random as R  # noqa: N812 (the name that the recorded calls use)
+from arrax import random as R  # the name that the recorded calls use
 
 ROWS = json.loads(Path(__file__).with_name("recorded.json").read_text())
 
@@ -28,7 +28,7 @@ def _expected(row: dict[str, Any]) -> np.ndarray:
 @pytest.mark.parametrize("row", ROWS, ids=[row["call"] for row in ROWS])
 def test_draws_equal_recorded_ones(row: dict[str, Any]) -> None:
     scope = {"jax": jax, "jnp": jnp, "np": np, "R": R, "k": R.key(0), "o": R.PRNGKey(0)}
-    found = np.asarray(eval(row["call"], scope))  # noqa: S307 (the table is ours)
+    found = np.asarray(eval(row["call"], scope))  # the table is ours
     assert list(found.shape) == row["shape"]
     assert str(found.dtype) == row["dtype"]
     expected, head = _expected(row), found.ravel()[:len(row["values"])]

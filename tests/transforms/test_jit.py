@@ -80,8 +80,8 @@ def test_numpy_arguments_are_read_at_each_call():
     np.testing.assert_array_equal(f(data), 5.0)
 
 
-@pytest.mark.parametrize("options", [dict(static_argnums=1), dict(static_argnums=(-1,)),
-                                     dict(static_argnames="n"), dict(static_argnames=("n",))])
+@pytest.mark.parametrize("options", [{"static_argnums": 1}, {"static_argnums": (-1,)},
+                                     {"static_argnames": "n"}, {"static_argnames": ("n",)}])
 def test_static_arguments(options):
     body = Counter(lambda x, n: x * n if n > 1 else x)
     def f(x, n):

@@ -69,7 +69,8 @@ class ShapedArray(AbstractValue):
         return ShapedArray, (self.shape, self.dtype, self.weak_type)
 
     def str_short(self, short_dtypes: bool = False) -> str:
-        name = dtypes.short_dtype_name(self.dtype) if short_dtypes else dtypes.dtype_name(self.dtype)
+        name_of = dtypes.short_dtype_name if short_dtypes else dtypes.dtype_name
+        name = name_of(self.dtype)
         return f"{name}[{','.join(map(str, self.shape))}]"
 
     def __repr__(self) -> str:
@@ -112,7 +113,7 @@ def scalar_aval(value: Any) -> ShapedArray:
 
 
 def aval_of(value: Any) -> Any:
-    """The aval of anything `Primitive.bind` accepts: an `Array`, a tracer, a NumPy array, a scalar."""
+    """The aval of anything `Primitive.bind` accepts: an `Array`, tracer, NumPy array or scalar."""
     try:
         return value.aval
     except AttributeError:

@@ -1,4 +1,4 @@
-"""The named axes in scope: names bound by `vmap(axis_name=…)`, `pmap` and `shard_map`, with sizes."""
+"""The named axes in scope and their sizes, bound by `vmap(axis_name=…)`, `pmap` and `shard_map`."""
 from __future__ import annotations
 
 import contextlib

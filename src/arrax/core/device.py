@@ -116,9 +116,10 @@ class Mesh:
         self.devices = np.asarray(devices, dtype=object)
         self.axis_names = (axis_names,) if isinstance(axis_names, str) else tuple(axis_names)
         if self.devices.ndim != len(self.axis_names):
-            raise ValueError("Mesh requires the ndim of its first argument (`devices`) to equal the "
-                             "length of its second argument (`axis_names`), but got devices.ndim == "
-                             f"{self.devices.ndim} and len(axis_names) == {len(self.axis_names)}.")
+            raise ValueError(
+                "Mesh requires the ndim of its first argument (`devices`) to equal the length of "
+                "its second argument (`axis_names`), but got devices.ndim == "
+                f"{self.devices.ndim} and len(axis_names) == {len(self.axis_names)}.")
 
     @property
     def shape(self) -> dict[Any, int]:
@@ -217,5 +218,5 @@ def shard_indices(placement: Any, shape: Sequence[int]) -> list[tuple[Device, tu
             for name in names:
                 number = number * mesh.shape[name] + where[name]
             parts.append(slice(number * size, (number + 1) * size) if names else slice(None))
-        out.append((mesh.devices[position], tuple(parts)))
+        out.append((mesh.devices.item(position), tuple(parts)))
     return out

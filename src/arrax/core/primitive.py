@@ -3,7 +3,8 @@
 Rule signatures (`params` are the keyword parameters given to `bind`):
 
 type_rule(*avals, **params) -> aval, or a list of avals if `multiple_results`
-    Shapes and dtypes of the results; raises TypeError/ValueError naming function, argument and values.
+    Shapes and dtypes of the results; raises TypeError or ValueError that names function, argument
+    and values.
 evaluate(*ndarrays, **params) -> ndarray (or list)
     The meaning, by NumPy, on storage arrays. The reference for the compiler's tests, the eager
     implementation and the compiler's fallback. May return views of its operands, never writes them.
@@ -24,12 +25,12 @@ lower
 stablehlo
     How it reads in StableHLO (`engines.pjrt.stablehlo`).
 
-A rule that cannot exist is `NotApplicable(reason)`; one that is missing is None, and a test fails. A
-primitive with a `jvp` and no `transpose` is not linear: its derivative consists of other primitives.
+A rule that cannot exist is `NotApplicable(reason)`; one that is missing is None, and a test fails.
+A primitive with a `jvp` and no `transpose` is not linear: its derivative is made of others.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from arrax import _native
@@ -58,8 +59,9 @@ class Primitive(_native.PrimitiveBase):
     Facts: `elementwise` (result element i depends on element i of each operand, scalars broadcast),
     `commutative` (in its first two operands), `weak_type` ("all": the result is weak if all
     operands are; "first": if the first operand is; "none": never; "rule": as the type rule says,
-    the default for primitives with `execute`; or a function of the avals and params), `effects` (a set, or a function of the params), `typed_results` (the type rule gives
-    the avals of eager results because NumPy cannot tell them, as for key arrays), `hidden`
+    the default for primitives with `execute`; or a function of the avals and params), `effects`
+    (a set, or a function of the params), `typed_results` (the type rule gives the avals of eager
+    results because NumPy cannot tell them, as for key arrays), `hidden`
     (params that the printer omits when they have the value given here), `shown` (how the printer
     writes a param that has a form of its own), `named_axes` (for collectives:
     the axis names among the params, so that batching over one of them reaches unbatched operands).
@@ -74,7 +76,7 @@ class Primitive(_native.PrimitiveBase):
             elementwise: bool = False, commutative: bool = False,
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
-            named_axes: Callable[..., tuple[Any, ...]] | None = None,
+            named_axes: Callable[..., Collection[Any]] | None = None,
             typed_results: bool = False, hidden: dict[str, Any] | None = None,
             shown: dict[str, Callable[[Any], str]] | None = None):
         self.name = name

@@ -166,7 +166,8 @@ def value_text(value: Any) -> str:
     if isinstance(value, np.dtype) or dtypes.is_dtype_like_class(value):
         return str(np.dtype(value).name)
     if isinstance(value, enum.Enum):
-        return str(value) if not isinstance(value, enum.IntEnum) else f"{type(value).__name__}.{value.name}"
+        numbered = isinstance(value, enum.IntEnum)  # its `str` is the number
+        return f"{type(value).__name__}.{value.name}" if numbered else str(value)
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         inner = ", ".join(_member_text(v) for v in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"

@@ -186,7 +186,8 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None,
 def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = None) -> list[Any]:
     """The leaf of `prefix_tree` over each leaf of `full_tree`, as a list.
 
-    `is_leaf` is asked about the nodes of `prefix_tree` only. Raises ValueError when `prefix_tree` is no prefix.
+    `is_leaf` is asked about the nodes of `prefix_tree` only. Raises ValueError when `prefix_tree`
+    is no prefix.
     """
     leaves, treedef = tree_flatten(prefix_tree, is_leaf)
     parts = _flatten_like(treedef, prefix_tree, full_tree, is_leaf,

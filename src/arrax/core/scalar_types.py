@@ -76,7 +76,8 @@ float32, float64 = _scalar_type(np.float32), _scalar_type(np.float64)
 complex64, complex128 = _scalar_type(np.complex64), _scalar_type(np.complex128)
 
 all_dtypes: tuple[np.dtype[Any], ...] = tuple(t.dtype for t in scalar_types.values())
-small_integers: frozenset[np.dtype[Any]] = frozenset(np.dtype(n) for n in (uint2, uint4, int2, int4))
+small_integers: frozenset[np.dtype[Any]] = frozenset(
+    np.dtype(n) for n in (uint2, uint4, int2, int4))
 small_floats = frozenset(d for d in all_dtypes if d.name.startswith(("float4", "float6", "float8")))
 custom_floats = small_floats | {bfloat16.dtype}
 

@@ -26,7 +26,7 @@ def is_internal(filename: str) -> bool:
     """Whether a frame in `filename` belongs to arrax rather than to the user."""
     known = _internal_files.get(filename)
     if known is None:
-        known = filename.startswith(_PACKAGE_DIR) or filename.startswith("<frozen")
+        known = filename.startswith((_PACKAGE_DIR, "<frozen"))
         _internal_files[filename] = known
     return known
 

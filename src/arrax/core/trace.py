@@ -112,8 +112,9 @@ class Tracer:
         if value is None:
             check_scalar_conversion(self, name)
             raise errors.ConcretizationTypeError(
-                self, f"The problem arose with the `{name}` function. If trying to convert the data "
-                f"type of a value, try using `x.astype({name})` or `jnp.array(x, {name})` instead.")
+                self, f"The problem arose with the `{name}` function. If trying to convert the "
+                f"data type of a value, try using `x.astype({name})` or `jnp.array(x, {name})` "
+                "instead.")
         return value
 
     def __index__(self) -> int:

@@ -29,7 +29,7 @@ _VMAP_METHODS = ("sequential", "sequential_unrolled", "expand_dims", "broadcast_
 
 
 class FlatCallback:
-    """A user callback on flat arrays: rebuilds its arguments, checks and flattens what it returns."""
+    """A user callback on flat arrays: rebuilds its arguments, flattens and checks its results."""
 
     def __init__(self, fun: Callable[..., Any], in_tree: Any, out_tree: Any,
                  static: tuple[tuple[int, Any], ...] = ()):
@@ -66,8 +66,8 @@ def _checked_results(values: Sequence[Any], avals: Sequence[Any]) -> list[np.nda
                              f"array of dtype {aval.dtype}, got {data.shape}")
         if data.dtype != aval.dtype:
             if not np.can_cast(data.dtype, aval.dtype, casting="same_kind"):
-                raise ValueError(f"Mismatched result dtype from callback: expected {aval.dtype}, got "
-                                 f"{data.dtype}")
+                raise ValueError("Mismatched result dtype from callback: expected "
+                                 f"{aval.dtype}, got {data.dtype}")
             data = data.astype(aval.dtype)
         out.append(data)
     return out
@@ -132,7 +132,8 @@ pure_callback_p = Primitive(
     jvp=NotApplicable("Pure callbacks do not support JVP. Please use `jax.custom_jvp` to use "
                       "callbacks while taking gradients."),
     transpose=NotApplicable("pure callbacks are not linear"),
-    batch=lambda axis, xs, dims, **ps: _vectorized_batch(pure_callback_p.bind, axis, xs, dims, **ps),
+    batch=lambda axis, xs, dims, **params: _vectorized_batch(
+        pure_callback_p.bind, axis, xs, dims, **params),
     lower=HostCall("it runs Python"))
 
 io_callback_p = Primitive(

@@ -145,7 +145,8 @@ def _one_axis(name: str, names: Any, groups: Groups) -> None:
 
 
 def _all_gather_batch(axis: Any, operands: Any, dims: Any, *, all_gather_dimension: int,
-                      axis_name: Any, axis_index_groups: Groups, axis_size: int, tiled: bool) -> Any:
+                      axis_name: Any, axis_index_groups: Groups, axis_size: int, tiled: bool,
+                      ) -> Any:
     (x,), (dim,) = operands, dims
     if not _own(axis, axis_name):
         x = move_axis(x, dim, 0)
@@ -331,8 +332,9 @@ def _frozen(groups: Groups) -> Any:
 def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The sum over the instances along the named axis (or tuple of axes), for each leaf of `x`.
 
-    A Python scalar is multiplied by the number of instances without tracing, so that `psum(1, name)`
-    is a static size. With `axis_index_groups` (equal groups that cover the axis), within each group.
+    A Python scalar is multiplied by the number of instances without tracing, so that
+    `psum(1, name)` is a static size. With `axis_index_groups` (equal groups that cover the axis),
+    within each group.
 
     Raises NameError if no mapped axis has the name.
 

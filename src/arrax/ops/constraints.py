@@ -55,8 +55,8 @@ def _checked(x: Any, sharding: Any) -> Any:
     problem = None
     if isinstance(sharding, NamedSharding):
         if len(sharding.spec) > x.ndim:
-            problem = (f"it is only valid for values of rank at least {len(sharding.spec)}, but was "
-                       f"applied to a value of rank {x.ndim}")
+            problem = (f"it is only valid for values of rank at least {len(sharding.spec)}, but "
+                       f"was applied to a value of rank {x.ndim}")
         elif any(size % parts for size, parts in zip(x.shape, sharding.parts(x.ndim))):
             problem = f"its parts do not divide the shape {x.shape} evenly"
     if problem:
@@ -88,7 +88,7 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
         for v, t in zip(values, targets, strict=True)])
 
 
-# ---- values that must be kept ----------------------------------------------------------------------
+# ---- values that must be kept --------------------------------------------------------------------
 
 _kept = Effect("dce_sink")
 

@@ -101,7 +101,7 @@ threefry2x32_p = Primitive(
 
 @dataclass(frozen=True)
 class KeyImplementation:
-    """A generator: how keys are made, split and expanded to bits, on NumPy words of shape (*s, n)."""
+    """A generator: how keys are made, split and expanded to bits, on NumPy words (*s, n)."""
 
     name: str
     dtype: dtypes.KeyDType
@@ -347,7 +347,8 @@ def _fold_in_type(keys: Any, data: Any) -> Any:
 random_fold_in_p = Primitive(
     "random_fold_in", typed_results=True, weak_type="none", type_rule=_fold_in_type,
     evaluate=lambda keys, data: wrapped(
-        key_implementation(keys).fold_in(unwrapped(keys), np.asarray(data)), key_implementation(keys).dtype),
+        key_implementation(keys).fold_in(unwrapped(keys), np.asarray(data)),
+        key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)),
     lower=HostCall("a few words per key"))

@@ -136,7 +136,7 @@ def _rayleigh(key: Any, shape: Any, dtype: Any, scale: Any) -> Any:
 
 def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None,
                 ) -> Any:
-    """Weibull draws: density c/s (x/s)^(c-1) exp(-(x/s)^c) with s = `scale`, c = `concentration`."""
+    """Weibull draws: density c/s (x/s)^(c-1) exp(-(x/s)^c), s = `scale`, c = `concentration`."""
     dtype = float_dtype("weibull_min", dtype)
     shape = result_shape(draw_shape(shape), scale, concentration)
     return _weibull_min(typed_key("weibull_min", key), shape, dtype, scale, concentration)

@@ -151,7 +151,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     return _seeded("key", seed, _chosen("key", impl, dtype))
 
 
-def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802 (JAX's name)
+def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
     """A raw random key, uint32 words, made from an integer; new code prefers `key`.
 
     With the flag `enable_custom_prng` the key is typed. Arguments and errors as of `key`.

@@ -50,7 +50,8 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
 
     Example:
       >>> jvp(jnp.sin, (0.1,), (0.2,))
-      (Array(0.09983342, dtype=float32, weak_type=True), Array(0.19900084, dtype=float32, weak_type=True))
+      (Array(0.09983342, dtype=float32, weak_type=True),
+       Array(0.19900084, dtype=float32, weak_type=True))
     """
     calls.check_callable(fun, "jvp")
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
@@ -59,9 +60,9 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
     flat_primals, tree = pytree.tree_flatten(tuple(primals))
     flat_tangents, tangent_tree = pytree.tree_flatten(tuple(tangents))
     if tree != tangent_tree:
-        raise TypeError("primal and tangent arguments to jax.jvp must have the same tree structure; "
-                        f"primals have tree structure {tree} whereas tangents have tree structure "
-                        f"{tangent_tree}.")
+        raise TypeError("primal and tangent arguments to jax.jvp must have the same tree "
+                        f"structure; primals have tree structure {tree} whereas tangents have "
+                        f"tree structure {tangent_tree}.")
     flat_primals = [_operand(p) for p in flat_primals]
     flat_tangents = [_checked_tangent(p, t, "jvp")
                      for p, t in zip(flat_primals, flat_tangents, strict=True)]
@@ -413,13 +414,14 @@ def _scalar_output(outs: Sequence[Any], tree: Any, holomorphic: bool) -> Any:
                             f"got {aval.dtype.name}.")
     elif dtypes.issubdtype(aval.dtype, np.complexfloating):
         raise TypeError("grad requires real-valued outputs (output dtype that is a sub-dtype of "
-                        f"np.floating), but got {aval.dtype.name}. For holomorphic differentiation, "
-                        "pass holomorphic=True. For differentiation of non-holomorphic functions "
-                        "involving complex outputs, use jax.vjp directly.")
+                        f"np.floating), but got {aval.dtype.name}. For holomorphic "
+                        "differentiation, pass holomorphic=True. For differentiation of "
+                        "non-holomorphic functions involving complex outputs, use jax.vjp "
+                        "directly.")
     elif not dtypes.issubdtype(aval.dtype, np.floating):
         raise TypeError("grad requires real-valued outputs (output dtype that is a sub-dtype of "
-                        f"np.floating), but got {aval.dtype.name}. For differentiation of functions "
-                        "with integer outputs, use jax.vjp directly.")
+                        f"np.floating), but got {aval.dtype.name}. For differentiation of "
+                        "functions with integer outputs, use jax.vjp directly.")
     return value
 
 

@@ -53,8 +53,8 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise ValueError(
                 f"vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
-                f"positional arguments passed to the function, but got len(in_axes)={len(in_axes)}, "
-                f"len(args)={len(args)}")
+                "positional arguments passed to the function, but got "
+                f"len(in_axes)={len(in_axes)}, len(args)={len(args)}")
         leaves, tree = pytree.tree_flatten((args, kwargs))
         leaves = [x if isinstance(x, Tracer) else _checked(x, fun) for x in leaves]
         dims = flat_axes("vmap in_axes", (in_axes, 0), (args, kwargs))
@@ -81,11 +81,12 @@ def _checked(value: Any, fun: Any) -> Any:
 def _normalized(x: Any, dim: Any, name: str) -> int | None:
     if dim is None:
         return None
-    ndim = aval_of(x).ndim
+    ndim: int = aval_of(x).ndim
     if not -ndim <= dim < ndim:
-        raise ValueError(f"{name} was requested to map its argument along axis {dim}, which implies "
-                         f"that its rank should be at least {dim + 1 if dim >= 0 else -dim}, but is "
-                         f"only {ndim} (its shape is {aval_of(x).shape})")
+        raise ValueError(f"{name} was requested to map its argument along axis {dim}, which "
+                         "implies that its rank should be at least "
+                         f"{dim + 1 if dim >= 0 else -dim}, but is only {ndim} "
+                         f"(its shape is {aval_of(x).shape})")
     return int(dim) % ndim
 
 

@@ -119,8 +119,8 @@ def strip_aux(fun: Any, trace: JVPTrace) -> None:
         fun.strip_aux(lambda v: v.primal if isinstance(v, JVPTracer) and v._trace is trace else v)
 
 
-def jvp_jaxpr(closed: ClosedJaxpr, nonzeros: Sequence[bool], instantiate_outs: bool | Sequence[bool],
-              ) -> tuple[ClosedJaxpr, list[bool]]:
+def jvp_jaxpr(closed: ClosedJaxpr, nonzeros: Sequence[bool],
+              instantiate_outs: bool | Sequence[bool]) -> tuple[ClosedJaxpr, list[bool]]:
     """The JVP of a jaxpr: (*primals, *nonzero tangents) → (*primals out, *nonzero tangents out).
 
     `instantiate_outs` asks for materialized tangents (never for float0 ones, which stay zero).

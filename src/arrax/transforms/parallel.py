@@ -23,8 +23,9 @@ from arrax.transforms.jit import jit
 
 
 def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, out_axes: Any = 0,
-         static_broadcasted_argnums: int | Sequence[int] = (), devices: Sequence[Device] | None = None,
-         backend: str | None = None, axis_size: int | None = None,
+         static_broadcasted_argnums: int | Sequence[int] = (),
+         devices: Sequence[Device] | None = None, backend: str | None = None,
+         axis_size: int | None = None,
          donate_argnums: int | Sequence[int] = (), global_arg_shapes: Any = None,
          ) -> Callable[..., Any]:
     """Map a function over an axis whose size is at most the number of devices, in parallel.
@@ -52,7 +53,8 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
 
         def dynamic(*rest: Any, **named: Any) -> Any:
             given = iter(rest)
-            return fun(*(fixed[i] if i in fixed else next(given) for i in range(len(args))), **named)
+            values = [fixed[i] if i in fixed else next(given) for i in range(len(args))]
+            return fun(*values, **named)
         axes = in_axes
         if isinstance(axes, (tuple, list)):
             axes = tuple(a for i, a in enumerate(axes) if i not in fixed)
@@ -88,9 +90,9 @@ def _check_size(fun: Any, args: Any, kwargs: Any, in_axes: Any, static: Any, giv
     axes = in_axes
     if isinstance(axes, (tuple, list)):
         if len(axes) != len(args):
-            raise ValueError(f"pmap in_axes must be an int, None, or a tuple of entries corresponding "
-                             f"to the positional arguments passed to the function, but got "
-                             f"len(in_axes)={len(axes)}, len(args)={len(args)}")
+            raise ValueError("pmap in_axes must be an int, None, or a tuple of entries "
+                             "corresponding to the positional arguments passed to the function, "
+                             f"but got len(in_axes)={len(axes)}, len(args)={len(args)}")
         axes = tuple(a for i, a in enumerate(axes) if i not in static)
     leaves = [np.asarray(x) if not hasattr(x, "shape") else x
               for x in pytree.tree_leaves((dynamic, kwargs))]

@@ -82,8 +82,8 @@ def transpose_jaxpr(closed: ClosedJaxpr, linear: Sequence[bool], out_nonzeros: S
     (*non-linear inputs, *cotangents of outputs flagged in `out_nonzeros`)
     → (*cotangents of linear inputs flagged in the returned list).
     """
-    new, nonzeros = _transpose_jaxpr(closed, tuple(map(bool, linear)), tuple(map(bool, out_nonzeros)),
-                                     False)
+    new, nonzeros = _transpose_jaxpr(
+        closed, tuple(map(bool, linear)), tuple(map(bool, out_nonzeros)), False)
     return new, list(nonzeros)
 
 
