@@ -100,6 +100,8 @@ def variance_scaling(scale: Any,
       distribution: "truncated_normal" (cut off at two standard deviations), "normal", "uniform".
       in_axis, out_axis, batch_axis: the axes of inputs and outputs, and those of independent
         parameters; the other axes are a receptive field.
+
+    ValueError for unknown modes, distributions, and dtypes that are neither float nor complex.
     """
     def init(key: Any, shape: Any, dtype: Any = dtype, out_sharding: Any = None) -> Any:
         known = _dtype(dtype, None)
@@ -119,6 +121,9 @@ _CUT_OFF = 0.87962566103423978
 
 def _draw(key: Any, shape: Any, dtype: Any, variance: Any, distribution: str) -> Any:
     real = jnp.issubdtype(dtype, np.floating)
+    if not jnp.issubdtype(dtype, np.inexact):
+        raise ValueError("variance scaling initializer requires a float or complex dtype, got "
+                         f"{dtypes.dtype_name(dtype)}")
     if distribution == "truncated_normal":
         if real:
             stddev = jnp.sqrt(variance) / jnp.array(_CUT_OFF, dtype)
@@ -196,7 +201,7 @@ def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> In
         diagonal = jnp.diag(r)
         q = q * jnp.expand_dims(diagonal / jnp.abs(diagonal), 0)
         if rows < columns:
-            q = jnp.conj(q).T
+            q = q.T
         rest = [d for i, d in enumerate(shape) if i != column_axis % len(shape)]
         return jnp.array(scale, known) * jnp.moveaxis(q.reshape(*rest, columns), -1, column_axis)
     return init
@@ -214,7 +219,7 @@ def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None)
             raise ValueError("Delta orthogonal initializer requires a 3D, 4D or 5D shape.")
         if shape[-1] < shape[-2]:
             raise ValueError("`fan_in` must be less or equal than `fan_out`. ")
-        matrix = orthogonal(scale, column_axis, known)(key, (shape[-1], shape[-1]))[:shape[-2], :]
+        matrix = orthogonal(scale, column_axis, known)(key, tuple(shape[-2:]))
         centre = tuple((d - 1) // 2 for d in shape[:-2])
         return jnp.zeros(shape, known).at[centre].set(matrix)
     return init
