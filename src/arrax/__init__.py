@@ -32,8 +32,8 @@ from arrax.placement import (block_until_ready, copy_to_host_async, default_back
                              device_get, device_put, devices, effects_barrier, local_device_count,
                              local_devices, make_mesh, print_environment_info, process_count,
                              process_index, process_indices)
-from arrax.transforms.api_ad import (grad, hessian, jacfwd, jacobian, jacrev, jvp, linear_transpose,
-                                     linearize, value_and_grad, vjp)
+from arrax.transforms.api_ad import grad, jvp, linear_transpose, linearize, value_and_grad, vjp
+from arrax.transforms.api_jacobians import hessian, jacfwd, jacobian, jacrev
 from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, make_jaxpr,
                                         named_call, named_scope)
 from arrax.transforms.api_vmap import vmap

@@ -1,4 +1,4 @@
-"""Derivatives for users: `grad`, `jvp`, `vjp`, `linearize`, Jacobians, Hessians.
+"""Derivatives for users: `grad`, `jvp`, `vjp`, `linearize`, `linear_transpose`.
 
 All of reverse mode is `linearize_flat` followed by `backward_pass`; forward mode is `jvp_flat`.
 """
@@ -14,14 +14,13 @@ import numpy as np
 from arrax.core import dtypes, pytree
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of, from_numpy
-from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.aval import aval_of
 from arrax.core.jaxpr import Jaxpr, eval_jaxpr
 from arrax.core.primitive import registry
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import filtered
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
-from arrax.transforms.api_vmap import vmap
 from arrax.transforms.jvp import jvp_flat
 from arrax.transforms.partial_eval import linearize_flat
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
@@ -63,17 +62,17 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
         raise TypeError("primal and tangent arguments to jax.jvp must have the same tree "
                         f"structure; primals have tree structure {tree} whereas tangents have "
                         f"tree structure {tangent_tree}.")
-    flat_primals = [_operand(p) for p in flat_primals]
+    flat_primals = [operand(p) for p in flat_primals]
     flat_tangents = [_checked_tangent(p, t, "jvp")
                      for p, t in zip(flat_primals, flat_tangents, strict=True)]
     flat, aux = _with_aux(fun, tree, has_aux)
     outs, out_tangents = jvp_flat(flat, flat_primals, flat_tangents)
-    out = flat.out_tree.unflatten(map(_operand, outs))
+    out = flat.out_tree.unflatten(map(operand, outs))
     out_tangent = flat.out_tree.unflatten(map(_materialized, out_tangents))
     return (out, out_tangent, aux()) if has_aux else (out, out_tangent)
 
 
-def _operand(value: Any) -> Any:
+def operand(value: Any) -> Any:
     """A differentiated argument as an Array or tracer; TypeError for anything else."""
     return value if isinstance(value, Tracer) else array_of(value)
 
@@ -161,7 +160,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     """
     calls.check_callable(fun, "linearize")
     flat_primals, tree = pytree.tree_flatten(primals)
-    flat_primals = [_operand(p) for p in flat_primals]
+    flat_primals = [operand(p) for p in flat_primals]
     flat, aux = _with_aux(fun, tree, has_aux)
     outs, linear = _linearize(flat, flat_primals)
     out_tree = flat.out_tree
@@ -224,7 +223,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False,
     """
     calls.check_callable(fun, "vjp")
     flat_primals, tree = pytree.tree_flatten(primals)
-    flat_primals = [_operand(p) for p in flat_primals]
+    flat_primals = [operand(p) for p in flat_primals]
     flat, aux = _with_aux(fun, tree, has_aux)
     outs, linear = _linearize(flat, flat_primals)
     out_tree = flat.out_tree
@@ -259,7 +258,7 @@ def _checked_cotangent(cotangent: Any, aval: Any) -> Any:
     want = tangent_aval(aval)
     if want.dtype == float0:
         return Zero(want)
-    cotangent = _operand(cotangent)
+    cotangent = operand(cotangent)
     got = aval_of(cotangent)
     if got.dtype != want.dtype and got.weak_type and dtypes.issubdtype(got.dtype, np.number):
         cotangent = registry["convert_element_type"].bind(
@@ -319,12 +318,12 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0,
                    reduce_axes: Sequence[Any] = ()) -> Callable[..., Any]:
     """Like `grad`; the function returns (value, gradient), or ((value, aux), gradient)."""
     calls.check_callable(fun, "value_and_grad")
-    positions = _argnums(argnums)
+    positions = argument_positions(argnums)
 
     @filtered
     @functools.wraps(fun, updated=())
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        chosen = _chosen_arguments(fun, positions, args)
+        chosen = chosen_arguments(fun, positions, args)
 
         def of_chosen(*values: Any) -> Any:
             full = list(args)
@@ -332,7 +331,7 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0,
                 full[i] = value
             return fun(*full, **kwargs)
         leaves, tree = pytree.tree_flatten(chosen)
-        leaves = [_grad_input(x, holomorphic, allow_int) for x in leaves]
+        leaves = [grad_input(x, holomorphic, allow_int) for x in leaves]
         flat, aux = _with_aux(of_chosen, tree, has_aux)
         outs, linear = _linearize(flat, leaves)
         value = _scalar_output(outs, flat.out_tree, holomorphic)
@@ -357,7 +356,7 @@ def _one(aval: Any) -> Any:
     return one
 
 
-def _argnums(argnums: Any) -> tuple[int, ...]:
+def argument_positions(argnums: Any) -> tuple[int, ...]:
     if isinstance(argnums, (int, np.integer)):
         return (int(argnums),)
     if isinstance(argnums, (tuple, list)):
@@ -365,7 +364,7 @@ def _argnums(argnums: Any) -> tuple[int, ...]:
     raise TypeError(f"argnums must be an int or a sequence of ints, got {argnums!r}")
 
 
-def _chosen_arguments(fun: Any, positions: Sequence[int], args: Sequence[Any]) -> tuple[Any, ...]:
+def chosen_arguments(fun: Any, positions: Sequence[int], args: Sequence[Any]) -> tuple[Any, ...]:
     needed = max((i + 1 if i >= 0 else -i) for i in positions) if positions else 0
     if needed > len(args):
         raise TypeError(f"differentiating with respect to argnums={_show(positions)} requires at "
@@ -378,8 +377,8 @@ def _show(positions: Sequence[int]) -> str:
     return str(positions[0]) if len(positions) == 1 else str(tuple(positions))
 
 
-def _grad_input(x: Any, holomorphic: bool, allow_int: bool, name: str = "grad") -> Any:
-    x = _operand(x)
+def grad_input(x: Any, holomorphic: bool, allow_int: bool, name: str = "grad") -> Any:
+    x = operand(x)
     dtype = x.dtype
     if holomorphic:
         if not dtypes.issubdtype(dtype, np.complexfloating):
@@ -466,143 +465,3 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
         found = backward_pass(closed.jaxpr, closed.consts, operands, checked)
         return tree.unflatten(map(_materialized, found[len(outer):]))
     return transposed
-
-
-# ---- Jacobians ---------------------------------------------------------------------------------
-
-def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
-           holomorphic: bool = False) -> Callable[..., Any]:
-    """The Jacobian by forward mode, one column at a time (vectorized).
-
-    Returns a function whose result has the tree of the output, each leaf replaced by the tree of
-    the argument(s), with shape (*output shape, *argument shape).
-    """
-    calls.check_callable(fun, "jacfwd")
-    positions = _argnums(argnums)
-
-    @filtered
-    @functools.wraps(fun, updated=())
-    def jacobian_function(*args: Any, **kwargs: Any) -> Any:
-        chosen = _chosen_arguments(fun, positions, args)
-        leaves, tree = pytree.tree_flatten(chosen)
-        leaves = [_jacobian_input(x, holomorphic, "jacfwd") for x in leaves]
-
-        def pushforward(*tangents: Any) -> Any:
-            def of_leaves(*values: Any) -> Any:
-                full = list(args)
-                for i, value in zip(positions, tree.unflatten(values), strict=True):
-                    full[i] = value
-                return fun(*full, **kwargs)
-            return jvp(of_leaves, tuple(leaves), tangents, has_aux=has_aux)
-        basis = _standard_basis([aval_of(x) for x in leaves])
-        result = vmap(pushforward, out_axes=(None, -1, None) if has_aux else (None, -1))(*basis)
-        avals = [aval_of(x) for x in leaves]
-        jac = pytree.tree_map(lambda y: _split_last(y, avals, tree, argnums), result[1])
-        return (jac, result[2]) if has_aux else jac
-    return jacobian_function
-
-
-def _jacobian_input(x: Any, holomorphic: bool, name: str) -> Any:
-    x = _operand(x)
-    if holomorphic:
-        if not dtypes.issubdtype(x.dtype, np.complexfloating):
-            raise TypeError(f"{name} with holomorphic=True requires inputs with complex dtype, but "
-                            f"got {x.dtype.name}.")
-    elif name == "jacfwd" and not dtypes.issubdtype(x.dtype, np.floating):
-        raise TypeError(f"{name} requires real-valued inputs (input dtype that is a sub-dtype of "
-                        f"np.floating), but got {x.dtype.name}. For holomorphic differentiation, "
-                        "pass holomorphic=True. For differentiation of non-holomorphic functions "
-                        "involving complex inputs or integer inputs, use jax.jvp directly.")
-    return x
-
-
-def _standard_basis(avals: Sequence[ShapedArray]) -> list[Any]:
-    """The unit vectors of the space of flat values, as batches along axis 0."""
-    total = sum(a.size for a in avals)
-    out, start = [], 0
-    for aval in avals:
-        block = np.zeros((total, aval.size), aval.dtype)
-        block[np.arange(start, start + aval.size), np.arange(aval.size)] = 1
-        block.flags.writeable = False
-        out.append(from_numpy(block.reshape(total, *aval.shape), aval.weak_type))
-        start += aval.size
-    return out
-
-
-def _split_last(y: Any, avals: Sequence[ShapedArray], tree: Any, argnums: Any) -> Any:
-    """Cut the last axis of `y` into the leaves of a tree, each with its shape."""
-    head = tuple(y.shape[:-1])
-    parts, start = [], 0
-    for aval in avals:
-        part = y[..., start:start + aval.size]
-        parts.append(part.reshape(head + tuple(aval.shape)))
-        start += aval.size
-    out = tree.unflatten(parts)
-    return out[0] if isinstance(argnums, (int, np.integer)) else out
-
-
-def _split_first(g: Any, avals: Sequence[ShapedArray]) -> list[Any]:
-    tail = tuple(g.shape[1:])
-    parts, start = [], 0
-    for aval in avals:
-        parts.append(g[start:start + aval.size].reshape(tuple(aval.shape) + tail))
-        start += aval.size
-    return parts
-
-
-def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
-           holomorphic: bool = False, allow_int: bool = False) -> Callable[..., Any]:
-    """The Jacobian by reverse mode, one row at a time (vectorized); shapes as in `jacfwd`."""
-    calls.check_callable(fun, "jacrev")
-    positions = _argnums(argnums)
-
-    @filtered
-    @functools.wraps(fun, updated=())
-    def jacobian_function(*args: Any, **kwargs: Any) -> Any:
-        chosen = _chosen_arguments(fun, positions, args)
-        chosen = pytree.tree_map(lambda x: _grad_input(x, holomorphic, allow_int, "jacrev"), chosen)
-
-        def of_chosen(*values: Any) -> Any:
-            full = list(args)
-            for i, value in zip(positions, values, strict=True):
-                full[i] = value
-            return fun(*full, **kwargs)
-        out, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux)
-        leaves, out_tree = pytree.tree_flatten(out)
-        avals = [aval_of(x) for x in leaves]
-        for aval in avals:
-            _check_jacrev_output(aval, holomorphic)
-        basis = out_tree.unflatten(_standard_basis(avals))
-        grads = vmap(pullback)(basis)
-        flat_grads, in_tree = pytree.tree_flatten(grads)
-        columns = [_split_first(g, avals) for g in flat_grads]
-        rows = [in_tree.unflatten([column[i] for column in columns]) for i in range(len(avals))]
-        if isinstance(argnums, (int, np.integer)):
-            rows = [row[0] for row in rows]
-        jac = out_tree.unflatten(rows)
-        return (jac, aux[0]) if has_aux else jac
-    return jacobian_function
-
-
-def _check_jacrev_output(aval: Any, holomorphic: bool) -> None:
-    wanted = np.complexfloating if holomorphic else np.floating
-    if not dtypes.issubdtype(aval.dtype, wanted):
-        kind = "complex" if holomorphic else "real-valued"
-        raise TypeError(f"jacrev requires {kind} outputs (output dtype that is a sub-dtype of "
-                        f"np.{wanted.__name__}), but got {aval.dtype.name}.")
-
-
-jacobian = jacrev
-
-
-def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
-            holomorphic: bool = False) -> Callable[..., Any]:
-    """The matrix of second derivatives: `jacfwd` of `jacrev`.
-
-    Example:
-      >>> hessian(lambda x: jnp.sum(x ** 3))(jnp.arange(2.0))
-      Array([[0., 0.],
-             [0., 6.]], dtype=float32)
-    """
-    return jacfwd(jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic),
-                  argnums, has_aux=has_aux, holomorphic=holomorphic)
