@@ -373,6 +373,11 @@ def bitwise_count(x: Any, /) -> Any:
 
 # ---- division --------------------------------------------------------------------------------
 
+def _as_integers(*operands: Any) -> list[Any]:
+    """Bools as integers, for arithmetic that bools have not."""
+    return [convert(x, np.dtype(np.int32)) for x in operands]
+
+
 def remainder(x1: Any, x2: Any, /) -> Any:
     """`x1 - x2 * floor(x1 / x2)`: the remainder that has the sign of `x2`.
 
@@ -380,7 +385,7 @@ def remainder(x1: Any, x2: Any, /) -> Any:
     """
     x1, x2 = pair("remainder", x1, x2)
     if x1.aval.dtype is bool_dtype:
-        x1, x2 = promote("remainder", x1, lax.convert_element_type(x2, np.int8))
+        x1, x2 = _as_integers(x1, x2)
     if x2.aval.dtype in integer_dtypes:
         x2 = where(equal(x2, 0), lax.full_like(x2, 1), x2)
     rest = lax.rem_p.bind(x1, x2)
@@ -406,8 +411,8 @@ def floor_divide(x1: Any, x2: Any, /) -> Any:
     x1, x2 = pair("floor_divide", x1, x2)
     dtype = x1.aval.dtype
     if dtype is bool_dtype:
-        x1, x2 = lax.convert_element_type(x1, np.int8), lax.convert_element_type(x2, np.int8)
-        dtype = np.dtype(np.int8)
+        x1, x2 = _as_integers(x1, x2)
+        dtype = x1.aval.dtype
     if dtype in complex_dtypes:
         raise TypeError("floor_divide does not support complex-valued inputs")
     if dtypes.issubdtype(dtype, np.unsignedinteger):
@@ -464,17 +469,18 @@ def power(x1: Any, x2: Any, /) -> Any:
     if type(x2) is int and not isinstance(x1, (bool, int, float, complex)):
         base = as_array("power", x1)
         if base.aval.dtype is bool_dtype:
-            base = convert(base, dtypes.default_int_dtype(), True)
+            base = convert(base, dtypes.default_int_dtype())
         return lax.integer_pow(base, x2)
     base, exponent = as_array("power", x1), as_array("power", x2, 1)
     if base.aval.dtype in inexact_dtypes and exponent.aval.dtype in integer_dtypes \
             and not exponent.aval.weak_type:
+        base = convert(base, base.aval.dtype)
         return lax.pow_p.bind(*align_shapes("power", [base, exponent]))
     base, exponent = promote("power", x1, x2)
     dtype = base.aval.dtype
     if dtype is bool_dtype:
-        base, exponent = (lax.convert_element_type(v, np.int8) for v in (base, exponent))
-        dtype = np.dtype(np.int8)
+        base, exponent = _as_integers(base, exponent)
+        dtype = base.aval.dtype
     if dtype in inexact_dtypes:
         return lax.pow_p.bind(base, exponent)
     return _integer_power(base, exponent)

@@ -170,7 +170,7 @@ def update(kind: str, x: Any, idx: Any, values: Any, indices_are_sorted: bool,
     known = GatherScatterMode.from_any(mode)
     index = parse(x.shape, idx)
     dtype, weak = x.aval.dtype, x.aval.weak_type
-    if dtype == np.bool_ and kind in ("add", "subtract", "multiply"):
+    if dtype == values.aval.dtype == np.bool_ and kind in ("add", "subtract", "multiply"):
         name = {"add": "add", "subtract": "sub", "multiply": "mul"}[kind]
         raise TypeError(f"{name} does not accept dtype bool at position 0. Accepted dtypes at "
                         "position 0 are subtypes of integer, floating, complexfloating.")

@@ -8,7 +8,7 @@ import numpy as np
 from arrax import lax
 from arrax.numpy import elementwise, reductions, rounding, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, convert,
-                                   promote_dtypes_inexact, refuse_out, scalar_array)
+                                   inexact_array, promote_dtypes_inexact, refuse_out, scalar_array)
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
@@ -77,7 +77,7 @@ def _checked(name: str, a: Any, q: Any, axis: Any, out: Any, overwrite_input: bo
     if weights is not None and method != "inverted_cdf":
         raise ValueError("Weighted quantiles are only supported for method='inverted_cdf'; "
                          f"got {method=!r}")
-    x, q = promote_dtypes_inexact(name, as_array(name, a), as_array(name, q, 1))
+    x, q = promote_dtypes_inexact(name, inexact_array(name, a), as_array(name, q, 1))
     if x.dtype in complex_dtypes:
         raise ValueError(f"jax.numpy.{name} does not support complex inputs, as the operation is "
                          "poorly defined.")

@@ -464,7 +464,7 @@ def _running(name: str, scan: Callable[..., Any], nan_fill: int | None = None
         if nan_fill is not None and x.dtype in inexact_dtypes:
             x = elementwise.where(elementwise.isnan(x), scalar_array(nan_fill, x.dtype), x)
         if known is None:
-            known = _accumulate_dtype(x, None, True)[1]
+            known = dtypes.default_int_dtype() if x.dtype == bool_dtype else x.dtype
         return scan(convert(x, known), axis)
     return function
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
+from arrax.core import dtypes
 from arrax.numpy.elementwise import (Function, divide, greater_equal, less, named, where)
 from arrax.numpy.elementwise import _multiply as multiply
-from arrax.numpy.promotion import (as_array, bool_dtype, complex_dtypes, inexact_array,
+from arrax.numpy.promotion import (as_array, bool_dtype, complex_dtypes, convert, inexact_array,
                                    inexact_dtypes, integer_dtypes, scalar_array)
 
 
@@ -71,7 +72,9 @@ def _index(value: Any) -> int:
 
 def rint(x: Any, /) -> Any:
     """Each element rounded to the nearest integer, halves to even, as floats."""
-    x = inexact_array("rint", x)
+    x = as_array("rint", x)
+    if x.aval.dtype not in inexact_dtypes:
+        return convert(x, dtypes.default_float_dtype())
     if x.aval.dtype in complex_dtypes:
         return lax.complex(rint(lax.real(x)), rint(lax.imag(x)))
     return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
