@@ -1,6 +1,7 @@
 """Random programs mean the same under every transformation, and their jaxprs are well-formed."""
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from tests.programs.generate import (ARGUMENT_SHAPES, Step, all_programs, both_m
                                      differentiable_programs, forward_programs, program)
 
 seeds = st.integers(0, 10)
-few = settings(max_examples=int(__import__("os").environ.get("EX","15")), deadline=None, suppress_health_check=list(HealthCheck))
+examples = int(os.environ.get("ARRAX_TEST_EXAMPLES", "15"))
+few = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True)

@@ -71,5 +71,6 @@ def test_uncaught_errors_are_shown_without_our_frames():
     assert run.returncode == 1 and "TracerBoolConversionError" in run.stderr
     assert "site-packages" not in run.stderr and "transforms" not in run.stderr
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                           env={"ARRAX_TRACEBACK_FILTERING": "off", "PYTHONPATH": ":".join(sys.path)})
+                           env={"ARRAX_TRACEBACK_FILTERING": "off",
+                                "PYTHONPATH": ":".join(sys.path)})
     assert "transforms" in shown.stderr
