@@ -39,6 +39,7 @@ dev: $(BIN)/python
 	@test ! -d "$(SITE)/arrax" || $(BIN)/python -m pip uninstall -q -y arrax
 	@echo "$(CURDIR)/src" > "$(PTH)"
 	@$(MAKE) --no-print-directory native
+	@$(BIN)/python -m compileall -q src/arrax  # so that the first import is as fast as the next
 
 # The rename makes the exchange atomic: running processes keep the old module mapped.
 native: $(BIN)/python

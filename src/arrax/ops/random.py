@@ -19,10 +19,11 @@ import numpy as np
 
 from arrax.core import config, dtypes
 from arrax.core.aval import ShapedArray
-from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import Elementwise, Expand, HostCall, Reinterpret
+from arrax.engines.cpu.lowering import Elementwise, Expand, Reinterpret
 from arrax.ops.create import broadcasted_iota
+from arrax.ops.join import stack
 from arrax.ops.rules import batch_elementwise, batch_to_front, broadcast_in_dim, constant, zero_jvp
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import slice_in_dim
@@ -201,7 +202,7 @@ threefry = KeyImplementation("threefry2x32", dtypes.key_fry, _threefry_seed, _th
 def _philox_bits(key: np.ndarray, bit_width: int, shape: tuple[int, ...]) -> np.ndarray:
     flat = key.reshape(-1, 4)
     rows = [philox_stream(k, bit_width, math.prod(shape))[1] for k in flat]
-    return np.stack(rows).reshape(*key.shape[:-1], *shape) if rows else \
+    return np.stack(rows).reshape((*key.shape[:-1], *shape)) if rows else \
         np.zeros((*key.shape[:-1], *shape), f"uint{bit_width}")
 
 
@@ -287,13 +288,67 @@ def _key_aval(aval: Any, what: str) -> KeyImplementation:
     return implementation_of(aval.dtype)
 
 
+def _key_words(keys: Any, shape: tuple[int, ...]) -> list[Any]:
+    """The two words of each threefry key, for each element of `shape`."""
+    words, rank = random_unwrap_p.bind(keys), keys.ndim
+    return [broadcast_in_dim(reshape(slice_in_dim(words, i, i + 1, axis=rank), keys.shape),
+                             (*keys.shape, *shape), range(rank)) for i in range(2)]
+
+
+def _counter_words(keys: Any, shape: tuple[int, ...]) -> list[Any]:
+    """High and low words of the row-major positions in `shape`, for each key."""
+    high = constant(0, ShapedArray((), np.uint32))
+    if not shape:
+        return [high, high]
+    counter = broadcasted_iota(np.dtype(np.uint32), (math.prod(shape),), 0)
+    full, rank = (*keys.shape, *shape), keys.ndim
+    return [high, broadcast_in_dim(reshape(counter, shape), full, range(rank, len(full)))]
+
+
+def _has_short_counters(keys: Any, shape: tuple[int, ...]) -> bool:
+    """Whether each element is threefry of its position, which fits a word."""
+    return keys.dtype == dtypes.key_fry and math.prod(shape) < 2 ** 32 \
+        and bool(config.threefry_partitionable.value)
+
+
+def _key_of_words(words: Sequence[Any]) -> Any:
+    """The threefry key of two arrays of words."""
+    return random_wrap_p.bind(stack(words, -1), impl=threefry)
+
+
+def _expand_seed(seeds: Any, *, impl: KeyImplementation) -> Any:
+    """Threefry keys of seeds of one word."""
+    if impl is not threefry or seeds.dtype.kind not in "iu" or seeds.dtype.itemsize > 4:
+        return None
+    low = registry["convert_element_type"].bind(
+        seeds, new_dtype=np.dtype(np.uint32), weak_type=False, sharding=None)
+    high = constant(0, ShapedArray((), np.uint32))
+    return _key_of_words([broadcast_in_dim(high, seeds.shape, ()), low])
+
+
+def _expand_split(keys: Any, *, shape: tuple[int, ...]) -> Any:
+    """Threefry of positions, both words."""
+    if not _has_short_counters(keys, shape):
+        return None
+    words = (*_key_words(keys, shape), *_counter_words(keys, shape))
+    return _key_of_words([threefry_word_p.bind(*words, word=i) for i in range(2)])
+
+
+def _expand_fold_in(keys: Any, data: Any) -> Any:
+    """Threefry of the datum, both words."""
+    if keys.dtype != dtypes.key_fry or data.dtype != np.uint32 or data.shape != keys.shape:
+        return None
+    words = (*_key_words(keys, ()), constant(0, ShapedArray((), np.uint32)), data)
+    return _key_of_words([threefry_word_p.bind(*words, word=i) for i in range(2)])
+
+
 random_seed_p = Primitive(
     "random_seed", typed_results=True, weak_type="none",
     type_rule=lambda seeds, *, impl: ShapedArray(seeds.shape, impl.dtype),
     evaluate=lambda seeds, *, impl: wrapped(impl.seed(np.asarray(seeds)), impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_seed_p.bind(*xs, **ps)),
-    lower=HostCall("a few words per key"))
+    lower=Expand(_expand_seed))
 
 
 def _wrap_type(words: Any, *, impl: KeyImplementation) -> Any:
@@ -336,7 +391,7 @@ random_split_p = Primitive(
                                             key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)),
-    lower=HostCall("a few words per key"))
+    lower=Expand(_expand_split))
 
 
 def _fold_in_type(keys: Any, data: Any) -> Any:
@@ -351,7 +406,7 @@ random_fold_in_p = Primitive(
         key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)),
-    lower=HostCall("a few words per key"))
+    lower=Expand(_expand_fold_in))
 
 
 def _bits_type(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
@@ -363,18 +418,9 @@ def _bits_type(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
 
 def _expand_bits(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
     """32-bit threefry bits as one fused loop over the counters."""
-    if keys.dtype != dtypes.key_fry or bit_width != 32 or math.prod(shape) >= 2 ** 32 \
-            or not config.threefry_partitionable.value or not shape:
+    if bit_width != 32 or not _has_short_counters(keys, shape):
         return None
-    words = random_unwrap_p.bind(keys)
-    rank = keys.ndim
-    full = (*keys.shape, *shape)
-    k1, k2 = (broadcast_in_dim(reshape(slice_in_dim(words, i, i + 1, axis=rank), keys.shape), full,
-                               range(rank)) for i in range(2))
-    counter = broadcasted_iota(np.dtype(np.uint32), (math.prod(shape),), 0)
-    low = broadcast_in_dim(reshape(counter, shape), full, range(rank, len(full)))
-    high = constant(0, ShapedArray((), np.uint32))
-    return threefry_xor_p.bind(k1, k2, high, low)
+    return threefry_xor_p.bind(*_key_words(keys, shape), *_counter_words(keys, shape))
 
 
 def _evaluate_bits(keys: np.ndarray, *, bit_width: int, shape: tuple[int, ...]) -> np.ndarray:
