@@ -84,7 +84,7 @@ class UnexpectedTracerError(JAXTypeError):
         super().__init__(message)
 
 
-class KeyReuseError(RuntimeError):
+class KeyReuseError(JAXTypeError):
     """A random key was consumed twice (found by `debug_key_reuse`)."""
 
 

@@ -70,6 +70,8 @@ from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers)
 from arrax.ops.join import (concatenate, concatenate_p, pad, pad_p, split, split_p, stack, stack_p,
                             tile, tile_p, unstack, unstack_p)
+from arrax.ops.rng import (RandomAlgorithm, rng_bit_generator, rng_bit_generator_p, rng_uniform,
+                           rng_uniform_p)
 from arrax.ops.scatter import (scatter, scatter_add, scatter_add_p, scatter_max, scatter_max_p,
                                scatter_min, scatter_min_p, scatter_mul, scatter_mul_p, scatter_p,
                                scatter_sub, scatter_sub_p)

@@ -36,7 +36,7 @@ def normal_of(impl: KeyImplementation, keys: np.ndarray, dtype: np.dtype) -> np.
     """One standard normal draw of each key."""
     low = np.nextafter(np.array(-1, dtype), np.array(0, dtype), dtype=dtype)
     draw = uniform_of(impl, keys, dtype) * (dtype.type(1) - low) + low
-    return dtype.type(np.sqrt(2)) * erf_inv_p.evaluate(np.maximum(low, draw))
+    return np.asarray(dtype.type(np.sqrt(2)) * erf_inv_p.evaluate(np.maximum(low, draw)))
 
 
 def _positive_cubes(impl: KeyImplementation, keys: np.ndarray, scale: np.ndarray,
@@ -57,7 +57,8 @@ def _rejected(x: np.ndarray, v: np.ndarray, u: np.ndarray, d: np.ndarray) -> np.
     """Whether the draws with x² = `x` and (1 + c x)³ = `v` are rejected for `u`."""
     number = x.dtype.type
     quick = u >= number(1) - number(_SQUEEZE) * (x * x)
-    return quick & (np.log(u) >= x * number(0.5) + d * (number(1) - v + np.log(v)))
+    slow = np.log(u) >= x * number(0.5) + d * (number(1) - v + np.log(v))
+    return np.asarray(quick & slow)
 
 
 def _cubes(impl: KeyImplementation, keys: np.ndarray, d: np.ndarray) -> np.ndarray:
@@ -95,7 +96,7 @@ def _evaluate(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool) -> np.nda
         else:
             boost = np.where(big, number(1), np.power(number(1) - u, number(1) / a))
             out = d * cubes * boost
-    return out.astype(a.dtype, copy=False).reshape(alpha.shape)
+    return np.asarray(out, a.dtype).reshape(alpha.shape)
 
 
 def _type_rule(keys: Any, alpha: Any, *, log_space: bool) -> Any:

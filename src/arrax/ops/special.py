@@ -92,6 +92,8 @@ _GILES_CENTRAL = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-0
                   -0.00125372503, -0.00417768164, 0.246640727, 1.50140941)
 _GILES_TAIL = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
                -0.0076224613, 0.00943887047, 1.00167406, 2.83297682)
+_GILES = np.array([_GILES_CENTRAL, _GILES_TAIL], np.float32)
+_FEW = 4096  # elements whose coefficients are looked up all at once
 
 
 def _erf_inv_evaluate(x: Any) -> Any:
@@ -101,9 +103,10 @@ def _erf_inv_evaluate(x: Any) -> Any:
     w = (-np.log1p((-x * x).astype(np.float64))).astype(np.float32)
     central = w < np.float32(5)
     w = np.where(central, w - np.float32(2.5), np.sqrt(w) - np.float32(3)).astype(np.float64)
-    p = np.where(central, np.float32(_GILES_CENTRAL[0]), np.float32(_GILES_TAIL[0]))
-    for near, far in zip(_GILES_CENTRAL[1:], _GILES_TAIL[1:], strict=True):
-        term = np.where(central, np.float32(near), np.float32(far))
+    terms = iter(_GILES.T[:, np.where(central, 0, 1)] if x.size <= _FEW
+                 else (np.where(central, near, far) for near, far in _GILES.T))
+    p = next(terms)
+    for term in terms:
         p = (p * w + term).astype(np.float32)
     return np.where(np.abs(x) == 1, x * np.float32(np.inf), p * x)
 

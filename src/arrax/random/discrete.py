@@ -177,7 +177,7 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
       >>> arrax.random.choice(arrax.random.key(0), 5, (3,))
       Array([4, 0, 0], dtype=int32)
     """
-    typed = typed_key("choice", key)
+    typed = typed_key("choice", key, consumed=p is not None)
     if not hasattr(shape, "__len__"):
         raise TypeError("shape argument of jax.random.choice must be a sequence, "
                         f"got {shape}")

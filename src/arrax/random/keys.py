@@ -19,8 +19,8 @@ from arrax.core.trace import Tracer
 from arrax.ops import random as primitives
 from arrax.ops.convert import convert_element_type
 from arrax.ops.random import KeyImplementation
+from arrax.random.reuse import consume
 
-_ALL_NAMES = ("threefry2x32", "rbg", "unsafe_rbg")
 _LEGACY = ("Legacy uint32 key array passed as key to jax.random function. Please create keys using "
            "jax.random.key(). If use of a raw key array was intended, set "
            'jax_legacy_prng_key="allow".')
@@ -31,7 +31,7 @@ _LEGACY = ("Legacy uint32 key array passed as key to jax.random function. Please
 def resolve_implementation(spec: Any) -> KeyImplementation:
     """The generator that `spec` names: None (the default), a name, a key dtype, or itself."""
     if spec is None:
-        return primitives.implementations[config.default_prng_impl.value]
+        spec = config.default_prng_impl.value
     if isinstance(spec, KeyImplementation):
         return spec
     if isinstance(spec, KeyDType):
@@ -39,7 +39,7 @@ def resolve_implementation(spec: Any) -> KeyImplementation:
     if isinstance(spec, str):
         found = primitives.implementations.get(spec)
         if found is None:
-            names = ", ".join(f'"{name}"' for name in _ALL_NAMES)
+            names = ", ".join(f'"{name}"' for name in primitives.implementations)
             raise ValueError(f'unrecognized PRNG implementation "{spec}". Did you mean one of: '
                              f"{names}?")
         return found
@@ -77,8 +77,10 @@ def _wrapped(words: Any, impl: KeyImplementation) -> Any:
     return primitives.random_wrap_p.bind(words, impl=impl)
 
 
-def typed_key(function: str, key: Any) -> Any:
+def typed_key(function: str, key: Any, consumed: bool = True) -> Any:
     """One key as a typed scalar key; `function` is named in errors.
+
+    With `debug_key_reuse` the key counts as used up, unless `consumed` is False.
 
     Raises TypeError for malformed raw keys and ValueError for batches of keys.
     """
@@ -91,6 +93,8 @@ def typed_key(function: str, key: Any) -> Any:
     if typed.ndim:
         raise ValueError(f"{function} accepts a single key, but was given a key array of shape "
                          f"{tuple(key.shape)} != (). Use jax.vmap for batching.")
+    if consumed:
+        consume(function, typed)
     return typed
 
 
@@ -223,7 +227,7 @@ def fold_in(key: Any, data: Any) -> Any:
 
     Raises OverflowError for Python integers outside uint32 and TypeError for arrays of data.
     """
-    typed = typed_key("fold_in", key)
+    typed = typed_key("fold_in", key, consumed=False)
     if np.ndim(data):
         raise TypeError("fold_in accepts a scalar, but was given an array of"
                         f"shape {np.shape(data)} != (). Use jax.vmap for batching.")
@@ -241,5 +245,5 @@ def fold_in(key: Any, data: Any) -> Any:
 
 def clone(key: Any) -> Any:
     """The same key, which `debug_key_reuse` counts as a new one."""
-    typed = key if is_typed(key) else typed_key("clone", key)
+    typed = key if is_typed(key) else typed_key("clone", key, consumed=False)
     return _in_kind(primitives.random_clone_p.bind(typed), key)
