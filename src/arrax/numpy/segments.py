@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from arrax.core import errors
@@ -10,6 +11,12 @@ from arrax.numpy.creation import arange, full
 from arrax.numpy.index_update import IndexUpdateHelper
 from arrax.numpy.promotion import as_array, is_concrete, numpy_of
 from arrax.ops.window import extremum_identity
+
+
+# What combines: the method of `x.at`, and the reduction over buckets.
+_METHODS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "sum": ("add", reductions.sum), "prod": ("multiply", reductions.prod),
+    "max": ("max", reductions.max), "min": ("min", reductions.min)}
 
 
 def _segment_count(name: str, segment_ids: Any, num_segments: Any) -> int:
@@ -46,9 +53,6 @@ def _combine(method: str, identity: Any, data: Any, segment_ids: Any, num_segmen
     options["indices_are_sorted"] = False
     return reduce(getattr(IndexUpdateHelper(out)[index], update)(data, **options), axis=0)
 
-
-_METHODS = {"sum": ("add", reductions.sum), "prod": ("multiply", reductions.prod),
-            "max": ("max", reductions.max), "min": ("min", reductions.min)}
 
 _ARGUMENTS = """
 

@@ -34,7 +34,7 @@ def _batch(axis: Any, operands: Any, dims: Any, *, sharding: Any, **params: Any)
     return sharding_constraint_p.bind(*operands, sharding=sharding, **params), dim
 
 
-sharding_constraint_p = Primitive(
+sharding_constraint_p: Primitive = Primitive(
     "sharding_constraint", type_rule=lambda x, **_: x, evaluate=lambda x, **_: x, execute=_execute,
     jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, **ps: sharding_constraint_p.bind(ct, **ps)),
@@ -92,7 +92,7 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
 
 _kept = Effect("dce_sink")
 
-dce_sink_p = Primitive(
+dce_sink_p: Primitive = Primitive(
     "dce_sink", multiple_results=True, type_rule=lambda x, **_: [], evaluate=lambda x, **_: [],
     jvp=lambda primals, tangents, **params: (dce_sink_p.bind(*primals, **params), []),
     transpose=NotApplicable("has no results"),
