@@ -47,8 +47,8 @@ from arrax.transforms import large_arrays as _large_arrays  # joins eager calls
 from arrax.transforms.jit import jit
 from arrax.transforms.parallel import pmap
 from arrax.transforms.stages import ShapeDtypeStruct
+from arrax.version import __version__
 
-__version__ = "0.1.0"
 _install_hook()
 
 _LAZY = frozenset({"ad_checkpoint", "custom_batching", "custom_derivatives", "flatten_util", "nn",

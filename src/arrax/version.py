@@ -1,0 +1,4 @@
+"""The version of arrax."""
+from __future__ import annotations
+
+__version__ = "0.1.0"
