@@ -92,6 +92,7 @@ class Primitive(_native.PrimitiveBase):
         self.weak_type = weak_type or ("rule" if execute is not None else "all")
         self.effects = effects
         self.named_axes = named_axes
+        self._avals: dict[tuple[Any, ...], Any] = {}
         self.typed_results = typed_results
         self.hidden = hidden or {}
         self.shown = shown or {}
@@ -113,6 +114,17 @@ class Primitive(_native.PrimitiveBase):
 
     def result_avals(self, avals: Any, params: dict[str, Any]) -> Any:
         """The avals of the results: the type rule's, with weak types by the `weak_type` fact."""
+        if self.elementwise and not params:  # the commonest case is remembered: avals are interned
+            key = tuple(avals)
+            known = self._avals.get(key)
+            if known is None:
+                if len(self._avals) > 4096:
+                    self._avals.clear()
+                known = self._avals[key] = self._result_avals(avals, params)
+            return known
+        return self._result_avals(avals, params)
+
+    def _result_avals(self, avals: Any, params: dict[str, Any]) -> Any:
         out = self.type_rule(*avals, **params)
         if self.weak_type == "rule":
             return out

@@ -61,7 +61,7 @@ class BatchTrace(Trace):
         set_current(self.parent)
         try:
             if not active:
-                return self.parent.process(primitive, args, params)
+                return primitive.bind(*args, **params)
             out, dim = primitive.rule("batch")(self.axis, values, dims, **params)
         finally:
             set_current(self)

@@ -73,7 +73,7 @@ class JVPTrace(Trace):
         set_current(self.parent)
         try:
             if not active:
-                return self.parent.process(primitive, args, params)
+                return primitive.bind(*args, **params)
             tangents = [Zero(tangent_aval(aval_of(x))) if t is None else t
                         for x, t in zip(primals, tangents, strict=True)]
             out, tangent = primitive.rule("jvp")(primals, tangents, **params)

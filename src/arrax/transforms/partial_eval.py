@@ -16,7 +16,9 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import float0
 from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, eval_jaxpr,
                               join_effects, no_debug_info)
+from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive
+from arrax.core.source_info import UNKNOWN, SourceInfo, here
 from arrax.core.trace import Trace, Tracer, current, set_current, use
 from arrax.transforms.jvp import GradTracer, JVPTrace, strip_aux
 from arrax.transforms.staging import StagingTrace, trace_to_jaxpr
@@ -42,6 +44,10 @@ class PartialEvalTrace(StagingTrace):
         super().__init__(no_debug_info, UnknownTracer)
         self.parent = parent
 
+    def source(self) -> SourceInfo:
+        """Nobody sees the equations of an eager `grad`; those of a jaxpr keep their lines."""
+        return UNKNOWN if self.parent is EVAL else here()
+
     def owns(self, value: Any) -> bool:
         return isinstance(value, Tracer) and value._trace is self
 
@@ -52,7 +58,7 @@ class PartialEvalTrace(StagingTrace):
         else:
             set_current(self.parent)
             try:
-                return self.parent.process(primitive, args, params)
+                return primitive.bind(*args, **params)
             finally:
                 set_current(self)
         if primitive.partial_eval is not None:

@@ -69,11 +69,15 @@ class StagingTrace(Trace):
         avals = out if primitive.multiple_results else (out,)
         outvars = [Var(aval) for aval in avals]
         effects = primitive.effects_of(params) if primitive.effects else primitive.effects
-        self.eqns.append(Eqn(primitive, atoms, outvars, params, effects, source_info.here()))
+        self.eqns.append(Eqn(primitive, atoms, outvars, params, effects, self.source()))
         kind = self.tracer_class
         if primitive.multiple_results:
             return [kind(self, v.aval, v) for v in outvars]
         return kind(self, out, outvars[0])
+
+    def source(self) -> source_info.SourceInfo:
+        """Where the equation that is being recorded comes from."""
+        return source_info.here()
 
     def atom(self, value: Any) -> Var | Literal:
         """The variable of one of our tracers, or a literal or constvar for anything else."""
