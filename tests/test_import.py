@@ -8,8 +8,9 @@ import pytest
 from arrax.core.record import Record
 
 HEAVY = ("scipy", "llvmlite", "opt_einsum", "optree", "importlib.metadata", "unittest",
-         "hypothesis", "asyncio", "jax", "arrax.core.parser", "arrax.engines.cpu.loop_ir",
-         "arrax.engines.cpu.pipeline", "arrax.engines.cpu.kernels", "arrax.engines.pjrt")
+         "hypothesis", "asyncio", "jax", "numpy.random", "arrax.core.parser",
+         "arrax.engines.cpu.loop_ir", "arrax.engines.cpu.pipeline",
+         "arrax.engines.cpu.kernels.scalar_builder", "arrax.engines.pjrt")
 
 
 def test_nothing_heavy_is_imported() -> None:

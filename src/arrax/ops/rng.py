@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -89,13 +90,16 @@ def _uniform_type(low: Any, high: Any, *, shape: Any) -> Any:
     return ShapedArray(shape, low.dtype)
 
 
-_process_generator = np.random.default_rng(0)
+@functools.cache
+def _process_generator() -> np.random.Generator:
+    """Made at first use, because `numpy.random` takes long to import."""
+    return np.random.default_rng(0)
 
 
 def _evaluate_uniform(low: np.ndarray, high: np.ndarray, *, shape: Any) -> np.ndarray:
     if dtypes.issubdtype(low.dtype, np.integer):
-        return _process_generator.integers(low, high, shape).astype(low.dtype)
-    unit = _process_generator.random(shape)
+        return _process_generator().integers(low, high, shape).astype(low.dtype)
+    unit = _process_generator().random(shape)
     return np.asarray(unit * (high - low) + low).astype(low.dtype)
 
 
