@@ -44,6 +44,12 @@ class Recorder:
         return args
 
 
+@pytest.fixture(autouse=True)
+def native_path():
+    """Without the hook that `debug_nans`, once used by any test, leaves."""
+    _native.set_eager_hook(None)
+
+
 @pytest.fixture
 def recorder():
     default, trace = _native.get_trace(), Recorder()
