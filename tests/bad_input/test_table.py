@@ -243,3 +243,10 @@ def test_tracebacks_have_no_frames_of_ours_unless_asked_for():
     with arrax.core.config.traceback_filtering("off"):
         all_inside = [name for name in frames() if "arrax" in name and "tests" not in name]
     assert len(inside) <= 2 < len(all_inside)
+
+
+@pytest.mark.parametrize("convert", [bool, int, float, complex, np.asarray, lambda k: k.item(),
+                                     lambda k: k.tolist(), lambda k: [1, 2][k]])
+def test_keys_are_no_numbers(convert: Callable[[Any], Any]):
+    with pytest.raises(TypeError):
+        convert(arrax.random.key(0))

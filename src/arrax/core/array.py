@@ -58,12 +58,17 @@ class ArrayImpl(_native.ArrayBase):
             raise RuntimeError(f"Array has been deleted with shape={self.aval.str_short()}.")
         return data  # type: ignore[no-any-return]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def _numbers(self) -> np.ndarray:
+        """The data, if its elements are numbers; TypeError for random keys."""
         data = self._value()
         if isinstance(self.aval.dtype, dtypes.ExtendedDType):
             raise TypeError("JAX array with PRNGKey dtype cannot be converted to a NumPy array."
                             " Use jax.random.key_data(arr) if you wish to extract the underlying"
                             " integer array.")
+        return data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        data = self._numbers()
         if dtype is not None and data.dtype != dtype:
             if copy is False:
                 raise ValueError("cannot convert dtype without a copy")
@@ -81,19 +86,19 @@ class ArrayImpl(_native.ArrayBase):
 
     def __bool__(self) -> bool:
         check_scalar_conversion(self, "bool")
-        return bool(self._value())
+        return bool(self._numbers())
 
     def __int__(self) -> int:
         check_scalar_conversion(self, "int")
-        return int(self._value())
+        return int(self._numbers())
 
     def __float__(self) -> float:
         check_scalar_conversion(self, "float")
-        return float(self._value())
+        return float(self._numbers())
 
     def __complex__(self) -> complex:
         check_scalar_conversion(self, "complex")
-        return complex(self._value())
+        return complex(self._numbers())
 
     def __index__(self) -> int:
         check_integer_conversion(self)
@@ -111,10 +116,10 @@ class ArrayImpl(_native.ArrayBase):
         return (with_aval(np.asarray(row), aval) for row in self._value())
 
     def tolist(self) -> Any:
-        return self._value().tolist()
+        return self._numbers().tolist()
 
     def item(self, *args: int) -> Any:
-        return self._value().item(*args)
+        return self._numbers().item(*args)
 
     def block_until_ready(self) -> ArrayImpl:
         """Wait until the value is computed (CPU results always are) and return the array."""

@@ -167,5 +167,5 @@ def check_scalar_conversion(value: Any, name: str) -> None:
 
 def check_integer_conversion(value: Any) -> None:
     """Raise for `operator.index(x)` of an array that is no integer scalar."""
-    if not (value.shape == () and np.dtype(value.dtype).kind in "iu"):
+    if not (value.shape == () and getattr(value.dtype, "kind", "?") in "iu"):
         raise TypeError("Only integer scalar arrays can be converted to a scalar index.")
