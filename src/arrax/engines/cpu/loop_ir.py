@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -315,11 +315,15 @@ class Store:
 
 @dataclass(slots=True)
 class Map:
-    """For every point of `vars`, the stores; in order, one after the other, if `ordered`."""
+    """For every point of `vars`, the stores; in order, one after the other, if `ordered`.
+
+    Stages are not changed once they stand in a kernel: `stage_buffers` keeps what they touch.
+    """
 
     vars: list[LoopVar]
     stores: list[Store]
     ordered: bool = False
+    buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -348,6 +352,7 @@ class Reduce:
     items: list[ReduceItem]
     stores: list[Store]
     inner: list[Store] = field(default_factory=list)
+    buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
 
 
 Stage = Map | Reduce
@@ -458,8 +463,8 @@ def stages_loads(stage: Stage) -> list[Expr]:
     return exprs
 
 
-def walk(roots: Iterable[Expr]) -> list[Expr]:
-    """All expressions below `roots`, each once, operands first."""
+def walk(roots: Iterable[Expr], known: Container[int] = ()) -> list[Expr]:
+    """All expressions below `roots`, each once, operands first; not those of `known` serials."""
     order: list[Expr] = []
     seen: set[int] = set()
     stack: list[tuple[Expr, bool]] = [(root, False) for root in roots]
@@ -467,7 +472,7 @@ def walk(roots: Iterable[Expr]) -> list[Expr]:
         expr, done = stack.pop()
         if done:
             order.append(expr)
-        elif expr.serial not in seen:
+        elif expr.serial not in seen and expr.serial not in known:
             seen.add(expr.serial)
             stack.append((expr, True))
             stack.extend((child, False) for child in expr.children)
@@ -494,17 +499,19 @@ def stores_of(stage: Stage) -> list[Store]:
     return [*stage.stores, *(stage.inner if isinstance(stage, Reduce) else [])]
 
 
-def kernel_accesses(kernel: Kernel) -> list[tuple[Buffer, Index]]:
-    """The buffers that a kernel reads or writes, with offsets."""
-    found = []
-    for stage in kernel.stages:
-        for expr in walk(stages_loads(stage)):
-            if isinstance(expr, Load):
-                found.append((expr.buffer, expr.offset))
-        for store in stores_of(stage):
-            found.append((store.buffer, store.offset))
-            guards = [e for index, _, _ in store.where for e in index_children(index)]
-            for expr in walk([*index_children(store.offset), *guards]):
-                if isinstance(expr, Load):
-                    found.append((expr.buffer, expr.offset))
-    return found
+def stage_buffers(stage: Stage) -> tuple[Buffer, ...]:
+    """The buffers that a stage reads or writes, each once, in an order that programs determine."""
+    if stage.buffers is None:
+        stores = stores_of(stage)
+        indices = [i for s in stores for i in (s.offset, *(i for i, _, _ in s.where))]
+        exprs = [*stages_loads(stage), *(e for index in indices for e in index_children(index))]
+        loaded = [expr.buffer for expr in walk(exprs) if isinstance(expr, Load)]
+        stage.buffers = tuple(dict.fromkeys([*loaded, *(store.buffer for store in stores)]))
+    return stage.buffers
+
+
+def kernel_buffers(kernel: Kernel) -> tuple[Buffer, ...]:
+    """The buffers that a kernel reads or writes, each once."""
+    if len(kernel.stages) == 1:
+        return stage_buffers(kernel.stages[0])
+    return tuple(dict.fromkeys(b for stage in kernel.stages for b in stage_buffers(stage)))

@@ -85,13 +85,27 @@ class ExprEmitter:
 
     def emit(self, expr: Expr, where: Conditions = ()) -> Emitted:
         """The value of an expression; loads happen only where the conditions hold."""
-        if where and type(expr) is loop_ir.Local:
-            where = ()
-        key = (expr.serial, where)
-        found = self.recall(key)
-        if found is None:
-            found = self.remember(key, self._emit(expr, where))
+        found = self._known(expr, where)
+        if found is not None:
+            return found
+        # A stack of its own, since chains of operations may be longer than Python's stack is deep.
+        stack = [(expr, False)]
+        while stack:
+            each, ready = stack.pop()
+            if not ready and self._known(each, where) is not None:
+                continue
+            if ready or type(each) is not loop_ir.Apply:
+                found = self.remember((each.serial, where), self._emit(each, where))
+                continue
+            stack.append((each, True))
+            stack.extend((a, False) for a in reversed(each.args)
+                         if type(a) is not loop_ir.Constant)
+        assert found is not None
         return found
+
+    def _known(self, expr: Expr, where: Conditions) -> Emitted | None:
+        """The value of an expression that is written already; folds are known everywhere."""
+        return self.recall((expr.serial, () if type(expr) is loop_ir.Local else where))
 
     def vector(self, expr: Expr) -> Value:
         """The value of an expression in all lanes of the innermost level."""
@@ -117,6 +131,7 @@ class ExprEmitter:
         return self._divide(expr, where)
 
     def _apply(self, expr: Any, where: Conditions) -> Emitted:
+        """An operation whose operands are written."""
         parts = [None if type(a) is loop_ir.Constant else self.emit(a, where) for a in expr.args]
         depth = max((p.depth for p in parts if p is not None), default=0)
         b = self.builder(depth)

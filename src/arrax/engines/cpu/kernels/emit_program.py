@@ -149,7 +149,7 @@ class ProgramEmitter:
             emitter.emit(kernel)
             return
         buffers: list[Buffer] = []
-        for buffer, _ in loop_ir.kernel_accesses(kernel):
+        for buffer in loop_ir.kernel_buffers(kernel):
             if buffer.root not in buffers and buffer.root.kind != "row":
                 buffers.append(buffer.root)
         body = self.parallel_body(kernel, buffers, split)

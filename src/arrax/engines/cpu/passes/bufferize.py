@@ -6,6 +6,7 @@ before the loop lives to the loop's end.
 """
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from arrax.engines.cpu import loop_ir as ir
@@ -72,10 +73,10 @@ class Lifetimes:
                 self.spans[buffer] = (first, self.time)
 
 
-def touched(step: Any) -> list[Buffer]:
+def touched(step: Any) -> Collection[Buffer]:
     """The buffers that a step itself (not its regions) reads or writes."""
     if isinstance(step, ir.Kernel):
-        return [b for b, _ in ir.kernel_accesses(step)]
+        return ir.kernel_buffers(step)
     if isinstance(step, ir.Copy):
         return [step.source, step.target]
     if isinstance(step, (ir.HostCallStep, ir.LibraryStep)):

@@ -36,8 +36,7 @@ def coalesce(region: Region, outside: frozenset[Buffer] = frozenset()) -> None:
     for position in range(len(region.steps) - 1, -1, -1):
         step = region.steps[position]
         if isinstance(step, ir.Copy) and not any(b.root is step.source.root for b in outside):
-            if _try(region, touches, position, step):
-                touches = [{b.root for b in t} for t in touches]
+            _try(region, touches, position, step)
     region.steps = [s for s in region.steps
                     if not (isinstance(s, ir.Copy) and s.source.root is s.target.root)]
 
@@ -59,6 +58,7 @@ def touched_deeply(step: Any) -> set[Buffer]:
 
 
 def _try(region: Region, touches: list[set[Buffer]], position: int, copy: ir.Copy) -> bool:
+    """Base the source of a copy on its target if that is safe; `touches` has roots by step."""
     source, target = copy.source.root, copy.target.root
     if source is target or source.nbytes != target.nbytes or source.kind == "scalar" \
             or target.kind == "scalar":
@@ -80,6 +80,10 @@ def _try(region: Region, touches: list[set[Buffer]], position: int, copy: ir.Cop
                 region.steps[i], source, target)):
             return False
     source.base = target
+    for roots in touches:
+        if source in roots:
+            roots.remove(source)
+            roots.add(target)
     return True
 
 

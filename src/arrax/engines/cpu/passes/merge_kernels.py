@@ -10,6 +10,7 @@ steps, so that each can run in parallel); a space is matched by its leading exte
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 from arrax.engines.cpu import loop_ir as ir
@@ -32,10 +33,7 @@ def merge_kernels(region: Region) -> None:
         if not (isinstance(step, Kernel) and _merge_back(merged, step)):
             merged.append(step)
     region.steps = merged
-    for position, step in enumerate(merged):
-        if isinstance(step, Kernel):
-            others = [*merged[:position], *merged[position + 1:]]
-            _drop_private(step, others, region)
+    _drop_all_private(region)
     region.steps = [s for s in merged if not (isinstance(s, Kernel) and not s.stages)]
 
 
@@ -98,7 +96,7 @@ def _is_ordered(kernel: Kernel) -> bool:
 def _share_data(first: Kernel, second: Kernel) -> bool:
     """Whether the second reads what the first touches, arrays only."""
     def arrays(kernel: Kernel) -> set[Buffer]:
-        return {b.root for b, _ in ir.kernel_accesses(kernel) if b.size > 1}
+        return {b.root for b in ir.kernel_buffers(kernel) if b.size > 1}
     return not arrays(first).isdisjoint(arrays(second))
 
 
@@ -198,12 +196,23 @@ def _matched(a: list[LoopVar], b: list[LoopVar]) -> tuple[Any, Any]:
 def _conflicts(last: Any, stage: Any) -> bool:
     """Whether `stage` writes memory that `last` touches (updates of a part)."""
     mine = {s.buffer.root for s in ir.stores_of(stage)}
-    theirs = {b.root for b, _ in ir.kernel_accesses(Kernel([], [last]))}
-    return not mine.isdisjoint(theirs)
+    return any(b.root in mine for b in ir.stage_buffers(last))
 
 
 def _joined(last: Any, stage: Any) -> Any:
     """Two stages over the same loops as one."""
+    joined = _both(last, stage)
+    _note_buffers(joined, last, stage)
+    return joined
+
+
+def _note_buffers(joined: Any, last: Any, stage: Any) -> None:
+    """What a joined stage touches: that of both, since loads were replaced by what `last` stored.
+    Finding it anew for each of many stages that join would take quadratic time."""
+    joined.buffers = tuple(dict.fromkeys((*ir.stage_buffers(last), *ir.stage_buffers(stage))))
+
+
+def _both(last: Any, stage: Any) -> Any:
     if isinstance(last, Map) and isinstance(stage, Map):
         return Map(last.vars, [*last.stores, *stage.stores])
     if isinstance(last, Map):
@@ -242,6 +251,7 @@ def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
         return None
     stores = [*last.stores, *stage.stores]
     joined = Reduce(last.kept, last.reduced, last.items, stores, last.inner)
+    _note_buffers(joined, last, stage)
     return Kernel(kernel.outer, [*kernel.stages[:-1], joined], kernel.name)
 
 
@@ -299,50 +309,66 @@ def _same_row(load: Index, store: Index, outer: list[LoopVar]) -> bool:
 
 # ---- private buffers ---------------------------------------------------------------------------
 
-def _drop_private(kernel: Kernel, others: list[Any], region: Region) -> None:
-    """Remove stores that nobody reads; shrink buffers read in this kernel only to one row."""
-    used = {b.root for b in region.results}
-    for step in others:
-        used |= touched_deeply(step)
+def _drop_all_private(region: Region) -> None:
+    """Remove from the kernels of a region what only they know of."""
+    touches = [touched_deeply(step) for step in region.steps]
+    users = Counter(buffer for roots in touches for buffer in roots)
+    users.update({b.root for b in region.results})
+    for step, roots in zip(region.steps, touches, strict=True):
+        if isinstance(step, Kernel):
+            private = {b for b in roots if b.kind == "temporary" and users[b] == 1}
+            if private:
+                _drop_private(step, private)
+                users.subtract(roots)
+                users.update(touched_deeply(step))
+
+
+def _drop_private(kernel: Kernel, private: set[Buffer]) -> None:
+    """Remove stores of `private` buffers that nobody reads; shrink the others to one row."""
     loaded = {e.buffer.root for stage in kernel.stages
               for e in ir.walk(ir.stages_loads(stage)) if isinstance(e, ir.Load)}
-    for stage in kernel.stages:
-        keep = [s for s in stage.stores if not _is_private(s.buffer, used)
-                or s.buffer.root in loaded]
-        stage.stores = keep
-        if isinstance(stage, Reduce):
-            stage.inner = [s for s in stage.inner if not _is_private(s.buffer, used)
-                           or s.buffer.root in loaded]
-    kernel.stages = [s for s in kernel.stages if ir.stores_of(s) or isinstance(s, Reduce)]
-    stored = [s for stage in kernel.stages for s in ir.stores_of(stage)]
-    for store in stored:
+    unread = private - loaded
+    stages = [_without(stage, unread) for stage in kernel.stages]
+    kernel.stages = [s for s in stages if ir.stores_of(s) or isinstance(s, Reduce)]
+    if kernel.outer:
+        _shrink(kernel, private & loaded)
+
+
+def _without(stage: Any, unread: set[Buffer]) -> Any:
+    """A stage without its stores to some buffers."""
+    if unread.isdisjoint(s.buffer.root for s in ir.stores_of(stage)):
+        return stage
+    stores = [s for s in stage.stores if s.buffer.root not in unread]
+    if isinstance(stage, Map):
+        return Map(stage.vars, stores, stage.ordered)
+    inner = [s for s in stage.inner if s.buffer.root not in unread]
+    return Reduce(stage.kept, stage.reduced, stage.items, stores, inner)
+
+
+def _shrink(kernel: Kernel, private: set[Buffer]) -> None:
+    """One row of each private buffer on the stack of the thread that works on the row."""
+    rows: dict[Buffer, Buffer] = {}
+    for store in (s for stage in kernel.stages for s in ir.stores_of(stage)):
         buffer = store.buffer.root
-        if kernel.outer and buffer in loaded and _is_private(buffer, used):
-            _shrink(kernel, buffer)
-
-
-def _is_private(buffer: Buffer, used: set[Buffer]) -> bool:
-    return buffer.root.kind == "temporary" and buffer.root not in used
-
-
-def _shrink(kernel: Kernel, buffer: Buffer) -> None:
-    """One row of a private buffer on the stack of the thread that works on the row."""
-    store = next(s for stage in kernel.stages for s in ir.stores_of(stage)
-                 if s.buffer.root is buffer)
-    rows = min((store.offset.coefficient(v) for v in kernel.outer if v.extent > 1), default=0)
-    if rows == 0 or rows * buffer.dtype.itemsize > LONGEST_ROW:
+        if buffer in private and buffer not in rows:
+            size = min((store.offset.coefficient(v) for v in kernel.outer if v.extent > 1),
+                       default=0)
+            if 0 < size * buffer.dtype.itemsize <= LONGEST_ROW:
+                rows[buffer] = Buffer((size,), buffer.dtype, "row")
+    if not rows:
         return
-    row = Buffer((rows,), buffer.dtype, "row")
 
     def within(offset: Index) -> Index:
         return Index(offset.const, tuple(t for t in offset.terms if t[0] not in kernel.outer))
 
     def replace(load: ir.Load) -> ir.Expr | None:
-        return ir.Load(row, within(load.offset)) if load.buffer.root is buffer else None
+        row = rows.get(load.buffer.root)
+        return None if row is None else ir.Load(row, within(load.offset))
 
     rewriter = Rewriter({}, replace)
-    kernel.stages = [rewriter.stage(s, lambda variables: variables) for s in kernel.stages]
-    for stage in kernel.stages:
-        for each in ir.stores_of(stage):
-            if each.buffer.root is buffer:
-                each.buffer, each.offset = row, within(each.offset)
+    stages = [rewriter.stage(s, lambda variables: variables) for s in kernel.stages]
+    for store in (s for stage in stages for s in ir.stores_of(stage)):
+        row = rows.get(store.buffer.root)
+        if row is not None:
+            store.buffer, store.offset = row, within(store.offset)
+    kernel.stages = stages

@@ -38,9 +38,8 @@ class Rewriter:
 
     def expr(self, expr: Expr) -> Expr:
         """The rewritten expression, operands first; equal subexpressions stay shared."""
-        for each in ir.walk([expr]):
-            if each.serial not in self.memo:
-                self.memo[each.serial] = self._rebuild(each)
+        for each in ir.walk([expr], self.memo):
+            self.memo[each.serial] = self._rebuild(each)
         return self.memo[expr.serial]
 
     def _rebuild(self, expr: Expr) -> Expr:

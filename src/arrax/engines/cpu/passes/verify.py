@@ -48,7 +48,7 @@ def _kernel_problem(kernel: ir.Kernel, placed: bool) -> str:
             problem = problem or _scope_problem(after, scope - set(stage.reduced), known)
         if problem:
             return problem
-    for buffer, _ in ir.kernel_accesses(kernel):
+    for buffer in ir.kernel_buffers(kernel):
         root = buffer.root
         if root.kind == "scalar" and root.size != 1:
             return "a scalar slot of several elements"
