@@ -40,6 +40,7 @@ def _scalar_jaxpr(computation: Callable[..., Any], tree: Any, avals: Sequence[An
     """The jaxpr of `computation` on two trees of scalars; TypeError for results of other types."""
     scalars = [np.zeros((), dtypes.storage_dtype(a.dtype))[()] for a in avals]
     first = pytree.tree_unflatten(tree, scalars)
+    closed: ClosedJaxpr
     closed, out = make_jaxpr(computation, return_shape=True)(first, first)
     got = pytree.tree_structure(out)
     if got != tree:
