@@ -14,6 +14,7 @@ for a case that the library does not cover.
 | `arrax_gather_rows` | source, indices, fill or null, out | rows by index |
 | `arrax_scatter_rows` | out, indices, updates | rows set, added, multiplied, min, max |
 | `arrax_threefry_bits` | keys, out | random bits |
+| `arrax_fft` | operand, result | Fourier transforms of rows, lengths a power of two |
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ _PRODUCT_DTYPES = {
     ("bfloat16", "bfloat16"), ("bfloat16", "float32"),
     ("float16", "float16"), ("float16", "float32"),
 }  # fmt: skip
+# The complex dtype of transforms of these.
+_TRANSFORMED = {"float32": "complex64", "complex64": "complex64", "float64": "complex128",
+                "complex128": "complex128"}  # fmt: skip
 _CONV_DTYPES = {"float32", "float64", "int32", "uint32", "bfloat16", "float16"}
 
 
@@ -244,6 +248,20 @@ def scatter_rows_spec(
 def threefry_spec(keys: int, count: int, bit_width: int) -> Spec:
     """Random bits for `keys` keys of two uint32 each."""
     return keys, count, bit_width // 8
+
+
+_LONGEST_TRANSFORM = 1 << 24  # bounds the memory that tables of roots of unity stay in
+
+
+def fft_spec(operand: Any, kind: int, lengths: Shape) -> Spec | None:
+    """`fft` of kind 0 FFT, 1 IFFT, 2 RFFT or 3 IRFFT along the last axis."""
+    if len(lengths) != 1 or operand.dtype.name not in _TRANSFORMED:
+        return None
+    length, rows = int(lengths[0]), math.prod(operand.shape[:-1])
+    least = 2 if kind < 2 else 4  # real rows are complex ones of half length
+    if not least <= length <= _LONGEST_TRANSFORM or length & (length - 1) or rows == 0:
+        return None
+    return CODES[np.dtype(_TRANSFORMED[operand.dtype.name])], kind, rows, length
 
 
 # ---- calls -------------------------------------------------------------------------------------

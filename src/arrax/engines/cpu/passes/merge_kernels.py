@@ -79,6 +79,7 @@ def try_merge(first: Kernel, second: Kernel) -> Kernel | None:
         return None
     same = Rewriter({v: ir.index_of(w) for v, w in zip(b.outer, a.outer, strict=True)})
     stage = same.stage(b.stages[0], lambda variables: variables)
+    stage.buffers = ir.stage_buffers(b.stages[0])
     return _into_loop(a, stage) or _as_epilogue(a, stage) or _as_stage(a, stage)
 
 
@@ -95,9 +96,8 @@ def _is_ordered(kernel: Kernel) -> bool:
 
 def _share_data(first: Kernel, second: Kernel) -> bool:
     """Whether the second reads what the first touches, arrays only."""
-    def arrays(kernel: Kernel) -> set[Buffer]:
-        return {b.root for b in ir.kernel_buffers(kernel) if b.size > 1}
-    return not arrays(first).isdisjoint(arrays(second))
+    arrays = {b.root for b in ir.kernel_buffers(second) if b.size > 1}
+    return any(b.root in arrays for b in ir.kernel_buffers(first))
 
 
 def _common_outer(first: Kernel, second: Kernel) -> list[int] | None:
@@ -181,10 +181,12 @@ def _into_loop(kernel: Kernel, stage: Any) -> Kernel | None:
 
     loops = dict(zip(b, a, strict=True))
     rewriter = Rewriter({v: ir.index_of(w) for v, w in loops.items()}, replace)
-    stage = rewriter.stage(stage, lambda variables: [loops[v] for v in variables if v in loops])
-    if not good or _conflicts(last, stage):
+    inside = rewriter.stage(stage, lambda variables: [loops[v] for v in variables if v in loops])
+    if not good or _conflicts(last, inside):
         return None
-    return Kernel(kernel.outer, [*kernel.stages[:-1], _joined(last, stage)], kernel.name)
+    joined = _joined(last, inside)
+    joined.buffers = _of_both(last, stage)
+    return Kernel(kernel.outer, [*kernel.stages[:-1], joined], kernel.name)
 
 
 def _matched(a: list[LoopVar], b: list[LoopVar]) -> tuple[Any, Any]:
@@ -201,18 +203,6 @@ def _conflicts(last: Any, stage: Any) -> bool:
 
 def _joined(last: Any, stage: Any) -> Any:
     """Two stages over the same loops as one."""
-    joined = _both(last, stage)
-    _note_buffers(joined, last, stage)
-    return joined
-
-
-def _note_buffers(joined: Any, last: Any, stage: Any) -> None:
-    """What a joined stage touches: that of both, since loads were replaced by what `last` stored.
-    Finding it anew for each of many stages that join would take quadratic time."""
-    joined.buffers = tuple(dict.fromkeys((*ir.stage_buffers(last), *ir.stage_buffers(stage))))
-
-
-def _both(last: Any, stage: Any) -> Any:
     if isinstance(last, Map) and isinstance(stage, Map):
         return Map(last.vars, [*last.stores, *stage.stores])
     if isinstance(last, Map):
@@ -222,6 +212,12 @@ def _both(last: Any, stage: Any) -> Any:
                       [*last.inner, *stage.stores])
     return Reduce(last.kept, last.reduced, [*last.items, *stage.items],
                   [*last.stores, *stage.stores], [*last.inner, *stage.inner])
+
+
+def _of_both(last: Any, stage: Any) -> tuple[Buffer, ...]:
+    """What two stages touch, also after loads of the second became what `last` stores: finding it
+    anew for each of many stages that join would take quadratic time."""
+    return tuple(dict.fromkeys((*ir.stage_buffers(last), *ir.stage_buffers(stage))))
 
 
 def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
@@ -246,12 +242,12 @@ def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
 
     loops = dict.fromkeys(stage.vars, ir.ZERO)
     loops.update((v, ir.index_of(w)) for v, w in zip(mine, kept, strict=True))
-    stage = Rewriter(loops, replace).stage(stage, lambda _: [])
+    epilogue = Rewriter(loops, replace).stage(stage, lambda _: [])
     if not good:
         return None
-    stores = [*last.stores, *stage.stores]
+    stores = [*last.stores, *epilogue.stores]
     joined = Reduce(last.kept, last.reduced, last.items, stores, last.inner)
-    _note_buffers(joined, last, stage)
+    joined.buffers = _of_both(last, stage)
     return Kernel(kernel.outer, [*kernel.stages[:-1], joined], kernel.name)
 
 
