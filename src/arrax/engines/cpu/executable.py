@@ -11,6 +11,7 @@ from arrax.core.array import array_of
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.cpu import machine
+from arrax.engines.cpu.cost import cost_of
 from arrax.engines.cpu.kernels.emit_program import kernel_work
 from arrax.engines.cpu.loop_ir import Copy, HostCallStep, Kernel, Region
 from arrax.engines.cpu.loop_text import region_text
@@ -45,8 +46,9 @@ class Executable:
         return stages[stage]()
 
     def cost_analysis(self) -> dict[str, float]:
-        """Rough counts: bytes of arguments, results and scratch memory."""
-        return {"arena bytes": float(self.compilation.arena_bytes)}
+        """Rough counts (see `cost_of`), and the bytes of scratch memory, "arena bytes"."""
+        return {**cost_of(self.compilation.closed),
+                "arena bytes": float(self.compilation.arena_bytes)}
 
 
 def is_long(region: Region) -> bool:

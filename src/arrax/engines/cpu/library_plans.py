@@ -109,12 +109,19 @@ def _scan(eqn: Eqn) -> Emit | None:
     return _simple("arrax_scan", spec)
 
 
+def _fft(eqn: Eqn) -> Emit | None:
+    lengths = eqn.params["fft_lengths"]
+    spec = library.fft_spec(_stored(eqn.invars[0]), int(eqn.params["fft_type"]), lengths)
+    return _simple("arrax_fft", spec)
+
+
 PLANS: dict[str, Callable[[Eqn], Emit | None]] = {
     "dot_general": _dot_general,
     "convolution": _convolution,
     "sort": _sort,
     "top_k": _top_k,
     "scan": _scan,
+    "fft": _fft,
 }
 
 

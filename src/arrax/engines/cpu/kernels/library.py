@@ -261,7 +261,7 @@ def fft_spec(operand: Any, kind: int, lengths: Shape) -> Spec | None:
     least = 2 if kind < 2 else 4  # real rows are complex ones of half length
     if not least <= length <= _LONGEST_TRANSFORM or length & (length - 1) or rows == 0:
         return None
-    return CODES[np.dtype(_TRANSFORMED[operand.dtype.name])], kind, rows, length
+    return CODES[np.dtype(_TRANSFORMED[operand.dtype.name])], int(kind), rows, length
 
 
 # ---- calls -------------------------------------------------------------------------------------

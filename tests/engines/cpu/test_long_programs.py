@@ -1,0 +1,60 @@
+"""Programs of hundreds of equations: they compile, in about linear time, to the right results."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import arrax
+import arrax.numpy as jnp
+from arrax.engines.cpu import loop_ir
+
+START = np.linspace(0, 1, 40, dtype=np.float32)
+
+
+def chain(x, length=300):
+    for _ in range(length):
+        x = jnp.sin(x) + 0.5 * x
+    return x
+
+
+def every_result(x, length=300):
+    results = []
+    for _ in range(length):
+        x = jnp.sin(x) + 0.5 * x
+        results.append(x)
+    return results
+
+
+def layers(x):
+    for _ in range(30):
+        x = jnp.tanh(jnp.sin(x) * x + jnp.mean(x))
+    return jnp.sum(x)
+
+
+@pytest.mark.parametrize("function", [chain, every_result, layers, arrax.grad(layers)])
+def test_long_programs_equal_their_evaluation(function):
+    got = arrax.tree.leaves(arrax.jit(function)(START))
+    want = arrax.tree.leaves(function(jnp.asarray(START)))
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("function", [every_result, lambda x, n: arrax.grad(
+    lambda y: jnp.sum(chain(y, n)))(x)])
+def test_passes_look_at_expressions_a_linear_number_of_times(function, monkeypatch):
+    def visits(length):
+        count = 0
+        walk = loop_ir.walk
+
+        def counted(*args):
+            nonlocal count
+            found = walk(*args)
+            count += len(found)
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop_ir, "walk", counted)
+            arrax.jit(lambda x: function(x, length)).lower(START).compile()
+        return count
+
+    assert visits(160) < 2.8 * visits(80)
