@@ -21,6 +21,8 @@ from arrax.numpy.promotion import (as_array, bool_dtype, broadcast_to_shape, can
                                    canonical_axis, complex_dtypes, convert,
                                    inexact_dtypes, inexact_of, integer_dtypes, refuse_out,
                                    scalar_array)
+from arrax.transforms.jit import jit
+from arrax.transforms.large_arrays import is_large
 
 _half_floats = frozenset({np.dtype(np.float16), dtypes.scalar_types["bfloat16"].dtype})
 _float32 = np.dtype(np.float32)
@@ -347,6 +349,8 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
       mean: the mean if it is known, with reduced axes of size 1.
     """
     refuse_out("var", out)
+    if where is None and mean is None and is_large(a):
+        return _fused_var(a, axis, dtype, ddof=ddof, keepdims=keepdims, correction=correction)
     if correction is None:
         correction = ddof
     elif not (isinstance(ddof, int) and ddof == 0):
@@ -377,6 +381,10 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
                                  and correction < _count(x, axes)):
         result = elementwise.where(elementwise.greater(divisor, 0), result, np.nan)
     return convert(result, result_dtype)
+
+
+# Several passes over a large array are better compiled as one.
+_fused_var = jit(var, static_argnames=("axis", "dtype", "ddof", "keepdims", "correction"))
 
 
 def _variance_dtypes(own: Any, dtype: Any) -> tuple[Any, Any]:

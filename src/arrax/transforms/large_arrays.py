@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, evaluate
+from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.primitive import Primitive
+from arrax.core.trace import current
 from arrax.engines import default_engine
 from arrax.ops.rules import broadcast_in_dim
 from arrax.transforms.staging import trace_to_jaxpr
@@ -25,9 +27,13 @@ def run_large(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any
     """The results of a primitive by a compiled program, or None where NumPy is to do it."""
     if not default_engine().has_loop(primitive) or config.disable_jit.value:
         return None
+    shape = None
+    if primitive.elementwise:
+        shape = np.broadcast_shapes(*[a.shape for a in args])
+        args = tuple([_compact(a) for a in args])
     try:
-        key = (primitive.name, tuple([a.aval for a in args]), tuple(sorted(params.items())),
-               config.context_key())
+        key = (primitive.name, tuple([a.aval for a in args]), shape,
+               tuple(sorted(params.items())), config.context_key())
         known = _programs.get(key, 0)
     except TypeError:  # parameters that cannot be hashed or ordered
         return None
@@ -37,18 +43,34 @@ def run_large(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any
                 _programs.clear()
             _programs[key] = known + 1
             return None
-        known = _programs[key] = _compile(primitive, [a.aval for a in args], params)
+        known = _programs[key] = _compile(primitive, [a.aval for a in args], shape, params)
     outs = known(list(args))
     return outs if primitive.multiple_results else outs[0]
 
 
-def _compile(primitive: Primitive, avals: list[Any], params: dict[str, Any]) -> Any:
-    shape = np.broadcast_shapes(*(a.shape for a in avals)) if primitive.elementwise else ()
+def is_large(value: Any) -> bool:
+    """Whether `value` is a concrete array so large that fused programs beat single operations,
+    and operations are evaluated at once."""
+    return type(value) is ArrayImpl and value.size >= evaluate.LARGE \
+        and current() is evaluate.EVAL and not config.disable_jit.value
 
+
+def _compact(array: Any) -> Any:
+    """`array` with size 1 along axes that repeat one element (views of broadcasting): a program
+    takes contiguous operands, and broadcasting inside it costs nothing."""
+    data = array.data
+    if data.flags.c_contiguous or 0 not in data.strides:
+        return array
+    index = tuple(slice(0, 1) if step == 0 else slice(None) for step in data.strides)
+    return from_numpy(np.ascontiguousarray(data[index]), array.weak_type)
+
+
+def _compile(primitive: Primitive, avals: list[Any], shape: tuple[int, ...] | None,
+             params: dict[str, Any]) -> Any:
     def one_equation(*operands: Any) -> list[Any]:
-        if primitive.elementwise:  # eager NumPy-level calls leave broadcasting to `evaluate`
+        if shape is not None:  # eager NumPy-level calls leave broadcasting to `evaluate`
             operands = tuple(broadcast_in_dim(x, shape, range(len(shape) - x.ndim, len(shape)))
-                             if x.ndim and x.shape != shape else x for x in operands)
+                             if x.shape != shape else x for x in operands)
         out = primitive.bind(*operands, **params)
         return list(out) if primitive.multiple_results else [out]
     return default_engine().compile(trace_to_jaxpr(one_equation, avals), name=primitive.name)
