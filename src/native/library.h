@@ -1,4 +1,4 @@
-// Kernels that compiled programs call: matrix products, convolutions, sorts, scans, indexing,
+// Kernels that compiled programs call: matrix products, convolutions, sorts, scans, indexing, FFTs,
 // random bits. Every function takes `spec`, a constant array of int64 that describes the call,
 // then pointers to contiguous data; `engines/cpu/kernels/library.py` writes the specs. They need
 // no GIL, raise nothing, and use the thread pool when the work is worth it.

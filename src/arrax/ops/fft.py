@@ -11,7 +11,8 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.engines.cpu.kernels import library
+from arrax.engines.cpu.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape
 from arrax.ops.rules import broadcast_in_dim, constant, linear_jvp, move_axis, transpose_unary
@@ -62,6 +63,8 @@ def _check_lengths(x: Any, expected: Any, lengths: Any, name: str) -> None:
 _TRANSFORMS = {FftType.FFT: "fft", FftType.IFFT: "ifft", FftType.RFFT: "rfft",
                FftType.IRFFT: "irfft"}
 
+_LIBRARY_SIZE = 1 << 12  # from which the native library's transform outweighs its call from Python
+
 
 def _fft_evaluate(x: np.ndarray, *, fft_type: FftType, fft_lengths: Any) -> np.ndarray:
     name = _TRANSFORMS[fft_type]
@@ -71,6 +74,12 @@ def _fft_evaluate(x: np.ndarray, *, fft_type: FftType, fft_lengths: Any) -> np.n
         return np.zeros(aval.shape, aval.dtype)
     if not axes:
         return x
+    spec = library.fft_spec(x, fft_type, fft_lengths) if x.size >= _LIBRARY_SIZE else None
+    if spec is not None:
+        aval = _fft_type(x, fft_type=fft_type, fft_lengths=fft_lengths)
+        out = np.empty(aval.shape, aval.dtype)
+        library.call_eagerly("arrax_fft", spec, np.ascontiguousarray(x), out)
+        return out
     if len(axes) == 1:
         return np.asarray(getattr(np.fft, name)(x, fft_lengths[0]))
     return np.asarray(getattr(np.fft, name + "n")(x, fft_lengths, axes))
@@ -124,7 +133,7 @@ def _fft_batch(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
 fft_p = Primitive("fft", type_rule=_fft_type, evaluate=_fft_evaluate, jvp=linear_jvp(),
                   transpose=transpose_unary(_fft_transpose), batch=_fft_batch,
                   shown={"fft_type": lambda kind: str(int(kind))},
-                  lower=HostCall("pocketfft, through SciPy"))
+                  lower=Library("fft"))
 
 
 def fft(x: Any, fft_type: Any, fft_lengths: Any) -> Any:

@@ -1,0 +1,514 @@
+// Fourier transforms of rows whose length is a power of two.
+//
+// One kernel does all the work: the transforms of W interleaved lines, one line to a lane, in place
+// in a tile whose row i holds element i of every line. Twiddle factors are then scalars and digit
+// reversal is a choice of rows. Many short rows are transposed into such a tile; a long row of
+// n1 * n2 elements is a matrix whose columns, then rows, are transformed (Bailey, "FFTs in external
+// or hierarchical memory", J. Supercomputing 4, 1990). Real rows are complex ones of half length.
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "library.h"
+
+#define ARRAX_INLINE __attribute__((always_inline)) inline
+
+namespace {
+
+template <class T> struct Lanes {
+  static constexpr int count = 64 / int(sizeof(T));
+  typedef T Vector __attribute__((vector_size(64), may_alias));
+  typedef T Loose __attribute__((vector_size(64), aligned(alignof(T)), may_alias));
+  typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
+  typedef Index Mask __attribute__((vector_size(64)));
+};
+template <class T> using VectorOf = typename Lanes<T>::Vector;
+template <class T> using LooseOf = typename Lanes<T>::Loose;
+
+// ---- shuffles ----------------------------------------------------------------------------------
+
+// Where lane j of a shuffle of two vectors of `w` lanes comes from.
+struct Even { static constexpr int at(int j, int, int) { return 2 * j; } };
+struct Odd { static constexpr int at(int j, int, int) { return 2 * j + 1; } };
+struct ZipLow { static constexpr int at(int j, int w, int) { return j / 2 + j % 2 * w; } };
+struct ZipHigh {
+  static constexpr int at(int j, int w, int) { return w / 2 + j / 2 + j % 2 * w; }
+};
+// Transposition of 2 by 2 blocks of `step` lanes.
+struct SwapLow {
+  static constexpr int at(int j, int w, int step) { return j & step ? j - step + w : j; }
+};
+struct SwapHigh {
+  static constexpr int at(int j, int w, int step) { return j & step ? j + w : j + step; }
+};
+
+template <class T, class Pattern, int step, class Sequence> struct MaskOf;
+template <class T, class Pattern, int step, size_t... j>
+struct MaskOf<T, Pattern, step, std::index_sequence<j...>> {
+  typedef typename Lanes<T>::Index Index;
+  static constexpr typename Lanes<T>::Mask value = {
+      Index(Pattern::at(int(j), Lanes<T>::count, step))...};
+};
+
+template <class T, class Pattern, int step = 0>
+ARRAX_INLINE void shuffle(const VectorOf<T>& a, const VectorOf<T>& b, VectorOf<T>& out) {
+#ifdef __clang__  // has no shuffles with masks in variables
+  constexpr int w = Lanes<T>::count;
+  VectorOf<T> result;
+  for (int j = 0; j < w; j++) {
+    const int from = Pattern::at(j, w, step);
+    result[j] = from < w ? a[from] : b[from - w];
+  }
+  out = result;
+#else
+  out = __builtin_shuffle(
+      a, b, MaskOf<T, Pattern, step, std::make_index_sequence<size_t(Lanes<T>::count)>>::value);
+#endif
+}
+
+template <class T, int step> ARRAX_INLINE void transpose_step(VectorOf<T>* rows) {
+#pragma GCC unroll 16
+  for (int i = 0; i < Lanes<T>::count; i++) {
+    if (i & step) continue;
+    VectorOf<T> low, high;
+    shuffle<T, SwapLow, step>(rows[i], rows[i + step], low);
+    shuffle<T, SwapHigh, step>(rows[i], rows[i + step], high);
+    rows[i] = low;
+    rows[i + step] = high;
+  }
+}
+
+template <class T> ARRAX_INLINE void transpose(VectorOf<T>* rows) {
+  transpose_step<T, 1>(rows);
+  transpose_step<T, 2>(rows);
+  transpose_step<T, 4>(rows);
+  if constexpr (Lanes<T>::count == 16) transpose_step<T, 8>(rows);
+}
+
+// ---- plans -------------------------------------------------------------------------------------
+
+// exp(-2 pi i k / n), with an angle of at most an eighth of a turn, so that it is right to an ulp.
+template <class T> void unit_root(int64_t k, int64_t n, T* out) {
+  k = 8 * (k % n), n = 8 * n;
+  const bool below = 2 * k <= n;
+  if (!below) k = n - k;
+  const bool left = 4 * k > n;
+  if (left) k = n / 2 - k;
+  const bool steep = 8 * k > n;
+  if (steep) k = n / 4 - k;
+  const double angle = 6.283185307179586476925 * double(k) / double(n);
+  const double c = steep ? std::sin(angle) : std::cos(angle);
+  const double s = steep ? std::cos(angle) : std::sin(angle);
+  out[0] = T(left ? -c : c);
+  out[1] = T(below ? -s : s);
+}
+
+// What transforms of 2^log elements in a tile need.
+template <class T> struct TilePlan {
+  explicit TilePlan(int log) : length(int64_t{1} << log), reversed(size_t(length)) {
+    for (int64_t i = 0; i < length; i++)
+      for (int bit = 0; bit < log; bit++)
+        if (i >> bit & 1) reversed[size_t(i)] |= int32_t(1) << (log - 1 - bit);
+    first = log == 1 ? 2 : log % 2 ? 8 : log ? 4 : 1;
+    for (int64_t span = first; span < length; span *= 4)
+      for (int64_t j = 0; j < span; j++)
+        for (int64_t power : {2, 1, 3}) {
+          T root[2];
+          unit_root(j * power, 4 * span, root);
+          twiddles.insert(twiddles.end(), root, root + 2);
+        }
+  }
+  int64_t length, first;          // first: the radix of the first pass; the others have radix 4
+  std::vector<int32_t> reversed;  // where element i stands in the tile
+  std::vector<T> twiddles;        // for each pass and j < span: the powers 2j, j, 3j of the root
+};
+
+// The roots of unity of order 2^log: root to the power of W * m + j is coarse[m] * fine[1][j].
+template <class T> struct RootPlan {
+  static constexpr int64_t W = Lanes<T>::count;
+  explicit RootPlan(int log) : length(int64_t{1} << log), rows(int64_t{1} << log / 2) {
+    coarse.resize(size_t(2 * ceil_div(length, W)));
+    for (int64_t m = 0; m < ceil_div(length, W); m++)
+      unit_root(m * W, length, &coarse[size_t(2 * m)]);
+    fine.resize(size_t(2 * W * rows));
+    for (int64_t i = 0; i < rows; i++)
+      for (int64_t j = 0; j < W; j++) {
+        T root[2];
+        unit_root(i * j, length, root);
+        fine[size_t(2 * W * i + j)] = root[0];
+        fine[size_t(2 * W * i + W + j)] = root[1];
+      }
+  }
+  void root(int64_t k, T& re, T& im) const {
+    const T* a = &coarse[size_t(k / W * 2)];
+    const T* b = &fine[size_t(2 * W + k % W)];
+    re = a[0] * b[0] - a[1] * b[W];
+    im = a[0] * b[W] + a[1] * b[0];
+  }
+  int64_t length, rows;  // rows: the largest power of two whose square is at most the length
+  std::vector<T> coarse, fine;
+};
+
+// Plans live as long as the process: at most one for each power of two.
+template <class Plan> const Plan& plan_of(int64_t length) {
+  static std::atomic<const Plan*> plans[64];
+  static std::mutex mutex;
+  int log = 0;
+  while (int64_t{1} << log < length) log++;
+  if (const Plan* plan = plans[log].load(std::memory_order_acquire)) return *plan;
+  std::lock_guard<std::mutex> lock(mutex);
+  const Plan* plan = plans[log].load(std::memory_order_relaxed);
+  if (!plan) plans[log].store(plan = new Plan(log), std::memory_order_release);
+  return *plan;
+}
+
+// ---- transforms in a tile ----------------------------------------------------------------------
+
+template <class T> struct __attribute__((may_alias)) Complex {
+  VectorOf<T> re, im;
+};
+
+template <class T, class Factor>
+ARRAX_INLINE void multiply(Complex<T>& x, const Factor& re, const Factor& im) {
+  const VectorOf<T> real = x.re * re - x.im * im;
+  x.im = x.re * im + x.im * re;
+  x.re = real;
+}
+
+// a, b = a + b, a - b
+template <class T> ARRAX_INLINE void butterfly(Complex<T>& a, Complex<T>& b) {
+  const VectorOf<T> re = a.re - b.re, im = a.im - b.im;
+  a.re += b.re, a.im += b.im;
+  b.re = re, b.im = im;
+}
+
+// A transform of four; the input is in bit-reversed order.
+template <class T>
+ARRAX_INLINE void four(Complex<T>& a, Complex<T>& b, Complex<T>& c, Complex<T>& d) {
+  butterfly(a, b);
+  butterfly(c, d);
+  butterfly(a, c);
+  const VectorOf<T> re = d.im, im = -d.re;  // -i d
+  d.re = b.re - re, d.im = b.im - im;
+  b.re += re, b.im += im;
+}
+
+template <class T> ARRAX_INLINE void eight(Complex<T>* x) {
+  const T half = T(0.70710678118654752440);
+  Complex<T> a = x[0], b = x[1], c = x[2], d = x[3];
+  Complex<T> e = x[4], f = x[5], g = x[6], h = x[7];
+  four(a, b, c, d);
+  four(e, f, g, h);
+  const VectorOf<T> f_re = (f.re + f.im) * half, f_im = (f.im - f.re) * half;
+  const VectorOf<T> g_re = g.im, g_im = -g.re;
+  const VectorOf<T> h_re = (h.im - h.re) * half, h_im = -(h.re + h.im) * half;
+  f.re = f_re, f.im = f_im, g.re = g_re, g.im = g_im, h.re = h_re, h.im = h_im;
+  butterfly(a, e);
+  butterfly(b, f);
+  butterfly(c, g);
+  butterfly(d, h);
+  x[0] = a, x[1] = b, x[2] = c, x[3] = d, x[4] = e, x[5] = f, x[6] = g, x[7] = h;
+}
+
+// Transforms the lines of a tile that stands in bit-reversed order.
+template <class T> ARRAX_INLINE void transform_tile(const TilePlan<T>& plan, T* tile) {
+  typedef Complex<T> Row;
+  Row* rows = reinterpret_cast<Row*>(tile);
+  const int64_t length = plan.length;
+  if (plan.first == 8)
+    for (int64_t i = 0; i < length; i += 8) eight<T>(rows + i);
+  if (plan.first == 4)
+    for (int64_t i = 0; i < length; i += 4) four(rows[i], rows[i + 1], rows[i + 2], rows[i + 3]);
+  if (plan.first == 2) butterfly(rows[0], rows[1]);
+  const T* pass = plan.twiddles.data();
+  for (int64_t span = plan.first; span < length; pass += 6 * span, span *= 4)
+    for (int64_t start = 0; start < length; start += 4 * span) {
+      const T* w = pass;
+      Row* row = rows + start;
+      for (int64_t j = 0; j < span; j++, w += 6, row++) {
+        Row a = row[0], b = row[span], c = row[2 * span], d = row[3 * span];
+        multiply(b, w[0], w[1]);
+        multiply(c, w[2], w[3]);
+        multiply(d, w[4], w[5]);
+        four(a, b, c, d);
+        row[0] = a, row[span] = b, row[2 * span] = c, row[3 * span] = d;
+      }
+    }
+}
+
+// Lines of complex elements: where they start and how far apart they are, in elements of T.
+template <class T> struct Lines {
+  const T* in;
+  T* out;
+  int64_t in_step, out_step;
+  T scale;
+  int swap;  // 1 exchanges real and imaginary parts, of input and output: the inverse transform
+};
+
+// Whole vectors between memory (interleaved parts) and vectors of parts.
+template <class T>
+ARRAX_INLINE void load_parts(const T* from, int swap, VectorOf<T>& re, VectorOf<T>& im) {
+  const VectorOf<T> low = *(const LooseOf<T>*)from;
+  const VectorOf<T> high = *(const LooseOf<T>*)(from + Lanes<T>::count);
+  VectorOf<T> first, second;
+  shuffle<T, Even>(low, high, first);
+  shuffle<T, Odd>(low, high, second);
+  re = swap ? second : first;
+  im = swap ? first : second;
+}
+
+template <class T>
+ARRAX_INLINE void store_parts(T* to, int swap, const VectorOf<T>& re, const VectorOf<T>& im) {
+  const VectorOf<T> first = swap ? im : re, second = swap ? re : im;
+  VectorOf<T> low, high;
+  shuffle<T, ZipLow>(first, second, low);
+  shuffle<T, ZipHigh>(first, second, high);
+  *(LooseOf<T>*)to = low;
+  *(LooseOf<T>*)(to + Lanes<T>::count) = high;
+}
+
+// Transforms `count` <= W whole lines.
+template <class T>
+ARRAX_INLINE void short_lines(const TilePlan<T>& plan, const Lines<T>& lines, int64_t count,
+                              T* tile) {
+  constexpr int W = Lanes<T>::count;
+  Complex<T>* rows = reinterpret_cast<Complex<T>*>(tile);
+  const int64_t length = plan.length, whole = count == W ? length / W * W : 0;
+  const int32_t* reversed = plan.reversed.data();
+  VectorOf<T> re[W], im[W];
+  for (int64_t i = 0; i < whole; i += W) {
+    for (int j = 0; j < W; j++)
+      load_parts<T>(lines.in + j * lines.in_step + 2 * i, lines.swap, re[j], im[j]);
+    transpose<T>(re);
+    transpose<T>(im);
+    for (int j = 0; j < W; j++) rows[reversed[i + j]] = {re[j], im[j]};
+  }
+  for (int64_t i = whole; i < length; i++) {
+    T* row = tile + reversed[i] * 2 * W;
+    for (int64_t j = 0; j < count; j++) {
+      row[j] = lines.in[j * lines.in_step + 2 * i + lines.swap];
+      row[j + W] = lines.in[j * lines.in_step + 2 * i + 1 - lines.swap];
+    }
+    for (int64_t j = count; j < W; j++) row[j] = row[j + W] = 0;
+  }
+  transform_tile(plan, tile);
+  for (int64_t i = 0; i < whole; i += W) {
+    for (int j = 0; j < W; j++) re[j] = rows[i + j].re * lines.scale;
+    for (int j = 0; j < W; j++) im[j] = rows[i + j].im * lines.scale;
+    transpose<T>(re);
+    transpose<T>(im);
+    for (int j = 0; j < W; j++)
+      store_parts<T>(lines.out + j * lines.out_step + 2 * i, lines.swap, re[j], im[j]);
+  }
+  for (int64_t i = whole; i < length; i++) {
+    const T* row = tile + i * 2 * W;
+    for (int64_t j = 0; j < count; j++) {
+      lines.out[j * lines.out_step + 2 * i + lines.swap] = row[j] * lines.scale;
+      lines.out[j * lines.out_step + 2 * i + 1 - lines.swap] = row[j + W] * lines.scale;
+    }
+  }
+}
+
+// The parts of a long line: element n2 * j1 + j2 of the input, n1 * k2 + k1 of the output.
+template <class T> struct LongPlan {
+  explicit LongPlan(int64_t length)
+      : roots(plan_of<RootPlan<T>>(length)),
+        columns(plan_of<TilePlan<T>>(roots.rows)),
+        rows(plan_of<TilePlan<T>>(length / roots.rows)) {}
+  const RootPlan<T>& roots;
+  const TilePlan<T>&columns, &rows;
+};
+
+// Transforms columns W * block ... of the input, of length n1, twists them and writes them,
+// transposed and in bit-reversed order, into the n1 / W tiles `middle`.
+template <class T>
+ARRAX_INLINE void long_columns(const LongPlan<T>& plan, const Lines<T>& line, int64_t block,
+                               T* tile, T* middle) {
+  constexpr int W = Lanes<T>::count;
+  const int64_t n1 = plan.columns.length, n2 = plan.rows.length;
+  Complex<T>* rows = reinterpret_cast<Complex<T>*>(tile);
+  Complex<T>* out = reinterpret_cast<Complex<T>*>(middle);
+  const int32_t* reversed = plan.columns.reversed.data();
+  for (int64_t i = 0; i < n1; i++) {
+    Complex<T>& row = rows[reversed[i]];
+    load_parts<T>(line.in + 2 * (i * n2 + block * W), line.swap, row.re, row.im);
+  }
+  transform_tile(plan.columns, tile);
+  const T* coarse = plan.roots.coarse.data();
+  const T* fine = plan.roots.fine.data();
+  const int32_t* place = plan.rows.reversed.data() + block * W;
+  for (int64_t k = 0; k < n1; k += W, out += n2) {
+    VectorOf<T> re[W], im[W];
+    for (int i = 0; i < W; i++) {
+      Complex<T> factor = {*(const LooseOf<T>*)(fine + (k + i) * 2 * W),
+                                *(const LooseOf<T>*)(fine + (k + i) * 2 * W + W)};
+      const T* root = coarse + 2 * block * (k + i);
+      multiply(factor, root[0], root[1]);
+      Complex<T> x = rows[k + i];
+      multiply(x, factor.re, factor.im);
+      re[i] = x.re;
+      im[i] = x.im;
+    }
+    transpose<T>(re);
+    transpose<T>(im);
+    for (int j = 0; j < W; j++) out[place[j]] = {re[j], im[j]};
+  }
+}
+
+// Transforms tile `block` of `middle`, in place, into W columns of the output.
+template <class T>
+ARRAX_INLINE void long_rows(const LongPlan<T>& plan, const Lines<T>& line, int64_t block,
+                            T* middle) {
+  constexpr int W = Lanes<T>::count;
+  const int64_t n1 = plan.columns.length, n2 = plan.rows.length;
+  Complex<T>* rows = reinterpret_cast<Complex<T>*>(middle) + block * n2;
+  transform_tile(plan.rows, reinterpret_cast<T*>(rows));
+  for (int64_t k = 0; k < n2; k++) {
+    const VectorOf<T> re = rows[k].re * line.scale, im = rows[k].im * line.scale;
+    store_parts<T>(line.out + 2 * (k * n1 + block * W), line.swap, re, im);
+  }
+}
+
+#define ARRAX_FFT_KERNELS(T)                                                                      \
+  ARRAX_VECTORIZE void do_short(const TilePlan<T>& plan, const Lines<T>& lines, int64_t count,    \
+                                T* tile) {                                                        \
+    short_lines<T>(plan, lines, count, tile);                                                     \
+  }                                                                                               \
+  ARRAX_VECTORIZE void do_columns(const LongPlan<T>& plan, const Lines<T>& line, int64_t block,   \
+                                  T* tile, T* middle) {                                           \
+    long_columns<T>(plan, line, block, tile, middle);                                             \
+  }                                                                                               \
+  ARRAX_VECTORIZE void do_rows(const LongPlan<T>& plan, const Lines<T>& line, int64_t block,      \
+                               T* middle) {                                                       \
+    long_rows<T>(plan, line, block, middle);                                                      \
+  }
+ARRAX_FFT_KERNELS(float)
+ARRAX_FFT_KERNELS(double)
+#undef ARRAX_FFT_KERNELS
+
+// ---- rows --------------------------------------------------------------------------------------
+
+thread_local Scratch tile_memory, middle_memory;
+
+constexpr int64_t kLongest = 1024;        // of lines that share a tile
+constexpr int64_t kParallel = int64_t{1} << 14;  // elements worth a thread
+
+template <class T> void long_line(const Lines<T>& line, int64_t length, bool threads) {
+  constexpr int64_t W = Lanes<T>::count;
+  const LongPlan<T> plan(length);
+  const int64_t n1 = plan.columns.length, n2 = plan.rows.length;
+  T* middle = middle_memory.get<T>(2 * length);
+  auto columns = [&](int64_t begin, int64_t end) {
+    T* tile = tile_memory.get<T>(2 * W * n1);
+    for (int64_t b = begin; b < end; b++) do_columns(plan, line, b, tile, middle);
+  };
+  auto rows = [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; b++) do_rows(plan, line, b, middle);
+  };
+  const int64_t grain = kParallel / W;
+  parallel(n2 / W, threads ? most(1, grain / n1) : n2, columns);
+  parallel(n1 / W, threads ? most(1, grain / n2) : n1, rows);
+  middle_memory.trim();
+}
+
+// Transforms `rows` lines of `length` complex elements.
+template <class T> void transform(const Lines<T>& lines, int64_t rows, int64_t length) {
+  constexpr int64_t W = Lanes<T>::count;
+  auto from = [&](int64_t row) {
+    Lines<T> moved = lines;
+    moved.in += row * lines.in_step;
+    moved.out += row * lines.out_step;
+    return moved;
+  };
+  const bool splits = length >= W * W;
+  if (splits && rows < arrax_num_threads()) {
+    for (int64_t row = 0; row < rows; row++) long_line(from(row), length, true);
+    return;
+  }
+  const bool shares = !splits || length <= kLongest;
+  const int64_t group = shares ? W : 1;
+  const TilePlan<T>* plan = shares ? &plan_of<TilePlan<T>>(length) : nullptr;
+  parallel(ceil_div(rows, group), most(1, kParallel / (group * length)),
+           [&](int64_t begin, int64_t end) {
+             for (int64_t row = begin * group; row < least(rows, end * group); row += group) {
+               const int64_t count = least(group, rows - row);
+               if (shares && (count == W || !splits))
+                 do_short(*plan, from(row), count, tile_memory.get<T>(2 * W * length));
+               else
+                 for (int64_t i = row; i < row + count; i++) long_line(from(i), length, false);
+             }
+           });
+}
+
+// The spectrum of `2 * half` real elements from that of as many as complex ones, in place.
+template <class T> void unpack(const RootPlan<T>& roots, T* x, int64_t half) {
+  const T re = x[0], im = x[1];
+  x[0] = re + im, x[1] = 0;
+  x[2 * half] = re - im, x[2 * half + 1] = 0;
+  for (int64_t k = 1; 2 * k <= half; k++) {
+    T *a = x + 2 * k, *b = x + 2 * (half - k), c, s;
+    roots.root(k, c, s);
+    const T even_re = (a[0] + b[0]) / 2, even_im = (a[1] - b[1]) / 2;
+    const T odd_re = (a[1] + b[1]) / 2, odd_im = (b[0] - a[0]) / 2;
+    const T turned_re = c * odd_re - s * odd_im, turned_im = c * odd_im + s * odd_re;
+    b[0] = even_re - turned_re, b[1] = turned_im - even_im;
+    a[0] = even_re + turned_re, a[1] = even_im + turned_im;
+  }
+}
+
+// The opposite of `unpack`; like NumPy, it takes the first and the last element for real.
+template <class T> void pack(const RootPlan<T>& roots, const T* x, T* out, int64_t half) {
+  out[0] = (x[0] + x[2 * half]) / 2, out[1] = (x[0] - x[2 * half]) / 2;
+  for (int64_t k = 1; 2 * k <= half; k++) {
+    const T *a = x + 2 * k, *b = x + 2 * (half - k);
+    T c, s;
+    roots.root(k, c, s);
+    const T even_re = (a[0] + b[0]) / 2, even_im = (a[1] - b[1]) / 2;
+    const T turned_re = (a[0] - b[0]) / 2, turned_im = (a[1] + b[1]) / 2;
+    const T odd_re = c * turned_re + s * turned_im, odd_im = c * turned_im - s * turned_re;
+    out[2 * (half - k)] = even_re + odd_im, out[2 * (half - k) + 1] = odd_re - even_im;
+    out[2 * k] = even_re - odd_im, out[2 * k + 1] = even_im + odd_re;
+  }
+}
+
+template <class Body> void each_row(int64_t rows, int64_t length, const Body& body) {
+  parallel(rows, most(1, kParallel / length), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) body(row);
+  });
+}
+
+template <class T>
+void fft(int64_t kind, int64_t rows, int64_t length, const T* in, T* out) {
+  const int64_t half = length / 2;
+  if (kind < 2) {
+    const T scale = kind == 1 ? T(1) / T(length) : T(1);
+    return transform<T>({in, out, 2 * length, 2 * length, scale, int(kind)}, rows, length);
+  }
+  const RootPlan<T>& roots = plan_of<RootPlan<T>>(length);
+  if (kind == 2) {
+    transform<T>({in, out, length, length + 2, T(1), 0}, rows, half);
+    each_row(rows, length, [&](int64_t row) { unpack(roots, out + row * (length + 2), half); });
+  } else {
+    each_row(rows, length, [&](int64_t row) {
+      pack(roots, in + row * (length + 2), out + row * length, half);
+    });
+    // Lines of a group are read before they are written, and so are long ones.
+    transform<T>({out, out, length, length, T(1) / T(half), 1}, rows, half);
+  }
+}
+
+}  // namespace
+
+// Transforms rows whose length is a power of two, at least 2, for real ones at least 4.
+// spec: dtype of the complex side, kind (0 forward, 1 inverse, 2 of real rows, 3 to real rows),
+// rows, length (of the real side).
+extern "C" void arrax_fft(const int64_t* spec, const void* in, void* out) {
+  if (spec[0] == kComplex64)
+    fft<float>(spec[1], spec[2], spec[3], (const float*)in, (float*)out);
+  else
+    fft<double>(spec[1], spec[2], spec[3], (const double*)in, (double*)out);
+}
+
+ARRAX_SYMBOLS({"arrax_fft", (void*)arrax_fft});
