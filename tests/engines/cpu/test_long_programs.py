@@ -58,3 +58,21 @@ def test_passes_look_at_expressions_a_linear_number_of_times(function, monkeypat
         return count
 
     assert visits(160) < 2.8 * visits(80)
+
+
+def test_equal_kernels_become_one_function():
+    def network(x, weights):
+        for weight in weights:
+            x = jnp.tanh(x @ weight)
+        return jnp.sum(x)
+
+    weights = [np.full((16, 16), 0.01 * k, np.float32) for k in range(1, 9)]
+    rows = np.ones((8, 16), np.float32)
+    gradient = arrax.jit(arrax.grad(network, argnums=1))
+    text = gradient.lower(rows, weights).compile().as_text("llvm")
+    shared = text.count("define internal")
+    assert 0 < shared < 8
+    assert text.count("call void @\"kernel_") > 2 * shared
+    want = arrax.grad(network, argnums=1)(jnp.asarray(rows), weights)
+    for one, other in zip(gradient(rows, weights), want, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

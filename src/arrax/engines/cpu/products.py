@@ -67,9 +67,7 @@ def product_loops(lowerer: Any, eqn: Eqn) -> ir.Kernel | None:
         factors = [lowerer.expression(atom, tuple(index_of(axes[i]) for i in range(atom.aval.ndim)))
                    for atom, axes in ((lhs, left), (rhs, right))]
     local = ir.Local(dtype)
-    item = ir.ReduceItem("dot", lambda b, x, y: b.add(x, y), [0],
-                         [ir.Apply("mul", lambda b, x, y: b.mul(x, y), {}, factors, dtype)],
-                         [local])
+    item = ir.ReduceItem("dot", _add, [0], [ir.Apply("mul", _mul, {}, factors, dtype)], [local])
     offset = offset_of(out.aval.shape, tuple(index_of(v) for v in result))
     columns = bool(result) and result[-1].extent > 1 and _lanes_over_result(lhs, rhs, left, right,
                                                                            result[-1])
@@ -89,3 +87,11 @@ def _is_last(lhs: Any, rhs: Any, left: Any, right: Any, var: LoopVar) -> int:
 def _lanes_over_result(lhs: Any, rhs: Any, left: Any, right: Any, var: LoopVar) -> bool:
     """Whether lanes run over the result's last axis: it is contiguous in an operand."""
     return _is_last(lhs, rhs, left, right, var) > 0
+
+
+def _add(b: Any, x: Any, y: Any) -> Any:
+    return b.add(x, y)
+
+
+def _mul(b: Any, x: Any, y: Any) -> Any:
+    return b.mul(x, y)

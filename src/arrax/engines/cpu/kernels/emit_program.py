@@ -1,16 +1,21 @@
 """A program of the loop IR as one LLVM module: `int32 entry(context, inputs, outputs, arena)`.
 
-Small kernels stand inline; large ones become functions that `arrax_parallel_for` calls on ranges.
+Small kernels stand inline; large ones become functions that `arrax_parallel_for` calls on ranges;
+kernels that occur several times outside of loops, but for the memory they work on, become one
+function, which cuts the time to compile unrolled layers.
 0-d values live in stack slots, which LLVM turns into registers.
 """
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable
 from typing import Any
 
 from llvmlite import ir
 
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, choose_lanes, row_tile
+from arrax.engines.cpu.kernels.kernel_key import kernel_key
 from arrax.engines.cpu.kernels.lanes import I8, I32, I64, mark_wide
 from arrax.engines.cpu.kernels.levels import constant64
 from arrax.engines.cpu.kernels.values import LAYOUTS
@@ -60,6 +65,8 @@ class ProgramEmitter:
         self.host_calls: list[loop_ir.HostCallStep] = []
         self.failure: ir.Block | None = None
         self.kernels = 0
+        self.shared: dict[int, tuple[Hashable, list[Buffer]]] = {}  # by id of the kernel
+        self.functions: dict[Hashable, ir.Function] = {}
 
     @property
     def builder(self) -> ir.IRBuilder:
@@ -67,6 +74,7 @@ class ProgramEmitter:
 
     def emit(self, region: Region) -> ir.Module:
         """Write the whole program."""
+        self.shared = repeated_kernels(region)
         self.region(region)
         self.builder.ret(ir.Constant(I32, 0))
         self.writer.finish()
@@ -144,6 +152,9 @@ class ProgramEmitter:
     def kernel(self, kernel: Kernel) -> None:
         """Inline, or in parallel when there is work for several threads."""
         split = parallel_range(kernel)
+        if split is None and id(kernel) in self.shared:
+            self.call_shared(kernel, *self.shared[id(kernel)])
+            return
         if split is None:
             emitter = KernelEmitter(self.builder, self.pointer, self.writer.alloca)
             emitter.emit(kernel)
@@ -157,6 +168,33 @@ class ProgramEmitter:
         count, _, grain = split
         run = self.declare("arrax_parallel_for", ir.VoidType(), [POINTER, POINTER, I64, I64])
         self.builder.call(run, [body, table, constant64(count), constant64(grain)])
+
+    def call_shared(self, kernel: Kernel, key: Hashable, buffers: list[Buffer]) -> None:
+        """Call the function of all kernels with this key, written when first needed."""
+        given = [b for b in buffers if b.kind != "row"]
+        function = self.functions.get(key)
+        if function is None:
+            function = self.functions[key] = self.shared_function(kernel, given)
+        self.builder.call(function, [self.pointer(b) for b in given])
+
+    def shared_function(self, kernel: Kernel, buffers: list[Buffer]) -> ir.Function:
+        """`void kernel(pointers...)`."""
+        self.kernels += 1
+        kind = ir.FunctionType(ir.VoidType(), [POINTER] * len(buffers))
+        writer = FunctionWriter(self.module, f"kernel_{self.kernels}_{kernel.name}", kind)
+        writer.function.linkage = "internal"
+        pointers = dict(zip(buffers, writer.function.args, strict=True))
+
+        def pointer(buffer: Buffer) -> ir.Value:
+            found = pointers.get(buffer.root)
+            if found is None:
+                found = pointers[buffer.root] = writer.row(buffer.root)
+            return found
+
+        KernelEmitter(writer.builder, pointer, writer.alloca).emit(kernel)
+        writer.builder.ret_void()
+        writer.finish()
+        return writer.function
 
     def shareable(self, buffer: Buffer) -> ir.Value:
         """An address to hand out: a copy of a scalar's slot, so that the slot stays a register."""
@@ -282,6 +320,15 @@ class ProgramEmitter:
 _HANDLERS = {Kernel: "kernel", loop_ir.Copy: "copy", loop_ir.HostCallStep: "host_call",
              loop_ir.LibraryStep: "library", loop_ir.WhileStep: "while_loop",
              loop_ir.ScanStep: "scan", loop_ir.CondStep: "cond"}
+
+
+def repeated_kernels(region: Region) -> dict[int, tuple[Hashable, list[Buffer]]]:
+    """By id, the key and buffers of kernels that occur several times, not inside of control flow
+    (there a call could cost more than it saves) and not on scalars (whose slots are registers)."""
+    found = {id(step): kernel_key(step) for step in region.steps if isinstance(step, Kernel)
+             and all(b.root.kind != "scalar" for b in loop_ir.kernel_buffers(step))}
+    times = Counter(key for key, _ in found.values())
+    return {name: entry for name, entry in found.items() if times[entry[0]] > 1}
 
 
 def slot_type(buffer: Buffer) -> ir.Type:
