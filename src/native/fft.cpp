@@ -1,4 +1,4 @@
-// Fourier transforms of rows whose length is a power of two.
+// Fourier transforms whose lengths are powers of two.
 //
 // One kernel does all the work: the transforms of W interleaved lines, one line to a lane, in place
 // in a tile whose row i holds element i of every line. Twiddle factors are then scalars and digit
@@ -311,6 +311,24 @@ ARRAX_INLINE void short_lines(const TilePlan<T>& plan, const Lines<T>& lines, in
   }
 }
 
+// Transforms W neighbouring columns whose elements are `step` complex elements apart; in and out of
+// `lines` are where they start.
+template <class T>
+ARRAX_INLINE void short_columns(const TilePlan<T>& plan, const Lines<T>& lines, int64_t step,
+                                T* tile) {
+  Complex<T>* rows = reinterpret_cast<Complex<T>*>(tile);
+  const int32_t* reversed = plan.reversed.data();
+  for (int64_t i = 0; i < plan.length; i++) {
+    Complex<T>& row = rows[reversed[i]];
+    load_parts<T>(lines.in + 2 * i * step, lines.swap, row.re, row.im);
+  }
+  transform_tile(plan, tile);
+  for (int64_t i = 0; i < plan.length; i++) {
+    const VectorOf<T> re = rows[i].re * lines.scale, im = rows[i].im * lines.scale;
+    store_parts<T>(lines.out + 2 * i * step, lines.swap, re, im);
+  }
+}
+
 // The parts of a long line: element n2 * j1 + j2 of the input, n1 * k2 + k1 of the output.
 template <class T> struct LongPlan {
   explicit LongPlan(int64_t length)
@@ -375,6 +393,10 @@ ARRAX_INLINE void long_rows(const LongPlan<T>& plan, const Lines<T>& line, int64
   ARRAX_VECTORIZE void do_short(const TilePlan<T>& plan, const Lines<T>& lines, int64_t count,    \
                                 T* tile) {                                                        \
     short_lines<T>(plan, lines, count, tile);                                                     \
+  }                                                                                               \
+  ARRAX_VECTORIZE void do_across(const TilePlan<T>& plan, const Lines<T>& lines, int64_t step,    \
+                                 T* tile) {                                                       \
+    short_columns<T>(plan, lines, step, tile);                                                    \
   }                                                                                               \
   ARRAX_VECTORIZE void do_columns(const LongPlan<T>& plan, const Lines<T>& line, int64_t block,   \
                                   T* tile, T* middle) {                                           \
@@ -442,6 +464,22 @@ template <class T> void transform(const Lines<T>& lines, int64_t rows, int64_t l
            });
 }
 
+// Transforms the middle axis of [outer, length, inner] complex elements in place; W divides inner.
+template <class T>
+void transform_across(T* x, int64_t outer, int64_t length, int64_t inner, bool inverse) {
+  constexpr int64_t W = Lanes<T>::count;
+  const TilePlan<T>& plan = plan_of<TilePlan<T>>(length);
+  const T scale = inverse ? T(1) / T(length) : T(1);
+  const int64_t blocks = inner / W;
+  parallel(outer * blocks, most(1, kParallel / (W * length)), [&](int64_t begin, int64_t end) {
+    T* tile = tile_memory.get<T>(2 * W * length);
+    for (int64_t b = begin; b < end; b++) {
+      T* at = x + 2 * (b / blocks * length * inner + b % blocks * W);
+      do_across(plan, {at, at, 0, 0, scale, int(inverse)}, inner, tile);
+    }
+  });
+}
+
 // The spectrum of `2 * half` real elements from that of as many as complex ones, in place.
 template <class T> void unpack(const RootPlan<T>& roots, T* x, int64_t half) {
   const T re = x[0], im = x[1];
@@ -479,12 +517,19 @@ template <class Body> void each_row(int64_t rows, int64_t length, const Body& bo
   });
 }
 
-template <class T>
-void fft(int64_t kind, int64_t rows, int64_t length, const T* in, T* out) {
+template <class T> void fft(const int64_t* spec, const T* in, T* out) {
+  const int64_t kind = spec[1], rows = spec[2], length = spec[3];
   const int64_t half = length / 2;
   if (kind < 2) {
     const T scale = kind == 1 ? T(1) / T(length) : T(1);
-    return transform<T>({in, out, 2 * length, 2 * length, scale, int(kind)}, rows, length);
+    transform<T>({in, out, 2 * length, 2 * length, scale, int(kind)}, rows, length);
+    int64_t outer = rows, inner = length;
+    for (const int64_t *axis = spec + 5, *last = axis + spec[4]; axis < last; axis++) {
+      outer /= *axis;
+      transform_across(out, outer, *axis, inner, kind == 1);
+      inner *= *axis;
+    }
+    return;
   }
   const RootPlan<T>& roots = plan_of<RootPlan<T>>(length);
   if (kind == 2) {
@@ -503,12 +548,13 @@ void fft(int64_t kind, int64_t rows, int64_t length, const T* in, T* out) {
 
 // Transforms rows whose length is a power of two, at least 2, for real ones at least 4.
 // spec: dtype of the complex side, kind (0 forward, 1 inverse, 2 of real rows, 3 to real rows),
-// rows, length (of the real side).
+// rows, length (of the real side), number of axes besides, then their lengths, the
+// last axis first. Those axes are among the rows; only complex transforms have them.
 extern "C" void arrax_fft(const int64_t* spec, const void* in, void* out) {
   if (spec[0] == kComplex64)
-    fft<float>(spec[1], spec[2], spec[3], (const float*)in, (float*)out);
+    fft<float>(spec, (const float*)in, (float*)out);
   else
-    fft<double>(spec[1], spec[2], spec[3], (const double*)in, (double*)out);
+    fft<double>(spec, (const double*)in, (double*)out);
 }
 
 ARRAX_SYMBOLS({"arrax_fft", (void*)arrax_fft});

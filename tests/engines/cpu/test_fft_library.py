@@ -69,6 +69,22 @@ def test_many_rows_are_shared_among_threads() -> None:
         assert error(transformed("fft", x, length), expected("fft", x, length)) < 3e-7
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("shape, axes", [
+    ((16, 16), 2), ((3, 1, 32), 2), ((2, 64, 16), 2), ((4, 8, 32), 3), ((256, 512), 2),
+])  # fmt: skip
+def test_several_axes(shape: tuple[int, ...], axes: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+    for kind, name in enumerate(("fftn", "ifftn")):
+        spec = library.fft_spec(x, kind, shape[-axes:])
+        assert spec is not None
+        out = np.empty_like(x)
+        library.call_eagerly("arrax_fft", spec, x, out)
+        want = getattr(np.fft, name)(x.astype(np.complex128), axes=range(-axes, 0))
+        assert error(out, want) < (3e-7 if dtype == "complex64" else 1e-15)
+
+
 def test_inverse_undoes() -> None:
     x = operand("fft", 3, 1 << 15, "float64")
     back = transformed("ifft", transformed("fft", x, 1 << 15), 1 << 15)
@@ -85,6 +101,7 @@ def test_non_finite_elements_spread() -> None:
 @pytest.mark.parametrize("shape, dtype, kind, lengths", [
     ((4, 12), "complex64", 0, (12,)), ((1,), "complex64", 0, (1,)),
     ((2,), "float32", 2, (2,)), ((4, 8), "complex64", 0, (4, 8)),
+    ((3, 64), "complex64", 0, (3, 64)), ((4, 64), "float32", 2, (4, 64)),
     ((0, 8), "complex64", 0, (8,)), ((8,), "float16", 2, (8,)),
     ((1 << 25,), "complex64", 0, (1 << 25,)),
 ])  # fmt: skip

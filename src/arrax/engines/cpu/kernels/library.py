@@ -14,7 +14,7 @@ for a case that the library does not cover.
 | `arrax_gather_rows` | source, indices, fill or null, out | rows by index |
 | `arrax_scatter_rows` | out, indices, updates | rows set, added, multiplied, min, max |
 | `arrax_threefry_bits` | keys, out | random bits |
-| `arrax_fft` | operand, result | Fourier transforms of rows, lengths a power of two |
+| `arrax_fft` | operand, result | Fourier transforms of the last axes, lengths powers of two |
 """
 
 from __future__ import annotations
@@ -251,17 +251,25 @@ def threefry_spec(keys: int, count: int, bit_width: int) -> Spec:
 
 
 _LONGEST_TRANSFORM = 1 << 24  # bounds the memory that tables of roots of unity stay in
+_LONGEST_COLUMN = 1 << 12
 
 
 def fft_spec(operand: Any, kind: int, lengths: Shape) -> Spec | None:
-    """`fft` of kind 0 FFT, 1 IFFT, 2 RFFT or 3 IRFFT along the last axis."""
-    if len(lengths) != 1 or operand.dtype.name not in _TRANSFORMED:
+    """`fft` of kind 0 FFT, 1 IFFT, 2 RFFT or 3 IRFFT along the last axes."""
+    if not lengths or operand.dtype.name not in _TRANSFORMED:
         return None
-    length, rows = int(lengths[0]), math.prod(operand.shape[:-1])
+    *others, length = map(int, lengths)
+    rows = math.prod(operand.shape[:-1])
     least = 2 if kind < 2 else 4  # real rows are complex ones of half length
     if not least <= length <= _LONGEST_TRANSFORM or length & (length - 1) or rows == 0:
         return None
-    return CODES[np.dtype(_TRANSFORMED[operand.dtype.name])], int(kind), rows, length
+    # Other axes are transformed a vector of neighbouring columns at a time.
+    if others and (kind >= 2 or length % (128 // operand.dtype.itemsize)):
+        return None
+    if any(n > _LONGEST_COLUMN or n & (n - 1) for n in others):
+        return None
+    code = CODES[np.dtype(_TRANSFORMED[operand.dtype.name])]
+    return code, int(kind), rows, length, len(others), *others[::-1]
 
 
 # ---- calls -------------------------------------------------------------------------------------
