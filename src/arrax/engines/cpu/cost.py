@@ -50,14 +50,15 @@ def _product(eqn: Eqn) -> int:
     """2 m n k."""
     (contracted, _), _ = eqn.params["dimension_numbers"]
     shape = eqn.invars[0].aval.shape
-    return 2 * int(eqn.outvars[0].aval.size) * math.prod(shape[axis] for axis in contracted)
+    return 2 * int(eqn.outvars[0].aval.size) * int(
+        math.prod(shape[axis] for axis in contracted))
 
 
 def _convolution(eqn: Eqn) -> int:
     """2 for each result and element of the kernel that makes one output feature."""
     kernel = eqn.invars[1].aval
     features = kernel.shape[eqn.params["dimension_numbers"].rhs_spec[0]]
-    return 2 * int(eqn.outvars[0].aval.size) * int(kernel.size) // max(features, 1)
+    return 2 * int(eqn.outvars[0].aval.size) * int(kernel.size) // max(int(features), 1)
 
 
 _COUNTS: dict[str, Callable[[Eqn], int]] = {
