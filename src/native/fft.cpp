@@ -32,10 +32,9 @@ template <class T> using LooseOf = typename Lanes<T>::Loose;
 // Where lane j of a shuffle of two vectors of `w` lanes comes from.
 struct Even { static constexpr int at(int j, int, int) { return 2 * j; } };
 struct Odd { static constexpr int at(int j, int, int) { return 2 * j + 1; } };
+struct Reverse { static constexpr int at(int j, int w, int) { return w - 1 - j; } };
 struct ZipLow { static constexpr int at(int j, int w, int) { return j / 2 + j % 2 * w; } };
-struct ZipHigh {
-  static constexpr int at(int j, int w, int) { return w / 2 + j / 2 + j % 2 * w; }
-};
+struct ZipHigh { static constexpr int at(int j, int w, int) { return (w + j) / 2 + j % 2 * w; } };
 // Transposition of 2 by 2 blocks of `step` lanes.
 struct SwapLow {
   static constexpr int at(int j, int w, int step) { return j & step ? j - step + w : j; }
@@ -389,6 +388,74 @@ ARRAX_INLINE void long_rows(const LongPlan<T>& plan, const Lines<T>& line, int64
   }
 }
 
+// ---- real rows ---------------------------------------------------------------------------------
+
+// Elements k (a) and half - k (b) of the spectrum of `2 * half` real elements, from those of the
+// transform of as many as complex ones; c + i s is the root of unity to the power of k, h a half.
+struct Unpack {
+  template <class V, class T>
+  static ARRAX_INLINE void pair(V& a_re, V& a_im, V& b_re, V& b_im, const V& c, const V& s, T h) {
+    const V even_re = (a_re + b_re) * h, even_im = (a_im - b_im) * h;
+    const V odd_re = (a_im + b_im) * h, odd_im = (b_re - a_re) * h;
+    const V turned_re = c * odd_re - s * odd_im, turned_im = c * odd_im + s * odd_re;
+    b_re = even_re - turned_re, b_im = turned_im - even_im;
+    a_re = even_re + turned_re, a_im = even_im + turned_im;
+  }
+  template <class T> static ARRAX_INLINE void ends(const T* x, T* out, int64_t half) {
+    const T re = x[0], im = x[1];
+    out[0] = re + im, out[1] = 0;
+    out[2 * half] = re - im, out[2 * half + 1] = 0;
+  }
+};
+
+// The opposite; like NumPy, it takes the first and the last element for real.
+struct Pack {
+  template <class V, class T>
+  static ARRAX_INLINE void pair(V& a_re, V& a_im, V& b_re, V& b_im, const V& c, const V& s, T h) {
+    const V even_re = (a_re + b_re) * h, even_im = (a_im - b_im) * h;
+    const V turned_re = (a_re - b_re) * h, turned_im = (a_im + b_im) * h;
+    const V odd_re = c * turned_re + s * turned_im, odd_im = c * turned_im - s * turned_re;
+    b_re = even_re + odd_im, b_im = odd_re - even_im;
+    a_re = even_re - odd_im, a_im = even_im + odd_re;
+  }
+  template <class T> static ARRAX_INLINE void ends(const T* x, T* out, int64_t half) {
+    const T first = x[0], last = x[2 * half];
+    out[0] = (first + last) / 2, out[1] = (first - last) / 2;
+  }
+};
+
+// `Step` on all pairs of a row; x and out may be the same memory.
+template <class T, class Step>
+ARRAX_INLINE void real_row(const RootPlan<T>& roots, const T* x, T* out, int64_t half) {
+  constexpr int W = Lanes<T>::count;
+  const T *coarse = roots.coarse.data(), *fine = roots.fine.data() + 2 * W;
+  Step::ends(x, out, half);
+  for (int64_t k = 1; 2 * k <= half; k++) {
+    if (k % W == 0 && 2 * (k + W - 1) < half) {  // W pairs at once; they do not overlap
+      Complex<T> a, b, root = {*(const LooseOf<T>*)fine, *(const LooseOf<T>*)(fine + W)};
+      multiply(root, coarse[k / W * 2], coarse[k / W * 2 + 1]);
+      const int64_t mirror = 2 * (half - k - W + 1);
+      load_parts<T>(x + 2 * k, 0, a.re, a.im);
+      load_parts<T>(x + mirror, 0, b.re, b.im);
+      shuffle<T, Reverse>(b.re, b.re, b.re);
+      shuffle<T, Reverse>(b.im, b.im, b.im);
+      Step::pair(a.re, a.im, b.re, b.im, root.re, root.im, T(0.5));
+      shuffle<T, Reverse>(b.re, b.re, b.re);
+      shuffle<T, Reverse>(b.im, b.im, b.im);
+      store_parts<T>(out + 2 * k, 0, a.re, a.im);
+      store_parts<T>(out + mirror, 0, b.re, b.im);
+      k += W - 1;
+      continue;
+    }
+    const T *from_a = x + 2 * k, *from_b = x + 2 * (half - k);
+    T a_re = from_a[0], a_im = from_a[1], b_re = from_b[0], b_im = from_b[1], c, s;
+    roots.root(k, c, s);
+    Step::pair(a_re, a_im, b_re, b_im, c, s, T(0.5));
+    out[2 * (half - k)] = b_re, out[2 * (half - k) + 1] = b_im;
+    out[2 * k] = a_re, out[2 * k + 1] = a_im;
+  }
+}
+
 #define ARRAX_FFT_KERNELS(T)                                                                      \
   ARRAX_VECTORIZE void do_short(const TilePlan<T>& plan, const Lines<T>& lines, int64_t count,    \
                                 T* tile) {                                                        \
@@ -397,6 +464,12 @@ ARRAX_INLINE void long_rows(const LongPlan<T>& plan, const Lines<T>& line, int64
   ARRAX_VECTORIZE void do_across(const TilePlan<T>& plan, const Lines<T>& lines, int64_t step,    \
                                  T* tile) {                                                       \
     short_columns<T>(plan, lines, step, tile);                                                    \
+  }                                                                                               \
+  ARRAX_VECTORIZE void unpack(const RootPlan<T>& roots, T* x, int64_t half) {                     \
+    real_row<T, Unpack>(roots, x, x, half);                                                       \
+  }                                                                                               \
+  ARRAX_VECTORIZE void pack(const RootPlan<T>& roots, const T* x, T* out, int64_t half) {         \
+    real_row<T, Pack>(roots, x, out, half);                                                       \
   }                                                                                               \
   ARRAX_VECTORIZE void do_columns(const LongPlan<T>& plan, const Lines<T>& line, int64_t block,   \
                                   T* tile, T* middle) {                                           \
@@ -429,9 +502,8 @@ template <class T> void long_line(const Lines<T>& line, int64_t length, bool thr
   auto rows = [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; b++) do_rows(plan, line, b, middle);
   };
-  const int64_t grain = kParallel / W;
-  parallel(n2 / W, threads ? most(1, grain / n1) : n2, columns);
-  parallel(n1 / W, threads ? most(1, grain / n2) : n1, rows);
+  parallel(n2 / W, threads ? most(1, kParallel / W / n1) : n2, columns);
+  parallel(n1 / W, threads ? most(1, kParallel / W / n2) : n1, rows);
   middle_memory.trim();
 }
 
@@ -480,37 +552,6 @@ void transform_across(T* x, int64_t outer, int64_t length, int64_t inner, bool i
   });
 }
 
-// The spectrum of `2 * half` real elements from that of as many as complex ones, in place.
-template <class T> void unpack(const RootPlan<T>& roots, T* x, int64_t half) {
-  const T re = x[0], im = x[1];
-  x[0] = re + im, x[1] = 0;
-  x[2 * half] = re - im, x[2 * half + 1] = 0;
-  for (int64_t k = 1; 2 * k <= half; k++) {
-    T *a = x + 2 * k, *b = x + 2 * (half - k), c, s;
-    roots.root(k, c, s);
-    const T even_re = (a[0] + b[0]) / 2, even_im = (a[1] - b[1]) / 2;
-    const T odd_re = (a[1] + b[1]) / 2, odd_im = (b[0] - a[0]) / 2;
-    const T turned_re = c * odd_re - s * odd_im, turned_im = c * odd_im + s * odd_re;
-    b[0] = even_re - turned_re, b[1] = turned_im - even_im;
-    a[0] = even_re + turned_re, a[1] = even_im + turned_im;
-  }
-}
-
-// The opposite of `unpack`; like NumPy, it takes the first and the last element for real.
-template <class T> void pack(const RootPlan<T>& roots, const T* x, T* out, int64_t half) {
-  out[0] = (x[0] + x[2 * half]) / 2, out[1] = (x[0] - x[2 * half]) / 2;
-  for (int64_t k = 1; 2 * k <= half; k++) {
-    const T *a = x + 2 * k, *b = x + 2 * (half - k);
-    T c, s;
-    roots.root(k, c, s);
-    const T even_re = (a[0] + b[0]) / 2, even_im = (a[1] - b[1]) / 2;
-    const T turned_re = (a[0] - b[0]) / 2, turned_im = (a[1] + b[1]) / 2;
-    const T odd_re = c * turned_re + s * turned_im, odd_im = c * turned_im - s * turned_re;
-    out[2 * (half - k)] = even_re + odd_im, out[2 * (half - k) + 1] = odd_re - even_im;
-    out[2 * k] = even_re - odd_im, out[2 * k + 1] = even_im + odd_re;
-  }
-}
-
 template <class Body> void each_row(int64_t rows, int64_t length, const Body& body) {
   parallel(rows, most(1, kParallel / length), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; row++) body(row);
@@ -518,8 +559,7 @@ template <class Body> void each_row(int64_t rows, int64_t length, const Body& bo
 }
 
 template <class T> void fft(const int64_t* spec, const T* in, T* out) {
-  const int64_t kind = spec[1], rows = spec[2], length = spec[3];
-  const int64_t half = length / 2;
+  const int64_t kind = spec[1], rows = spec[2], length = spec[3], half = length / 2;
   if (kind < 2) {
     const T scale = kind == 1 ? T(1) / T(length) : T(1);
     transform<T>({in, out, 2 * length, 2 * length, scale, int(kind)}, rows, length);
@@ -548,8 +588,8 @@ template <class T> void fft(const int64_t* spec, const T* in, T* out) {
 
 // Transforms rows whose length is a power of two, at least 2, for real ones at least 4.
 // spec: dtype of the complex side, kind (0 forward, 1 inverse, 2 of real rows, 3 to real rows),
-// rows, length (of the real side), number of axes besides, then their lengths, the
-// last axis first. Those axes are among the rows; only complex transforms have them.
+// rows, length (of the real side), number of other axes, their lengths from the last on (they are
+// among the rows, and only complex transforms have them).
 extern "C" void arrax_fft(const int64_t* spec, const void* in, void* out) {
   if (spec[0] == kComplex64)
     fft<float>(spec, (const float*)in, (float*)out);
