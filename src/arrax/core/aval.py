@@ -86,6 +86,33 @@ _interned: dict[tuple[Shape, Any, bool], ShapedArray] = {}
 _native.set_aval_factory(ShapedArray)
 
 
+class LikeAval:
+    """Shape, dtype and so on of a value that has an `aval`."""
+
+    __slots__ = ()
+    aval: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.aval.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.aval.size  # type: ignore[no-any-return]
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type  # type: ignore[no-any-return]
+
+
 class AbstractToken(AbstractValue):
     """The aval of a token that orders effects."""
 

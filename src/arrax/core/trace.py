@@ -13,6 +13,7 @@ import numpy as np
 
 from arrax import _native
 from arrax.core import errors
+from arrax.core.aval import LikeAval
 
 current = _native.get_trace
 set_current = _native.set_trace
@@ -45,7 +46,7 @@ class Trace:
         raise NotImplementedError
 
 
-class Tracer:
+class Tracer(LikeAval):
     """A stand-in for an array while a transformation runs a function.
 
     Subclasses set `aval` (a property or slot). Operators and array methods are installed by
@@ -57,26 +58,6 @@ class Tracer:
     aval: Any
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.aval.shape  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> Any:
-        return self.aval.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self.aval.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return self.aval.size  # type: ignore[no-any-return]
-
-    @property
-    def weak_type(self) -> bool:
-        return self.aval.weak_type  # type: ignore[no-any-return]
 
     def concrete(self) -> Any:
         """The concrete array behind this tracer, or None when there is none."""

@@ -14,18 +14,16 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.core.primitive import Primitive
 from arrax.core.trace import current
-from arrax.engines.cpu.lowering import Inline
 from arrax.ops.rules import instantiate, move_axis
 from arrax.transforms import calls
-from arrax.transforms.batching import axes_in, batch_flat, batch_jaxpr, to_dim
-from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, as_arrays, batched,
-                                           copy_attributes, eager_result, is_symbolic,
-                                           is_unmapped_call, is_zero_tangent, nondiff_positions,
-                                           positional_arguments, run, same_shape_and_dtype,
-                                           split_nondiff, stage_call, unbatched, with_nondiff)
-from arrax.transforms.transpose import backward_pass
+from arrax.transforms.batching import batch_flat, batch_jaxpr, to_dim
+from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, batched,
+                                           call_primitive, copy_attributes, eager_result,
+                                           is_symbolic, is_unmapped_call, is_zero_tangent,
+                                           nondiff_positions, positional_arguments,
+                                           same_shape_and_dtype, split_nondiff, unbatched,
+                                           with_nondiff)
 
 
 class CustomJVPException(Exception):
@@ -258,16 +256,4 @@ def _batch(axis: Any, operands: Any, dims: Any, *, call_jaxpr: Any, jvp: Any, nu
     return outs, [0] * len(outs)
 
 
-def _transpose(cotangents: Any, *operands: Any, call_jaxpr: Any, **_: Any) -> list[Any]:
-    return backward_pass(call_jaxpr.jaxpr, call_jaxpr.consts, operands, cotangents)
-
-
-custom_jvp_call_p = Primitive(
-    "custom_jvp_call", multiple_results=True,
-    type_rule=lambda *avals, call_jaxpr, **_: call_jaxpr.out_avals,
-    execute=lambda *args, call_jaxpr, **_: as_arrays(run(call_jaxpr, args)),
-    jvp=_jvp, batch=_batch, transpose=_transpose, hidden={"num_consts": 0},
-    effects=lambda call_jaxpr, **_: call_jaxpr.effects,
-    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr),
-    lower=Inline(lambda params: params["call_jaxpr"]))
-custom_jvp_call_p.stage = stage_call(custom_jvp_call_p, "custom_jvp")
+custom_jvp_call_p = call_primitive("custom_jvp_call", "custom_jvp", _jvp, _batch)

@@ -10,42 +10,24 @@ import numpy as np
 from arrax.core import dtypes, pytree
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl, array_of
-from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.aval import LikeAval, ShapedArray, aval_of
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, current
+from arrax.engines.cpu.lowering import Inline
 from arrax.transforms import calls
-from arrax.transforms.batching import BatchTrace
+from arrax.transforms.batching import BatchTrace, axes_in
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
+from arrax.transforms.transpose import backward_pass
 
 
-class SymbolicZero:
+class SymbolicZero(LikeAval):
     """A tangent or cotangent that is zero, given to rules defined with `symbolic_zeros=True`."""
 
     __slots__ = ("aval",)
 
     def __init__(self, aval: Any):
         self.aval = aval
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.aval.shape  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> Any:
-        return self.aval.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self.aval.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return self.aval.size  # type: ignore[no-any-return]
-
-    @property
-    def weak_type(self) -> bool:
-        return self.aval.weak_type  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return "SymbolicZero"
@@ -160,6 +142,22 @@ def run(function: Any, args: Sequence[Any]) -> list[Any]:
     if isinstance(function, ClosedJaxpr):
         return eval_jaxpr(function.jaxpr, function.consts, *args)
     return function(*args)  # type: ignore[no-any-return]
+
+
+def call_primitive(name: str, traced_for: str, jvp: Any, batch: Any) -> Primitive:
+    """The primitive of a call of `call_jaxpr` that brings a rule of its own for `jvp`."""
+    def transpose(cotangents: Any, *operands: Any, call_jaxpr: Any, **_: Any) -> list[Any]:
+        return backward_pass(call_jaxpr.jaxpr, call_jaxpr.consts, operands, cotangents)
+
+    primitive = Primitive(
+        name, multiple_results=True, type_rule=lambda *avals, call_jaxpr, **_: call_jaxpr.out_avals,
+        execute=lambda *args, call_jaxpr, **_: as_arrays(run(call_jaxpr, args)),
+        jvp=jvp, batch=batch, transpose=transpose, hidden={"num_consts": 0},
+        effects=lambda call_jaxpr, **_: call_jaxpr.effects,
+        named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr),
+        lower=Inline(lambda params: params["call_jaxpr"]))
+    primitive.stage = stage_call(primitive, traced_for)
+    return primitive
 
 
 def stage_call(primitive: Primitive, traced_for: str) -> Callable[..., list[Any]]:

@@ -17,17 +17,16 @@ from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive, registry
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
-from arrax.engines.cpu.lowering import HostCall, Inline
+from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
-from arrax.transforms.batching import axes_in, batch_flat, to_dim
+from arrax.transforms.batching import batch_flat, to_dim
 from arrax.transforms.custom_jvp import batched_call
-from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, as_arrays, batched,
-                                           copy_attributes, eager_result, is_symbolic,
-                                           is_unmapped_call, is_zero_tangent, nondiff_positions,
-                                           positional_arguments, run, split_nondiff, stage_call,
+from arrax.transforms.custom_rules import (FlatFunction, OutTree, SymbolicZero, batched,
+                                           call_primitive, copy_attributes, eager_result,
+                                           is_symbolic, is_unmapped_call, is_zero_tangent,
+                                           nondiff_positions, positional_arguments, split_nondiff,
                                            unbatched, with_nondiff)
-from arrax.transforms.transpose import backward_pass
 
 
 class CustomVJPException(Exception):
@@ -360,19 +359,7 @@ def _batch(axis: Any, operands: Any, dims: Any, *, call_jaxpr: Any, fwd: Any, nu
     return outs, [0] * len(outs)
 
 
-def _transpose(cotangents: Any, *operands: Any, call_jaxpr: Any, **_: Any) -> list[Any]:
-    return backward_pass(call_jaxpr.jaxpr, call_jaxpr.consts, operands, cotangents)
-
-
-custom_vjp_call_p = Primitive(
-    "custom_vjp_call", multiple_results=True,
-    type_rule=lambda *avals, call_jaxpr, **_: call_jaxpr.out_avals,
-    execute=lambda *args, call_jaxpr, **_: as_arrays(run(call_jaxpr, args)),
-    jvp=_jvp, batch=_batch, transpose=_transpose, hidden={"num_consts": 0},
-    effects=lambda call_jaxpr, **_: call_jaxpr.effects,
-    named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr),
-    lower=Inline(lambda params: params["call_jaxpr"]))
-custom_vjp_call_p.stage = stage_call(custom_vjp_call_p, "custom_vjp")
+custom_vjp_call_p = call_primitive("custom_vjp_call", "custom_vjp", _jvp, _batch)
 
 
 def _forward_mode(*args: Any, **params: Any) -> Any:
