@@ -1,0 +1,310 @@
+"""The builder that the `stablehlo` rules of primitives write operations with.
+
+A rule is one of
+
+    "add", "chlo.erf"       an elementwise operation of that name, on operands of the result's shape
+    rule(b, *operands, **params) -> value, or a list of values for `multiple_results`
+    NotApplicable(reason)
+
+where `b` is a `Builder`, and operands are `Value`s. `b.op("reverse", x, dimensions=(0,))` appends one
+operation, checked against `opset`; `b.outs` are the avals of the results that the rule must give.
+A `Builder` is a trace too, current while a rule runs: binding primitives to `Value`s appends *their*
+operations, so a rule may be a composition of other primitives.
+
+Invariants: a value is used only in the block where it was made or in regions inside it; every
+result has the shape and dtype that the type rule of its primitive promises.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arrax.core.array import ArrayImpl, array_of
+from arrax.core.aval import ShapedArray
+from arrax.core.errors import InternalError
+from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
+from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.trace import Trace, Tracer, use
+from arrax.engines.pjrt import mlir_text as text
+from arrax.engines.pjrt.opset import check_op, full_name
+
+_BOOL = np.dtype(bool)
+
+
+class Value(Tracer):
+    """A result of an operation, or an argument of a block: its name and its aval."""
+
+    __slots__ = ("name", "aval")
+
+    def __init__(self, builder: Builder, name: str, aval: Any):
+        self._trace, self.name, self.aval = builder, name, aval
+
+
+class Builder(Trace):
+    """Writes the body of a function, with the regions inside it; see the head of the module.
+
+    `functions` maps a callee's jaxpr to the name of the private function made of it.
+    """
+
+    __slots__ = ("lines", "count", "arguments", "outs", "functions", "finished", "names")
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.count = self.arguments = 0
+        self.outs: list[ShapedArray] = []
+        self.functions: dict[int, tuple[Any, str]] = {}
+        self.finished: list[str] = []
+        self.names: set[str] = {"main"}
+
+    # ---- primitives ----------------------------------------------------------------------------
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        operands = [self.value(x) for x in args]
+        avals = primitive.result_avals([x.aval for x in operands], params)
+        expected = list(avals) if primitive.multiple_results else [avals]
+        outer, self.outs = self.outs, expected
+        try:
+            results = self._apply(primitive, operands, params)
+        finally:
+            self.outs = outer
+        results = list(results) if isinstance(results, (list, tuple)) else [results]
+        results = [self.value(x) for x in results]
+        _check_types(primitive, results, expected)
+        # A composition may lose or gain weak types, which are not StableHLO's business.
+        results = [x if x.aval is aval else Value(self, x.name, aval)
+                   for x, aval in zip(results, expected, strict=True)]
+        return results if primitive.multiple_results else results[0]
+
+    def _apply(self, primitive: Primitive, operands: list[Value], params: dict[str, Any]) -> Any:
+        rule = primitive.stablehlo
+        if rule is None or isinstance(rule, NotApplicable):
+            reason = f": {rule.reason}" if rule is not None else ""
+            raise NotImplementedError(
+                f"StableHLO rule for '{primitive.name}' not implemented{reason}")
+        if isinstance(rule, str):
+            return self.op(rule, *(self.broadcast(x, self.outs[0].shape) for x in operands),
+                           results=self.outs[0])
+        return rule(self, *operands, **params)
+
+    def inline(self, closed: ClosedJaxpr | Jaxpr, operands: Sequence[Any]) -> list[Any]:
+        """The results of a jaxpr, its operations written here."""
+        jaxpr, consts = ((closed.jaxpr, closed.consts) if isinstance(closed, ClosedJaxpr)
+                         else (closed, ()))
+        with use(self):
+            return [self.value(x) for x in eval_jaxpr(jaxpr, consts, *operands)]
+
+    # ---- operations ----------------------------------------------------------------------------
+
+    def op(self, name: str, *operands: Any, results: Any = None, regions: Sequence[str] = (),
+           **attributes: Any) -> Any:
+        """Append the operation `name` ("add", "chlo.erf"); its result, or a list of results.
+
+        `results`: the aval of its result, or a list of avals; by default that of the first operand.
+        `regions` come from `region`. Attributes are plain values, which `opset` gives their form;
+        one that is None is left out.
+        """
+        values = [self.value(x) for x in operands]
+        given = {k: v for k, v in attributes.items() if v is not None}
+        spec = check_op(name, len(values), given, len(regions))
+        avals = results if isinstance(results, (list, tuple)) else \
+            [values[0].aval if results is None else results]
+        outs = self._fresh(avals)
+        target = _targets(outs)
+        types = {text.tensor_type(a) for a in (*[v.aval for v in values], *avals)}
+        if spec.pretty and not given and len(types) == 1:
+            body = f"{full_name(name)} {', '.join(v.name for v in values)}" \
+                   f" : {text.tensor_type(avals[0])}"
+        else:
+            body = self._generic(name, values, avals, regions, {
+                key: spec.attributes[key](value) for key, value in given.items()})
+        self.lines.append(f"{target}{body}")
+        return outs if isinstance(results, (list, tuple)) else outs[0]
+
+    def _generic(self, name: str, values: Sequence[Value], avals: Sequence[Any],
+                 regions: Sequence[str], attributes: dict[str, str]) -> str:
+        inner = ", ".join(f"{key} = {value}" for key, value in attributes.items())
+        parts = [f'"{full_name(name)}"({", ".join(v.name for v in values)})']
+        parts += [f"<{{{inner}}}>"] if inner else []
+        parts += [f"({', '.join(regions)})"] if regions else []
+        return f"{' '.join(parts)} : {text.signature([v.aval for v in values], avals)}"
+
+    def _fresh(self, avals: Sequence[Any]) -> list[Value]:
+        name = f"%{self.count}"
+        self.count += 1
+        if len(avals) == 1:
+            return [Value(self, name, avals[0])]
+        return [Value(self, f"{name}#{i}", aval) for i, aval in enumerate(avals)]
+
+    def region(self, function: Callable[..., Any], *avals: ShapedArray) -> str:
+        """The text of a region of one block: `function` of the block's arguments gives its
+        results."""
+        outer, self.lines = self.lines, []
+        arguments = []
+        for aval in avals:
+            arguments.append(Value(self, f"%arg{self.arguments}", aval))
+            self.arguments += 1
+        try:
+            with use(self):
+                outs = function(*arguments)
+            outs = [self.value(x) for x in (outs if isinstance(outs, (list, tuple)) else [outs])]
+            self._return("stablehlo.return", outs)
+        finally:
+            inner, self.lines = self.lines, outer
+        head = [f"^bb0({_declared(arguments)}):"] if arguments else []
+        return "\n".join(["{", *head, *(_indented(line) for line in inner), "}"])
+
+    def _return(self, name: str, outs: Sequence[Value]) -> None:
+        types = ", ".join(text.tensor_type(x.aval) for x in outs)
+        self.lines.append(f"{name} {', '.join(x.name for x in outs)} : {types}" if outs else name)
+
+    # ---- functions -----------------------------------------------------------------------------
+
+    def call(self, name: str, closed: ClosedJaxpr, operands: Sequence[Any]) -> list[Value]:
+        """The results of a call of a private function, made of `closed` at its first call."""
+        key = id(closed)
+        if key not in self.functions:
+            self.functions[key] = (closed, self._unique(name))  # keeps `closed`, so ids stay unique
+            self.define(self.functions[key][1], closed)
+        values = [self.value(x) for x in operands]
+        avals = closed.out_avals
+        outs = self._fresh(avals)
+        types = text.signature([v.aval for v in values], avals)
+        self.lines.append(f"{_targets(outs)}func.call @{self.functions[key][1]}"
+                          f"({', '.join(v.name for v in values)}) : {types}")
+        return outs
+
+    def _unique(self, name: str) -> str:
+        base = "".join(c if c.isalnum() or c == "_" else "_" for c in name) or "function"
+        unique, i = base, 0
+        while unique in self.names:
+            unique, i = f"{base}_{i}", i + 1
+        self.names.add(unique)
+        return unique
+
+    def define(self, name: str, closed: ClosedJaxpr, result_names: Sequence[str] = ()) -> None:
+        """Write a function; public with `result_names`, else private."""
+        outer = self.lines, self.count, self.arguments
+        self.lines, self.count, self.arguments = [], 0, len(closed.in_avals)
+        arguments = [Value(self, f"%arg{i}", aval) for i, aval in enumerate(closed.in_avals)]
+        try:
+            outs = self.inline(closed, arguments)
+            self._return("return", outs)
+        finally:
+            inner, (self.lines, self.count, self.arguments) = self.lines, outer
+        results = [text.tensor_type(x.aval) for x in outs]
+        if result_names:
+            results = [f"{type_} {{jax.result_info = {text.string(label)}}}"
+                       for type_, label in zip(results, result_names, strict=True)]
+        shown = f" -> ({', '.join(results)})" if len(results) != 1 or result_names else \
+            f" -> {results[0]}"
+        kind = "public" if name == "main" else "private"
+        self.finished.append("\n".join(
+            [f"func.func {kind} @{name}({_declared(arguments)}){shown if results else ''} {{",
+             *(_indented(line) for line in inner), "}"]))
+
+    # ---- the common vocabulary -----------------------------------------------------------------
+
+    def value(self, x: Any) -> Value:
+        """A value; arrays and scalars become constants."""
+        if isinstance(x, Value):
+            return x
+        if isinstance(x, Tracer):
+            raise InternalError(f"a {type(x).__name__} reached StableHLO")
+        array = x if isinstance(x, ArrayImpl) else array_of(x)
+        return self._constant(np.asarray(array.data), array.aval)
+
+    def _constant(self, data: np.ndarray, aval: ShapedArray) -> Value:
+        [out] = self._fresh([aval])
+        self.lines.append(f"{out.name} = stablehlo.constant {text.dense(data)}")
+        return out
+
+    def constant(self, value: Any, dtype: Any) -> Value:
+        """A constant array or scalar of `dtype`."""
+        data = np.asarray(value, dtype)
+        return self._constant(data, ShapedArray(data.shape, data.dtype))
+
+    def full(self, shape: Sequence[int], value: Any, dtype: Any) -> Value:
+        """An array of equal elements."""
+        return self.constant(np.full(tuple(shape), value, dtype), dtype)
+
+    def broadcast(self, x: Value, shape: Sequence[int]) -> Value:
+        """`x` at a shape, by NumPy's rule: axes added in front, axes of size 1 repeated."""
+        if x.aval.shape == tuple(shape):
+            return x
+        first = len(shape) - x.aval.ndim
+        return self.op("broadcast_in_dim", x, results=ShapedArray(tuple(shape), x.aval.dtype),
+                       broadcast_dimensions=range(first, len(shape)))
+
+    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
+        """The elements of `x` in row-major order at another shape."""
+        if x.aval.shape == tuple(shape):
+            return x
+        return self.op("reshape", x, results=ShapedArray(tuple(shape), x.aval.dtype))
+
+    def convert(self, x: Value, dtype: Any) -> Value:
+        """Elements of another dtype, by StableHLO's conversion."""
+        if x.aval.dtype == dtype:
+            return x
+        return self.op("convert", x, results=ShapedArray(x.aval.shape, dtype))
+
+    def compare(self, direction: str, x: Any, y: Any, compare_type: str | None = None) -> Value:
+        """Booleans; `direction` is EQ, NE, LT, LE, GT or GE."""
+        x, y = self.value(x), self.value(y)
+        kind = compare_type or _compare_type(x.aval.dtype)
+        return self.op("compare", x, y, results=ShapedArray(x.aval.shape, _BOOL),
+                       comparison_direction=direction, compare_type=kind)
+
+    def select(self, condition: Value, x: Value, y: Value) -> Value:
+        """`x` where `condition` holds, else `y`; all of one shape (a condition may be 0-d)."""
+        return self.op("select", condition, x, y, results=x.aval)
+
+    def iota(self, shape: Sequence[int], dtype: Any, dimension: int) -> Value:
+        """Positions along one dimension."""
+        return self.op("iota", results=ShapedArray(tuple(shape), dtype), iota_dimension=dimension)
+
+    def while_loop(self, condition: Callable[..., Any], body: Callable[..., Any],
+                   *carry: Any) -> list[Value]:
+        """The carry after `body(*carry)` was applied while `condition(*carry)` holds."""
+        values = [self.value(x) for x in carry]
+        avals = [x.aval for x in values]
+        regions = [self.region(condition, *avals), self.region(body, *avals)]
+        return self.op("while", *values, results=avals, regions=regions)  # type: ignore
+
+    def combiner(self, name: str, aval: ShapedArray) -> str:
+        """The region that combines two scalars by the operation `name`."""
+        scalar = ShapedArray((), aval.dtype)
+        return self.region(lambda x, y: self.op(name, x, y, results=scalar), scalar, scalar)
+
+
+def _compare_type(dtype: Any) -> str:
+    """How elements of a dtype are ordered."""
+    name = text.element_type(dtype)
+    if name == "i1" or name.startswith("ui"):
+        return "UNSIGNED"
+    return "SIGNED" if name.startswith("i") else "FLOAT"
+
+
+def _check_types(primitive: Primitive, results: Sequence[Value], expected: Sequence[Any]) -> None:
+    got = [text.tensor_type(x.aval) for x in results]
+    wanted = [text.tensor_type(aval) for aval in expected]
+    if got != wanted:
+        raise InternalError(f"the StableHLO rule of '{primitive.name}' gives {got}; its type rule "
+                            f"promises {wanted}")
+
+
+def _targets(outs: Sequence[Value]) -> str:
+    """`%0 = `, `%0:2 = `, or nothing."""
+    if not outs:
+        return ""
+    name = outs[0].name.split("#")[0]
+    return f"{name}:{len(outs)} = " if len(outs) > 1 else f"{name} = "
+
+
+def _declared(arguments: Sequence[Value]) -> str:
+    return ", ".join(f"{x.name}: {text.tensor_type(x.aval)}" for x in arguments)
+
+
+def _indented(line: str) -> str:
+    return "\n".join("  " + part for part in line.split("\n"))
