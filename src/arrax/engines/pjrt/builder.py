@@ -6,10 +6,10 @@ A rule is one of
     rule(b, *operands, **params) -> value, or a list of values for `multiple_results`
     NotApplicable(reason)
 
-where `b` is a `Builder`, and operands are `Value`s. `b.op("reverse", x, dimensions=(0,))` appends one
-operation, checked against `opset`; `b.outs` are the avals of the results that the rule must give.
-A `Builder` is a trace too, current while a rule runs: binding primitives to `Value`s appends *their*
-operations, so a rule may be a composition of other primitives.
+where `b` is a `Builder`, and operands are `Value`s. `b.op("reverse", x, dimensions=(0,))` appends
+one operation, checked against `opset`; `b.outs` are the avals of the results that the rule must
+give. A `Builder` is a trace too, current while a rule runs: binding primitives to `Value`s appends
+*their* operations, so a rule may be a composition of other primitives.
 
 Invariants: a value is used only in the block where it was made or in regions inside it; every
 result has the shape and dtype that the type rule of its primitive promises.

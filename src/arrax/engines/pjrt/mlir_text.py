@@ -13,6 +13,7 @@ import numpy as np
 
 from arrax.core.aval import ShapedArray
 from arrax.core.dtypes import storage_dtype
+from arrax.core.errors import InternalError
 
 _ELEMENTS = {
     "bool": "i1", "float0": "i1",
@@ -51,7 +52,7 @@ def result_types(results: Sequence[ShapedArray]) -> str:
 # ---- constants ---------------------------------------------------------------------------------
 
 def dense(array: np.ndarray) -> str:
-    """`dense<…> : tensor<…>`: one element if all are the same, a list, or bytes if there are many."""
+    """`dense<…> : tensor<…>`: one element if all are the same, a list, or bytes if many."""
     type_ = tensor_type(ShapedArray(array.shape, array.dtype))
     flat = array.reshape(-1)
     if not array.size:
@@ -145,18 +146,35 @@ def enum(kind: str) -> Any:
     return lambda name: f"#stablehlo<{kind} {name}>"
 
 
-def enums(kind: str) -> Any:
-    """A list of such attributes."""
-    return lambda names: f"[{', '.join(enum(kind)(name) for name in names)}]"
+def enums(dialect: str, kind: str) -> Any:
+    """A list of attributes `#dialect<kind NAME>`, of names."""
+    return lambda names: f"[{', '.join(f'#{dialect}<{kind} {name}>' for name in names)}]"
 
 
 def struct(kind: str) -> Any:
-    """The attribute `#stablehlo.kind<field = value, …>`, of a dict of integers and lists."""
+    """The attribute `#kind<field = value, …>`, of a dict of integers, truth values, names and
+    lists of integers."""
     def text(fields: dict[str, Any]) -> str:
-        parts = [f"{name} = {list(map(int, v)) if isinstance(v, (tuple, list)) else v}"
-                 for name, v in fields.items()]
-        return f"#stablehlo.{kind}<{', '.join(parts)}>"
+        return f"#{kind}<{', '.join(f'{name} = {_field(v)}' for name, v in fields.items())}>"
     return text
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return str(list(map(int, value)))
+    return boolean(value) if isinstance(value, bool) else str(value)
+
+
+def symbol(name: str) -> str:
+    """A reference to a function of the module."""
+    return f"@{name}"
+
+
+def unit(value: bool) -> str:
+    """An attribute that is there or not; leave it out (None) where it does not hold."""
+    if value is not True:
+        raise InternalError(f"a unit attribute holds or is left out, got {value!r}")
+    return "unit"
 
 
 def verbatim(text: str) -> str:

@@ -10,8 +10,8 @@ from arrax.engines.pjrt.builder import Builder
 def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[str] = ()) -> str:
     """The module whose public function `main` computes `closed`; consts are constants in it.
 
-    `result_names` become the `jax.result_info` of the results. Raises NotImplementedError that names
-    the primitive and the reason if one has no StableHLO form.
+    `result_names` become the `jax.result_info` of the results. Raises NotImplementedError that
+    names the primitive and the reason if one has no StableHLO form.
     """
     builder = Builder()
     builder.define("main", closed, result_names)
