@@ -16,6 +16,7 @@ result has the shape and dtype that the type rule of its primitive promises.
 """
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,11 +25,11 @@ import numpy as np
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray
 from arrax.core.errors import InternalError
-from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
+from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Trace, Tracer, use
 from arrax.engines.pjrt import mlir_text as text
-from arrax.engines.pjrt.opset import check_op, full_name
+from arrax.engines.pjrt.opset import Op, check_op, full_name
 
 _BOOL = np.dtype(bool)
 
@@ -45,12 +46,15 @@ class Value(Tracer):
 class Builder(Trace):
     """Writes the body of a function, with the regions inside it; see the head of the module.
 
-    `functions` maps a callee's jaxpr to the name of the private function made of it.
+    `functions` maps a callee's jaxpr to the name of the private function made of it. `located`:
+    operations tell the user's line that they came from.
     """
 
-    __slots__ = ("lines", "count", "arguments", "outs", "functions", "finished", "names")
+    __slots__ = ("lines", "count", "arguments", "outs", "functions", "finished", "names",
+                 "located", "location")
 
-    def __init__(self) -> None:
+    def __init__(self, located: bool = False) -> None:
+        self.located, self.location = located, ""
         self.lines: list[str] = []
         self.count = self.arguments = 0
         self.outs: list[ShapedArray] = []
@@ -63,14 +67,13 @@ class Builder(Trace):
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         operands = [self.value(x) for x in args]
         avals = primitive.result_avals([x.aval for x in operands], params)
-        expected = list(avals) if primitive.multiple_results else [avals]
+        expected: list[Any] = list(avals) if primitive.multiple_results else [avals]
         outer, self.outs = self.outs, expected
         try:
             results = self._apply(primitive, operands, params)
         finally:
             self.outs = outer
-        results = list(results) if isinstance(results, (list, tuple)) else [results]
-        results = [self.value(x) for x in results]
+        results = self._values(results)
         _check_types(primitive, results, expected)
         # A composition may lose or gain weak types, which are not StableHLO's business.
         results = [x if x.aval is aval else Value(self, x.name, aval)
@@ -85,15 +88,28 @@ class Builder(Trace):
                 f"StableHLO rule for '{primitive.name}' not implemented{reason}")
         if isinstance(rule, str):
             return self.op(rule, *(self.broadcast(x, self.outs[0].shape) for x in operands),
-                           results=self.outs[0])
+                           results=self.outs[0], result_accuracy=params.get("accuracy"))
         return rule(self, *operands, **params)
 
-    def inline(self, closed: ClosedJaxpr | Jaxpr, operands: Sequence[Any]) -> list[Any]:
+    def inline(self, closed: ClosedJaxpr | Jaxpr, operands: Sequence[Any]) -> list[Value]:
         """The results of a jaxpr, its operations written here."""
         jaxpr, consts = ((closed.jaxpr, closed.consts) if isinstance(closed, ClosedJaxpr)
                          else (closed, ()))
+        values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+        values.update(zip(jaxpr.invars, operands, strict=True))
+
+        def read(variables: Sequence[Any]) -> list[Any]:
+            return [v.val if isinstance(v, Literal) else values[v] for v in variables]
+        outer = self.location
         with use(self):
-            return [self.value(x) for x in eval_jaxpr(jaxpr, consts, *operands)]
+            for eqn in jaxpr.eqns:
+                if self.located:
+                    self.location = _location_of(eqn)
+                outs = eqn.primitive.bind(*read(eqn.invars), **eqn.params)
+                values.update(zip(eqn.outvars, outs if eqn.primitive.multiple_results else [outs],
+                                  strict=True))
+        self.location = outer
+        return self._values(read(jaxpr.outvars))
 
     # ---- operations ----------------------------------------------------------------------------
 
@@ -111,24 +127,16 @@ class Builder(Trace):
         avals = results if isinstance(results, (list, tuple)) else \
             [values[0].aval if results is None else results]
         outs = self._fresh(avals)
-        target = _targets(outs)
-        types = {text.tensor_type(a) for a in (*[v.aval for v in values], *avals)}
-        if spec.pretty and not given and len(types) == 1:
-            body = f"{full_name(name)} {', '.join(v.name for v in values)}" \
-                   f" : {text.tensor_type(avals[0])}"
+        if spec.is_short(given):
+            body = f"{full_name(name)} {_short(spec, values, avals, given)}"
         else:
-            body = self._generic(name, values, avals, regions, {
+            body = _generic(name, values, avals, regions, {
                 key: spec.attributes[key](value) for key, value in given.items()})
-        self.lines.append(f"{target}{body}")
+        self._emit(f"{_targets(outs)}{body}")
         return outs if isinstance(results, (list, tuple)) else outs[0]
 
-    def _generic(self, name: str, values: Sequence[Value], avals: Sequence[Any],
-                 regions: Sequence[str], attributes: dict[str, str]) -> str:
-        inner = ", ".join(f"{key} = {value}" for key, value in attributes.items())
-        parts = [f'"{full_name(name)}"({", ".join(v.name for v in values)})']
-        parts += [f"<{{{inner}}}>"] if inner else []
-        parts += [f"({', '.join(regions)})"] if regions else []
-        return f"{' '.join(parts)} : {text.signature([v.aval for v in values], avals)}"
+    def _emit(self, line: str) -> None:
+        self.lines.append(line + self.location)
 
     def _fresh(self, avals: Sequence[Any]) -> list[Value]:
         name = f"%{self.count}"
@@ -148,7 +156,7 @@ class Builder(Trace):
         try:
             with use(self):
                 outs = function(*arguments)
-            outs = [self.value(x) for x in (outs if isinstance(outs, (list, tuple)) else [outs])]
+            outs = self._values(outs)
             self._return("stablehlo.return", outs)
         finally:
             inner, self.lines = self.lines, outer
@@ -157,7 +165,7 @@ class Builder(Trace):
 
     def _return(self, name: str, outs: Sequence[Value]) -> None:
         types = ", ".join(text.tensor_type(x.aval) for x in outs)
-        self.lines.append(f"{name} {', '.join(x.name for x in outs)} : {types}" if outs else name)
+        self._emit(f"{name} {', '.join(x.name for x in outs)} : {types}" if outs else name)
 
     # ---- functions -----------------------------------------------------------------------------
 
@@ -171,8 +179,8 @@ class Builder(Trace):
         avals = closed.out_avals
         outs = self._fresh(avals)
         types = text.signature([v.aval for v in values], avals)
-        self.lines.append(f"{_targets(outs)}func.call @{self.functions[key][1]}"
-                          f"({', '.join(v.name for v in values)}) : {types}")
+        self._emit(f"{_targets(outs)}func.call @{self.functions[key][1]}"
+                   f"({', '.join(v.name for v in values)}) : {types}")
         return outs
 
     def _unique(self, name: str) -> str:
@@ -183,25 +191,25 @@ class Builder(Trace):
         self.names.add(unique)
         return unique
 
-    def define(self, name: str, closed: ClosedJaxpr, result_names: Sequence[str] = ()) -> None:
-        """Write a function; public with `result_names`, else private."""
+    def define(self, name: str, closed: ClosedJaxpr, arguments: Sequence[str] = (),
+               results: Sequence[str] = ()) -> None:
+        """Write a function, public if it is `main`; `arguments` and `results` are what stands
+        behind their types."""
         outer = self.lines, self.count, self.arguments
         self.lines, self.count, self.arguments = [], 0, len(closed.in_avals)
-        arguments = [Value(self, f"%arg{i}", aval) for i, aval in enumerate(closed.in_avals)]
+        operands = [Value(self, f"%arg{i}", aval) for i, aval in enumerate(closed.in_avals)]
         try:
-            outs = self.inline(closed, arguments)
+            outs = self.inline(closed, operands)
             self._return("return", outs)
         finally:
             inner, (self.lines, self.count, self.arguments) = self.lines, outer
-        results = [text.tensor_type(x.aval) for x in outs]
-        if result_names:
-            results = [f"{type_} {{jax.result_info = {text.string(label)}}}"
-                       for type_, label in zip(results, result_names, strict=True)]
-        shown = f" -> ({', '.join(results)})" if len(results) != 1 or result_names else \
-            f" -> {results[0]}"
-        kind = "public" if name == "main" else "private"
+        types = [text.tensor_type(x.aval) for x in outs]
+        shown = ", ".join(map(operator.add, types, results or [""] * len(outs)))
+        if len(outs) != 1 or any(results):
+            shown = f"({shown})"
         self.finished.append("\n".join(
-            [f"func.func {kind} @{name}({_declared(arguments)}){shown if results else ''} {{",
+            [f"func.func {'public' if name == 'main' else 'private'} @{name}"
+             f"({_declared(operands, arguments)}){f' -> {shown}' if outs else ''} {{",
              *(_indented(line) for line in inner), "}"]))
 
     # ---- the common vocabulary -----------------------------------------------------------------
@@ -215,9 +223,14 @@ class Builder(Trace):
         array = x if isinstance(x, ArrayImpl) else array_of(x)
         return self._constant(np.asarray(array.data), array.aval)
 
+    def _values(self, results: Any) -> list[Value]:
+        """What a rule or a region's function gave, as a list."""
+        return [self.value(x) for x in (results if isinstance(results, (list, tuple))
+                                        else [results])]
+
     def _constant(self, data: np.ndarray, aval: ShapedArray) -> Value:
         [out] = self._fresh([aval])
-        self.lines.append(f"{out.name} = stablehlo.constant {text.dense(data)}")
+        self._emit(f"{out.name} = stablehlo.constant {text.dense(data)}")
         return out
 
     def constant(self, value: Any, dtype: Any) -> Value:
@@ -227,42 +240,49 @@ class Builder(Trace):
 
     def full(self, shape: Sequence[int], value: Any, dtype: Any) -> Value:
         """An array of equal elements."""
-        return self.constant(np.full(tuple(shape), value, dtype), dtype)
+        return self.broadcast(self.constant(value, dtype), shape)
 
     def broadcast(self, x: Value, shape: Sequence[int]) -> Value:
         """`x` at a shape, by NumPy's rule: axes added in front, axes of size 1 repeated."""
         if x.aval.shape == tuple(shape):
             return x
         first = len(shape) - x.aval.ndim
-        return self.op("broadcast_in_dim", x, results=ShapedArray(tuple(shape), x.aval.dtype),
-                       broadcast_dimensions=range(first, len(shape)))
+        out: Value = self.op("broadcast_in_dim", x, results=ShapedArray(tuple(shape), x.aval.dtype),
+                             broadcast_dimensions=range(first, len(shape)))
+        return out
 
     def reshape(self, x: Value, shape: Sequence[int]) -> Value:
         """The elements of `x` in row-major order at another shape."""
         if x.aval.shape == tuple(shape):
             return x
-        return self.op("reshape", x, results=ShapedArray(tuple(shape), x.aval.dtype))
+        out: Value = self.op("reshape", x, results=ShapedArray(tuple(shape), x.aval.dtype))
+        return out
 
     def convert(self, x: Value, dtype: Any) -> Value:
         """Elements of another dtype, by StableHLO's conversion."""
         if x.aval.dtype == dtype:
             return x
-        return self.op("convert", x, results=ShapedArray(x.aval.shape, dtype))
+        out: Value = self.op("convert", x, results=ShapedArray(x.aval.shape, dtype))
+        return out
 
     def compare(self, direction: str, x: Any, y: Any, compare_type: str | None = None) -> Value:
         """Booleans; `direction` is EQ, NE, LT, LE, GT or GE."""
         x, y = self.value(x), self.value(y)
         kind = compare_type or _compare_type(x.aval.dtype)
-        return self.op("compare", x, y, results=ShapedArray(x.aval.shape, _BOOL),
-                       comparison_direction=direction, compare_type=kind)
+        out: Value = self.op("compare", x, y, results=ShapedArray(x.aval.shape, _BOOL),
+                             comparison_direction=direction, compare_type=kind)
+        return out
 
     def select(self, condition: Value, x: Value, y: Value) -> Value:
         """`x` where `condition` holds, else `y`; all of one shape (a condition may be 0-d)."""
-        return self.op("select", condition, x, y, results=x.aval)
+        out: Value = self.op("select", condition, x, y, results=x.aval)
+        return out
 
     def iota(self, shape: Sequence[int], dtype: Any, dimension: int) -> Value:
         """Positions along one dimension."""
-        return self.op("iota", results=ShapedArray(tuple(shape), dtype), iota_dimension=dimension)
+        out: Value = self.op("iota", results=ShapedArray(tuple(shape), dtype),
+                             iota_dimension=dimension)
+        return out
 
     def while_loop(self, condition: Callable[..., Any], body: Callable[..., Any],
                    *carry: Any) -> list[Value]:
@@ -294,6 +314,35 @@ def _check_types(primitive: Primitive, results: Sequence[Value], expected: Seque
                             f"promises {wanted}")
 
 
+def _location_of(eqn: Eqn) -> str:
+    """The location that a line of an equation ends with."""
+    info = eqn.source_info
+    scope = f"{info.name_stack}/" if info.name_stack else ""
+    return text.location((scope + eqn.primitive.name, info.position()))
+
+
+def _short(spec: Op, values: Sequence[Value], avals: Sequence[Any], given: dict[str, Any]) -> str:
+    inputs = [v.aval for v in values]
+    types = [text.tensor_type(a) for a in inputs]
+    outs = [text.tensor_type(a) for a in avals]
+    signature = text.signature(inputs, avals)
+    return spec.short.format(
+        operands=", ".join(v.name for v in values), types=", ".join(types), signature=signature,
+        type=outs[0] if len({*types, *outs}) == 1 else signature,
+        arrow=f"{', '.join(types)} -> {', '.join(outs)}",
+        ends=f"{types[0]}, {types[-1]}" if types else "",
+        **{name: text.shown(value) for name, value in given.items()})
+
+
+def _generic(name: str, values: Sequence[Value], avals: Sequence[Any], regions: Sequence[str],
+             attributes: dict[str, str]) -> str:
+    inner = ", ".join(f"{key} = {value}" for key, value in attributes.items())
+    parts = [f'"{full_name(name)}"({", ".join(v.name for v in values)})']
+    parts += [f"<{{{inner}}}>"] if inner else []
+    parts += [f"({', '.join(regions)})"] if regions else []
+    return f"{' '.join(parts)} : {text.signature([v.aval for v in values], avals)}"
+
+
 def _targets(outs: Sequence[Value]) -> str:
     """`%0 = `, `%0:2 = `, or nothing."""
     if not outs:
@@ -302,8 +351,9 @@ def _targets(outs: Sequence[Value]) -> str:
     return f"{name}:{len(outs)} = " if len(outs) > 1 else f"{name} = "
 
 
-def _declared(arguments: Sequence[Value]) -> str:
-    return ", ".join(f"{x.name}: {text.tensor_type(x.aval)}" for x in arguments)
+def _declared(arguments: Sequence[Value], suffixes: Sequence[str] = ()) -> str:
+    declared = [f"{x.name}: {text.tensor_type(x.aval)}" for x in arguments]
+    return ", ".join(map(operator.add, declared, suffixes or [""] * len(declared)))
 
 
 def _indented(line: str) -> str:

@@ -43,6 +43,13 @@ def signature(operands: Sequence[ShapedArray], results: Sequence[ShapedArray]) -
     return f"({', '.join(map(tensor_type, operands))}) -> {result_types(results)}"
 
 
+def location(value: Any) -> str:
+    """` loc("name"("file":line:column))` of (name, position), ` loc("name")` without position."""
+    name, position = value
+    inner = "" if position is None else f"({string(position[0])}:{position[1]}:{position[2]})"
+    return f" loc({string(name)}{inner})"
+
+
 def result_types(results: Sequence[ShapedArray]) -> str:
     """One type, or a list in parentheses of none or several."""
     text = ", ".join(map(tensor_type, results))
@@ -175,6 +182,21 @@ def unit(value: bool) -> str:
     if value is not True:
         raise InternalError(f"a unit attribute holds or is left out, got {value!r}")
     return "unit"
+
+
+def accuracy(value: Any) -> str:
+    """`#stablehlo.result_accuracy<…>`, of an accuracy mode or a tolerance."""
+    mode = getattr(value, "name", "TOLERANCE")
+    bounds = "" if mode != "TOLERANCE" else (
+        f"atol = {value.atol:e}, rtol = {value.rtol:e}, ulps = {value.ulps}, ")
+    return f"#stablehlo.result_accuracy<{bounds}mode = #stablehlo.result_accuracy_mode<{mode}>>"
+
+
+def shown(value: Any) -> str:
+    """An attribute in a short form: lists in brackets, other values as they are."""
+    if isinstance(value, (str, int, np.integer)):
+        return str(value)
+    return str([int(v) for v in value])
 
 
 def verbatim(text: str) -> str:

@@ -5,6 +5,11 @@ with their forms, as the StableHLO specification has them; `check_op` holds ever
 written against it. In a list of operands, `name*` stands for any number of them. Attributes must be
 given unless they are `optional`.
 
+`short` is how an operation is written when exactly the attributes in it are given; else it is
+written in MLIR's generic form. Its fields are `operands`, their `types`, the `signature`, `type`
+(that of operands and results if they have one, else the signature), `arrow` (a signature without
+parentheses), `ends` (types of the first and the last operand), and the attributes.
+
 Left out are operations on what no value of a jaxpr is (tokens, tuples, quantized elements, shapes
 known at run time only), and names that the specification means to drop (`dot`, `broadcast`, …).
 
@@ -19,30 +24,39 @@ from typing import Any
 from arrax.core.errors import InternalError
 from arrax.core.record import Record
 from arrax.engines.pjrt.mlir_text import (
-    boolean, booleans, enum, enums, i32, i64, i64s, matrix, string, struct, symbol, unit, verbatim)
+    accuracy, boolean, booleans, enum, enums, i32, i64, i64s, matrix, string, struct, symbol, unit,
+    verbatim)
 
 Form = Callable[[Any], str]
 
 
 class Op(Record):
-    """One operation; `pretty`: operands and result have one type, and it is written short."""
+    """One operation; see the head of the module."""
 
     operands: tuple[str, ...]
     attributes: dict[str, Form]
     optional: frozenset[str]
     regions: int | None
-    pretty: bool
+    short: str
+
+    def is_short(self, given: Collection[str]) -> bool:
+        """Whether it is written short with these attributes."""
+        return bool(self.short) and all(
+            ("{" + name + "}" in self.short) == (name in given) for name in self.attributes)
 
 
-def _op(operands: str = "", *, regions: int | None = 0, pretty: bool = False, optional: str = "",
+def _op(operands: str = "", *, regions: int | None = 0, short: str = "", optional: str = "",
         **attributes: Form) -> Op:
-    return Op(tuple(operands.split()), attributes, frozenset(optional.split()), regions, pretty)
+    return Op(tuple(operands.split()), attributes, frozenset(optional.split()), regions, short)
 
 
-_UNARY = _op("operand", pretty=True)
-_BINARY = _op("lhs rhs", pretty=True)
-_ACCURATE = _op("operand", pretty=True, optional="result_accuracy", result_accuracy=verbatim)
-_CHANNEL: dict[str, Form] = {
+_SAME = "{operands} : {type}"  # one type, or a signature
+_FUNCTION = "{operands} : {signature}"
+_ARROW = "{operands} : {arrow}"
+_UNARY = _op("operand", short=_SAME)
+_BINARY = _op("lhs rhs", short=_SAME)
+_ACCURATE = _op("operand", short=_SAME, optional="result_accuracy", result_accuracy=accuracy)
+_CHANNEL: dict[str, Any] = {
     "channel_handle": struct("stablehlo.channel_handle"), "use_global_device_ids": unit}
 _OPTIONAL_CHANNEL = "channel_handle use_global_device_ids"
 
@@ -59,9 +73,11 @@ OPS: dict[str, Op] = {
     **dict.fromkeys(
         "chlo.acos chlo.acosh chlo.asin chlo.asinh chlo.atan chlo.atanh chlo.bessel_i1e chlo.conj "
         "chlo.cosh chlo.digamma chlo.erf chlo.erf_inv chlo.erfc chlo.is_inf chlo.is_neg_inf "
-        "chlo.is_pos_inf chlo.lgamma chlo.sinh chlo.square chlo.tan".split(), _UNARY),
+        "chlo.is_pos_inf chlo.lgamma chlo.sinh chlo.square chlo.tan".split(),
+        _op("operand", short=_ARROW)),
     **dict.fromkeys(
-        "chlo.mulhi chlo.next_after chlo.polygamma chlo.zeta".split(), _BINARY),
+        "chlo.mulhi chlo.next_after chlo.polygamma chlo.zeta".split(),
+        _op("lhs rhs", short=_ARROW)),
     "all_gather": _op("operands*", optional=_OPTIONAL_CHANNEL, all_gather_dim=i64,
                       replica_groups=matrix, **_CHANNEL),
     "all_reduce": _op("operands*", regions=1, optional=_OPTIONAL_CHANNEL, replica_groups=matrix,
@@ -69,27 +85,31 @@ OPS: dict[str, Op] = {
     "all_to_all": _op("operands*", optional="channel_handle", split_dimension=i64,
                       concat_dimension=i64, split_count=i64, replica_groups=matrix,
                       channel_handle=_CHANNEL["channel_handle"]),
-    "bitcast_convert": _op("operand"),
-    "broadcast_in_dim": _op("operand", broadcast_dimensions=i64s),
+    "bitcast_convert": _op("operand", short=_FUNCTION),
+    "broadcast_in_dim": _op(
+        "operand", short="{operands}, dims = {broadcast_dimensions} : {signature}",
+        broadcast_dimensions=i64s),
     "case": _op("index", regions=None),
     "cholesky": _op("a", lower=boolean),
     "chlo.ragged_dot": _op("lhs rhs group_sizes", optional="precision_config",
                            ragged_dot_dimension_numbers=struct("chlo.ragged_dot"),
                            precision_config=enums("chlo", "precision")),
     "chlo.top_k": _op("operand", k=i64),
-    "clamp": _op("min operand max", pretty=True),
+    "clamp": _op("min operand max", short=_SAME),
     "collective_broadcast": _op("operand", optional="channel_handle", replica_groups=matrix,
                                 channel_handle=_CHANNEL["channel_handle"]),
     "collective_permute": _op("operand", optional="channel_handle", source_target_pairs=matrix,
                               channel_handle=_CHANNEL["channel_handle"]),
-    "compare": _op("lhs rhs", optional="compare_type",
-                   comparison_direction=enum("comparison_direction"),
-                   compare_type=enum("comparison_type")),
+    "compare": _op(
+        "lhs rhs", optional="compare_type",
+        short="{comparison_direction}, {operands}, {compare_type} : {signature}",
+        comparison_direction=enum("comparison_direction"), compare_type=enum("comparison_type")),
     "composite": _op("inputs*", optional="composite_attributes version", name=string,
                      composite_attributes=verbatim, decomposition=symbol, version=i32),
-    "concatenate": _op("inputs*", dimension=i64),
+    "concatenate": _op("inputs*", short="{operands}, dim = {dimension} : {signature}",
+                       dimension=i64),
     "constant": _op(value=verbatim),
-    "convert": _op("operand"),
+    "convert": _op("operand", short=_SAME),
     "convolution": _op(
         "lhs rhs", optional="window_strides padding lhs_dilation rhs_dilation window_reversal "
         "precision_config", window_strides=i64s, padding=matrix, lhs_dilation=i64s,
@@ -106,21 +126,27 @@ OPS: dict[str, Op] = {
                        dot_dimension_numbers=struct("stablehlo.dot"),
                        precision_config=enums("stablehlo", "precision"),
                        algorithm=struct("stablehlo.dot_algorithm")),
-    "dynamic_slice": _op("operand start_indices*", slice_sizes=i64s),
-    "dynamic_update_slice": _op("operand update start_indices*"),
+    "dynamic_slice": _op(
+        "operand start_indices*", short="{operands}, sizes = {slice_sizes} : {signature}",
+        slice_sizes=i64s),
+    "dynamic_update_slice": _op("operand update start_indices*", short=_FUNCTION),
     "fft": _op("operand", fft_type=enum("fft_type"), fft_length=i64s),
     "gather": _op("operand start_indices", optional="indices_are_sorted",
                   dimension_numbers=struct("stablehlo.gather"), slice_sizes=i64s,
                   indices_are_sorted=boolean),
     "if": _op("pred", regions=2),
-    "iota": _op(iota_dimension=i64),
+    "iota": _op(short="dim = {iota_dimension} : {type}", iota_dimension=i64),
     "map": _op("inputs*", regions=1, dimensions=i64s),
-    "optimization_barrier": _op("operand*"),
-    "pad": _op("operand padding_value", edge_padding_low=i64s, edge_padding_high=i64s,
-               interior_padding=i64s),
+    "optimization_barrier": _op("operand*", short="{operands} : {types}"),
+    "pad": _op(
+        "operand padding_value", short="{operands}, low = {edge_padding_low}, high = "
+        "{edge_padding_high}, interior = {interior_padding} : {signature}", edge_padding_low=i64s,
+        edge_padding_high=i64s, interior_padding=i64s),
     "partition_id": _op(),
     "reduce": _op("inputs* init_values*", regions=1, dimensions=i64s),
-    "reduce_precision": _op("operand", exponent_bits=i32, mantissa_bits=i32),
+    "reduce_precision": _op(
+        "operand", short="{operands}, format = e{exponent_bits}m{mantissa_bits} : {type}",
+        exponent_bits=i32, mantissa_bits=i32),
     "reduce_scatter": _op("operand", regions=1, optional=_OPTIONAL_CHANNEL, scatter_dimension=i64,
                           replica_groups=matrix, **_CHANNEL),
     "reduce_window": _op(
@@ -128,21 +154,22 @@ OPS: dict[str, Op] = {
         "window_dilations padding", window_dimensions=i64s, window_strides=i64s,
         base_dilations=i64s, window_dilations=i64s, padding=matrix),
     "replica_id": _op(),
-    "reshape": _op("operand"),
-    "reverse": _op("operand", dimensions=i64s),
+    "reshape": _op("operand", short=_FUNCTION),
+    "reverse": _op("operand", short="{operands}, dims = {dimensions} : {type}", dimensions=i64s),
     "rng": _op("a b shape", rng_distribution=enum("rng_distribution")),
     "rng_bit_generator": _op("initial_state", rng_algorithm=enum("rng_algorithm")),
     "scatter": _op("inputs* scatter_indices updates*", regions=1,
                    optional="indices_are_sorted unique_indices",
                    scatter_dimension_numbers=struct("stablehlo.scatter"),
                    indices_are_sorted=boolean, unique_indices=boolean),
-    "select": _op("pred on_true on_false"),
+    "select": _op("pred on_true on_false", short="{operands} : {ends}"),
     "select_and_scatter": _op("operand source init_value", regions=2,
                               optional="window_dimensions window_strides padding",
                               window_dimensions=i64s, window_strides=i64s, padding=matrix),
     "slice": _op("operand", start_indices=i64s, limit_indices=i64s, strides=i64s),
     "sort": _op("inputs*", regions=1, dimension=i64, is_stable=boolean),
-    "transpose": _op("operand", permutation=i64s),
+    "transpose": _op("operand", short="{operands}, dims = {permutation} : {signature}",
+                     permutation=i64s),
     "triangular_solve": _op("a b", left_side=boolean, lower=boolean, unit_diagonal=boolean,
                             transpose_a=enum("transpose")),
     "while": _op("operand*", regions=2),

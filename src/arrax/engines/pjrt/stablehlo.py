@@ -5,18 +5,40 @@ from collections.abc import Sequence
 
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.pjrt.builder import Builder
+from arrax.engines.pjrt.mlir_text import location, string, tensor_type
 
 
-def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[str] = ()) -> str:
+def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[str] = (),
+                donated: Sequence[bool] = (), located: bool = False) -> str:
     """The module whose public function `main` computes `closed`; consts are constants in it.
 
-    `result_names` become the `jax.result_info` of the results. Raises NotImplementedError that
-    names the primitive and the reason if one has no StableHLO form.
+    `result_names` become the `jax.result_info` of the results. `donated` arguments are marked with
+    the result that takes over their memory. `located`: operations end with the user's file, line
+    and column, arguments with their names. Raises NotImplementedError that names the primitive and
+    the reason if one has no StableHLO form.
     """
-    builder = Builder()
-    builder.define("main", closed, result_names)
+    builder = Builder(located)
+    arguments = _aliases(closed, donated)
+    if located:
+        names = closed.jaxpr.debug_info.arg_name
+        arguments = [alias + location((names(i), None)) for i, alias in enumerate(arguments)]
+    builder.define("main", closed, arguments, [
+        f" {{jax.result_info = {string(label)}}}" for label in result_names])
     main, private = builder.finished[-1], builder.finished[:-1]
     body = "\n".join("  " + line for function in (main, *private) for line in function.split("\n"))
     label = "".join(c if c.isalnum() or c in "_." else "_" for c in name)
     return (f"module @{label} attributes {{mhlo.num_partitions = 1 : i32, "
             f"mhlo.num_replicas = 1 : i32}} {{\n{body}\n}}\n")
+
+
+def _aliases(closed: ClosedJaxpr, donated: Sequence[bool]) -> list[str]:
+    """For each argument the mark of donation: of those of a shape and dtype, the first goes to the
+    first result of these, and so on; what finds no result is not marked."""
+    marks = [""] * len(closed.in_avals)
+    waiting = [i for i, is_donated in enumerate(donated) if is_donated]
+    for position, out in enumerate(closed.out_avals):
+        fits = [i for i in waiting if tensor_type(closed.in_avals[i]) == tensor_type(out)]
+        if fits:
+            marks[fits[0]] = f" {{tf.aliasing_output = {position} : i32}}"
+            waiting.remove(fits[0])
+    return marks
