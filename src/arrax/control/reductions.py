@@ -1,33 +1,27 @@
 """Reductions, windowed or not, with any computation.
 
-Sums, products, extrema and logical reductions become their own primitives; other computations are
-applied to whole arrays at once, in a balanced tree (`reduce`) or axis by axis (`reduce_window`).
+Sums, products, extrema and logical reductions become their own primitives, which are faster; other
+computations the primitives of `reduce_rules`.
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from arrax.control.reduce_rules import (fold_axes, fold_windows, on_arrays, reduce_p,
+                                        reduce_window_p)
 from arrax.core import dtypes, pytree
 from arrax.core.array import ArrayImpl
 from arrax.core.jaxpr import ClosedJaxpr, Var
 from arrax.core.primitive import registry
+from arrax.core.trace import Tracer
 from arrax.ops import arguments
-from arrax.ops.arguments import positions
-from arrax.ops.conv_dims import dilated, window_count
 from arrax.ops.convert import convert_element_type
-from arrax.ops.create import full
-from arrax.ops.join import concatenate, pad
-from arrax.ops.rules import broadcast_in_dim
-from arrax.ops.shape import reshape, transpose
-from arrax.ops.slicing import slice as slice_
-from arrax.ops.slicing import slice_in_dim
 from arrax.ops.window import extremum_identity, window_params
 from arrax.transforms.api_trace import make_jaxpr
-from arrax.transforms.api_vmap import vmap
+from arrax.transforms.staging import hoist_consts
 
 _REDUCTIONS = {"add": "reduce_sum", "mul": "reduce_prod", "max": "reduce_max", "min": "reduce_min",
                "and": "reduce_and", "or": "reduce_or", "xor": "reduce_xor"}
@@ -51,6 +45,11 @@ def _scalar_jaxpr(computation: Callable[..., Any], tree: Any, avals: Sequence[An
             raise TypeError("Reduction computation must return scalars of the dtypes of its "
                             f"operands, got {found.str_short()} for {aval.dtype}")
     return closed
+
+
+def _captures_tracers(closed: ClosedJaxpr) -> bool:
+    """Whether the computation closes over values of a trace, which no parameter may hold."""
+    return any(isinstance(c, Tracer) for c in closed.consts)
 
 
 def _monoid(closed: ClosedJaxpr, init: Any, dtype: Any) -> str | None:
@@ -109,22 +108,6 @@ def _operands(name: str, operands: Any, inits: Any) -> tuple[list[Any], list[Any
     return xs, starts, tree
 
 
-def _elementwise(computation: Callable[..., Any], tree: Any) -> Callable[..., list[Any]]:
-    """`computation` on lists of arrays of one shape, element by element."""
-    def on_scalars(left: list[Any], right: list[Any]) -> list[Any]:
-        out = computation(pytree.tree_unflatten(tree, left), pytree.tree_unflatten(tree, right))
-        return list(pytree.tree_leaves(out))
-
-    mapped = vmap(on_scalars)
-
-    def on_arrays(left: list[Any], right: list[Any]) -> list[Any]:
-        shape = left[0].shape
-        size = (math.prod(shape),)
-        outs = mapped([reshape(x, size) for x in left], [reshape(x, size) for x in right])
-        return [reshape(out, shape) for out in outs]
-    return on_arrays
-
-
 # ---- reduce --------------------------------------------------------------------------------------
 
 def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], Any],
@@ -155,31 +138,11 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
             params = {"out_sharding": out_sharding} if name in ("add", "mul", "max", "min") else {}
             out = registry[_REDUCTIONS[name]].bind(xs[0], axes=axes, **params)
             return pytree.tree_unflatten(tree, [out])
-    kept = positions(rank, axes)
-    shape = tuple(xs[0].shape[i] for i in kept)
-    count = math.prod(xs[0].shape[i] for i in axes)
-    combine = _elementwise(computation, tree)
-    outs = [broadcast_in_dim(init, shape, ()) for init in inits]
-    if count:
-        rows = [reshape(transpose(x, (*axes, *kept)), (count, math.prod(shape))) for x in xs]
-        folded = [reshape(row, shape) for row in _fold_rows(rows, count, combine)]
-        outs = combine(outs, folded)
-    return pytree.tree_unflatten(tree, outs)
-
-
-def _fold_rows(rows: list[Any], count: int, combine: Callable[..., list[Any]]) -> list[Any]:
-    """Combine neighbouring rows until one is left."""
-    while count > 1:
-        half = count // 2
-        pairs = [reshape(slice_in_dim(r, 0, 2 * half), (half, 2, r.shape[1])) for r in rows]
-        left = [reshape(slice_in_dim(p, 0, 1, axis=1), (half, p.shape[2])) for p in pairs]
-        right = [reshape(slice_in_dim(p, 1, 2, axis=1), (half, p.shape[2])) for p in pairs]
-        folded = combine(left, right)
-        if count % 2:
-            folded = [concatenate([f, slice_in_dim(r, count - 1, count)], 0)
-                      for f, r in zip(folded, rows, strict=True)]
-        rows, count = folded, half + count % 2
-    return rows
+    if _captures_tracers(closed):
+        program, consts = hoist_consts(closed)
+        return tree.unflatten(fold_axes(on_arrays(program, consts), xs, inits, axes))
+    outs = reduce_p.bind(*xs, *inits, computation=computation, jaxpr=closed, dimensions=axes)
+    return tree.unflatten(outs)
 
 
 # ---- reduce_window -------------------------------------------------------------------------------
@@ -210,35 +173,9 @@ def reduce_window(operand: Any, init_value: Any, computation: Callable[..., Any]
         name = _monoid(closed, inits[0], xs[0].dtype)
         if name in _WINDOWED:
             return pytree.tree_unflatten(tree, [registry[_WINDOWED[name]].bind(xs[0], **params)])
-    config = [(lo, hi, d - 1)
-              for (lo, hi), d in zip(params["padding"], params["base_dilation"], strict=True)]
-    combine = _elementwise(computation, tree)
-    xs = [pad(x, init, config) for x, init in zip(xs, inits, strict=True)]
-    for axis in range(len(config)):
-        xs = _fold_axis(xs, axis, params, combine)
-    starts = [full(x.shape, 0, x.dtype) if not x.size else broadcast_in_dim(init, x.shape, ())
-              for x, init in zip(xs, inits, strict=True)]
-    return pytree.tree_unflatten(tree, combine(starts, xs) if xs[0].size else starts)
-
-
-def _fold_axis(xs: list[Any], axis: int, params: dict[str, Any], combine: Callable[..., list[Any]],
-               ) -> list[Any]:
-    """Windows are boxes, so one axis is reduced after the other."""
-    size, stride = params["window_dimensions"][axis], params["window_strides"][axis]
-    dilation = params["window_dilation"][axis]
-    shape = xs[0].shape
-    count = window_count(shape[axis], dilated(size, dilation), stride)
-
-    def part(x: Any, k: int) -> Any:
-        start = k * dilation
-        starts = [start if i == axis else 0 for i in range(len(shape))]
-        limits = [(start + (count - 1) * stride + 1 if count else start) if i == axis else n
-                  for i, n in enumerate(shape)]
-        return slice_(x, starts, limits, [stride if i == axis else 1 for i in range(len(shape))])
-
-    if not count:
-        return [slice_in_dim(x, 0, 0, axis=axis) for x in xs]
-    out = [part(x, 0) for x in xs]
-    for k in range(1, size):
-        out = combine(out, [part(x, k) for x in xs])
-    return out
+    if _captures_tracers(closed):
+        program, consts = hoist_consts(closed)
+        return tree.unflatten(fold_windows(on_arrays(program, consts), xs, inits, **params))
+    outs = reduce_window_p.bind(*xs, *inits, jaxpr=closed.jaxpr, consts=tuple(closed.consts),
+                                **params)
+    return tree.unflatten(outs)

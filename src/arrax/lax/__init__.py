@@ -12,6 +12,7 @@ from arrax.control.root import custom_root
 from arrax.control.scan_rules import scan_p
 from arrax.control.while_rules import while_p
 from arrax.control.platforms import platform_dependent
+from arrax.control.reduce_rules import reduce_p, reduce_window_p, select_and_scatter_p
 from arrax.control.reductions import reduce, reduce_window
 from arrax.control.scatter_apply import scatter_apply
 from arrax.lax import linalg
