@@ -16,6 +16,7 @@ from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.conv_dims import (ConvDimensionNumbers, canonical_pads, conv_dimension_numbers,
                                  conv_shape_tuple, dilated, in_spec_order, padtype_to_pads,
                                  window_count)
+from arrax.ops.dot_stablehlo import precision_names
 from arrax.ops.dot_types import canonicalize_precision
 from arrax.ops.join import pad_evaluate
 from arrax.ops.rules import by_operand, transpose_bilinear
@@ -154,9 +155,9 @@ def _grouped_product(windows: np.ndarray, kernel: np.ndarray, feature_groups: in
     chunk = max(1, _CHUNK_ELEMENTS // max(1, groups * math.prod(position) * terms))
     for start in range(0, rows, chunk):
         part = grouped[:, start:start + chunk]
-        part = part.reshape(groups, part.shape[1] * math.prod(position), terms)
-        product = np.matmul(part, matrix)
-        out[:, start:start + chunk] = product.reshape(groups, -1, *out.shape[2:])
+        count = part.shape[1]
+        product = np.matmul(part.reshape(groups, count * math.prod(position), terms), matrix)
+        out[:, start:start + chunk] = product.reshape(groups, count, *out.shape[2:])
     out = out.transpose(1, 0, 3, 2)
     return out.reshape(rows, outputs, *position)
 
@@ -325,12 +326,51 @@ def _moved(rank: int, source: int, destination: int) -> list[int]:
     return order
 
 
+# ---- StableHLO ---------------------------------------------------------------------------------
+
+def _conv_stablehlo(b: Any, x: Any, kernel: Any, *, window_strides: Any, padding: Any,
+                    lhs_dilation: Any, rhs_dilation: Any, dimension_numbers: Any,
+                    feature_group_count: int, batch_group_count: int, precision: Any,
+                    preferred_element_type: Any, out_sharding: Any = None) -> Any:
+    out = b.outs[0]
+    if 0 in (*out.shape, *x.aval.shape, *kernel.aval.shape):
+        return b.full(out.shape, 0, out.dtype)
+    if out.dtype.kind == "c":
+        return _complex_conv(x, kernel, dict(
+            window_strides=window_strides, padding=padding, lhs_dilation=lhs_dilation,
+            rhs_dilation=rhs_dilation, dimension_numbers=dimension_numbers, precision=precision,
+            feature_group_count=feature_group_count, batch_group_count=batch_group_count,
+            preferred_element_type=np.zeros((), out.dtype).real.dtype, out_sharding=None))
+    numbers = "x".join(_labelled(spec, letters) for spec, letters in zip(
+        dimension_numbers, ("bf", "oi", "bf"), strict=True))
+    numbers = "->".join(numbers.rsplit("x", 1))
+    return b.op("convolution", x, kernel, results=out, window_strides=window_strides,
+                padding=padding, lhs_dilation=lhs_dilation, rhs_dilation=rhs_dilation,
+                dimension_numbers=f"#stablehlo.conv<{numbers}>",
+                feature_group_count=feature_group_count, batch_group_count=batch_group_count,
+                precision_config=precision_names(precision))
+
+
+def _complex_conv(x: Any, kernel: Any, params: dict[str, Any]) -> Any:
+    """By convolutions of the real and imaginary parts, since accelerators have real ones only."""
+    parts = [[registry[name].bind(v) for name in ("real", "imag")] for v in (x, kernel)]
+    products = [[conv_general_dilated_p.bind(p, q, **params) for q in parts[1]] for p in parts[0]]
+    return registry["complex"].bind(registry["sub"].bind(products[0][0], products[1][1]),
+                                    registry["add"].bind(products[0][1], products[1][0]))
+
+
+def _labelled(spec: Sequence[int], letters: str) -> str:
+    """What each axis is, `[b, 0, 1, f]`, by the places of the two named and the spatial axes."""
+    labels = dict(zip(spec, (*letters, *map(str, range(len(spec) - 2))), strict=True))
+    return f"[{', '.join(labels[i] for i in range(len(spec)))}]"
+
+
 conv_general_dilated_p = Primitive(
     "conv_general_dilated", type_rule=_conv_type, evaluate=_conv_evaluate,
     jvp=by_operand(lambda t, out, x, y, **params: conv_general_dilated_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: conv_general_dilated_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_conv_batch,
-    lower=Library("convolution"))
+    lower=Library("convolution"), stablehlo=_conv_stablehlo)
 
 
 # ---- public function ---------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from arrax.core.primitive import Primitive, registry
 from arrax.engines.cpu.lowering import Product
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
+from arrax.ops.dot_stablehlo import dot_general_form
 from arrax.ops.dot_types import canonicalize_precision
 from arrax.ops.rules import by_operand, transpose_bilinear
 from arrax.ops.shape import transpose
@@ -223,7 +224,8 @@ dot_general_p = Primitive(
                    lambda t, out, x, y, **params: dot_general_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_dot_batch,
     hidden={"precision": None, "preferred_element_type": None, "out_sharding": None},
-    shown={"dimension_numbers": _numbers_text}, lower=Product("dot_general"))
+    shown={"dimension_numbers": _numbers_text}, lower=Product("dot_general"),
+    stablehlo=dot_general_form)
 
 
 # ---- public functions --------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from arrax.ops.arguments import canonical_shape, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers, with_tuples)
 from arrax.ops.index_windows import Windows, clips
+from arrax.ops.indexing_stablehlo import filled_outside, gathered
 from arrax.ops.rules import move_axis, zeros
 from arrax.ops.scatter import scatter_add_p, update_jaxpr_of
 from arrax.ops.shape import expand_dims
@@ -250,9 +251,22 @@ def _gather_batch(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any
     return out, 0
 
 
+def _gather_stablehlo(b: Any, x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any,
+                      fill_value: Any, mode: Any, unique_indices: bool, indices_are_sorted: bool,
+                      ) -> Any:
+    storage = dtypes.storage_dtype(x.aval.dtype)
+    if 0 in b.outs[0].shape or 0 in x.aval.shape:
+        return b.full(b.outs[0].shape, _fill_of(fill_value, storage), storage)
+    out = gathered(b, x, indices, dimension_numbers, slice_sizes, indices_are_sorted)
+    if clips(mode, gathers=True):
+        return out
+    fill = b.constant(_fill_of(fill_value, storage), storage)
+    return filled_outside(b, out, x, indices, dimension_numbers, slice_sizes, fill)
+
+
 gather_p = Primitive("gather", type_rule=_gather_type, evaluate=_gather_evaluate, jvp=_gather_jvp,
                      transpose=_gather_transpose, batch=_gather_batch, weak_type="first",
-                     lower=Form("gather"))
+                     lower=Form("gather"), stablehlo=_gather_stablehlo)
 
 
 def gather(operand: Any, start_indices: Any, dimension_numbers: GatherDimensionNumbers,

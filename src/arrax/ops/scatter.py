@@ -20,6 +20,7 @@ from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers, with_tuples)
 from arrax.ops.index_windows import Windows, clips
+from arrax.ops.indexing_stablehlo import scattered
 from arrax.ops.join import aval_of_operand
 from arrax.ops.rules import (add_tangents, batch_to_front, broadcast_in_dim, constant, instantiate,
                              move_axis, zeros)
@@ -224,10 +225,16 @@ def _zero_tangents(out: Any, tangents: Any) -> Any:
     return None
 
 
+def _scatter_stablehlo(b: Any, x: Any, indices: Any, updates: Any, **params: Any) -> Any:
+    sizes = window_sizes(x.aval.ndim, updates.aval.shape, params["dimension_numbers"])
+    return scattered(b, x, indices, updates, sizes, **params)
+
+
 def _declare(name: str, combine: Any, jvp: Any, transpose: Any, emit: Any = None) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
-                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(emit))
+                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(emit),
+                     stablehlo=_scatter_stablehlo)
 
 
 # ---- scatter -----------------------------------------------------------------------------------
