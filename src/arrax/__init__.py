@@ -44,6 +44,7 @@ from arrax.transforms.custom_gradients import closure_convert, custom_gradient
 from arrax.transforms.custom_jvp import custom_jvp
 from arrax.transforms.custom_vjp import custom_vjp
 from arrax.transforms import large_arrays as _large_arrays  # joins eager calls
+from arrax.transforms import recording as _recording  # joins eager calls
 from arrax.transforms.jit import jit
 from arrax.transforms.parallel import pmap
 from arrax.transforms.stages import ShapeDtypeStruct

@@ -8,11 +8,12 @@
 
 #include "small_vector.h"
 
+PyObject* eager_hook = nullptr;
+
 namespace {
 
 PyObject *name_evaluate, *name_process, *name_execute, *name_typed_results, *name_weak_type,
     *name_multiple_results, *name_dtype;
-PyObject* eager_hook = nullptr;  // not NULL: every bind goes through the trace's `process`
 constexpr npy_intp kLarge = 1 << 16;  // operands of so many elements go through `process` too
 
 // ---- what is known of an operand ----

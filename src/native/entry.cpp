@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "steps.h"
+
 PyTypeObject JitEntryType = {PyVarObject_HEAD_INIT(nullptr, 0)};
 
 namespace {
@@ -147,6 +149,19 @@ Served serve_program(JitEntryObject* entry, Signature* signature, PyObject** res
   return *result ? Served::Done : Served::Failed;
 }
 
+// All leaves are Arrays: signatures of remembered functions have no others.
+Served serve_steps(JitEntryObject* entry, Signature* signature, PyObject** result) {
+  auto* steps = reinterpret_cast<StepsObject*>(entry->executable);
+  SmallVector<PyObject*, 32> inputs, outputs;
+  for (Py_ssize_t i = 0; i < entry->input_count; i++)
+    inputs.push(input_leaf(entry, signature, i).value);
+  outputs.resize(size_t(steps_output_count(steps)));
+  if (!steps_run(steps, inputs.data(), outputs.data())) return Served::Failed;
+  *result = build_result(entry, outputs.data(), Py_ssize_t(outputs.size()));
+  for (PyObject* output : outputs) Py_DECREF(output);
+  return *result ? Served::Done : Served::Failed;
+}
+
 // An Array (new reference) of a leaf, as the aval wants it.
 PyObject* leaf_array(const Leaf& leaf, PyObject* aval) {
   if (leaf.kind == LeafKind::Array) return Py_NewRef(leaf.value);
@@ -188,8 +203,10 @@ Served serve_callable(JitEntryObject* entry, Signature* signature, PyObject** re
 }  // namespace
 
 Served serve(JitEntryObject* entry, Signature* signature, PyObject** result) {
-  return Py_TYPE(entry->executable) == &ProgramType ? serve_program(entry, signature, result)
-                                                    : serve_callable(entry, signature, result);
+  PyTypeObject* type = Py_TYPE(entry->executable);
+  if (type == &ProgramType) return serve_program(entry, signature, result);
+  if (type == &StepsType) return serve_steps(entry, signature, result);
+  return serve_callable(entry, signature, result);
 }
 
 bool entry_fits(JitEntryObject* entry, Signature* signature) {
@@ -231,6 +248,10 @@ static bool fill_entry(JitEntryObject* self, PyObject* executable, PyObject* out
     auto* program = reinterpret_cast<ProgramObject*>(executable);
     self->input_count = program_input_count(program);
     output_count = program_output_count(program);
+  } else if (Py_TYPE(executable) == &StepsType) {
+    auto* steps = reinterpret_cast<StepsObject*>(executable);
+    self->input_count = steps_input_count(steps);
+    output_count = steps_output_count(steps);
   } else {
     self->in_avals = PySequence_Tuple(in_avals);
     if (!self->in_avals) return false;
@@ -312,8 +333,8 @@ int entry_type_ready() {
   type->tp_doc =
       "JitEntry(executable, output=None, *, in_avals=None, kept=None, unflatten=None,\n"
       "         placement=None)\n\n"
-      "How calls of one signature are served. `executable` is a Program or a callable from a list\n"
-      "of Arrays to a sequence of Arrays; a callable needs `in_avals`, one per input. `output` is\n"
+      "How calls of one signature are served. `executable` is a Program, Steps or a callable from a\n"
+      "list of Arrays to a sequence of Arrays; a callable needs `in_avals`, one per input. `output` is\n"
       "the result's pytree of builtin containers and namedtuples, with output numbers as leaves;\n"
       "where other nodes are in it, `unflatten` makes the result from the list of outputs. `kept`\n"
       "numbers, for each input, its leaf among the leaves of the dynamic arguments (None: all, in\n"

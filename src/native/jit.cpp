@@ -1,52 +1,11 @@
 // JitFunction: the object that `jit` returns. A call whose signature is known runs without Python.
-#include "jit.h"
+#include "records.h"
 
 #include <structmember.h>
-
-#include <cstring>
-#include <new>
-#include <unordered_map>
-#include <vector>
 
 PyTypeObject JitFunctionType = {PyVarObject_HEAD_INIT(nullptr, 0)};
 
 namespace {
-
-constexpr size_t kMaximumRecords = 4096;  // then the cache starts anew
-
-// A signature with its entry. Owns what the signature's words point to.
-struct Record {
-  std::vector<uint64_t> words;
-  std::vector<PyObject*> compared, pinned;
-  uint64_t hash;
-  JitEntryObject* entry = nullptr;
-  int holders = 1;  // the cache, and searches in progress
-
-  explicit Record(Signature* signature)
-      : words(signature->words.begin(), signature->words.end()),
-        compared(signature->compared.begin(), signature->compared.end()),
-        pinned(signature->pinned.begin(), signature->pinned.end()),
-        hash(signature->hash()) {
-    for (PyObject* object : compared) Py_INCREF(object);
-    for (PyObject* object : pinned) Py_INCREF(object);
-  }
-  Record(const Record&) = delete;
-  ~Record() {
-    for (PyObject* object : compared) Py_DECREF(object);
-    for (PyObject* object : pinned) Py_DECREF(object);
-    Py_XDECREF(entry);
-  }
-};
-
-void release(Record* record) {
-  if (--record->holders == 0) delete record;
-}
-
-struct Cache {
-  std::unordered_multimap<uint64_t, Record*> records;
-  Record* last = nullptr;  // the one that served last
-  uint64_t version = 0;    // counts changes
-};
 
 struct JitFunctionObject {
   PyObject_HEAD
@@ -55,65 +14,8 @@ struct JitFunctionObject {
   PyObject* dictionary;
   PyObject* weak_references;
   StaticArguments statics;
-  Cache* cache;
+  RecordCache* cache;
 };
-
-// 1: equal, 0: not, -1: a comparison failed (exception cleared: the slow path decides).
-int matches(Record* record, Signature* signature) {
-  if (record->words.size() != signature->words.size() ||
-      record->compared.size() != signature->compared.size() ||
-      std::memcmp(record->words.data(), signature->words.data(),
-                  record->words.size() * sizeof(uint64_t)))
-    return 0;
-  for (size_t i = 0; i < record->compared.size(); i++) {
-    PyObject *a = record->compared[i], *b = signature->compared[i];
-    if (a == b) continue;
-    int equal = PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b)
-                    ? PyUnicode_Compare(a, b) == 0
-                    : PyObject_RichCompareBool(a, b, Py_EQ);
-    if (equal < 0) PyErr_Clear();
-    if (equal <= 0) return equal;
-  }
-  return 1;
-}
-
-// `matches` for a record of a cache that the comparison's Python code may change.
-int matches_held(Record* record, Signature* signature) {
-  record->holders++;
-  int equal = matches(record, signature);
-  release(record);
-  return equal;
-}
-
-// The entry (new reference) of a known signature, or NULL.
-JitEntryObject* find(Cache* cache, Signature* signature, uint64_t hash) {
-  uint64_t version = cache->version;
-  Record* found = nullptr;
-  if (cache->last && cache->last->hash == hash && matches_held(cache->last, signature) == 1) {
-    found = cache->last;
-  } else if (version == cache->version) {
-    auto range = cache->records.equal_range(hash);
-    for (auto at = range.first; at != range.second; ++at) {
-      int equal = matches_held(at->second, signature);
-      if (equal < 0 || version != cache->version) break;
-      if (equal) {
-        found = cache->last = at->second;
-        break;
-      }
-    }
-  }
-  if (!found || version != cache->version) return nullptr;
-  Py_INCREF(found->entry);
-  return found->entry;
-}
-
-void clear(Cache* cache) {
-  cache->last = nullptr;
-  cache->version++;
-  std::unordered_multimap<uint64_t, Record*> records;
-  records.swap(cache->records);  // deleting runs Python code, which may call again
-  for (auto& pair : records) release(pair.second);
-}
 
 PyObject* tuple_of(PyObject* const* arguments, size_t count) {
   PyObject* tuple = PyTuple_New(Py_ssize_t(count));
@@ -171,19 +73,7 @@ PyObject* call_and_record(JitFunctionObject* self, PyObject* const* arguments, s
     Py_DECREF(result);
     return nullptr;
   }
-  if (self->cache->records.size() >= kMaximumRecords) clear(self->cache);
-  // A recursive call may have added the signature meanwhile: the newer entry replaces it.
-  auto range = self->cache->records.equal_range(record->hash);
-  for (auto at = range.first; at != range.second; ++at) {
-    Record* other = at->second;
-    if (other->words == record->words && other->compared == record->compared) {
-      std::swap(other->entry, record->entry);
-      delete record;
-      return result;
-    }
-  }
-  self->cache->version++;
-  self->cache->records.emplace(record->hash, record);
+  self->cache->add(record);
   return result;
 }
 
@@ -194,8 +84,9 @@ PyObject* call(PyObject* object, PyObject* const* arguments, size_t flagged_coun
   Signature signature;
   if (thread_trace || !read_signature(&signature, self->statics, arguments, count, names))
     return call_slow(self, arguments, count, names, nullptr);
-  JitEntryObject* entry = find(self->cache, &signature, signature.hash());
-  if (!entry) return call_and_record(self, arguments, count, names, &signature);
+  Record* record = self->cache->find(&signature, signature.hash());
+  if (!record) return call_and_record(self, arguments, count, names, &signature);
+  auto* entry = reinterpret_cast<JitEntryObject*>(Py_NewRef(record->entry));
   PyObject* result = nullptr;
   Served served = serve(entry, &signature, &result);
   Py_DECREF(entry);
@@ -248,7 +139,7 @@ PyObject* jit_new(PyTypeObject* type, PyObject*, PyObject*) {
   if (!self) return nullptr;
   self->vectorcall = call;
   self->slow = Py_NewRef(Py_None);
-  self->cache = new Cache;
+  self->cache = new RecordCache;
   // Python classes below 3.12 do not inherit this flag from their base.
   if (type->tp_call == PyVectorcall_Call) type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
   return reinterpret_cast<PyObject*>(self);
@@ -258,17 +149,12 @@ int jit_traverse(PyObject* object, visitproc visit, void* arg) {
   auto* self = reinterpret_cast<JitFunctionObject*>(object);
   Py_VISIT(self->slow);
   Py_VISIT(self->dictionary);
-  for (auto& pair : self->cache->records) {
-    Py_VISIT(pair.second->entry);
-    for (PyObject* value : pair.second->compared) Py_VISIT(value);
-    for (PyObject* value : pair.second->pinned) Py_VISIT(value);
-  }
-  return 0;
+  return self->cache->traverse(visit, arg);
 }
 
 int jit_clear(PyObject* object) {
   auto* self = reinterpret_cast<JitFunctionObject*>(object);
-  clear(self->cache);
+  self->cache->clear();
   Py_SETREF(self->slow, Py_NewRef(Py_None));
   Py_CLEAR(self->dictionary);
   return 0;
@@ -278,7 +164,7 @@ void jit_dealloc(PyObject* object) {
   auto* self = reinterpret_cast<JitFunctionObject*>(object);
   PyObject_GC_UnTrack(object);
   if (self->weak_references) PyObject_ClearWeakRefs(object);
-  clear(self->cache);
+  self->cache->clear();
   delete self->cache;
   Py_XDECREF(self->slow);
   Py_XDECREF(self->dictionary);
@@ -291,11 +177,11 @@ PyObject* jit_get(PyObject* self, PyObject* instance, PyObject*) {
 }
 
 PyObject* cache_size(PyObject* object, PyObject*) {
-  return PyLong_FromSize_t(reinterpret_cast<JitFunctionObject*>(object)->cache->records.size());
+  return PyLong_FromSize_t(reinterpret_cast<JitFunctionObject*>(object)->cache->size());
 }
 
 PyObject* clear_cache(PyObject* object, PyObject*) {
-  clear(reinterpret_cast<JitFunctionObject*>(object)->cache);
+  reinterpret_cast<JitFunctionObject*>(object)->cache->clear();
   Py_RETURN_NONE;
 }
 

@@ -6,7 +6,7 @@
 
 struct JitEntryObject {
   PyObject_HEAD
-  PyObject* executable;      // a Program, or a callable: list of Arrays -> sequence of Arrays
+  PyObject* executable;      // a Program, Steps, or a callable: list -> sequence of Arrays
   PyObject* unflatten;       // callable: list of Arrays -> result; NULL with `output`
   PyObject* placement;       // of the outputs; NULL for none
   PyObject* in_avals;        // tuple, one per kept leaf; NULL for a Program

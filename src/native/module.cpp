@@ -7,6 +7,8 @@ int program_type_ready();
 int entry_type_ready();
 int jit_type_ready();
 int eager_types_ready();
+int steps_type_ready();
+int remembered_type_ready();
 
 static SymbolTable* first_symbol_table = nullptr;
 
@@ -47,13 +49,14 @@ PyMODINIT_FUNC PyInit__native() {
   if (!module) return nullptr;
   PyMethodDef* tables[] = {module_functions, array_functions, state_functions,
                            buffer_functions, thread_functions, jit_functions,
-                           eager_functions, pytree_functions};
+                           eager_functions, pytree_functions, remembered_functions};
   PyTypeObject* types[] = {&ArrayBaseType, &ProgramType, &JitEntryType, &JitFunctionType,
-                           &PrimitiveBaseType, &QuietType};
+                           &PrimitiveBaseType, &QuietType, &StepsType, &RememberedType};
   for (PyMethodDef* table : tables)
     if (PyModule_AddFunctions(module, table) < 0) goto failed;
   if (array_type_ready() < 0 || program_type_ready() < 0 || entry_type_ready() < 0 ||
-      jit_type_ready() < 0 || eager_types_ready() < 0)
+      jit_type_ready() < 0 || eager_types_ready() < 0 || steps_type_ready() < 0 ||
+      remembered_type_ready() < 0)
     goto failed;
   for (PyTypeObject* type : types)
     if (PyModule_AddType(module, type) < 0) goto failed;

@@ -56,6 +56,8 @@ PyObject* context_key();
 
 extern PyTypeObject PrimitiveBaseType;
 extern PyTypeObject QuietType;
+// Not NULL: every bind goes through the trace's `process`, and nothing is served from records.
+extern PyObject* eager_hook;
 // Told the class of avals, to read its slots directly.
 void learn_aval_type(PyObject* factory);
 
@@ -112,10 +114,15 @@ bool operand_from_array(Operand* operand, PyObject* array);
 bool program_run(ProgramObject* program, Operand* operands, PyObject* placement,
                  PyObject** outputs);
 
-// ---- signature.cpp, template.cpp, entry.cpp, jit.cpp: the jit call path ----
+// ---- signature.cpp, records.cpp, template.cpp, entry.cpp, jit.cpp: the jit call path ----
 
 extern PyTypeObject JitFunctionType;
 extern PyTypeObject JitEntryType;
+
+// ---- steps.cpp, remembered.cpp: eager calls that come again ----
+
+extern PyTypeObject StepsType;
+extern PyTypeObject RememberedType;
 
 // ---- module functions by file; each table ends with a NULL row ----
 
@@ -126,6 +133,7 @@ extern PyMethodDef thread_functions[];
 extern PyMethodDef jit_functions[];
 extern PyMethodDef eager_functions[];
 extern PyMethodDef pytree_functions[];
+extern PyMethodDef remembered_functions[];
 
 // ---- symbols: addresses that generated code calls ----
 

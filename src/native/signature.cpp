@@ -7,14 +7,21 @@
 //             | Custom n, type, data hash, tree*n | leaf
 //   leaf      = Array aval | PlacedArray aval, placement | Scalar kind | NumPy dtype ndim, size*ndim
 // Dict entries and keyword arguments come in the order of their names, as pytrees have them.
+//
+// In calls of remembered functions (`read_values`):
+//   call      = context, positional count, value*, (Keywords n, (name hash, value)*n)?
+//   value     = Array aval | Tuple n, value*n | List n, value*n | Slice value*3 | None
+//             | Static, type, hash | Bits, bits of a float | Address, object
 #include "signature.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace {
 
 enum Tag : uint64_t {
-  kArray = 1, kPlacedArray, kTuple, kList, kDict, kNone, kScalar, kNumPy, kStatic, kKeywords, kCustom
+  kArray = 1, kPlacedArray, kTuple, kList, kDict, kNone, kScalar, kNumPy, kStatic, kKeywords, kCustom,
+  kSlice, kBits, kAddress
 };
 
 PyObject* flatten_function = nullptr;
@@ -275,6 +282,106 @@ bool read_signature(Signature* s, const StaticArguments& statics, PyObject* cons
   }
   if (!keyword_names || !PyTuple_GET_SIZE(keyword_names)) return true;
   return read_keywords(s, statics, arguments + count, keyword_names);
+}
+
+// ---- arguments by value ----
+
+namespace {
+
+constexpr size_t kMostWords = 128;  // longer lists of numbers are data rather than options
+PyObject* address_types = nullptr;  // a tuple
+
+bool known_by_address(PyObject* value) {
+  if (value == Py_Ellipsis || PyType_Check(value) || PyArray_DescrCheck(value)) return true;
+  for (Py_ssize_t i = 0; address_types && i < PyTuple_GET_SIZE(address_types); i++) {
+    auto* type = reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(address_types, i));
+    if (PyType_Check(reinterpret_cast<PyObject*>(type)) && PyObject_TypeCheck(value, type))
+      return true;
+  }
+  return false;
+}
+
+void push_bits(Signature* s, double number) {
+  uint64_t bits;  // not compared by `==`: zeros have signs, and NaN is like itself
+  std::memcpy(&bits, &number, sizeof(bits));
+  s->words.push(kBits);
+  s->words.push(bits);
+}
+
+bool read_value(Signature* s, PyObject* value);
+
+bool read_items(Signature* s, PyObject* sequence, Tag tag) {
+  Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
+  s->words.push(count_word(uint64_t(count), tag));
+  if (s->words.size() + size_t(count) > kMostWords) return false;
+  for (Py_ssize_t i = 0; i < count; i++)
+    if (!read_value(s, PySequence_Fast_GET_ITEM(sequence, i))) return false;
+  return true;
+}
+
+bool read_slice(Signature* s, PyObject* value) {
+  auto* slice = reinterpret_cast<PySliceObject*>(value);
+  s->words.push(kSlice);
+  return read_value(s, slice->start) && read_value(s, slice->stop) && read_value(s, slice->step);
+}
+
+bool read_value(Signature* s, PyObject* value) {
+  PyTypeObject* type = Py_TYPE(value);
+  if (type == array_type) {
+    auto* array = reinterpret_cast<ArrayObject*>(value);
+    if (!array->data || !PyArray_Check(array->data)) return false;
+    s->words.push(address_word(array->aval, kArray));
+    s->pinned.push(array->aval);
+    push_leaf(s, value, LeafKind::Array);
+    return true;
+  }
+  if (value == Py_None) {
+    s->words.push(kNone);
+    return true;
+  }
+  if (type == &PyLong_Type || type == &PyBool_Type || type == &PyUnicode_Type)
+    return read_static(s, value);
+  if (type == &PyFloat_Type) {
+    push_bits(s, PyFloat_AS_DOUBLE(value));
+    return true;
+  }
+  if (type == &PyTuple_Type) return read_items(s, value, kTuple);
+  if (type == &PyList_Type) return read_items(s, value, kList);
+  if (type == &PySlice_Type) return read_slice(s, value);
+  if (!known_by_address(value)) return false;
+  s->words.push(kAddress);
+  s->words.push(reinterpret_cast<uint64_t>(value));
+  s->pinned.push(value);
+  return true;
+}
+
+}  // namespace
+
+bool read_values(Signature* s, PyObject* const* arguments, size_t count, PyObject* keyword_names) {
+  PyObject* context = context_key();
+  if (!context) {
+    PyErr_Clear();
+    return false;
+  }
+  s->words.push(reinterpret_cast<uint64_t>(context));
+  s->pinned.push(context);
+  s->words.push(count);
+  for (size_t i = 0; i < count; i++)
+    if (!read_value(s, arguments[i])) return false;
+  Py_ssize_t named = keyword_names ? PyTuple_GET_SIZE(keyword_names) : 0;
+  if (named) s->words.push(count_word(uint64_t(named), kKeywords));
+  for (Py_ssize_t i = 0; i < named; i++)
+    if (!push_compared(s, PyTuple_GET_ITEM(keyword_names, i)) ||
+        !read_value(s, arguments[count + size_t(i)]))
+      return false;
+  return true;
+}
+
+PyObject* set_address_types(PyObject*, PyObject* types) {
+  PyObject* tuple = PySequence_Tuple(types);
+  if (!tuple) return nullptr;
+  Py_XSETREF(address_types, tuple);
+  Py_RETURN_NONE;
 }
 
 PyObject* set_flatten(PyObject*, PyObject* function) {

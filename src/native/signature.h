@@ -35,6 +35,13 @@ struct StaticArguments {
 bool read_signature(Signature* signature, const StaticArguments& statics, PyObject* const* arguments,
                     size_t count, PyObject* keyword_names);
 
+// Reads the arguments of a call in which only Arrays, also in tuples and lists, are leaves: scalars,
+// strings, slices, dtypes and the like count by value. False: something else, or too many of them.
+bool read_values(Signature* signature, PyObject* const* arguments, size_t count,
+                 PyObject* keyword_names);
+// Registers the types whose instances `read_values` tells apart by address.
+PyObject* set_address_types(PyObject*, PyObject* types);
+
 // Registers flatten(object) -> (children, data), or None for a leaf: opens containers that are not
 // builtin ones by one level. `data` is hashed and compared by `==`.
 PyObject* set_flatten(PyObject*, PyObject* function);

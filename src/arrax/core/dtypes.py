@@ -5,7 +5,6 @@ path of each eager operation.
 """
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import ml_dtypes
@@ -30,6 +29,7 @@ from arrax.core.scalar_types import (
     small_floats,
     small_integers,
 )
+from arrax.core.warn import warn
 
 __all__ = [
     "DType", "DTypeLike", "ExtendedDType", "KeyDType", "ScalarType", "TypePromotionError",
@@ -301,7 +301,7 @@ def _explicit_64_bit(dtype: np.dtype[Any], fun_name: str) -> np.dtype[Any]:
     if mode == "error":
         raise ValueError(f"{requested}. To enable more dtypes, set the jax_enable_x64 or "
                          f"allow_explicit_x64_dtypes configuration options.{_MORE}")
-    warnings.warn(
+    warn(
         f"{requested}, and will be truncated to dtype {_32_BIT[dtype].name}. To enable more "
         "dtypes, set the jax_enable_x64 configuration option or the JAX_ENABLE_X64 shell "
         f"environment variable. {_MORE}", stacklevel=source_info.stack_level())

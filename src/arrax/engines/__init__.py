@@ -29,6 +29,9 @@ class Engine(Protocol):
     def has_loop(self, primitive: Any) -> bool:
         """Whether compiled code for the primitive is a loop of the engine's own."""
 
+    def fuses(self, primitive: Any) -> bool:
+        """Whether the primitive becomes loops or views that join those of its neighbours."""
+
     def compile(self, closed: ClosedJaxpr, *, name: str = ..., donated: tuple[bool, ...] = ...,
                 ) -> Executable:
         """Make native code of a program; `donated` flags inputs whose buffers may be reused."""

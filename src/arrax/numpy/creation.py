@@ -14,6 +14,7 @@ from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl, array_of, from_numpy, owned
 from arrax.core.evaluate import EVAL
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer, current
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike, convert,
                                    inexact_dtypes, promote_dtypes_inexact, scalar_array)
@@ -216,6 +217,7 @@ def _stacked(values: Any, dtype: Any) -> Any:
     return lax.concatenate([lax.expand_dims(p, (0,)) for p in parts], 0)
 
 
+@remembered
 def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Any:
     """`x` in another dtype; None means float. Complex numbers lose their imaginary part for a
     real dtype; floats are truncated towards zero for an integer dtype."""
@@ -321,6 +323,7 @@ def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: 
     return zeros_like(prototype, dtype, shape, device=device)
 
 
+@remembered
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *,
               device: Any = None, out_sharding: Any = None) -> Any:
     """An array filled with `fill_value`, with the shape and dtype of `a` unless others are given.
@@ -334,6 +337,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *,
 
 # ---- ranges ----------------------------------------------------------------------------------
 
+@remembered
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
            device: Any = None, out_sharding: Any = None) -> Any:
     """Numbers from `start` (0 if only one bound is given) up to, without, `stop`.
@@ -407,6 +411,7 @@ def _progression(first: Any, by: Any, size: int, dtype: Any) -> Any:
     return steps if first == 0 else lax.add(scalar_array(first, dtype), steps)
 
 
+@remembered
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
              dtype: Any = None, axis: int = 0, *, device: Any = None) -> Any:
     """`num` numbers, evenly spaced from `start` to `stop`, or up to it without `endpoint`.
@@ -464,6 +469,7 @@ def _points(first: Any, last: Any, num: int, intervals: int, endpoint: bool,
     return lax.concatenate([points, lax.expand_dims(last, (0,))], 0)
 
 
+@remembered
 def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
              dtype: Any = None, axis: int = 0) -> Any:
     """`base` to the power of evenly spaced exponents from `start` to `stop`."""
@@ -474,6 +480,7 @@ def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: 
     return points if known is None else convert(points, known)
 
 
+@remembered
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None,
               axis: int = 0) -> Any:
     """Numbers from `start` to `stop`, each the same multiple of the one before."""
@@ -500,6 +507,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 
 # ---- matrices --------------------------------------------------------------------------------
 
+@remembered
 def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
         device: Any = None) -> Any:
     """An N × M matrix with ones on diagonal `k` (above the main one if positive), else zeros."""
@@ -517,11 +525,13 @@ def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
     return result if device is None else device_put(result, device)
 
 
+@remembered
 def identity(n: int, dtype: Any = None) -> Any:
     """The n × n identity matrix."""
     return eye(n, dtype=dtype)
 
 
+@remembered
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """An N × M matrix with ones on and below diagonal `k`, zeros above."""
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "tri")

@@ -13,10 +13,12 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, shaping
 from arrax.numpy.promotion import as_array, check_arraylike, convert, promote_dtypes
 
 
+@remembered
 def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "auto",
            precision: Any = None, preferred_element_type: Any = None,
            _dot_general: Any = None, out_sharding: Any = None) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, broadcast_all,
                                    complex_dtypes, convert, inexact_array, inexact_dtypes,
@@ -211,6 +212,7 @@ def sign(x: Any, /) -> Any:
     return lax.sign_p.bind(as_array("sign", x))
 
 
+@remembered
 def signbit(x: Any, /) -> Any:
     """Whether the sign of each real element is negative: true of -0.0 and of negative NaNs."""
     x = as_array("signbit", x)
@@ -227,6 +229,7 @@ def signbit(x: Any, /) -> Any:
     return lax.convert_element_type(shifted, bool_dtype)
 
 
+@remembered
 def copysign(x1: Any, x2: Any, /) -> Any:
     """The magnitude of `x1` with the sign of `x2`, for real operands."""
     x1, x2 = promote_inexact("copysign", x1, x2)
@@ -257,6 +260,7 @@ def conjugate(x: Any, /) -> Any:
 conj = conjugate
 
 
+@remembered
 def angle(z: Any, deg: bool = False) -> Any:
     """The argument of complex elements, in radians or degrees; 0 or π of real ones."""
     z = inexact_array("angle", z)
@@ -265,11 +269,13 @@ def angle(z: Any, deg: bool = False) -> Any:
     return degrees(result) if deg else result
 
 
+@remembered
 def iscomplex(x: Any) -> Any:
     """Whether the imaginary part of each element is not zero."""
     return not_equal(imag(x), 0)
 
 
+@remembered
 def isreal(x: Any) -> Any:
     """Whether the imaginary part of each element is zero."""
     return equal(imag(x), 0)
@@ -294,6 +300,7 @@ def isfinite(x: Any, /) -> Any:
     return lax.is_finite_p.bind(x)
 
 
+@remembered
 def isinf(x: Any, /) -> Any:
     """Whether each element is plus or minus infinity."""
     x = as_array("isinf", x)
@@ -316,11 +323,13 @@ def _is_signed_infinity(name: str, x: Any, infinity: float, out: Any) -> Any:
     return equal(x, infinity)
 
 
+@remembered
 def isposinf(x: Any, /, out: None = None) -> Any:
     """Whether each real element is plus infinity."""
     return _is_signed_infinity("isposinf", x, np.inf, out)
 
 
+@remembered
 def isneginf(x: Any, /, out: None = None) -> Any:
     """Whether each real element is minus infinity."""
     return _is_signed_infinity("isneginf", x, -np.inf, out)
@@ -364,6 +373,7 @@ def right_shift(x1: Any, x2: Any, /) -> Any:
     return lax.shift_right_arithmetic_p.bind(x1, x2)
 
 
+@remembered
 def bitwise_count(x: Any, /) -> Any:
     """The number of bits set in the absolute value of each integer, as uint8."""
     x = as_array("bitwise_count", x)
@@ -378,6 +388,7 @@ def _as_integers(*operands: Any) -> list[Any]:
     return [convert(x, np.dtype(np.int32)) for x in operands]
 
 
+@remembered
 def remainder(x1: Any, x2: Any, /) -> Any:
     """`x1 - x2 * floor(x1 / x2)`: the remainder that has the sign of `x2`.
 
@@ -398,6 +409,7 @@ def remainder(x1: Any, x2: Any, /) -> Any:
 mod = remainder
 
 
+@remembered
 def fmod(x1: Any, x2: Any, /) -> Any:
     """The remainder of division that has the sign of `x1`; of integers by zero, zero."""
     x1, x2 = pair("fmod", x1, x2)
@@ -406,6 +418,7 @@ def fmod(x1: Any, x2: Any, /) -> Any:
     return lax.rem_p.bind(x1, x2)
 
 
+@remembered
 def floor_divide(x1: Any, x2: Any, /) -> Any:
     """The greatest integer not above `x1 / x2`, in the promoted dtype."""
     x1, x2 = pair("floor_divide", x1, x2)
@@ -437,6 +450,7 @@ def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
     return lax.round(quotient, lax.RoundingMethod.AWAY_FROM_ZERO), rest
 
 
+@remembered
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """`(floor_divide(x1, x2), remainder(x1, x2))`."""
     x1, x2 = pair("divmod", x1, x2)
@@ -445,6 +459,7 @@ def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     return floor_divide(x1, x2), remainder(x1, x2)
 
 
+@remembered
 def reciprocal(x: Any, /) -> Any:
     """`1 / x`, in floating point."""
     return lax.integer_pow(inexact_array("reciprocal", x), -1)
@@ -457,6 +472,7 @@ def square(x: Any, /) -> Any:
     return lax.square_p.bind(as_array("square", x))
 
 
+@remembered
 def power(x1: Any, x2: Any, /) -> Any:
     """`x1` to the power of `x2`.
 
@@ -501,6 +517,7 @@ def _integer_power(base: Any, exponent: Any) -> Any:
     return result
 
 
+@remembered
 def float_power(x: Any, y: Any, /) -> Any:
     """`x` to the power of `y`, in floating point whatever the dtypes."""
     return lax.pow_p.bind(*promote_inexact("float_power", x, y))
@@ -508,6 +525,7 @@ def float_power(x: Any, y: Any, /) -> Any:
 
 # ---- logarithms, angles ----------------------------------------------------------------------
 
+@remembered
 def log2(x: Any, /) -> Any:
     """The logarithm of each element to base 2."""
     x = inexact_array("log2", x)
@@ -515,18 +533,21 @@ def log2(x: Any, /) -> Any:
     return lax.div_p.bind(log(x), scalar_array(np.log(2.0), dtype))
 
 
+@remembered
 def log10(x: Any, /) -> Any:
     """The logarithm of each element to base 10."""
     x = inexact_array("log10", x)
     return lax.mul_p.bind(log(x), scalar_array(1 / np.log(10.0), x.aval.dtype))
 
 
+@remembered
 def degrees(x: Any, /) -> Any:
     """Angles in radians as degrees."""
     x = inexact_array("degrees", x)
     return _multiply(x, 180 / np.pi)
 
 
+@remembered
 def radians(x: Any, /) -> Any:
     """Angles in degrees as radians."""
     x = inexact_array("radians", x)
@@ -536,6 +557,7 @@ def radians(x: Any, /) -> Any:
 rad2deg, deg2rad = degrees, radians
 
 
+@remembered
 def arccosh(x: Any, /) -> Any:
     """The inverse hyperbolic cosine of each element, non-negative (real part) for complex ones."""
     x = inexact_array("arccosh", x)
@@ -547,6 +569,7 @@ def arccosh(x: Any, /) -> Any:
 
 # ---- choice ----------------------------------------------------------------------------------
 
+@remembered
 def where(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition` is true, else `y`, all broadcast to one shape."""
     chosen = to_bool(as_array("where", condition))

@@ -10,6 +10,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, shaping
 from arrax.numpy.promotion import as_array, canonical_axis, complex_dtypes, scalar_array
 
@@ -108,6 +109,7 @@ def _one(name: str, kind: str, a: Any, n: int | None, axis: int, norm: str | Non
     return _transform(name, kind, a, None if n is None else [n], [axis], norm)
 
 
+@remembered
 def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The Fourier transform along one axis: Σ a[t] exp(-2πi t k / n).
 
@@ -118,16 +120,19 @@ def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -
     return _one("fft", "FFT", a, n, axis, norm)
 
 
+@remembered
 def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The inverse of `fft`."""
     return _one("ifft", "IFFT", a, n, axis, norm)
 
 
+@remembered
 def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The Fourier transform of real input: its n//2 + 1 frequencies that are not negative."""
     return _one("rfft", "RFFT", a, n, axis, norm)
 
 
+@remembered
 def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The inverse of `rfft`: real output of length `n`, 2 (m - 1) by default."""
     return _one("irfft", "IRFFT", a, n, axis, norm)
@@ -136,12 +141,14 @@ def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 _SWAPPED = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
+@remembered
 def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The transform, which is real, of a signal with Hermitian symmetry."""
     x = elementwise.conjugate(as_array("jax.numpy.fft.hfft", a))
     return irfft(x, n=n, axis=axis, norm=_SWAPPED.get(norm, norm))
 
 
+@remembered
 def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The inverse of `hfft`."""
     return elementwise.conjugate(rfft(a, n=n, axis=axis, norm=_SWAPPED.get(norm, norm)))
@@ -149,23 +156,27 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 
 # ---- several axes --------------------------------------------------------------------------------
 
+@remembered
 def fftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
     """The Fourier transform along several axes (all if None), cut or filled to lengths `s`."""
     return _transform("fftn", "FFT", a, s, axes, norm)
 
 
+@remembered
 def ifftn(a: Any, s: Any = None, axes: Sequence[int] | None = None,
           norm: str | None = None) -> Any:
     """The inverse of `fftn`."""
     return _transform("ifftn", "IFFT", a, s, axes, norm)
 
 
+@remembered
 def rfftn(a: Any, s: Any = None, axes: Sequence[int] | None = None,
           norm: str | None = None) -> Any:
     """As `fftn` for real input; half the frequencies of the last axis."""
     return _transform("rfftn", "RFFT", a, s, axes, norm)
 
 
+@remembered
 def irfftn(a: Any, s: Any = None, axes: Sequence[int] | None = None,
            norm: str | None = None) -> Any:
     """The inverse of `rfftn`."""
@@ -178,21 +189,25 @@ def _two(name: str, axes: Sequence[int]) -> Sequence[int]:
     return axes
 
 
+@remembered
 def fft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
     """The Fourier transform along two axes."""
     return _transform("fft2", "FFT", a, s, _two("fft2", axes), norm)
 
 
+@remembered
 def ifft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
     """The inverse of `fft2`."""
     return _transform("ifft2", "IFFT", a, s, _two("ifft2", axes), norm)
 
 
+@remembered
 def rfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
     """As `fft2` for real input; half the frequencies of the last axis."""
     return _transform("rfft2", "RFFT", a, s, _two("rfft2", axes), norm)
 
 
+@remembered
 def irfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
     """The inverse of `rfft2`."""
     return _transform("irfft2", "IRFFT", a, s, _two("irfft2", axes), norm)
@@ -208,6 +223,7 @@ def _check_frequencies(name: str, n: Any, d: Any) -> None:
                          f"d = {list(d)}.")
 
 
+@remembered
 def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies of `fft` for `n` samples that are `d` apart: 0, 1, …, -2, -1 over n d."""
     _check_frequencies("fftfreq", n, d)
@@ -217,6 +233,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
     return elementwise.divide(steps, elementwise._multiply(n, d))
 
 
+@remembered
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies of `rfft` for `n` samples that are `d` apart."""
     _check_frequencies("rfftfreq", n, d)
@@ -235,11 +252,13 @@ def _shifted(name: str, x: Any, axes: Any, back: bool) -> Any:
     return x
 
 
+@remembered
 def fftshift(x: Any, axes: Any = None) -> Any:
     """Frequencies reordered with zero in the middle."""
     return _shifted("fftshift", x, axes, False)
 
 
+@remembered
 def ifftshift(x: Any, axes: Any = None) -> Any:
     """The inverse of `fftshift`."""
     return _shifted("ifftshift", x, axes, True)

@@ -9,12 +9,14 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, joining, shaping
 from arrax.numpy.promotion import as_array, promote_dtypes
 from arrax.transforms.api_vmap import vmap
 
 
+@remembered
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
     """The coordinates of the points of a grid, from those along its axes.
 
@@ -44,6 +46,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     return out
 
 
+@remembered
 def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
     """The indices of each element of an array of a shape, by axis, stacked (a tuple if sparse)."""
     known = dtypes.check_user_dtype(int if dtype is None else dtype, "indices")

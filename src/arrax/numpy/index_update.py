@@ -5,7 +5,6 @@ another `mode` is asked for. Under `jit` the copy disappears where `x` is not us
 """
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import current
+from arrax.core.warn import warn
 from arrax.numpy import elementwise
 from arrax.numpy.index_plan import Index, StaticInt, parse, plan
 from arrax.numpy.indexing import (numpy_item, read, start_indices)
@@ -200,7 +200,7 @@ def _common_dtype(kind: str, x: Any, values: Any) -> tuple[Any, Any]:
     if promoted == dtype:
         return x, convert(values, dtype)
     if not (values.aval.weak_type and _same_kind(promoted, dtype)):
-        warnings.warn(
+        warn(
             "scatter inputs have incompatible types: cannot safely cast value from "
             f"dtype={values.aval.dtype.name} to dtype={dtype.name} with "
             "jax_numpy_dtype_promotion=standard. In future JAX releases this will result in an "

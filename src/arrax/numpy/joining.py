@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.index_update import IndexUpdateRef
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, check_arraylike,
@@ -33,6 +34,7 @@ def _sequence_of_arrays(name: str, arrays: Any) -> list[Any]:
     return [as_array(name, x, i) for i, x in enumerate(members)]
 
 
+@remembered
 def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
     """Arrays joined along an axis that they have; flattened first if `axis` is None.
 
@@ -65,6 +67,7 @@ def concat(arrays: Any, /, *, axis: int | None = 0) -> Any:
     return concatenate(arrays, axis)
 
 
+@remembered
 def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Any:
     """Arrays of one shape joined along a new axis."""
     refuse_out("stack", out)
@@ -92,24 +95,28 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> An
     return lax.stack(operands, axis)
 
 
+@remembered
 def hstack(tup: Any, dtype: Any = None) -> Any:
     """Arrays joined along their second axis; vectors along their only one."""
     arrays = [_at_least("hstack", x, 1) for x in _sequence_of_arrays("hstack", tup)]
     return concatenate(arrays, axis=0 if not arrays or arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
+@remembered
 def vstack(tup: Any, dtype: Any = None) -> Any:
     """Arrays joined along their first axis; vectors become rows."""
     return concatenate([_at_least("vstack", x, 2) for x in _sequence_of_arrays("vstack", tup)],
                        axis=0, dtype=dtype)
 
 
+@remembered
 def dstack(tup: Any, dtype: Any = None) -> Any:
     """Arrays joined along their third axis; matrices get one of size 1."""
     return concatenate([_at_least("dstack", x, 3) for x in _sequence_of_arrays("dstack", tup)],
                        axis=2, dtype=dtype)
 
 
+@remembered
 def column_stack(tup: Any) -> Any:
     """Vectors as columns, joined with matrices along the second axis."""
     arrays = [expand_dims(reshape(x, (x.size,)), 1) if x.ndim < 2 else x
@@ -148,6 +155,7 @@ def atleast_3d(*arys: Any) -> Any:
     return _at_least_all("atleast_3d", 3, arys)
 
 
+@remembered
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     """`values` joined to the end of `arr` along `axis`, both flattened if None."""
     x, y = as_array("append", arr), as_array("append", values, 1)
@@ -156,6 +164,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     return concatenate([x, y], axis)
 
 
+@remembered
 def block(arrays: Any) -> Any:
     """An array from nested lists of blocks: innermost lists join along the last axis."""
     depth = _block_depth(arrays)
@@ -220,6 +229,7 @@ def _known_int(name: str, value: Any) -> Any:
     return np.asarray(value).item() if not isinstance(value, int) else value
 
 
+@remembered
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Consecutive parts of an array along `axis`: as many equal ones, or cut at the given places.
 
@@ -228,27 +238,32 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return _split("split", ary, indices_or_sections, axis)
 
 
+@remembered
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """As `split`; the first parts are one longer where they cannot be equal."""
     return _split("array_split", ary, indices_or_sections, axis)
 
 
+@remembered
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Parts along the second axis; of vectors, along the only one."""
     x = as_array("hsplit", ary)
     return _split("hsplit", x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
 
+@remembered
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Parts along the first axis."""
     return _split("vsplit", ary, indices_or_sections, 0)
 
 
+@remembered
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Parts along the third axis."""
     return _split("dsplit", ary, indices_or_sections, 2)
 
 
+@remembered
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     """The slices of `x` along `axis`."""
     x = as_array("unstack", x)
@@ -260,6 +275,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 # ---- repeating -------------------------------------------------------------------------------
 
+@remembered
 def tile(A: Any, reps: Any) -> Any:
     """`A` repeated `reps` times along each axis."""
     x = as_array("tile", A)
@@ -271,6 +287,7 @@ def tile(A: Any, reps: Any) -> Any:
     return x if builtins.all(t == 1 for t in times) else lax.tile(x, times)
 
 
+@remembered
 def repeat(a: Any, repeats: Any, axis: int | None = None, *,
            total_repeat_length: int | None = None, out_sharding: Any = None) -> Any:
     """Each element repeated `repeats` times along `axis` (of the flattened array if None).

@@ -10,6 +10,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.lax import linalg as lax_linalg
 from arrax.numpy import creation, einstein, elementwise, products, reductions, selection, shaping
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, complex_dtypes,
@@ -68,6 +69,7 @@ def _hermitian(x: Any) -> Any:
 
 # ---- factorizations ------------------------------------------------------------------------------
 
+@remembered
 def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> Any:
     """The lower triangular L with L Lᴴ = a (or the upper Lᴴ), for positive definite matrices.
 
@@ -78,6 +80,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
     return _hermitian(factor) if upper else factor
 
 
+@remembered
 def qr(a: Any, mode: str = "reduced") -> Any:
     """The QR factorization.
 
@@ -95,6 +98,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else QRResult(q, r)
 
 
+@remembered
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False,
         subset_by_index: tuple[int, int] | None = None) -> Any:
     """The singular value decomposition a = U diag(S) Vh.
@@ -126,11 +130,13 @@ def _argsort_descending(x: Any) -> Any:
     return lax.sort((elementwise._negative(x), positions), dimension=x.ndim - 1, num_keys=1)[1]
 
 
+@remembered
 def svdvals(x: Any, /) -> Any:
     """The singular values, descending."""
     return svd(x, compute_uv=False)
 
 
+@remembered
 def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     """Ascending eigenvalues and eigenvectors of Hermitian matrices.
 
@@ -144,12 +150,14 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     return EighResult(values, vectors)
 
 
+@remembered
 def eigvalsh(a: Any, UPLO: str | None = "L", *,
              symmetrize_input: bool = True) -> Any:
     """Ascending eigenvalues of Hermitian matrices."""
     return eigh(a, UPLO, symmetrize_input).eigenvalues
 
 
+@remembered
 def eig(a: Any) -> Any:
     """Eigenvalues and right eigenvectors of square matrices, complex."""
     x = _matrix("eig", a, square=True)
@@ -157,6 +165,7 @@ def eig(a: Any) -> Any:
     return EigResult(values, vectors)
 
 
+@remembered
 def eigvals(a: Any) -> Any:
     """Eigenvalues of square matrices, complex."""
     x = _matrix("eigvals", a, square=True)
@@ -174,6 +183,7 @@ def _lu_determinant_parts(x: Any) -> tuple[Any, Any]:
     return diagonal, elementwise.equal(elementwise._bitwise_and(exchanges, 1), 1)
 
 
+@remembered
 def det(a: Any) -> Any:
     """Determinants of square matrices."""
     x = _matrix("det", a, square=True)
@@ -196,6 +206,7 @@ def det(a: Any) -> Any:
     return elementwise.where(odd, elementwise._negative(product), product)
 
 
+@remembered
 def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     """(sign, log |det|) of square matrices, without overflow.
 
@@ -234,6 +245,7 @@ def _slogdet_qr(x: Any) -> SlogdetResult:
     return SlogdetResult(sign, logdet)
 
 
+@remembered
 def solve(a: Any, b: Any) -> Any:
     """x with a x = b, for square matrices `a`.
 
@@ -286,12 +298,14 @@ def _lu_solve(factors: Any, permutation: Any, b: Any, transpose: bool) -> Any:
     return selection.take_along_axis(x, back[..., None], -2, mode="promise_in_bounds")
 
 
+@remembered
 def inv(a: Any) -> Any:
     """Inverses of square matrices."""
     x = _matrix("inv", a, square=True)
     return solve(x, broadcast_to_shape(creation.eye(x.shape[-1], dtype=x.dtype), x.shape))
 
 
+@remembered
 def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
     """Pseudo-inverses, by singular values.
 
@@ -312,6 +326,7 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
     return products.matmul(left, _hermitian(u))
 
 
+@remembered
 def lstsq(a: Any, b: Any, rcond: float | None = None, *,
           numpy_resid: bool = False) -> tuple[Any, Any, Any, Any]:
     """(solution, residuals, rank, singular values) of least squares problems min |a x - b|.
@@ -351,6 +366,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *,
 
 # ---- norms and numbers ---------------------------------------------------------------------------
 
+@remembered
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norms of vectors (one axis) or matrices (two axes).
 
@@ -377,6 +393,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
                      "vector-norm, or two axes to compute a matrix-norm.")
 
 
+@remembered
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False,
                 ord: Any = 2) -> Any:
     """Norms of vectors along `axis` (all axes together if None)."""
@@ -402,6 +419,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False,
     return elementwise.power(total, elementwise.divide(1, order))
 
 
+@remembered
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """Norms of the matrices in the last two axes."""
     v = _matrix("matrix_norm", x)
@@ -429,6 +447,7 @@ def _matrix_norm(v: Any, axes: tuple[int, ...], order: Any, keepdims: bool) -> A
     raise ValueError(f"Invalid order '{order}' for matrix norm.")
 
 
+@remembered
 def cond(x: Any, p: Any = None) -> Any:
     """Condition numbers: |a| |a⁻¹| in the norm `p`; by singular values for None, 2 and -2."""
     v = _matrix("cond", x)
@@ -447,6 +466,7 @@ def cond(x: Any, p: Any = None) -> Any:
         scalar_array(np.inf, out.dtype), out)
 
 
+@remembered
 def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
                 tol: Any = None) -> Any:
     """The number of singular values above `rtol` times the greatest (eps max(m, n) if None)."""
@@ -462,6 +482,7 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
     return reductions.sum(elementwise.greater(s, limit), axis=-1, dtype=np.int32)
 
 
+@remembered
 def matrix_power(a: Any, n: int) -> Any:
     """Square matrices to an integer power, by repeated squaring."""
     x = _matrix("matrix_power", a, square=True)
@@ -485,6 +506,7 @@ def matrix_power(a: Any, n: int) -> Any:
 
 # ---- products ------------------------------------------------------------------------------------
 
+@remembered
 def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
     """The product of several matrices (vectors at the ends), in the cheapest order."""
     operands = [as_array("linalg.multi_dot", a, i) for i, a in enumerate(arrays)]
@@ -511,6 +533,7 @@ def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
                            precision=precision)
 
 
+@remembered
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """The cross product of vectors of 3 components."""
     if np.shape(x1)[axis] != 3 or np.shape(x2)[axis] != 3:
@@ -519,6 +542,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return products.cross(x1, x2, axis=axis)
 
 
+@remembered
 def outer(x1: Any, x2: Any, /) -> Any:
     """The products of each element of one vector with each of another."""
     x, y = as_array("linalg.outer", x1), as_array("linalg.outer", x2, 1)
@@ -528,6 +552,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
     return products.outer(x, y)
 
 
+@remembered
 def matmul(x1: Any, x2: Any, /, *, precision: Any = None,
            preferred_element_type: Any = None) -> Any:
     """The matrix product; see `arrax.numpy.matmul`."""
@@ -535,6 +560,7 @@ def matmul(x1: Any, x2: Any, /, *, precision: Any = None,
                            preferred_element_type=preferred_element_type)
 
 
+@remembered
 def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, precision: Any = None,
               preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
     """The product sums over pairs of axes; see `arrax.numpy.tensordot`."""
@@ -542,6 +568,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, precision: Any = None,
                               preferred_element_type=preferred_element_type)
 
 
+@remembered
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
            preferred_element_type: Any = None) -> Any:
     """The product sums along an axis, the first operand conjugated."""
@@ -549,11 +576,13 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
                            preferred_element_type=preferred_element_type)
 
 
+@remembered
 def diagonal(x: Any, /, *, offset: int = 0) -> Any:
     """The diagonals of the matrices in the last two axes."""
     return selection.diagonal(x, offset, -2, -1)
 
 
+@remembered
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     """The sums of the diagonals of the matrices in the last two axes."""
     return products.trace(x, offset, -2, -1, dtype)
@@ -564,6 +593,7 @@ def matrix_transpose(x: Any, /) -> Any:
     return shaping.matrix_transpose(x)
 
 
+@remembered
 def tensorinv(a: Any, ind: int = 2) -> Any:
     """The inverse with respect to `tensordot` over `ind` axes."""
     x = as_array("linalg.tensorinv", a)
@@ -578,6 +608,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
     return shaping.reshape(inv(shaping.reshape(x, (rows, columns))), (*back, *front))
 
 
+@remembered
 def tensorsolve(a: Any, b: Any, axes: tuple[int, ...] | None = None) -> Any:
     """x with tensordot(a, x, x.ndim) = b."""
     x, y = as_array("linalg.tensorsolve", a), as_array("linalg.tensorsolve", b, 1)

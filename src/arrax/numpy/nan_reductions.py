@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions
 from arrax.numpy.promotion import (as_array, convert, inexact_dtypes, refuse_out,
                                    scalar_array)
@@ -42,6 +43,7 @@ _nansum = _without_nan("nansum", reductions.sum, 0)
 _nanprod = _without_nan("nanprod", reductions.prod, 1)
 
 
+@remembered
 def nanmax(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
            where: Any = None) -> Any:
     """The greatest element over `axis` that is not NaN; NaN if all are."""
@@ -49,6 +51,7 @@ def nanmax(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, i
     return _nanmax(a, axis, keepdims, initial, where)
 
 
+@remembered
 def nanmin(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
            where: Any = None) -> Any:
     """The least element over `axis` that is not NaN; NaN if all are."""
@@ -56,6 +59,7 @@ def nanmin(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, i
     return _nanmin(a, axis, keepdims, initial, where)
 
 
+@remembered
 def nansum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
            initial: Any = None, where: Any = None) -> Any:
     """The sum over `axis`, NaN counting as 0."""
@@ -63,6 +67,7 @@ def nansum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdi
     return _nansum(a, axis, keepdims, initial, where, dtype=dtype)
 
 
+@remembered
 def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
             initial: Any = None, where: Any = None) -> Any:
     """The product over `axis`, NaN counting as 1."""
@@ -75,6 +80,7 @@ def _counts(x: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> Any:
     return reductions.sum(present, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
 
 
+@remembered
 def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
             where: Any = None) -> Any:
     """The mean of the elements over `axis` that are not NaN."""
@@ -87,6 +93,7 @@ def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepd
     return elementwise.divide(nansum(x, axis, known, None, keepdims, where=where), counts)
 
 
+@remembered
 def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
            keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
     """The variance of the elements over `axis` that are not NaN; see `var`."""
@@ -109,6 +116,7 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: 
     return convert(elementwise.divide(total, divisor), result_dtype)
 
 
+@remembered
 def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
            keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
     """The standard deviation of the elements over `axis` that are not NaN."""
@@ -127,12 +135,14 @@ def _nan_position(name: str, reduction: Callable[..., Any], fill: float, a: Any,
     return elementwise.where(nothing, scalar_array(-1, found.dtype), found)
 
 
+@remembered
 def nanargmax(a: Any, axis: int | None = None, out: None = None,
               keepdims: bool | None = None) -> Any:
     """The position of the greatest element along `axis` that is not NaN; -1 if all are."""
     return _nan_position("nanargmax", reductions.argmax, -np.inf, a, axis, out, keepdims)
 
 
+@remembered
 def nanargmin(a: Any, axis: int | None = None, out: None = None,
               keepdims: bool | None = None) -> Any:
     """The position of the least element along `axis` that is not NaN; -1 if all are."""

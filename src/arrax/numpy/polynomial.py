@@ -8,11 +8,13 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, linalg, products, reductions, shaping
 from arrax.numpy.promotion import (as_array, convert, promote_dtypes, promote_dtypes_inexact)
 
 
+@remembered
 def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
     """The values at `x` of the polynomial with coefficients `p`, by Horner's rule."""
     p, x = promote_dtypes_inexact("polyval", as_array("polyval", p), as_array("polyval", x, 1))
@@ -26,6 +28,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
     return value
 
 
+@remembered
 def polyadd(a1: Any, a2: Any) -> Any:
     """The sum of two polynomials."""
     a, b = promote_dtypes("polyadd", as_array("polyadd", a1), as_array("polyadd", a2, 1))
@@ -33,6 +36,7 @@ def polyadd(a1: Any, a2: Any) -> Any:
     return elementwise._add(a, b)
 
 
+@remembered
 def polysub(a1: Any, a2: Any) -> Any:
     """The difference of two polynomials."""
     a, b = promote_dtypes("polysub", as_array("polysub", a1), as_array("polysub", a2, 1))
@@ -48,6 +52,7 @@ def _aligned(a: Any, b: Any) -> tuple[Any, Any]:
             lax.pad(b, zero, ((size - b.shape[0], 0, 0),)))
 
 
+@remembered
 def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
     """The product of two polynomials; zeros in front are dropped if asked for (not in `jit`)."""
     a, b = promote_dtypes_inexact("polymul", as_array("polymul", a1), as_array("polymul", a2, 1))
@@ -66,6 +71,7 @@ def _trimmed(p: Any) -> Any:
     return p[int(places[0]):] if places.size else p[-1:]
 
 
+@remembered
 def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
     """(quotient, remainder) of two polynomials."""
     a, b = promote_dtypes_inexact("polydiv", as_array("polydiv", u), as_array("polydiv", v, 1))
@@ -84,6 +90,7 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
     return q, rest
 
 
+@remembered
 def polyder(p: Any, m: int = 1) -> Any:
     """The `m`-th derivative of a polynomial."""
     (p,) = promote_dtypes_inexact("polyder", p)
@@ -97,6 +104,7 @@ def polyder(p: Any, m: int = 1) -> Any:
     return elementwise._multiply(p, creation.asarray(factors.astype(p.dtype)))[:-m]
 
 
+@remembered
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """The `m`-th integral of a polynomial, with integration constants `k`."""
     (p,) = promote_dtypes_inexact("polyint", p)
@@ -118,6 +126,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     return p
 
 
+@remembered
 def poly(seq_of_zeros: Any) -> Any:
     """The coefficients of the polynomial with the given roots, or with the eigenvalues of a
     matrix."""
@@ -169,6 +178,7 @@ def _companion_roots(p: Any) -> Any:
     return linalg.eigvals(below.at[0].set(first))
 
 
+@remembered
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """The matrix of powers of `x`: columns x^(N-1) … x^0, or the other way round."""
     v = as_array("vander", x)
@@ -184,6 +194,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
                           for n in exponents], axis=1)
 
 
+@remembered
 def polyfit(x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None,
             cov: bool | str = False) -> Any:
     """The coefficients of the polynomial of degree `deg` closest to points, by least squares.

@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import elementwise, joining, reductions, shaping
 from arrax.numpy.promotion import (as_array, bool_dtype, canonical_axis, check_arraylike,
@@ -39,6 +40,7 @@ def _contract(x: Any, y: Any, contracting: Any, batch: Any, precision: Any, dtyp
                            preferred_element_type=dtype)
 
 
+@remembered
 def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None,
         out_sharding: Any = None) -> Any:
     """The sum product over the last axis of `a` and the last but one of `b` (or its only one).
@@ -60,6 +62,7 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
     return convert(_contract(x, y, contracting, ((), ()), precision, dtype), dtype, weak)
 
 
+@remembered
 def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None,
            out_sharding: Any = None) -> Any:
     """The matrix product; leading axes are batch axes, which broadcast; vectors are rows or
@@ -121,6 +124,7 @@ def _present(mine: Sequence[int], other: Sequence[int], rank: int) -> list[int]:
     return kept
 
 
+@remembered
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """The product sum of the flattened operands, the first conjugated."""
     x, y = as_array("vdot", a), as_array("vdot", b, 1)
@@ -130,6 +134,7 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
                preferred_element_type=preferred_element_type)
 
 
+@remembered
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
            preferred_element_type: Any = None) -> Any:
     """The product sums along `axis`, the first operand conjugated; other axes broadcast."""
@@ -151,18 +156,21 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
     return _contract(x, y, (last, last), (batch, batch), precision, dtype)
 
 
+@remembered
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Matrices times vectors; leading axes broadcast."""
     x, y = as_array("matvec", x1), as_array("matvec", x2, 1)
     return shaping.squeeze(matmul(x, y[..., None]), -1)
 
 
+@remembered
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Vectors, conjugated, times matrices; leading axes broadcast."""
     x, y = as_array("vecmat", x1), as_array("vecmat", x2, 1)
     return shaping.squeeze(matmul(elementwise.conjugate(x)[..., None, :], y), -2)
 
 
+@remembered
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """The product sums over the last axes of both."""
     check_arraylike("inner", a, b)
@@ -172,6 +180,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     return _contract(x, y, ((x.ndim - 1,), (y.ndim - 1,)), ((), ()), precision, dtype)
 
 
+@remembered
 def outer(a: Any, b: Any, out: None = None) -> Any:
     """The products of each element of `a` with each of `b`, both flattened."""
     refuse_out("outer", out)
@@ -179,6 +188,7 @@ def outer(a: Any, b: Any, out: None = None) -> Any:
     return elementwise._multiply(shaping.ravel(x)[:, None], shaping.ravel(y)[None, :])
 
 
+@remembered
 def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None,
               preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
     """The product sums over pairs of axes of `a` and `b`.
@@ -212,6 +222,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None,
     return convert(_contract(x, y, contracting, ((), ()), precision, dtype), dtype, weak)
 
 
+@remembered
 def kron(a: Any, b: Any) -> Any:
     """The Kronecker product: each element of `a` times the whole of `b`, as blocks."""
     x, y = promote_dtypes("kron", as_array("kron", a), as_array("kron", b, 1))
@@ -224,6 +235,7 @@ def kron(a: Any, b: Any) -> Any:
     return shaping.reshape(elementwise._multiply(wide_x, wide_y), shape)
 
 
+@remembered
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1,
           axis: int | None = None) -> Any:
     """The cross product of vectors of 2 or 3 components along `axis`.
@@ -249,6 +261,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1,
     return joining.stack(parts, axis=axisc)
 
 
+@remembered
 def trace(a: Any, offset: Any = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,
           out: None = None) -> Any:
     """The sum of the elements on a diagonal of the matrices in two axes."""
@@ -300,6 +313,7 @@ def _slide(name: str, a: Any, v: Any, mode: str, flip: bool, precision: Any,
     return lax.rev(out, (0,)) if reverse_out else out
 
 
+@remembered
 def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None,
              preferred_element_type: Any = None) -> Any:
     """The convolution of two vectors, in floating point.
@@ -310,6 +324,7 @@ def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None,
     return _slide("convolve", a, v, mode, True, precision, preferred_element_type)
 
 
+@remembered
 def correlate(a: Any, v: Any, mode: str = "valid", *, precision: Any = None,
               preferred_element_type: Any = None) -> Any:
     """The cross-correlation of two vectors, the second conjugated; modes as for `convolve`."""

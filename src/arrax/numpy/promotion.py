@@ -6,7 +6,6 @@ Python and NumPy values happen at once, so they leave no equation in a traced pr
 """
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
 from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import Tracer, current
+from arrax.core.warn import warn
 from arrax.ops.arguments import canonical_axis
 
 _python_scalars = dtypes.python_scalar_types
@@ -110,13 +110,13 @@ def promote_dtypes(name: str, *args: Any) -> list[Any]:
 
 
 def promote(name: str, *args: Any) -> list[Any]:
-    """The operands in one dtype and, but for scalars, one shape: ready for an elementwise op."""
-    return align_shapes(name, promote_dtypes(name, *args))
+    """The operands in one dtype and, but for scalars, one rank: ready for an elementwise op."""
+    return align_ranks(name, promote_dtypes(name, *args))
 
 
 def promote_inexact(name: str, *args: Any) -> list[Any]:
     """As `promote`, to a float or complex dtype."""
-    return align_shapes(name, promote_dtypes_inexact(name, *args))
+    return align_ranks(name, promote_dtypes_inexact(name, *args))
 
 
 def promote_dtypes_inexact(name: str, *args: Any) -> list[Any]:
@@ -141,21 +141,41 @@ def inexact_array(name: str, value: Any) -> Any:
     return convert(x, inexact_of(aval.dtype), aval.weak_type)
 
 
+def align_ranks(name: str, operands: list[Any]) -> list[Any]:
+    """The operands with axes of size 1 in front up to one rank, but for scalars: elementwise ops
+    take scalars as they are, and repeat sizes of 1 themselves.
+
+    TypeError when shapes do not go together.
+    """
+    shape = _joint_shape(name, operands)
+    if shape is None or current() is EVAL:
+        return operands
+    return [broadcast_to_shape(x, (1,) * (len(shape) - x.ndim) + x.shape) if x.ndim else x
+            for x in operands]
+
+
 def align_shapes(name: str, operands: list[Any]) -> list[Any]:
     """The operands broadcast to one shape, but for scalars, which elementwise ops take as they are.
 
-    NumPy broadcasts by itself when operations are evaluated at once. TypeError when shapes do not
-    go together.
+    TypeError when shapes do not go together.
+    """
+    shape = _joint_shape(name, operands)
+    if shape is None or current() is EVAL:
+        return operands
+    return [broadcast_to_shape(x, shape) if x.ndim else x for x in operands]
+
+
+def _joint_shape(name: str, operands: Sequence[Any]) -> tuple[int, ...] | None:
+    """The shape that operands other than scalars broadcast to, or None if all have it already.
+
+    NumPy broadcasts by itself when operations are evaluated at once, so callers may leave it to it.
     """
     shapes = [x.aval.shape for x in operands if x.aval.shape]
     if len(shapes) < 2 or all(s == shapes[0] for s in shapes):
-        return operands
+        return None
     if config.numpy_rank_promotion.value != "allow":
         _check_rank_promotion(name, operands)
-    shape = common_shape(name, *shapes)
-    if current() is EVAL:
-        return operands
-    return [broadcast_to_shape(x, shape) if x.ndim else x for x in operands]
+    return common_shape(name, *shapes)
 
 
 def _check_rank_promotion(name: str, operands: Sequence[Any]) -> None:
@@ -168,7 +188,7 @@ def _check_rank_promotion(name: str, operands: Sequence[Any]) -> None:
             f"{' '.join(map(str, shapes))} and with the config option "
             "jax_numpy_rank_promotion='raise'. For more information, see "
             "https://docs.jax.dev/en/latest/rank_promotion_warning.html.")
-    warnings.warn(
+    warn(
         f"Following NumPy automatic rank promotion for {name} on shapes "
         f"{' '.join(map(str, shapes))}. Set the jax_numpy_rank_promotion config option to 'allow' "
         "to disable this warning; for more information, see "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
+from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, rounding, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, convert,
                                    inexact_array, promote_dtypes_inexact, refuse_out, scalar_array)
@@ -13,6 +14,7 @@ from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, con
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
+@remembered
 def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
              method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
     """The values below which the fractions `q` of the elements over `axis` lie.
@@ -27,6 +29,7 @@ def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input
     return _checked("quantile", a, q, axis, out, overwrite_input, method, keepdims, weights, False)
 
 
+@remembered
 def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
                 method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
     """As `quantile`, of the elements that are not NaN."""
@@ -34,6 +37,7 @@ def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_in
                     True)
 
 
+@remembered
 def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
                method: str = "linear", keepdims: bool = False, *, weights: Any = None,
                out_sharding: Any = None) -> Any:
@@ -43,6 +47,7 @@ def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_inp
                     method, keepdims, weights, False)
 
 
+@remembered
 def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None,
                   overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
                   weights: Any = None) -> Any:
@@ -52,6 +57,7 @@ def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None,
                     method, keepdims, weights, True)
 
 
+@remembered
 def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
            keepdims: bool = False) -> Any:
     """The middle value over `axis`: half the elements lie below it."""
@@ -59,6 +65,7 @@ def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = F
                     False)
 
 
+@remembered
 def nanmedian(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
               keepdims: bool = False) -> Any:
     """As `median`, of the elements that are not NaN."""

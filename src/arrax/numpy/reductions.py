@@ -15,6 +15,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import (as_array, bool_dtype, broadcast_to_shape, canonical_axes,
@@ -127,6 +128,7 @@ _prod = _summing("prod", lambda x, axes: lax.reduce_prod(x, axes), 1,
                  lambda a, b: lax.mul(a, b))
 
 
+@remembered
 def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None,
         keepdims: bool = False, initial: Any = None, where: Any = None,
         promote_integers: bool = True) -> Any:
@@ -142,6 +144,7 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None,
     return _sum(a, axis, dtype, out, keepdims, initial, where, promote_integers)
 
 
+@remembered
 def prod(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
          initial: Any = None, where: Any = None, promote_integers: bool = True) -> Any:
     """The product of elements over `axis`; dtypes as for `sum`."""
@@ -194,6 +197,7 @@ _min = _extreme("min", lambda x, axes: lax.reduce_min(x, axes), _highest,
                 lambda a, b: lax.min(a, b))
 
 
+@remembered
 def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
         initial: Any = None, where: Any = None) -> Any:
     """The greatest element over `axis`; NaN if any is NaN.
@@ -203,6 +207,7 @@ def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
     return _max(a, axis, out, keepdims, initial, where)
 
 
+@remembered
 def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
         initial: Any = None, where: Any = None) -> Any:
     """The least element over `axis`; see `max`."""
@@ -212,6 +217,7 @@ def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
 amax, amin = max, min
 
 
+@remembered
 def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
     """The distance from the least to the greatest element over `axis`."""
     refuse_out("ptp", out)
@@ -240,18 +246,21 @@ _all = _logic("all", lambda x, axes: lax.reduce_and(x, axes), True)
 _any = _logic("any", lambda x, axes: lax.reduce_or(x, axes), False)
 
 
+@remembered
 def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
         where: Any = None) -> Any:
     """Whether all elements over `axis` are true (not zero)."""
     return _all(a, axis, out, keepdims, where=where)
 
 
+@remembered
 def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
         where: Any = None) -> Any:
     """Whether any element over `axis` is true (not zero)."""
     return _any(a, axis, out, keepdims, where=where)
 
 
+@remembered
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements over `axis` are not zero."""
     x = elementwise.to_bool(as_array("count_nonzero", a))
@@ -264,6 +273,7 @@ def _count(x: Any, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[i] for i in axes)
 
 
+@remembered
 def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *,
          where: Any = None) -> Any:
     """The mean of elements over `axis`, in floating point (float32 for half floats inside).
@@ -295,6 +305,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims
     return result if working == result_dtype else convert(result, result_dtype)
 
 
+@remembered
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False,
             keepdims: bool = False) -> Any:
     """The weighted mean over `axis`; with `returned` also the sums of the weights.
@@ -339,6 +350,7 @@ def _average_operands(x: Any, w: Any, axis: Any) -> tuple[Any, Any]:
     return x, lax.reshape(w, tuple(shape))
 
 
+@remembered
 def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
         keepdims: bool = False, *, where: Any = None, mean: Any = None,
         correction: Any = None) -> Any:
@@ -410,6 +422,7 @@ def _mean_of(x: Any, axes: tuple[int, ...], where: Any) -> Any:
     return lax.div_p.bind(total, scalar_array(_count(x, axes), x.dtype, x.weak_type))
 
 
+@remembered
 def std(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
         keepdims: bool = False, *, where: Any = None, mean: Any = None,
         correction: Any = None) -> Any:
@@ -447,12 +460,14 @@ _argmax = _position("argmax", lambda x, axis, dtype: lax.argmax(x, axis, dtype))
 _argmin = _position("argmin", lambda x, axis, dtype: lax.argmin(x, axis, dtype))
 
 
+@remembered
 def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
     """The position of the first greatest element along `axis` (of the flattened array if None);
     of the first NaN if there is one."""
     return _argmax(a, axis, out, keepdims)
 
 
+@remembered
 def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
     """The position of the first least element along `axis`; see `argmax`."""
     return _argmin(a, axis, out, keepdims)
@@ -483,21 +498,25 @@ _nancumsum = _running("nancumsum", lambda x, axis: lax.cumsum(x, axis), 0)
 _nancumprod = _running("nancumprod", lambda x, axis: lax.cumprod(x, axis), 1)
 
 
+@remembered
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """The running sums along `axis` (of the flattened array if None)."""
     return _cumsum(a, axis, dtype, out)
 
 
+@remembered
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """The running products along `axis` (of the flattened array if None)."""
     return _cumprod(a, axis, dtype, out)
 
 
+@remembered
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """As `cumsum`, NaNs counting as 0."""
     return _nancumsum(a, axis, dtype, out)
 
 
+@remembered
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """As `cumprod`, NaNs counting as 1."""
     return _nancumprod(a, axis, dtype, out)
@@ -523,12 +542,14 @@ def _cumulative(name: str, function: Callable[..., Any], start: int, x: Any, axi
     return out
 
 
+@remembered
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None,
                    include_initial: bool = False) -> Any:
     """The running sums along `axis`, from 0 on if `include_initial` (array API standard)."""
     return _cumulative("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 
 
+@remembered
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None,
                     include_initial: bool = False) -> Any:
     """The running products along `axis`, from 1 on if `include_initial`."""

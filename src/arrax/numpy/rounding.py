@@ -7,6 +7,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy.elementwise import (Function, divide, greater_equal, less, named, where)
 from arrax.numpy.elementwise import _multiply as multiply
 from arrax.numpy.promotion import (as_array, bool_dtype, complex_dtypes, convert, inexact_array,
@@ -36,6 +37,7 @@ def trunc(x: Any) -> Any:
     return where(less(x, 0), lax.ceil_p.bind(x), lax.floor_p.bind(x))
 
 
+@remembered
 def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """Each element rounded to `decimals` places, halves to even.
 
@@ -80,6 +82,7 @@ def rint(x: Any, /) -> Any:
     return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
 
 
+@remembered
 def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
     """The fractional and the whole part of each element, both with its sign."""
     if out is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl, from_numpy
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, indexing, joining, reductions, shaping
 from arrax.numpy.index_plan import Index, Span
@@ -114,6 +115,7 @@ def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: An
                     fill_value=fill_value)
 
 
+@remembered
 def compress(condition: Any, a: Any, axis: int | None = None, *, size: int | None = None,
              fill_value: Any = 0, out: None = None) -> Any:
     """The slices along `axis` where the vector `condition` is true.
@@ -145,6 +147,7 @@ def compress(condition: Any, a: Any, axis: int | None = None, *, size: int | Non
 
 # ---- take ------------------------------------------------------------------------------------
 
+@remembered
 def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str | None = None,
          unique_indices: bool = False, indices_are_sorted: bool = False,
          fill_value: Any = None) -> Any:
@@ -180,6 +183,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
                          wrap_negative=mode != "clip")
 
 
+@remembered
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: Any = None,
                     fill_value: Any = None, *, wrap_negative_indices: bool | None = None) -> Any:
     """Of each line along `axis`, the elements at the positions in the same line of `indices`.
@@ -227,6 +231,7 @@ def _gather_along(x: Any, index: Any, axis: int, mode: GatherScatterMode, fill_v
 
 # ---- diagonals and triangles -----------------------------------------------------------------
 
+@remembered
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonals of the matrices in two axes, along a new last axis."""
     x = as_array("diagonal", a)
@@ -240,6 +245,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return x[..., along - min(offset, 0), along + max(offset, 0)]
 
 
+@remembered
 def diag(v: Any, k: int = 0) -> Any:
     """Of a matrix, its diagonal `k`; of a vector, the matrix with it on diagonal `k`."""
     x = as_array("diag", v)
@@ -256,11 +262,13 @@ def diag(v: Any, k: int = 0) -> Any:
     return elementwise.where(on_diagonal, shaping.reshape(padded, (1, n)), zero)
 
 
+@remembered
 def diagflat(v: Any, k: int = 0) -> Any:
     """The matrix with the flattened `v` on diagonal `k`."""
     return diag(shaping.ravel(v), k)
 
 
+@remembered
 def tril(m: Any, k: int = 0) -> Any:
     """`m` with zeros above diagonal `k` of its last two axes."""
     x = as_array("tril", m)
@@ -269,6 +277,7 @@ def tril(m: Any, k: int = 0) -> Any:
     return elementwise.where(creation.lower_mask(*x.shape[-2:], k), x, lax.full_like(x, 0))
 
 
+@remembered
 def triu(m: Any, k: int = 0) -> Any:
     """`m` with zeros below diagonal `k` of its last two axes."""
     x = as_array("triu", m)
@@ -282,12 +291,14 @@ def _known_positions(found: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
     return tuple(from_numpy(part.astype(dtype)) for part in found)
 
 
+@remembered
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
     """The row and column indices of the lower triangle of an n × m matrix."""
     rows, columns = _known_positions(np.tril_indices(n, k, m))
     return rows, columns
 
 
+@remembered
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
     """The row and column indices of the upper triangle of an n × m matrix."""
     rows, columns = _known_positions(np.triu_indices(n, k, m))
@@ -313,6 +324,7 @@ def _matrix_shape(arr: Any) -> tuple[int, int]:
     return dimensions[0], dimensions[1]
 
 
+@remembered
 def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
     """The indices of the main diagonal of an array with `ndim` axes of length n."""
     n, ndim = operator.index(n), operator.index(ndim)
@@ -341,6 +353,7 @@ def mask_indices(n: int, mask_func: Any, k: int = 0, *,
 
 # ---- flat positions --------------------------------------------------------------------------
 
+@remembered
 def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     """The indices, by axis, of positions in a flattened array of `shape`, moved inside it."""
     places = as_array("unravel_index", indices)
@@ -360,6 +373,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     return tuple(out)
 
 
+@remembered
 def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C", *,
                       dtype: Any = None) -> Any:
     """The positions in the flattened array of indices given by axis.

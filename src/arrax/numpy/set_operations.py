@@ -13,6 +13,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl
+from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions, selection, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
                                    inexact_dtypes, promote_dtypes)
@@ -159,6 +160,7 @@ def _two_flat(name: str, ar1: Any, ar2: Any) -> list[Any]:
     return promote_dtypes(name, shaping.ravel(ar1), shaping.ravel(ar2))
 
 
+@remembered
 def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *,
          method: str = "auto") -> Any:
     """Whether each element is among `test_elements`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core.array import ArrayImpl
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axes, canonical_axis,
                                    check_arraylike, evaluating, view_of)
@@ -104,6 +105,7 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     return reshape(x, (x.size,), order)
 
 
+@remembered
 def resize(a: Any, new_shape: Any) -> Any:
     """The elements in another shape, repeated or cut off as needed."""
     x = as_array("resize", a)
@@ -190,6 +192,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return transpose(x, order)
 
 
+@remembered
 def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """`a` with axes moved from `source` to `destination`; the others keep their order."""
     x = as_array("moveaxis", a)
@@ -207,6 +210,7 @@ def _as_tuple(axis: Any) -> tuple[Any, ...]:
     return tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
 
 
+@remembered
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """`a` with `axis` moved before the position `start`. Prefer `moveaxis`."""
     x = as_array("rollaxis", a)
@@ -217,6 +221,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     return moveaxis(x, axis, start - 1 if start > axis else start)
 
 
+@remembered
 def flip(m: Any, axis: int | Sequence[int] | None = None) -> Any:
     """`m` with its elements reversed along `axis` (all axes if None)."""
     x = as_array("flip", m)
@@ -224,16 +229,19 @@ def flip(m: Any, axis: int | Sequence[int] | None = None) -> Any:
     return lax.rev(x, axes) if axes else x
 
 
+@remembered
 def fliplr(m: Any) -> Any:
     """`m` reversed along its second axis."""
     return flip(m, 1)
 
 
+@remembered
 def flipud(m: Any) -> Any:
     """`m` reversed along its first axis."""
     return flip(m, 0)
 
 
+@remembered
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """`m` turned by `k` quarters in the plane of two axes, from the first towards the second."""
     x = as_array("rot90", m)
@@ -252,6 +260,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     return flip(transpose(x, order), second)
 
 
+@remembered
 def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
     """`a` with elements moved by `shift` along `axis`, those at the end coming in at the start.
 
@@ -315,6 +324,7 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
     return broadcast_to_shape(x, new)
 
 
+@remembered
 def broadcast_arrays(*args: Any) -> list[Any]:
     """The arguments broadcast to one shape."""
     arrays = [as_array("broadcast_arrays", a, i) for i, a in enumerate(args)]

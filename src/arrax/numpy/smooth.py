@@ -10,6 +10,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import (complex_dtypes, convert, inexact_array, promote_inexact,
                                    scalar_array)
@@ -53,6 +54,7 @@ def _logaddexp_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return out, lax.add(lax.mul(t1, first), lax.mul(t2, second))
 
 
+@remembered
 def logaddexp_of(x1: Any, x2: Any, /) -> Any:
     """`log(exp(x1) + exp(x2))`, without overflow on the way."""
     return logaddexp(*_full(promote_inexact("logaddexp", x1, x2)))
@@ -86,6 +88,7 @@ def _logaddexp2_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return out, lax.add(lax.mul(t1, first), lax.mul(t2, second))
 
 
+@remembered
 def logaddexp2_of(x1: Any, x2: Any, /) -> Any:
     """`log2(2**x1 + 2**x2)`, without overflow on the way."""
     return logaddexp2(*_full(promote_inexact("logaddexp2", x1, x2)))
@@ -103,6 +106,7 @@ def _full(operands: list[Any]) -> list[Any]:
 
 # ---- sinc ------------------------------------------------------------------------------------
 
+@remembered
 def sinc(x: Any, /) -> Any:
     """`sin(πx) / (πx)`, and 1 at zero; derivatives at zero are those of its Taylor series."""
     x = inexact_array("sinc", x)
@@ -170,6 +174,7 @@ def _frexp_jvp(primals: Any, tangents: Any) -> Any:
     return (mantissa, exponent), (lax.mul(t, factor), zero)
 
 
+@remembered
 def frexp(x: Any, /) -> tuple[Any, Any]:
     """(m, e) with `x == m * 2**e`, |m| in [0.5, 1), e int32; (x, 0) for 0, infinities and NaN."""
     x = inexact_array("frexp", x)

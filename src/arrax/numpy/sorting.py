@@ -9,6 +9,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
+from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions, shaping
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
                                    convert, evaluating, inexact_dtypes, promote_dtypes,
@@ -31,6 +32,7 @@ def _line(name: str, a: Any, axis: int | None) -> tuple[Any, int]:
     return x, canonical_axis(axis, x.ndim)
 
 
+@remembered
 def sort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None,
          stable: bool = True, descending: bool = False) -> Any:
     """The elements in ascending (or descending) order along `axis`, NaN last."""
@@ -40,6 +42,7 @@ def sort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None
     return lax.rev(out, (axis,)) if descending else out
 
 
+@remembered
 def argsort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None,
             stable: bool = True, descending: bool = False, dtype: Any = None) -> Any:
     """The positions that `sort` takes the elements from; equal ones keep their order."""
@@ -55,12 +58,14 @@ def argsort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = N
     return lax.rev(out, (axis,)) if descending else out
 
 
+@remembered
 def sort_complex(a: Any) -> Any:
     """The elements in ascending order along the last axis, as complex numbers."""
     x = as_array("sort_complex", a)
     return convert(sort(x, 0 if x.ndim == 1 else -1), dtypes.to_complex_dtype(x.dtype))
 
 
+@remembered
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """The positions that sort by several keys, the last one being the most important."""
     if len(keys) == 0:
@@ -75,12 +80,14 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
     return lax.sort((*arrays[::-1], positions), dimension=axis, num_keys=len(arrays))[-1]
 
 
+@remembered
 def partition(a: Any, kth: int, axis: int = -1) -> Any:
     """The elements with the `kth` in its sorted place, lesser ones before it."""
     _check_kth("partition", a, kth, axis)
     return sort(a, axis)
 
 
+@remembered
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
     """The positions that `partition` takes the elements from."""
     _check_kth("argpartition", a, kth, axis)
@@ -96,6 +103,7 @@ def _check_kth(name: str, a: Any, kth: int, axis: int) -> None:
 
 # ---- searching -------------------------------------------------------------------------------
 
+@remembered
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
                  method: str = "scan") -> Any:
     """Where to insert each element of `v` into the sorted vector `a` to keep it sorted.
@@ -204,6 +212,7 @@ def _inverse(permutation: Any) -> Any:
     return lax.full_like(permutation, 0).at[permutation].set(places)
 
 
+@remembered
 def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
     """The number of the bin of each element, for increasing or decreasing edges.
 

@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import from_numpy
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, products, reductions, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
@@ -21,6 +22,7 @@ builtin_range = range
 
 # ---- covariance ----------------------------------------------------------------------------------
 
+@remembered
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
         fweights: Any = None, aweights: Any = None, dtype: Any = None) -> Any:
     """The covariance matrix of variables, the rows of `m` (and `y`), over observations.
@@ -86,6 +88,7 @@ def _weights(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any]
         total, elementwise.divide(elementwise._multiply(squares, ddof), total))
 
 
+@remembered
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
     """The correlation coefficients of variables; see `cov`."""
     c = cov(x, y, rowvar, dtype=dtype)
@@ -110,6 +113,7 @@ def _main_diagonal(c: Any) -> Any:
 
 # ---- counting ------------------------------------------------------------------------------------
 
+@remembered
 def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None,
              out_sharding: Any = None) -> Any:
     """How often each of 0, 1, 2, … occurs in the integer vector `x`, or the sums of `weights`.
@@ -167,6 +171,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None,
     return creation.linspace(low, high, bins + 1, dtype=dtype)
 
 
+@remembered
 def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None,
               density: bool | None = None) -> tuple[Any, Any]:
     """(counts, edges): how many elements lie in each bin; the last bin includes its upper edge.
@@ -255,6 +260,7 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None,
 
 # ---- differences ---------------------------------------------------------------------------------
 
+@remembered
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along `axis`, taken `n` times; of bools, whether they differ.
 
@@ -290,6 +296,7 @@ def _edge_values(value: Any, x: Any, axis: int) -> Any:
     return value
 
 
+@remembered
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences of neighbours of the flattened array, with values put on at the ends."""
     x = shaping.ravel(as_array("ediff1d", ary))
@@ -301,6 +308,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return out
 
 
+@remembered
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = None) -> Any:
     """The slopes along axes by central differences; by one-sided ones at the ends.
 
@@ -359,6 +367,7 @@ def _slope(x: Any, spacing: Any, axis: int) -> Any:
                             lax.slice_in_dim(slopes, -1, None, axis=axis)], axis)
 
 
+@remembered
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """The integral of samples `y` along `axis` by the trapezoidal rule.
 
@@ -383,6 +392,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 # ---- interpolation -------------------------------------------------------------------------------
 
+@remembered
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None,
            period: Any = None) -> Any:
     """The values at `x` of the piecewise linear function through the points (xp, fp).
@@ -479,27 +489,32 @@ def _window(name: str, M: Any, formula: Callable[[np.ndarray, int], np.ndarray])
     return from_numpy(formula(n, count).astype(dtype))
 
 
+@remembered
 def bartlett(M: int) -> Any:
     """A triangular window of M points: 1 - |2n / (M-1) - 1|."""
     return _window("bartlett", M, lambda n, m: 1 - np.abs(2 * n / (m - 1) - 1))
 
 
+@remembered
 def blackman(M: int) -> Any:
     """The Blackman window: 0.42 - 0.5 cos(2πn / (M-1)) + 0.08 cos(4πn / (M-1))."""
     return _window("blackman", M, lambda n, m: 0.42 - 0.5 * np.cos(2 * np.pi * n / (m - 1))
                    + 0.08 * np.cos(4 * np.pi * n / (m - 1)))
 
 
+@remembered
 def hamming(M: int) -> Any:
     """The Hamming window: 0.54 - 0.46 cos(2πn / (M-1))."""
     return _window("hamming", M, lambda n, m: 0.54 - 0.46 * np.cos(2 * np.pi * n / (m - 1)))
 
 
+@remembered
 def hanning(M: int) -> Any:
     """The Hann window: 0.5 - 0.5 cos(2πn / (M-1))."""
     return _window("hanning", M, lambda n, m: 0.5 - 0.5 * np.cos(2 * np.pi * n / (m - 1)))
 
 
+@remembered
 def kaiser(M: int, beta: Any) -> Any:
     """The Kaiser window: I0(β sqrt(1 - (2n / (M-1) - 1)²)) / I0(β)."""
     count = operator.index(M)
@@ -518,6 +533,7 @@ def kaiser(M: int, beta: Any) -> Any:
 
 # ---- bits ----------------------------------------------------------------------------------------
 
+@remembered
 def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
     """Eight elements along `axis` packed into a uint8 each, as bits (not zero: 1)."""
     x = as_array("packbits", a)
@@ -538,6 +554,7 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
     return shaping.moveaxis(packed, -1, axis)
 
 
+@remembered
 def unpackbits(a: Any, axis: int | None = None, count: int | None = None,
                bitorder: str = "big") -> Any:
     """The bits of uint8 elements along `axis`, as uint8; only the first `count` of them."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions
 from arrax.numpy.index_update import IndexUpdateRef
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, check_arraylike,
@@ -78,6 +79,7 @@ logaddexp2 = _binary(logaddexp2_of, -np.inf)
 
 # ---- extremes that skip NaN, clipping --------------------------------------------------------
 
+@remembered
 def fmax(x1: Any, x2: Any) -> Any:
     """The greater of two elements; the other one where one is NaN."""
     x, y = promote("fmax", x1, x2)
@@ -85,6 +87,7 @@ def fmax(x1: Any, x2: Any) -> Any:
         elementwise._logical_or(elementwise.greater(x, y), elementwise.isnan(y)), x, y)
 
 
+@remembered
 def fmin(x1: Any, x2: Any) -> Any:
     """The lesser of two elements; the other one where one is NaN."""
     x, y = promote("fmin", x1, x2)
@@ -92,6 +95,7 @@ def fmin(x1: Any, x2: Any) -> Any:
         elementwise._logical_or(elementwise.less(x, y), elementwise.isnan(y)), x, y)
 
 
+@remembered
 def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     """Elements moved into [min, max]; a bound that is None does not bind.
 
@@ -116,6 +120,7 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     return x
 
 
+@remembered
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None,
                neginf: Any = None) -> Any:
     """NaN and infinities replaced: by zero and the greatest finite numbers unless others are
@@ -143,6 +148,7 @@ def convert_number(value: Any, dtype: Any) -> Any:
 
 # ---- closeness -------------------------------------------------------------------------------
 
+@remembered
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
             equal_nan: bool = False) -> Any:
     """Whether `|a - b| <= atol + rtol * |b|`, elementwise; equal infinities are close."""
@@ -166,12 +172,14 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
     return out
 
 
+@remembered
 def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
              equal_nan: bool = False) -> Any:
     """Whether all elements are close; see `isclose`."""
     return reductions.all(isclose(a, b, rtol, atol, equal_nan))
 
 
+@remembered
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """Whether shapes are equal and all elements are."""
     x, y = as_array("array_equal", a1), as_array("array_equal", a2, 1)
@@ -184,6 +192,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     return reductions.all(same)
 
 
+@remembered
 def array_equiv(a1: Any, a2: Any) -> Any:
     """Whether the arrays broadcast to one shape and are equal there."""
     x, y = as_array("array_equiv", a1), as_array("array_equiv", a2, 1)
@@ -196,6 +205,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 # ---- numbers ---------------------------------------------------------------------------------
 
+@remembered
 def hypot(x1: Any, x2: Any, /) -> Any:
     """`sqrt(x1**2 + x2**2)` of real operands, without overflow on the way."""
     x, y = promote_inexact("hypot", x1, x2)
@@ -211,6 +221,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
     return elementwise.where(infinite, scalar_array(np.inf, great.dtype), root)
 
 
+@remembered
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 below zero, 1 above, `x2` at zero."""
     x, y = promote_inexact("heaviside", x1, x2)
@@ -220,6 +231,7 @@ def heaviside(x1: Any, x2: Any, /) -> Any:
     return elementwise.where(elementwise.isnan(x), x, out)
 
 
+@remembered
 def gcd(x1: Any, x2: Any) -> Any:
     """The greatest common divisor of integers, by Euclid's algorithm."""
     x, y = _integers("gcd", x1, x2)
@@ -245,6 +257,7 @@ def _integers(name: str, x1: Any, x2: Any) -> list[Any]:
     return [x, y]
 
 
+@remembered
 def lcm(x1: Any, x2: Any) -> Any:
     """The least common multiple of integers; 0 where either is 0."""
     x, y = _integers("lcm", x1, x2)
@@ -255,6 +268,7 @@ def lcm(x1: Any, x2: Any) -> Any:
     return elementwise.where(elementwise.equal(divisor, 0), scalar_array(0, x.dtype), product)
 
 
+@remembered
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """`x1 * 2**x2`, exact where the result is representable."""
     x = inexact_array("ldexp", x1)
@@ -274,6 +288,7 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
                                  lax.exp2(convert(rest, dtype)))
 
 
+@remembered
 def spacing(x: Any, /) -> Any:
     """The distance from each element to the next float away from zero."""
     x = inexact_array("spacing", x)
@@ -287,6 +302,7 @@ def spacing(x: Any, /) -> Any:
 
 # ---- choice ----------------------------------------------------------------------------------
 
+@remembered
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """Of each place, the element of the first choice whose condition is true, or `default`."""
     if len(condlist) != len(choicelist):
@@ -358,6 +374,7 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     return result
 
 
+@remembered
 def i0(x: Any) -> Any:
     """The modified Bessel function of the first kind and order 0, of real elements."""
     x = inexact_array("i0", x)
@@ -367,6 +384,7 @@ def i0(x: Any) -> Any:
     return lax.mul(lax.exp(magnitude), lax.bessel_i0e(magnitude))
 
 
+@remembered
 def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi) -> Any:
     """`p` with multiples of `period` added, so that neighbours along `axis` differ by at most half
     a period (or `discont`, if that is more)."""

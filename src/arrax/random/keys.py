@@ -6,7 +6,6 @@ A typed key (`key`) is an array of dtype `key<fry>` whose elements are whole key
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from arrax.core import config, dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
 from arrax.core.dtypes import KeyDType
 from arrax.core.trace import Tracer
+from arrax.core.warn import warn
 from arrax.ops import random as primitives
 from arrax.ops.convert import convert_element_type
 from arrax.ops.random import KeyImplementation
@@ -101,7 +101,7 @@ def typed_key(function: str, key: Any, consumed: bool = True) -> Any:
 def _complain_of_raw_keys() -> None:
     if config.legacy_prng_key.value == "error":
         raise ValueError(_LEGACY)
-    warnings.warn(_LEGACY, stacklevel=4)
+    warn(_LEGACY, stacklevel=4)
 
 
 def _in_kind(result: Any, like: Any) -> Any:

@@ -8,7 +8,7 @@ import importlib
 from typing import Any
 
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.engines.cpu.lowering import Elementwise, Reduce
+from arrax.engines.cpu.lowering import Elementwise, Form, Reduce, Reinterpret, View
 
 
 class CpuEngine:
@@ -23,6 +23,11 @@ class CpuEngine:
     def has_loop(self, primitive: Any) -> bool:
         """Whether the primitive is elementwise code or a fold, which LLVM loops run best."""
         return isinstance(primitive.lower, (Elementwise, Reduce))
+
+    def fuses(self, primitive: Any) -> bool:
+        """Whether the primitive becomes loops or views that join those of its neighbours."""
+        return isinstance(primitive.lower, (Elementwise, Reduce, View, Reinterpret)) \
+            or (isinstance(primitive.lower, Form) and primitive.execute is None)
 
     def compile(self, closed: ClosedJaxpr, *, name: str = "jit",
                 donated: tuple[bool, ...] = ()) -> Any:

@@ -1,0 +1,200 @@
+// Remembered: a function whose repeated eager calls run recorded steps instead of its Python code.
+#include "records.h"
+
+PyTypeObject RememberedType = {PyVarObject_HEAD_INIT(nullptr, 0)};
+
+namespace {
+
+// Calls of a signature before it is recorded: one that comes just once is not worth it.
+constexpr int kPatience = 2;
+PyObject* recorder = nullptr;
+
+struct RememberedObject {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  PyObject* function;
+  PyObject* dictionary;
+  RecordCache* cache;
+};
+
+inline PyObject* call_function(RememberedObject* self, PyObject* const* arguments,
+                               size_t flagged_count, PyObject* names) {
+  return PyObject_Vectorcall(self->function, arguments, flagged_count, names);
+}
+
+// recorder(function, args, kwargs) -> (result, JitEntry or None). None: never to be asked again.
+PyObject* record_call(RememberedObject* self, Record* record, PyObject* const* arguments,
+                      size_t flagged_count, PyObject* names) {
+  Py_ssize_t count = PyVectorcall_NARGS(flagged_count);
+  PyObject* args = PyTuple_New(count);
+  for (Py_ssize_t i = 0; args && i < count; i++)
+    PyTuple_SET_ITEM(args, i, Py_NewRef(arguments[i]));
+  PyObject* kwargs = args ? PyDict_New() : nullptr;
+  for (Py_ssize_t i = 0; kwargs && names && i < PyTuple_GET_SIZE(names); i++)
+    if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, i), arguments[count + i]) < 0)
+      Py_CLEAR(kwargs);
+  PyObject* pair = nullptr;
+  if (kwargs) {
+    PyObject* stack[] = {self->function, args, kwargs};
+    record->holders++;
+    pair = PyObject_Vectorcall(recorder, stack, 3, nullptr);
+    PyObject* entry = pair && PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2
+                          ? PyTuple_GET_ITEM(pair, 1) : Py_None;
+    if (Py_TYPE(entry) == &JitEntryType)
+      Py_XSETREF(record->entry, reinterpret_cast<JitEntryObject*>(Py_NewRef(entry)));
+    record->release();
+  }
+  Py_XDECREF(args);
+  Py_XDECREF(kwargs);
+  if (!pair) return nullptr;
+  PyObject* result = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2
+                         ? Py_NewRef(PyTuple_GET_ITEM(pair, 0)) : nullptr;
+  if (!result) PyErr_SetString(PyExc_TypeError, "a recorder returns (result, JitEntry or None)");
+  Py_DECREF(pair);
+  return result;
+}
+
+PyObject* call(PyObject* object, PyObject* const* arguments, size_t flagged_count,
+               PyObject* names) {
+  auto* self = reinterpret_cast<RememberedObject*>(object);
+  size_t count = size_t(PyVectorcall_NARGS(flagged_count));
+  if (thread_trace || eager_hook || !recorder)
+    return call_function(self, arguments, flagged_count, names);
+  Signature signature;
+  if (!read_values(&signature, arguments, count, names))
+    return call_function(self, arguments, flagged_count, names);
+  Record* record = self->cache->find(&signature, signature.hash());
+  if (!record) {
+    record = new Record(&signature);
+    self->cache->add(record);
+  }
+  if (record->entry) {
+    auto* entry = reinterpret_cast<JitEntryObject*>(Py_NewRef(record->entry));
+    PyObject* result = nullptr;
+    Served served = serve(entry, &signature, &result);
+    Py_DECREF(entry);
+    if (served == Served::Done) return result;
+    PyErr_Clear();  // the function does it again, and says what is wrong
+    return call_function(self, arguments, flagged_count, names);
+  }
+  if (record->calls <= kPatience && record->calls++ == kPatience)
+    return record_call(self, record, arguments, flagged_count, names);
+  return call_function(self, arguments, flagged_count, names);
+}
+
+PyObject* remembered_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
+  PyObject* function;
+  if (!PyArg_ParseTuple(arguments, "O:Remembered", &function)) return nullptr;
+  auto* self = reinterpret_cast<RememberedObject*>(type->tp_alloc(type, 0));
+  if (!self) return nullptr;
+  self->vectorcall = call;
+  self->function = Py_NewRef(function);
+  self->cache = new RecordCache;
+  return reinterpret_cast<PyObject*>(self);
+}
+
+int remembered_traverse(PyObject* object, visitproc visit, void* arg) {
+  auto* self = reinterpret_cast<RememberedObject*>(object);
+  Py_VISIT(self->function);
+  Py_VISIT(self->dictionary);
+  return self->cache ? self->cache->traverse(visit, arg) : 0;
+}
+
+int remembered_clear(PyObject* object) {
+  auto* self = reinterpret_cast<RememberedObject*>(object);
+  self->cache->clear();
+  Py_SETREF(self->function, Py_NewRef(Py_None));
+  Py_CLEAR(self->dictionary);
+  return 0;
+}
+
+void remembered_dealloc(PyObject* object) {
+  auto* self = reinterpret_cast<RememberedObject*>(object);
+  PyObject_GC_UnTrack(object);
+  if (self->cache) self->cache->clear();
+  delete self->cache;
+  Py_XDECREF(self->function);
+  Py_XDECREF(self->dictionary);
+  Py_TYPE(object)->tp_free(object);
+}
+
+PyObject* remembered_get(PyObject* self, PyObject* instance, PyObject*) {
+  return !instance || instance == Py_None ? Py_NewRef(self) : PyMethod_New(self, instance);
+}
+
+PyObject* remembered_repr(PyObject* object) {
+  return PyObject_Repr(reinterpret_cast<RememberedObject*>(object)->function);
+}
+
+// Pickled by name, as functions are.
+PyObject* remembered_reduce(PyObject* object, PyObject*) {
+  return PyObject_GetAttrString(reinterpret_cast<RememberedObject*>(object)->function,
+                                "__qualname__");
+}
+
+PyObject* forget(PyObject* object, PyObject*) {
+  reinterpret_cast<RememberedObject*>(object)->cache->clear();
+  Py_RETURN_NONE;
+}
+
+// The entry that serves calls like this one, or None.
+PyObject* entry_of(PyObject* object, PyObject* const* arguments, Py_ssize_t count,
+                   PyObject* names) {
+  auto* self = reinterpret_cast<RememberedObject*>(object);
+  Signature signature;
+  Record* record = read_values(&signature, arguments, size_t(count), names)
+                       ? self->cache->find(&signature, signature.hash()) : nullptr;
+  if (!record || !record->entry) Py_RETURN_NONE;
+  return Py_NewRef(reinterpret_cast<PyObject*>(record->entry));
+}
+
+PyObject* set_recorder(PyObject*, PyObject* function) {
+  Py_XSETREF(recorder, function == Py_None ? nullptr : Py_NewRef(function));
+  Py_RETURN_NONE;
+}
+
+PyMethodDef remembered_methods[] = {
+    {"forget", forget, METH_NOARGS, "Forget all signatures."},
+    {"entry_of", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(entry_of)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "entry_of(*args, **kwargs): the JitEntry that serves such calls, or None."},
+    {"__reduce__", remembered_reduce, METH_NOARGS, "Pickle by name."},
+    {nullptr}};
+
+PyGetSetDef remembered_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr}, {nullptr}};
+
+}  // namespace
+
+PyMethodDef remembered_functions[] = {
+    {"set_recorder", set_recorder, METH_O,
+     "Register recorder(function, args, kwargs) -> (result, JitEntry or None), which is asked when\n"
+     "a signature of a Remembered function comes again."},
+    {"set_address_types", set_address_types, METH_O,
+     "Register the types whose instances are told apart by address in calls of Remembered\n"
+     "functions."},
+    {nullptr}};
+
+int remembered_type_ready() {
+  PyTypeObject* type = &RememberedType;
+  type->tp_name = "arrax._native.Remembered";
+  type->tp_basicsize = sizeof(RememberedObject);
+  type->tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                   Py_TPFLAGS_METHOD_DESCRIPTOR;
+  type->tp_doc =
+      "Remembered(function)\n\n"
+      "Calls the function; under the evaluating trace, calls whose signature (avals of Arrays, all\n"
+      "else by value, and the context key) has come before are served by what was recorded.";
+  type->tp_new = remembered_new;
+  type->tp_dealloc = remembered_dealloc;
+  type->tp_traverse = remembered_traverse;
+  type->tp_clear = remembered_clear;
+  type->tp_call = PyVectorcall_Call;
+  type->tp_vectorcall_offset = offsetof(RememberedObject, vectorcall);
+  type->tp_dictoffset = offsetof(RememberedObject, dictionary);
+  type->tp_descr_get = remembered_get;
+  type->tp_repr = remembered_repr;
+  type->tp_methods = remembered_methods;
+  type->tp_getset = remembered_getset;
+  return PyType_Ready(type);
+}
