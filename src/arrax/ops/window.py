@@ -1,6 +1,7 @@
 """Reductions over windows: sums, maxima and minima, and what differentiates the extrema."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,10 +11,12 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.engines.cpu.lowering import Expand
 from arrax.ops.conv_dims import canonical_pads, dilated, padtype_to_pads, window_count
 from arrax.ops.join import pad_evaluate
 from arrax.ops.rules import batch_to_front, constant, linear_jvp, transpose_unary
+from arrax.ops.window_programs import gather_selected, scatter_selected, window_reduction
+from arrax.ops.window_stablehlo import gather_selected_form, scatter_selected_form, windowed
 
 
 # ---- shapes ------------------------------------------------------------------------------------
@@ -151,7 +154,9 @@ def _sum_transpose(cotangent: Any, x: Any, *, window_dimensions: Any, window_str
 reduce_window_sum_p = Primitive(
     "reduce_window_sum", type_rule=_type, evaluate=_window_evaluate(np.add, lambda dtype: 0),
     jvp=linear_jvp(), transpose=transpose_unary(_sum_transpose),
-    batch=_window_batch("reduce_window_sum"), lower=HostCall("windows are folded by NumPy"))
+    batch=_window_batch("reduce_window_sum"),
+    lower=Expand(window_reduction("add", "reduce_sum", lambda dtype: 0)),
+    stablehlo=windowed("add", lambda dtype: 0))
 
 
 def _extremum_jvp(name: str, select: str) -> Callable[..., Any]:
@@ -168,12 +173,16 @@ reduce_window_max_p = Primitive(
     "reduce_window_max", type_rule=_type,
     evaluate=_window_evaluate(np.maximum, lambda dtype: extremum_identity(dtype, False)),
     jvp=_extremum_jvp("reduce_window_max", "ge"), batch=_window_batch("reduce_window_max"),
-    lower=HostCall("windows are folded by NumPy"))
+    lower=Expand(window_reduction(
+        "max", "reduce_max", lambda dtype: extremum_identity(dtype, False))),
+    stablehlo=windowed("max", lambda dtype: extremum_identity(dtype, False)))
 reduce_window_min_p = Primitive(
     "reduce_window_min", type_rule=_type,
     evaluate=_window_evaluate(np.minimum, lambda dtype: extremum_identity(dtype, True)),
     jvp=_extremum_jvp("reduce_window_min", "le"), batch=_window_batch("reduce_window_min"),
-    lower=HostCall("windows are folded by NumPy"))
+    lower=Expand(window_reduction(
+        "min", "reduce_min", lambda dtype: extremum_identity(dtype, True))),
+    stablehlo=windowed("min", lambda dtype: extremum_identity(dtype, True)))
 
 
 # ---- select_and_gather_add, select_and_scatter_add ---------------------------------------------
@@ -198,7 +207,7 @@ def _selected(x: np.ndarray, select_prim: Any, params: dict[str, Any]) -> tuple[
         strides = (*(a * s for a, s in zip(a.strides, params["window_strides"], strict=True)),
                    *(a * d for a, d in zip(a.strides, dilation, strict=True)))
         view = np.lib.stride_tricks.as_strided(a, (*count, *window), strides, writeable=False)
-        return view.reshape(*count, -1)
+        return view.reshape(*count, math.prod(window))
 
     values, choices = windows(padded), windows(places)
     if not values.size:
@@ -268,7 +277,8 @@ select_and_gather_add_p = Primitive(
     type_rule=lambda tangents, x, *, select_prim, **params: _type(tangents, **params),
     evaluate=_gather_add_evaluate, jvp=_first_tangent_jvp("select_and_gather_add"),
     transpose=_gather_add_transpose, batch=_pair_batch("select_and_gather_add"),
-    lower=HostCall("windows are folded by NumPy"))
+    lower=Expand(gather_selected(extremum_identity)),
+    stablehlo=gather_selected_form(extremum_identity))
 
 
 def _scatter_add_evaluate(source: np.ndarray, x: np.ndarray, *, select_prim: Any, **params: Any,
@@ -295,4 +305,5 @@ select_and_scatter_add_p = Primitive(
     "select_and_scatter_add", type_rule=lambda source, x, **params: x.update(dtype=source.dtype),
     evaluate=_scatter_add_evaluate, jvp=_first_tangent_jvp("select_and_scatter_add"),
     transpose=_scatter_add_transpose, batch=_pair_batch("select_and_scatter_add"),
-    lower=HostCall("windows are folded by NumPy"))
+    lower=Expand(scatter_selected(extremum_identity)),
+    stablehlo=scatter_selected_form(extremum_identity))

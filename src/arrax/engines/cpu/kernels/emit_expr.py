@@ -261,21 +261,25 @@ class ExprEmitter:
         if expr.buffer.root in self.written:
             depth = len(self.levels.stack) - 1
         b, level = self.builder(depth), self.levels.stack[depth]
-        if len(vectors) == 1 and isinstance(vectors[0][0], LoopVar) and vectors[0][1] == 1:
-            value, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0][::2])])
+        stride = _stride(vectors, dtype)
+        if stride:
+            value, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0])])
             pointer = memory.element_pointer(level.builder, base, value, dtype)
             if offset.const:
                 pointer = memory.element_pointer(level.builder, pointer,
                                                  constant64(offset.const), dtype)
+            if stride > 1:
+                return Emitted(memory.strided_load(b, pointer, stride, dtype, mask), depth)
             if mask is None:
                 return Emitted(b.load(pointer, dtype), depth)
             return Emitted(memory.masked_load(b, pointer, dtype, mask), depth)
         offsets, _ = self.index(offset, where)
         return Emitted(memory.gather(b, base, offsets, dtype, mask), depth)
 
-    def _lane_term(self, var: LoopVar, depth: int) -> tuple[ir.Value, int, int, Any]:
+    def _lane_term(self, var: LoopVar, coefficient: int, depth: int,
+                   ) -> tuple[ir.Value, int, int, Any]:
         """The first lane's index as a scalar term."""
-        return self.levels.stack[depth].variables[var], depth, 1, (var, "first lane")
+        return self.levels.stack[depth].variables[var], depth, coefficient, (var, "first lane")
 
     def _scalar_load(self, base: ir.Value, scalars: list[Any], const: int, dtype: Any,
                      where: Conditions, floor: int) -> Emitted:
@@ -342,7 +346,7 @@ class ExprEmitter:
             b.store(value, pointer)
             return
         if len(vectors) == 1 and isinstance(vectors[0][0], LoopVar) and vectors[0][1] == 1:
-            total, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0][::2])])
+            total, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0])])
             total = level.builder.add(total, constant64(offset.const)) if offset.const else total
             pointer = memory.element_pointer(level.builder, base, total, value.dtype)
             if level.mask is None:
@@ -352,6 +356,15 @@ class ExprEmitter:
             return
         offsets, _ = self.index(offset)
         memory.scatter(b, value, base, offsets, level.mask)
+
+
+def _stride(vectors: list[Any], dtype: Any) -> int:
+    """The step between the elements that lanes load, if vectors can be read whole, else 0."""
+    if len(vectors) != 1 or not isinstance(vectors[0][0], LoopVar):
+        return 0
+    coefficient: int = vectors[0][1]
+    longest = 1 if layout_of(dtype).kind == "complex" else memory.LONGEST_STRIDE
+    return coefficient if 1 <= coefficient <= longest else 0
 
 
 def component_bits(dtype: Any) -> int:

@@ -50,6 +50,33 @@ def _masked_load(e: Lanes, pointer: ir.Value, wide: ir.Type, mask: ir.Value, ali
     return e.builder.call(function, [pointer, ir.Constant(I32, align), mask, zero])
 
 
+LONGEST_STRIDE = 4  # steps between elements up to which vectors are read whole
+
+
+def strided_load(b: ScalarBuilder, pointer: ir.Value, stride: int, dtype: Any,
+                 mask: ir.Value | None) -> Value:
+    """Elements `stride` apart, where the mask holds: `stride` consecutive loads and the shuffles
+    that pick the elements, which takes a fraction of a gather's time. Reads nothing beyond the
+    last element."""
+    layout, lanes, builder = layout_of(dtype), b.lanes, b.builder
+    wide = ir.VectorType(layout.memory, lanes)
+    starts = [*range(0, (stride - 1) * lanes, lanes), (lanes - 1) * stride + 1 - lanes]
+    found: ir.Value = None
+    for start in starts:
+        place = builder.gep(pointer, [ir.Constant(I64, start)], source_etype=layout.memory)
+        inside = [i for i in range(lanes) if start <= i * stride < start + lanes]
+        if mask is None:
+            part = builder.load(place, typ=wide, align=layout.memory_bytes)
+        else:
+            needed = {i * stride - start: i for i in inside}
+            own = builder.shuffle_vector(mask, b.emit.constant(I1, 0), _constant(
+                [needed.get(e, lanes) for e in range(lanes)]))
+            part = _masked_load(b.emit, place, wide, own, layout.memory_bytes)
+        order = [lanes + i * stride - start if i in inside else i for i in range(lanes)]
+        found = builder.shuffle_vector(part if found is None else found, part, _constant(order))
+    return Value(from_memory(b.emit, found, dtype), dtype)
+
+
 def masked_store(b: ScalarBuilder, x: Value, pointer: ir.Value, mask: ir.Value) -> None:
     """Stores consecutive elements where the mask holds."""
     layout, lanes, builder = x.layout, b.lanes, b.builder

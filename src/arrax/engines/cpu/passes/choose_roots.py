@@ -2,12 +2,14 @@
 
 Before: equations in A-normal form. After: a set of variables. A fusable value becomes a root if
 it is a result of the region, an operand of a step that needs memory, used by several kernels while
-costly, read many times over by a gather or broadcast while costly, or the end of a long chain.
+costly, read many times over by a gather, a broadcast or several views (the shifts of a stencil)
+while costly, or the end of a long chain.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn, Jaxpr, Literal, Var
@@ -50,14 +52,23 @@ def _many_pieces(eqn: Eqn) -> bool:
     return len(eqn.invars) > 3 and getattr(lowering_of(eqn), "pieces", None) is not None
 
 
+class _Use(NamedTuple):
+    """Where a value would be computed: in the kernel of `root`, at the indices that the views of
+    `path` make of that kernel's. `size`: how many elements those views let through."""
+
+    root: Var
+    path: tuple[Var, ...] = ()
+    size: float = math.inf
+
+
 class _Facts:
     """What is known of a fusable value: the cost of computing an element, the chain's length."""
 
-    __slots__ = ("cost", "depth", "kernels", "forced")
+    __slots__ = ("cost", "depth", "uses", "forced")
 
     def __init__(self, cost: int, depth: int):
         self.cost, self.depth = cost, depth
-        self.kernels: set[Var] = set()  # the roots that it would be computed in
+        self.uses: set[_Use] = set()
         self.forced = False
 
 
@@ -82,30 +93,40 @@ def choose_roots(jaxpr: Jaxpr) -> set[Var]:
         targets: set[Any] = set()
         for out in eqn.outvars:
             mine = facts.get(out)
-            if mine is None or out in roots or mine.forced or _needs_memory(mine):
+            if mine is None or out in roots or mine.forced or _needs_memory(mine, out.aval.size):
                 roots.add(out)
-                targets.add(out)
+                targets.add(_Use(out))
             else:
-                targets |= mine.kernels
+                targets |= mine.uses
         _demand(eqn, targets, facts, roots, made_by)
     return roots
 
 
-def _needs_memory(facts: _Facts) -> bool:
-    return len(facts.kernels) > 1 and facts.cost > CHEAP
+def _needs_memory(facts: _Facts, size: int) -> bool:
+    """Whether computing a value of this size where it is used would repeat too much work."""
+    if len(facts.uses) < 2 or not facts.cost:
+        return False
+    if facts.cost > CHEAP and len({use.root for use in facts.uses}) > 1:
+        return True
+    repeated = sum(min(use.size, size) for use in facts.uses if use.path) - size
+    return facts.cost * repeated > CHEAP * size
 
 
 def _demand(eqn: Eqn, targets: set[Any], facts: dict[Var, _Facts], roots: set[Var],
             made_by: dict[Var, Eqn]) -> None:
-    """Note the kernels that the operands of `eqn` are computed in, or that they need memory."""
+    """Note where the operands of `eqn` would be computed, or that they need memory."""
     fused = is_fusable(eqn)
+    if type(lowering_of(eqn)) is View:
+        view = eqn.outvars[0]
+        targets = {_Use(use.root, (*use.path, view), min(use.size, view.aval.size))
+                   for use in targets}
     for position, atom in enumerate(eqn.invars):
         if type(atom) is Literal or atom not in facts:
             continue
         if not (fused or is_reduction(eqn)) or _wants_memory(eqn, position, facts[atom], made_by):
             roots.add(atom)
         else:
-            facts[atom].kernels |= targets
+            facts[atom].uses |= targets
 
 
 def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, Eqn]) -> bool:

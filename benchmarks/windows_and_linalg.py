@@ -1,0 +1,96 @@
+"""Windows, small linear algebra, special functions and odd Fourier lengths: arrax against JAX.
+
+Needs an environment with both: `python benchmarks/windows_and_linalg.py [words of the name]`.
+Calls alternate in one process; the best of several counts. A ratio above 1 means arrax is faster.
+"""
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Case(NamedTuple):
+    """`make(library)` gives a function of that library to jit; `operands` are NumPy arrays."""
+
+    name: str
+    make: Callable[[ModuleType], Callable[..., Any]]
+    operands: tuple[np.ndarray, ...]
+
+
+def _floats(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def _pool(kind: str, window: Any, strides: Any, padding: Any) -> Callable[[ModuleType], Any]:
+    def make(jax: ModuleType) -> Any:
+        start, fold = (-np.inf, jax.lax.max) if kind == "max" else (0.0, jax.lax.add)
+        return lambda x: jax.lax.reduce_window(x, np.float32(start), fold, window, strides, padding)
+    return make
+
+
+def _gradient(forward: Callable[[ModuleType], Any]) -> Callable[[ModuleType], Any]:
+    return lambda jax: jax.grad(lambda x: (forward(jax)(x) ** 2).sum())
+
+
+def pooling() -> Iterator[Case]:
+    """2x2 and 3x3 pooling of images in both layouts, and their gradients; long windows."""
+    layouts = {"NHWC": (_floats(8, 112, 112, 64), lambda k: (1, k, k, 1)),
+               "NCHW": (_floats(8, 64, 112, 112), lambda k: (1, 1, k, k))}
+    for layout, (image, sizes) in layouts.items():
+        for kind in ("max", "sum"):
+            for window, stride, padding in ((2, 2, "VALID"), (3, 2, "SAME"), (3, 1, "SAME")):
+                forward = _pool(kind, sizes(window), sizes(stride), padding)
+                name = f"pool {kind} {window}x{window}/{stride} {layout}"
+                yield Case(name, forward, (image,))
+                yield Case(f"{name} gradient", _gradient(forward), (image,))
+    for kind in ("max", "sum"):
+        forward = _pool(kind, (128,), (1,), "SAME")
+        yield Case(f"window {kind} 128 of 1e6", forward, (_floats(1_000_000),))
+        yield Case(f"window {kind} 128/32 of 1e6", _pool(kind, (128,), (32,), "VALID"),
+                   (_floats(1_000_000),))
+
+
+def best_times(functions: dict[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
+    """The shortest time of each function, called in turns."""
+    times = dict.fromkeys(functions, float("inf"))
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name] = min(times[name], time.perf_counter() - start)
+    return times
+
+
+def main(words: list[str]) -> None:
+    import arrax
+    import jax
+
+    print(f"{'':42s} {'arrax':>10s} {'JAX':>10s}  ratio")
+    for case in cases():
+        if not all(word in case.name for word in words):
+            continue
+        calls, results = {}, {}
+        for library in (arrax, jax):
+            function = library.jit(case.make(library))
+            operands = [library.numpy.asarray(x) for x in case.operands]
+            calls[library.__name__] = lambda f=function, o=operands, j=library: \
+                j.block_until_ready(f(*o))
+            results[library.__name__] = library.tree.leaves(calls[library.__name__]())
+        for mine, other in zip(results["arrax"], results["jax"], strict=True):
+            np.testing.assert_allclose(np.asarray(mine), np.asarray(other), rtol=2e-3, atol=2e-3)
+        times = best_times(calls)
+        print(f"{case.name:42s} {1e3 * times['arrax']:8.2f}ms {1e3 * times['jax']:8.2f}ms "
+              f"{times['jax'] / times['arrax']:6.2f}", flush=True)
+
+
+def cases() -> Iterator[Case]:
+    yield from pooling()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
