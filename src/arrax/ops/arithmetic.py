@@ -15,10 +15,10 @@ from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
     accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, host, joint_shape,
-    piecewise_constant, to_real, to_shape_of, unary)
+    piecewise_constant, to_real, unary)
 from arrax.ops.rules import (
-    batch_elementwise, by_operand, constant, linear_jvp, transpose_bilinear, transpose_unary,
-    unbroadcast)
+    batch_elementwise, by_operand, constant, linear_jvp, to_shape_of, transpose_bilinear,
+    transpose_unary, unbroadcast)
 
 
 # ---- add, sub --------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def _pow_jvp_base(g: Any, out: Any, x: Any, y: Any) -> Any:
     if aval_of(y).dtype == dtype:
         lower = pow_p.bind(x, sub_p.bind(y, filled_like(1, y)))
         return mul_p.bind(g, mul_p.bind(y, lower))
-    exponent = converted(y, dtype)
+    exponent = to_shape_of(converted(y, dtype), out) if aval_of(y).ndim else converted(y, dtype)
     is_zero = apply("eq", exponent, constant(0, exponent))
     factor = apply("select_n", is_zero, exponent, filled_like(1, exponent))
     slope = to_shape_of(mul_p.bind(

@@ -18,10 +18,10 @@ from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, FLOAT, INEXACT, ORDERED, accept_once, apply, binary, call_binary, call_unary, check_kind,
     check_same_dtypes, emits, evaluate_by, filled_like, is_small, joint_shape, nary_type,
-    piecewise_constant, to_bool, to_shape_of, unary)
+    piecewise_constant, to_bool, unary)
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import (
-    add_tangents, batch_elementwise, broadcast_in_dim, instantiate, move_axis, zeros)
+    add_tangents, batch_elementwise, broadcast_in_dim, instantiate, move_axis, to_shape_of, zeros)
 
 
 # ---- comparisons -----------------------------------------------------------------------------
@@ -278,7 +278,7 @@ class _clamp_batch:
     """Batching as for elementwise ops, but the bounds may not be larger than `x`."""
 
     def attach(self, primitive: Primitive) -> Any:
-        general = batch_elementwise().attach(primitive)
+        general = batch_elementwise(full=True).attach(primitive)
 
         def rule(axis: Any, operands: Any, dims: Any) -> Any:
             low, x, high = operands

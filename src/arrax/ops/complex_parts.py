@@ -20,7 +20,7 @@ from arrax.ops.elementwise_rules import (
     COMPLEX, call_binary, call_unary, check_kind, check_same_dtypes, emits, joint_shape, to_real,
     unary)
 from arrax.ops.rules import (
-    batch_elementwise, constant, instantiate, linear_jvp, transpose_unary, unbroadcast)
+    batch_elementwise, constant, instantiate, linear_jvp, to_shape_of, transpose_unary, unbroadcast)
 
 
 def _real_transpose(ct: Any, x: Any) -> Any:
@@ -60,7 +60,8 @@ def _complex_type(x: Any, y: Any) -> Any:
 
 
 def _complex_evaluate(x: Any, y: Any) -> Any:
-    out = np.empty(x.shape or y.shape, np.complex64 if x.dtype == np.float32 else np.complex128)
+    dtype = np.complex64 if x.dtype == np.float32 else np.complex128
+    out = np.empty(np.broadcast_shapes(x.shape, y.shape), dtype)
     out.real, out.imag = x, y
     return out
 
@@ -74,7 +75,7 @@ class _complex_jvp:
             shaped = [constant(0, t.aval) if type(t) is Zero and any(
                 type(u) is not Zero and aval_of(u).ndim for u in tangents) else instantiate(t)
                 for t in tangents]
-            return out, primitive.bind(*shaped)
+            return out, to_shape_of(primitive.bind(*shaped), out)
         return rule
 
 

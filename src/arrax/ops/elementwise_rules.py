@@ -1,7 +1,7 @@
 """What the elementwise families share: operand conversion, type rules, evaluation, declaration.
 
-Invariant of elementwise primitives: operands have one shape, except that some may be 0-d. The
-functions here that users' operands pass through broadcast sizes of 1 explicitly.
+Invariant of elementwise primitives: operands have one rank and shapes that differ by sizes of 1
+alone, except that some may be 0-d. (`select_n` and `clamp` want equal shapes.)
 """
 from __future__ import annotations
 
@@ -70,13 +70,18 @@ def check_same_dtypes(name: str, avals: Sequence[Any]) -> None:
 
 
 def joint_shape(name: str, avals: Sequence[Any]) -> tuple[int, ...]:
-    """The one shape of the operands that are not 0-d."""
+    """The shape that the operands that are not 0-d have when sizes of 1 are repeated."""
     shapes = [aval.shape for aval in avals if aval.ndim]
     if not shapes:
         return ()
     if all(shape == shapes[0] for shape in shapes):
         return shapes[0]  # type: ignore[no-any-return]
-    raise _shape_error(name, shapes)
+    if len({len(shape) for shape in shapes}) > 1:
+        raise _shape_error(name, shapes)
+    sizes = [set(column) - {1} for column in zip(*shapes, strict=True)]
+    if any(len(size) > 1 for size in sizes):
+        raise _shape_error(name, shapes)
+    return tuple(size.pop() if size else 1 for size in sizes)
 
 
 def _shape_error(name: str, shapes: Sequence[tuple[int, ...]]) -> TypeError:
@@ -189,12 +194,6 @@ def filled_like(value: Any, like: Any) -> Any:
     return broadcast_in_dim(scalar, aval.shape, ()) if aval.shape else scalar
 
 
-def to_shape_of(x: Any, like: Any) -> Any:
-    """A 0-d `x` broadcast to the shape of `like`."""
-    shape = aval_of(like).shape
-    return x if aval_of(x).shape == shape else broadcast_in_dim(x, shape, ())
-
-
 # ---- declaration -------------------------------------------------------------------------------
 
 def emits(method: str, cost: int = 1) -> Elementwise:
@@ -270,7 +269,6 @@ def call_binary(primitive: Primitive, x: Any, y: Any) -> Any:
     if first.dtype is second.dtype and first.dtype in _known(primitive) and (
             first.shape == second.shape or not first.shape or not second.shape):
         return primitive.bind(x, y)
-    x, y = align(primitive.name, x, y)
     _accept(primitive, (x.aval, y.aval))
     return primitive.bind(x, y)
 
@@ -278,7 +276,6 @@ def call_binary(primitive: Primitive, x: Any, y: Any) -> Any:
 def call_nary(primitive: Primitive, *operands: Any) -> Any:
     """Apply an elementwise primitive to users' operands."""
     values = [operand(x, primitive.name, i) for i, x in enumerate(operands)]
-    values = align(primitive.name, *values)
     primitive.type_rule(*(x.aval for x in values))
     return primitive.bind(*values)
 
@@ -311,18 +308,3 @@ def _accept(primitive: Primitive, avals: tuple[Any, ...]) -> None:
     if all(aval.dtype == avals[0].dtype for aval in avals):
         _known(primitive).add(avals[0].dtype)
 
-
-def align(name: str, *values: Any) -> list[Any]:
-    """Broadcast sizes of 1 among operands of equal rank; 0-d operands stay."""
-    shapes = [aval_of(x).shape for x in values]
-    full = [shape for shape in shapes if shape]
-    if not full or all(shape == full[0] for shape in full):
-        return list(values)
-    if len({len(shape) for shape in full}) > 1:
-        raise _shape_error(name, full)
-    try:
-        target = np.broadcast_shapes(*full)
-    except ValueError:
-        raise _shape_error(name, full) from None
-    return [x if shape in ((), target) else broadcast_in_dim(x, target, range(len(target)))
-            for x, shape in zip(values, shapes, strict=True)]

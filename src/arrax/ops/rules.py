@@ -80,12 +80,19 @@ def batch_to_front(x: Any, dim: int | None, size: int) -> Any:
     return batch_at(x, dim, 0, size)
 
 
+def to_shape_of(x: Any, like: Any) -> Any:
+    """An operand of an elementwise operation, broadcast to the shape of its result `like`."""
+    shape, target = aval_of(x).shape, aval_of(like).shape
+    return x if shape == target else broadcast_in_dim(x, target, range(len(shape)))
+
+
 # ---- JVP ---------------------------------------------------------------------------------------
 
 class by_operand:
     """JVP from one function per operand: `fn(tangent, out, *primals, **params)` or None (zero).
 
-    `out` is the primal result, so that rules like exp's need not compute it again.
+    `out` is the primal result, so that rules like exp's need not compute it again. A part may have
+    the shape of its operand, if that is broadcast.
     """
 
     def __init__(self, *functions: Callable[..., Any] | None):
@@ -97,7 +104,7 @@ class by_operand:
             total: Any = None
             for fn, tangent in zip(self.functions, tangents, strict=True):
                 if fn is not None and type(tangent) is not Zero:
-                    part = fn(tangent, out, *primals, **params)
+                    part = to_shape_of(fn(tangent, out, *primals, **params), out)
                     total = part if total is None else add_tangents(total, part)
             return out, Zero(tangent_aval(aval_of(out))) if total is None else total
         return rule
@@ -155,18 +162,24 @@ def transpose_bilinear(left: Callable[..., Any], right: Callable[..., Any]) -> A
 
 
 def unbroadcast(cotangent: Any, aval: Any) -> Any:
-    """Sum `cotangent` to the shape of an operand that was a broadcast scalar."""
+    """Sum `cotangent` to the shape of an operand that was broadcast: 0-d, or with sizes of 1."""
     shape = aval_of(cotangent).shape
     if aval.shape == shape or type(cotangent) is Zero:
         return cotangent
-    return registry["reduce_sum"].bind(cotangent, axes=tuple(range(len(shape))),
-                                       out_sharding=None)
+    axes = tuple(i for i, size in enumerate(shape) if not aval.shape or aval.shape[i] != size)
+    total = registry["reduce_sum"].bind(cotangent, axes=axes, out_sharding=None)
+    return registry["reshape"].bind(total, new_sizes=aval.shape, dimensions=None,
+                                    sharding=None) if aval.shape else total
 
 
 # ---- batching ----------------------------------------------------------------------------------
 
 class batch_elementwise:
-    """Batching of an elementwise op: align the batch axes, broadcast operands that differ."""
+    """Batching of an elementwise op: align the batch axes, give operands that differ axes of size
+    1, or, where the type rule wants equal shapes (`full`), the whole shape."""
+
+    def __init__(self, full: bool = False):
+        self.full = full
 
     def attach(self, primitive: Primitive) -> Any:
         def rule(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
@@ -177,16 +190,18 @@ class batch_elementwise:
                 return _with_dim(primitive.bind(*operands, **params), batched[0][1])
             rank = max(a.ndim - (d is not None) for a, d in zip(avals, dims, strict=True))
             aligned = []
-            full = _full_shape(avals, dims, rank)
+            ones = (1,) * rank
+            whole = _joint_shape(avals, dims, rank) if self.full else ones
             for x, a, d in zip(operands, avals, dims, strict=True):
                 if d is None and (a.ndim == 0 or rank == 0):
                     aligned.append(x)
                 elif d is None:
-                    aligned.append(broadcast_in_dim(x, (axis.size, *full), range(1, rank + 1)))
+                    shape = (axis.size, *whole) if self.full else (1, *a.shape)
+                    aligned.append(broadcast_in_dim(x, shape, range(1, rank + 1)))
                 elif a.ndim - 1 == rank:
                     aligned.append(move_axis(x, d, 0))
                 else:  # a batch of scalars among arrays
-                    aligned.append(broadcast_in_dim(x, (axis.size, *full), (0,)))
+                    aligned.append(broadcast_in_dim(x, (axis.size, *whole), (0,)))
             return _with_dim(primitive.bind(*aligned, **params), 0)
 
         def _with_dim(out: Any, dim: int) -> Any:
@@ -194,13 +209,11 @@ class batch_elementwise:
         return rule
 
 
-def _full_shape(avals: Any, dims: Any, rank: int) -> tuple[int, ...]:
-    for a, d in zip(avals, dims, strict=True):
-        if d is None and a.ndim == rank:
-            return tuple(a.shape)
-        if d is not None and a.ndim - 1 == rank:
-            return tuple(a.shape[:d] + a.shape[d + 1:])
-    return ()
+def _joint_shape(avals: Any, dims: Any, rank: int) -> tuple[int, ...]:
+    """The shape of one element of the batch."""
+    shapes = [a.shape if d is None else a.shape[:d] + a.shape[d + 1:]
+              for a, d in zip(avals, dims, strict=True)]
+    return next(tuple(shape) for shape in shapes if len(shape) == rank)
 
 
 class batch_by_moving:

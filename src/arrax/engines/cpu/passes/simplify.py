@@ -1,8 +1,9 @@
 """Simplify: jaxpr -> an equal, flatter jaxpr.
 
 Before: calls (`jit`, custom rules, `checkpoint`), repeated and dead equations, identities.
-After: calls are inlined, equal pure equations merged, scalar equations of literals folded, what the
-`IDENTITIES` say applied, dead pure equations gone; the jaxprs inside control flow too.
+After: calls are inlined, operands of elementwise equations are 0-d or have the shape of the
+result (sizes of 1 are broadcast), equal pure equations merged, scalar equations of literals folded,
+what the `IDENTITIES` say applied, dead pure equations gone; the jaxprs inside control flow too.
 Known limits: arrays are never folded (large captured arrays stay arguments).
 """
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
+from arrax.core.primitive import registry
 from arrax.engines.cpu.lowering import Elementwise, Expand, Inline
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.expand import expand
@@ -83,6 +85,8 @@ class _Writer:
             expanded = expand(lower, eqn)
             if expanded is not None:
                 return self.inline_closed(expanded, operands)
+        if eqn.primitive.elementwise:
+            operands = [self.broadcast(x, eqn.outvars[0].aval.shape) for x in operands]
         identity = IDENTITIES.get(eqn.primitive.name)
         if identity is not None:
             found = identity(self, eqn, operands)
@@ -99,6 +103,16 @@ class _Writer:
         if known is None:
             known = self.known[key] = self.append(eqn, operands)
         return known
+
+    def broadcast(self, atom: Any, shape: tuple[int, ...]) -> Any:
+        """An operand of an elementwise equation, 0-d or at the shape of the result."""
+        aval = atom.aval
+        if aval.shape == shape or not aval.shape:
+            return atom
+        params = {"shape": shape, "broadcast_dimensions": tuple(range(len(shape))),
+                  "sharding": None}
+        eqn = Eqn(registry["broadcast_in_dim"], [atom], [Var(aval.update(shape=shape))], params)
+        return self.write(eqn, [atom])[0]
 
     def append(self, eqn: Eqn, operands: list[Any]) -> list[Any]:
         outvars = [Var(v.aval) for v in eqn.outvars]
