@@ -182,7 +182,8 @@ def _mulhi_64(x: Any, y: Any) -> Any:
 
 
 mulhi_p = binary("mulhi", INTEGER, _mulhi_evaluate, jvp=piecewise_constant,
-                 lower=host("wide products are not emitted"), commutative=True)
+                 lower=host("wide products are not emitted"), commutative=True,
+                 stablehlo="chlo.mulhi")
 
 
 def mulhi(x: Any, y: Any) -> Any:
@@ -226,8 +227,15 @@ def _sign_evaluate(x: Any) -> Any:
     return np.copysign(out, x) if x.dtype.kind == "f" else out
 
 
+def _sign_stablehlo(b: Any, x: Any) -> Any:
+    if not dtypes.issubdtype(x.dtype, np.unsignedinteger):
+        return b.op("sign", x)
+    zero = b.full(x.shape, 0, x.dtype)
+    return b.select(b.compare("EQ", x, zero), zero, b.full(x.shape, 1, x.dtype))
+
+
 sign_p = unary("sign", NUMBER, _sign_evaluate, jvp=piecewise_constant, cost=2,
-               stablehlo="stablehlo.sign")
+               stablehlo=_sign_stablehlo)
 
 
 def sign(x: Any) -> Any:
@@ -250,10 +258,24 @@ def _share(x: Any, out: Any, y: Any) -> Any:
 _extreme_jvp = (lambda g, out, x, y: mul_p.bind(g, _share(x, out, y)),
                 lambda g, out, x, y: mul_p.bind(g, _share(y, out, x)))
 
+
+def _extreme_stablehlo(name: str, direction: str) -> Any:
+    """Complex numbers are ordered by their real parts, then by their imaginary parts."""
+    def rule(b: Any, x: Any, y: Any) -> Any:
+        x, y = (b.broadcast(v, b.outs[0].shape) for v in (x, y))
+        if not dtypes.issubdtype(x.dtype, np.complexfloating):
+            return b.op(name, x, y)
+        (a, c), (d, e) = ([apply(part, v) for part in ("real", "imag")] for v in (x, y))
+        wins = b.select(b.compare("EQ", a, d), b.compare(direction, c, e),
+                        b.compare(direction, a, d))
+        return b.select(wins, x, y)
+    return rule
+
+
 max_p = binary("max", ANY, np.maximum, jvp=by_operand(*_extreme_jvp), commutative=True,
-               stablehlo="stablehlo.maximum")
+               stablehlo=_extreme_stablehlo("maximum", "GT"))
 min_p = binary("min", ANY, np.minimum, jvp=by_operand(*_extreme_jvp), commutative=True,
-               stablehlo="stablehlo.minimum")
+               stablehlo=_extreme_stablehlo("minimum", "LT"))
 
 
 def max(x: Any, y: Any) -> Any:
@@ -277,17 +299,25 @@ def _integer_pow_type(x: Any, *, y: int) -> Any:
 
 
 def _integer_pow_evaluate(x: Any, *, y: int) -> Any:
-    """Repeated squaring, as compiled code does."""
+    return _repeated(x, y, np.multiply, np.divide, lambda: np.ones_like(x))
+
+
+def _integer_pow_stablehlo(b: Any, x: Any, *, y: int) -> Any:
+    return _repeated(x, y, mul_p.bind, div_p.bind, lambda: b.full(x.shape, 1, x.dtype))
+
+
+def _repeated(x: Any, y: int, multiply: Any, divide: Any, one: Any) -> Any:
+    """`x` to the power `y` by repeated squaring."""
     if y == 0:
-        return np.ones_like(x)
+        return one()
     exponent, square, out = builtins.abs(y), x, None
     while exponent:
         if exponent & 1:
-            out = square if out is None else np.multiply(out, square)
+            out = square if out is None else multiply(out, square)
         exponent >>= 1
         if exponent:
-            square = np.multiply(square, square)
-    return out if y > 0 else np.divide(np.ones((), x.dtype), out)
+            square = multiply(square, square)
+    return out if y > 0 else divide(one(), out)
 
 
 def _integer_pow_jvp(g: Any, out: Any, x: Any, *, y: int) -> Any:
@@ -308,7 +338,8 @@ class _integer_pow_rule:
 integer_pow_p = Primitive(
     "integer_pow", type_rule=_integer_pow_type, evaluate=evaluate_by(_integer_pow_evaluate),
     jvp=_integer_pow_rule(), transpose=NotApplicable("not linear"), batch=batch_elementwise(),
-    lower=Elementwise(lambda b, x, y: b.integer_pow(x, y), 3), elementwise=True)
+    lower=Elementwise(lambda b, x, y: b.integer_pow(x, y), 3), elementwise=True,
+    stablehlo=_integer_pow_stablehlo)
 
 
 def integer_pow(x: Any, y: int) -> Any:
@@ -359,7 +390,9 @@ def _pow_jvp_exponent(g: Any, out: Any, x: Any, y: Any) -> Any:
 pow_p = Primitive(
     "pow", type_rule=_pow_type, evaluate=evaluate_by(_pow_evaluate),
     jvp=by_operand(_pow_jvp_base, _pow_jvp_exponent), transpose=NotApplicable("not linear"),
-    batch=batch_elementwise(), elementwise=True, stablehlo="stablehlo.power",
+    batch=batch_elementwise(), elementwise=True,
+    stablehlo=lambda b, x, y: b.op("power", *(
+        b.broadcast(b.convert(v, x.dtype), b.outs[0].shape) for v in (x, y))),
     weak_type=lambda x, y: x.weak_type and (y.weak_type or y.dtype != x.dtype),
     lower=Elementwise(lambda b, x, y: b.pow(x, y if y.dtype == x.dtype
                                             else b.convert_element_type(y, x.dtype)), 24))
@@ -371,7 +404,9 @@ def pow(x: Any, y: Any) -> Any:
 
 
 square_p = unary("square", NUMBER, np.square,
-                 jvp=by_operand(lambda g, out, x: mul_p.bind(g, mul_p.bind(constant(2, x), x))))
+                 jvp=by_operand(lambda g, out, x: mul_p.bind(g, mul_p.bind(constant(2, x), x))),
+                 stablehlo=lambda b, x: b.op("chlo.square", x)
+                 if dtypes.issubdtype(x.dtype, np.inexact) else b.op("multiply", x, x))
 
 
 def square(x: Any) -> Any:

@@ -27,7 +27,8 @@ from arrax.ops.rules import (
 # ---- comparisons -----------------------------------------------------------------------------
 
 def _comparison(name: str, fn: Any, kinds: Any, **facts: Any) -> Primitive:
-    return binary(name, kinds, fn, result=to_bool, jvp=piecewise_constant, **facts)
+    return binary(name, kinds, fn, result=to_bool, jvp=piecewise_constant,
+                  stablehlo=lambda b, x, y: b.compare(name.upper(), x, y), **facts)
 
 
 class _equality_type(nary_type):
@@ -108,7 +109,9 @@ def _total_order(name: str, fn: Any) -> Primitive:
         jvp=piecewise_constant, transpose=NotApplicable("not linear"), batch=batch_elementwise(),
         lower=Elementwise(
             lambda b, x, y: getattr(b, name[:2])(_emit_key(b, x), _emit_key(b, y)), 4),
-        elementwise=True)
+        elementwise=True, stablehlo=lambda b, x, y: b.compare(
+            name[:2].upper(), x, y,
+            "TOTALORDER" if dtypes.issubdtype(x.dtype, np.floating) else None))
 
 
 eq_to_p = _total_order("eq_to", np.equal)
@@ -199,6 +202,22 @@ def _select_batch(axis: Any, operands: Any, dims: Any) -> Any:
     return select_n_p.bind(which, *cases), 0
 
 
+def _select_stablehlo(b: Any, which: Any, *cases: Any) -> Any:
+    if which.dtype == _BOOL and len(cases) == 2:
+        return b.select(which, cases[1], cases[0])
+    return _chosen(b, which, cases, 0)
+
+
+def _chosen(b: Any, which: Any, cases: tuple[Any, ...], first: int) -> Any:
+    """Of `cases`, which start with number `first`, by halves."""
+    if len(cases) == 1:
+        return cases[0]
+    half = len(cases) // 2
+    is_low = b.compare("LT", which, b.constant(first + half, which.dtype))
+    return b.select(is_low, _chosen(b, which, cases[:half], first),
+                    _chosen(b, which, cases[half:], first + half))
+
+
 def _unbatched_shape(x: Any, dim: int | None) -> tuple[int, ...]:
     shape = aval_of(x).shape
     return shape if dim is None else shape[:dim] + shape[dim + 1:]
@@ -213,8 +232,7 @@ def _to_front(x: Any, dim: int | None, size: int, shape: tuple[int, ...], needed
 select_n_p = Primitive(
     "select_n", type_rule=_select_type, evaluate=_select_evaluate, jvp=_select_jvp,
     transpose=_select_transpose, batch=_select_batch, elementwise=True,
-    weak_type=_select_is_weak,
-    lower=emits("select_n"))
+    weak_type=_select_is_weak, lower=emits("select_n"), stablehlo=_select_stablehlo)
 
 
 def select_n(which: Any, *cases: Any) -> Any:
@@ -341,7 +359,9 @@ def _round_evaluate(x: Any, *, rounding_method: Any) -> Any:
 
 
 round_p = unary("round", FLOAT, _round_evaluate, jvp=piecewise_constant, lower=Elementwise(
-    lambda b, x, rounding_method: b.round(x, int(rounding_method)), 2))
+    lambda b, x, rounding_method: b.round(x, int(rounding_method)), 2),
+    stablehlo=lambda b, x, rounding_method: b.op(
+        ("round_nearest_afz", "round_nearest_even")[int(rounding_method)], x))
 
 
 def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Any:
@@ -365,7 +385,7 @@ nextafter_p = Primitive(
     evaluate=quiet(np.nextafter),
     jvp=NotApplicable("it is a step function of the bits of its operand"),
     transpose=NotApplicable("not linear"), batch=batch_elementwise(),
-    lower=emits("nextafter", 2), elementwise=True)
+    lower=emits("nextafter", 2), elementwise=True, stablehlo="chlo.next_after")
 
 
 def nextafter(x: Any, y: Any) -> Any:

@@ -113,6 +113,12 @@ def _conj_evaluate(x: Any, *, input_dtype: Any) -> Any:
     return np.conj(x) if x.dtype.kind == "c" else _complex_evaluate(x, np.zeros_like(x))
 
 
+def _conj_stablehlo(b: Any, x: Any, *, input_dtype: Any) -> Any:
+    if not dtypes.issubdtype(x.dtype, np.complexfloating):
+        return complex_p.bind(x, constant(0, x))
+    return complex_p.bind(real_p.bind(x), neg_p.bind(imag_p.bind(x)))
+
+
 def _conj_transpose(ct: Any, x: Any, *, input_dtype: Any) -> Any:
     if not dtypes.issubdtype(input_dtype, np.complexfloating):
         return real_p.bind(ct)
@@ -122,7 +128,7 @@ def _conj_transpose(ct: Any, x: Any, *, input_dtype: Any) -> Any:
 conj_p = Primitive(
     "conj", type_rule=_conj_type, evaluate=_conj_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_conj_transpose), batch=batch_elementwise(), elementwise=True,
-    lower=emits("conj"))
+    lower=emits("conj"), stablehlo=_conj_stablehlo)
 
 
 def conj(x: Any) -> Any:

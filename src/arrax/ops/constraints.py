@@ -38,7 +38,7 @@ sharding_constraint_p: Primitive = Primitive(
     "sharding_constraint", type_rule=lambda x, **_: x, evaluate=lambda x, **_: x, execute=_execute,
     jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, **ps: sharding_constraint_p.bind(ct, **ps)),
-    batch=_batch, lower=Elementwise(lambda b, x: x, 0))
+    batch=_batch, lower=Elementwise(lambda b, x: x, 0), stablehlo=lambda b, x, **_: x)
 
 
 def _checked(x: Any, sharding: Any) -> Any:
@@ -97,7 +97,8 @@ dce_sink_p: Primitive = Primitive(
     jvp=lambda primals, tangents, **params: (dce_sink_p.bind(*primals, **params), []),
     transpose=NotApplicable("has no results"),
     batch=lambda axis, operands, dims, **params: (dce_sink_p.bind(*operands, **params), []),
-    lower=Expand(lambda x, **_: []), effects=frozenset({_kept}), weak_type="rule")
+    lower=Expand(lambda x, **_: []), effects=frozenset({_kept}), weak_type="rule",
+    stablehlo=lambda b, x, **_: [])
 
 
 def dce_sink(val: Any, *, prevent_mlir_dce: bool = False) -> None:

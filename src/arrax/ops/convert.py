@@ -17,7 +17,7 @@ from arrax.core.trace import Tracer
 from arrax.engines.cpu.lowering import Elementwise, Form, HostCall
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import (
-    FLOAT, is_small, piecewise_constant, unary_type)
+    FLOAT, apply, is_small, piecewise_constant, unary_type)
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, linear_jvp, move_axis, transpose_unary
 
@@ -109,11 +109,24 @@ def _convert_transpose(cotangent: Any, x: Any, *, new_dtype: Any, weak_type: boo
                                        sharding=sharding)
 
 
+def _convert_stablehlo(b: Any, x: Any, *, new_dtype: Any, **_: Any) -> Any:
+    if new_dtype == float0:
+        return b.zeros(b.outs[0])
+    if isinstance(new_dtype, ExtendedDType):
+        return x
+    if dtypes.issubdtype(x.dtype, np.complexfloating) and \
+            not dtypes.issubdtype(new_dtype, np.complexfloating):
+        x = apply("real", x)
+    if new_dtype == np.bool_ and x.dtype != np.bool_:
+        return b.compare("NE", x, b.constant(0, x.dtype))
+    return b.convert(x, new_dtype)
+
+
 convert_element_type_p = Primitive(
     "convert_element_type", type_rule=_convert_type, evaluate=quiet(_convert_evaluate),
     jvp=_convert_jvp, transpose=transpose_unary(_convert_transpose), batch=batch_elementwise(),
     lower=Elementwise(lambda b, x: b.convert_element_type(x, b.out_dtype), 1),
-    elementwise=True, hidden={"sharding": None},
+    elementwise=True, hidden={"sharding": None}, stablehlo=_convert_stablehlo,
     weak_type=lambda x, *, new_dtype, weak_type, sharding=None: weak_type)
 
 
@@ -229,7 +242,9 @@ def _bitcast_batch(axis: Any, operands: Any, dims: Any, *, new_dtype: Any) -> An
 bitcast_convert_type_p = Primitive(
     "bitcast_convert_type", type_rule=_bitcast_type, evaluate=_bitcast_evaluate,
     jvp=piecewise_constant, transpose=NotApplicable("not linear"), batch=_bitcast_batch,
-    weak_type="none", lower=Form("bitcast"))
+    weak_type="none", lower=Form("bitcast"),
+    stablehlo=lambda b, x, *, new_dtype: x if x.dtype == new_dtype else b.op(
+        "bitcast_convert", x, results=b.outs[0]))
 
 
 def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
@@ -293,7 +308,8 @@ reduce_precision_p = Primitive(
     "reduce_precision", type_rule=_reduce_precision_type, evaluate=quiet(_reduce_precision),
     jvp=linear_jvp(), batch=batch_elementwise(),
     transpose=transpose_unary(lambda ct, x, **params: reduce_precision_p.bind(ct, **params)),
-    lower=HostCall("no emission yet"), elementwise=True)
+    lower=HostCall("no emission yet"), elementwise=True,
+    stablehlo=lambda b, x, **bits: b.op("reduce_precision", x, **bits))
 
 
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:

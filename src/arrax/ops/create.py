@@ -43,7 +43,8 @@ def _iota_evaluate(*, dtype: Any, shape: Any, dimension: int, sharding: Any = No
 
 iota_p = Primitive(
     "iota", type_rule=_iota_type, evaluate=_iota_evaluate, jvp=_NO_OPERANDS,
-    transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none", lower=Form("iota"))
+    transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none", lower=Form("iota"),
+    stablehlo=lambda b, *, dtype, shape, dimension, sharding=None: b.iota(shape, dtype, dimension))
 
 
 def iota(dtype: Any, size: int) -> Any:
@@ -124,7 +125,8 @@ empty_p = Primitive(
     "empty", type_rule=lambda *, shape, dtype, out_sharding=None: ShapedArray(shape, dtype),
     evaluate=lambda *, shape, dtype, out_sharding=None: filled(shape, np.zeros((), dtype)),
     jvp=_NO_OPERANDS, transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none",
-    lower=HostCall("contents do not matter"))
+    lower=HostCall("contents do not matter"),
+    stablehlo=lambda b, **_: b.zeros(b.outs[0]))
 
 
 def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:

@@ -16,10 +16,15 @@ from arrax.ops.rules import batch_elementwise, instantiate, linear_jvp, transpos
 
 _SAME = Elementwise(lambda b, x: x, 0)
 
+
+def _itself(b: Any, x: Any) -> Any:
+    return x
+
+
 copy_p = Primitive(
     "copy", type_rule=lambda x: x, evaluate=lambda x: x.copy(), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x: ct), batch=batch_elementwise(), lower=_SAME,
-    elementwise=True)
+    elementwise=True, stablehlo=_itself)
 
 
 def copy(x: Any) -> Any:
@@ -30,7 +35,7 @@ def copy(x: Any) -> Any:
 stop_gradient_p = Primitive(
     "stop_gradient", type_rule=lambda x: x, evaluate=lambda x: x, jvp=zero_jvp(),
     transpose=NotApplicable("not linear"), batch=batch_elementwise(), lower=_SAME,
-    elementwise=True)
+    elementwise=True, stablehlo=_itself)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -75,7 +80,8 @@ optimization_barrier_p = Primitive(
     "optimization_barrier", multiple_results=True, type_rule=lambda *avals: list(avals),
     evaluate=lambda *arrays: list(arrays), jvp=_barrier_jvp, transpose=_barrier_transpose,
     batch=lambda axis, operands, dims: (optimization_barrier_p.bind(*operands), list(dims)),
-    lower=Expand(lambda *operands: list(operands)), weak_type="rule")
+    lower=Expand(lambda *operands: list(operands)), weak_type="rule",
+    stablehlo=lambda b, *operands: b.barrier(operands))
 
 
 def optimization_barrier(operand: Any) -> Any:

@@ -1,6 +1,7 @@
 """Putting arrays together and taking them apart: concatenate, stack, split, unstack, tile, pad."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis, check_same_dtypes
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
                              linear_jvp, transpose_unary)
-from arrax.ops.shape import reshape, squeeze
+from arrax.ops.shape import expand_dims, reshape, squeeze
 
 
 def _slice(x: Any, starts: Sequence[int], limits: Sequence[int],
@@ -81,7 +82,9 @@ def _concatenate_batch(axis: Any, operands: Any, dims: Any, *, dimension: int) -
 concatenate_p = Primitive(
     "concatenate", type_rule=_concatenate_type,
     evaluate=lambda *xs, dimension: np.concatenate(xs, dimension), jvp=linear_jvp(),
-    transpose=_concatenate_transpose, batch=_concatenate_batch, lower=Form("concatenate"))
+    transpose=_concatenate_transpose, batch=_concatenate_batch, lower=Form("concatenate"),
+    stablehlo=lambda b, *xs, dimension: b.op(
+        "concatenate", *xs, results=b.outs[0], dimension=dimension))
 
 
 def concatenate(operands: Any, dimension: int) -> Any:
@@ -129,7 +132,9 @@ def _stack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 stack_p = Primitive(
     "stack", type_rule=_stack_type, evaluate=lambda *xs, axis: np.stack(xs, axis),
-    jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch, lower=Form("stack"))
+    jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch, lower=Form("stack"),
+    stablehlo=lambda b, *xs, axis: concatenate_p.bind(
+        *(expand_dims(x, (axis,)) for x in xs), dimension=axis))
 
 
 def stack(operands: Sequence[Any], axis: int = 0) -> Any:
@@ -166,7 +171,9 @@ def _unstack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 unstack_p = Primitive(
     "unstack", multiple_results=True, type_rule=_unstack_type, evaluate=_unstack_evaluate,
-    jvp=linear_jvp(), transpose=_unstack_transpose, batch=_unstack_batch, lower=Form("unstack"))
+    jvp=linear_jvp(), transpose=_unstack_transpose, batch=_unstack_batch, lower=Form("unstack"),
+    stablehlo=lambda b, x, *, axis: [
+        squeeze(_slice_axis(x, i, i + 1, axis), (axis,)) for i in range(x.shape[axis])])
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
@@ -202,7 +209,10 @@ split_p = Primitive(
     "split", multiple_results=True, type_rule=_split_type,
     evaluate=lambda x, *, sizes, axis: np.split(x, np.cumsum(sizes[:-1], dtype=int), axis)
     if sizes else [],
-    jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch, lower=Form("split"))
+    jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch, lower=Form("split"),
+    stablehlo=lambda b, x, *, sizes, axis: [
+        _slice_axis(x, end - size, end, axis)
+        for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)])
 
 
 def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> Sequence[Any]:
@@ -230,12 +240,19 @@ def _tile_transpose(cotangent: Any, x: Any, *, reps: Any) -> Any:
     return _sum(reshape(cotangent, tuple(pairs)), range(0, len(pairs), 2))
 
 
+def _tile_stablehlo(b: Any, x: Any, *, reps: Any) -> Any:
+    """Each axis becomes a pair: the repetitions and the elements."""
+    pairs = [n for r, size in zip(reps, x.shape, strict=True) for n in (r, size)]
+    wide = broadcast_in_dim(x, tuple(pairs), range(1, len(pairs), 2))
+    return b.reshape(wide, b.outs[0].shape)
+
+
 tile_p = Primitive(
     "tile", type_rule=_tile_type, evaluate=lambda x, *, reps: np.tile(x, reps), jvp=linear_jvp(),
     transpose=transpose_unary(_tile_transpose),
     batch=lambda axis, operands, dims, *, reps: (
         tile_p.bind(operands[0], reps=(*reps[:dims[0]], 1, *reps[dims[0]:])), dims[0]),
-    lower=Form("tile"))
+    lower=Form("tile"), stablehlo=_tile_stablehlo)
 
 
 def tile(operand: Any, reps: Sequence[int]) -> Any:
@@ -292,6 +309,12 @@ def pad_evaluate(x: np.ndarray, value: np.ndarray, *, padding_config: Any) -> np
     return out
 
 
+def _pad_stablehlo(b: Any, x: Any, value: Any, *, padding_config: Any) -> Any:
+    low, high, interior = zip(*padding_config, strict=True) if padding_config else ((), (), ())
+    return b.op("pad", x, value, results=b.outs[0], edge_padding_low=low, edge_padding_high=high,
+                interior_padding=interior)
+
+
 def _pad_transpose(cotangent: Any, x: Any, value: Any, *, padding_config: Any) -> list[Any]:
     if type(cotangent) is Zero:
         return [Zero(v.aval) if is_undefined(v) else None for v in (x, value)]
@@ -323,7 +346,8 @@ def _pad_batch(axis: Any, operands: Any, dims: Any, *, padding_config: Any) -> A
 
 
 pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_jvp(),
-                  transpose=_pad_transpose, batch=_pad_batch, lower=Form("pad"))
+                  transpose=_pad_transpose, batch=_pad_batch, lower=Form("pad"),
+                  stablehlo=_pad_stablehlo)
 
 
 def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:

@@ -102,7 +102,9 @@ broadcast_in_dim_p = Primitive(
     "broadcast_in_dim", type_rule=_broadcast_type, evaluate=_broadcast_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_broadcast_transpose), batch=_broadcast_batch,
     hidden={"shape": ALWAYS, "sharding": None, "broadcast_dimensions": ()},
-    lower=Form("broadcast_in_dim"))
+    lower=Form("broadcast_in_dim"),
+    stablehlo=lambda b, x, *, broadcast_dimensions, **_: b.op(
+        "broadcast_in_dim", x, results=b.outs[0], broadcast_dimensions=broadcast_dimensions))
 
 
 def broadcast_in_dim(operand: Any, shape: Any, broadcast_dimensions: Sequence[int], *,
@@ -216,6 +218,11 @@ def _reshape_evaluate(x: Any, *, new_sizes: Any, dimensions: Any, sharding: Any 
     return x.reshape(new_sizes)
 
 
+def _reshape_stablehlo(b: Any, x: Any, *, new_sizes: Any, dimensions: Any,
+                       sharding: Any = None) -> Any:
+    return b.reshape(x if dimensions is None else transpose(x, dimensions), new_sizes)
+
+
 def _reshape_transpose(cotangent: Any, x: Any, *, new_sizes: Any, dimensions: Any,
                        sharding: Any = None) -> Any:
     if dimensions is None:
@@ -235,7 +242,8 @@ def _reshape_batch(axis: Any, operands: Any, dims: Any, *, new_sizes: Any, dimen
 
 reshape_p = Primitive(
     "reshape", type_rule=_reshape_type, evaluate=_reshape_evaluate, jvp=linear_jvp(),
-    transpose=transpose_unary(_reshape_transpose), batch=_reshape_batch, lower=Form("reshape"))
+    transpose=transpose_unary(_reshape_transpose), batch=_reshape_batch, lower=Form("reshape"),
+    stablehlo=_reshape_stablehlo)
 
 
 def reshape(operand: Any, new_sizes: Any, dimensions: Sequence[int] | None = None, *,
@@ -289,7 +297,9 @@ transpose_p = Primitive(
     "transpose", type_rule=_transpose_type,
     evaluate=lambda x, *, permutation: x.transpose(permutation), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, permutation: transpose(ct, np.argsort(permutation))),
-    batch=_transpose_batch, lower=Form("transpose"))
+    batch=_transpose_batch, lower=Form("transpose"),
+    stablehlo=lambda b, x, *, permutation: b.op(
+        "transpose", x, results=b.outs[0], permutation=permutation))
 
 
 def transpose(operand: Any, permutation: Any) -> Any:
@@ -324,7 +334,8 @@ squeeze_p = Primitive(
     "squeeze", type_rule=_squeeze_type,
     evaluate=lambda x, *, dimensions: x.squeeze(dimensions), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, dimensions: expand_dims(ct, dimensions)),
-    batch=_squeeze_batch, lower=Form("squeeze"))
+    batch=_squeeze_batch, lower=Form("squeeze"),
+    stablehlo=lambda b, x, *, dimensions: b.reshape(x, b.outs[0].shape))
 
 
 def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
@@ -356,7 +367,8 @@ def _rev_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any) -> Any:
 rev_p = Primitive(
     "rev", type_rule=_rev_type, evaluate=lambda x, *, dimensions: np.flip(x, dimensions),
     jvp=linear_jvp(), transpose=transpose_unary(lambda ct, x, *, dimensions: rev(ct, dimensions)),
-    batch=_rev_batch, lower=Form("rev"))
+    batch=_rev_batch, lower=Form("rev"),
+    stablehlo=lambda b, x, *, dimensions: b.op("reverse", x, dimensions=dimensions))
 
 
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:

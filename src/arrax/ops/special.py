@@ -42,17 +42,17 @@ def _evaluate_by(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _special(name: str, arity: int, fn: Callable[..., Any], jvp: Any, lower: Any = None,
-             ) -> Primitive:
+             stablehlo: Any = None) -> Primitive:
     """Declare a special function of `arity` floating-point operands."""
     lower = lower or host("computed by SciPy")
     if arity == 1:
-        primitive = unary(name, FLOAT, fn, jvp=jvp, lower=lower)
+        primitive = unary(name, FLOAT, fn, jvp=jvp, lower=lower, stablehlo=stablehlo)
         primitive.evaluate = _evaluate_by(fn)
         return primitive
     return Primitive(
         name, type_rule=nary_type(name, (FLOAT,) * arity), evaluate=_evaluate_by(fn), jvp=jvp,
         transpose=NotApplicable("not linear"), batch=batch_elementwise(), lower=lower,
-        elementwise=True)
+        elementwise=True, stablehlo=stablehlo)
 
 
 def _exp(x: Any) -> Any:
@@ -72,9 +72,9 @@ def _gaussian(scale: float) -> Any:
 
 
 erf_p = _special("erf", 1, lambda x: _scipy().erf(x), _gaussian(2 / math.sqrt(math.pi)),
-                 emits("erf", 12))
+                 emits("erf", 12), "chlo.erf")
 erfc_p = _special("erfc", 1, lambda x: _scipy().erfc(x), _gaussian(-2 / math.sqrt(math.pi)),
-                  emits("erfc", 12))
+                  emits("erfc", 12), "chlo.erfc")
 
 
 def erf(x: Any) -> Any:
@@ -113,7 +113,8 @@ def _erf_inv_evaluate(x: Any) -> Any:
 
 erf_inv_p = _special("erf_inv", 1, _erf_inv_evaluate, by_operand(
     lambda g, out, x: mul_p.bind(constant(math.sqrt(math.pi) / 2, x),
-                                 mul_p.bind(g, _exp(square_p.bind(out))))), emits("erf_inv", 12))
+                                 mul_p.bind(g, _exp(square_p.bind(out))))),
+    emits("erf_inv", 12), "chlo.erf_inv")
 
 
 def erf_inv(x: Any) -> Any:
@@ -125,7 +126,8 @@ def erf_inv(x: Any) -> Any:
 
 lgamma_p = _special("lgamma", 1, lambda x: np.where(np.isinf(x), x.dtype.type(np.inf),
                                                     _scipy().gammaln(x)),
-                    by_operand(lambda g, out, x: mul_p.bind(g, digamma_p.bind(x))))
+                    by_operand(lambda g, out, x: mul_p.bind(g, digamma_p.bind(x))),
+                    stablehlo="chlo.lgamma")
 
 
 def lgamma(x: Any) -> Any:
@@ -139,7 +141,8 @@ def _digamma_evaluate(x: Any) -> Any:
 
 
 digamma_p = _special("digamma", 1, _digamma_evaluate, by_operand(
-    lambda g, out, x: mul_p.bind(g, polygamma_p.bind(constant(1, x), x))))
+    lambda g, out, x: mul_p.bind(g, polygamma_p.bind(constant(1, x), x))),
+    stablehlo="chlo.digamma")
 
 
 def digamma(x: Any) -> Any:
@@ -165,7 +168,8 @@ def _polygamma_evaluate(m: Any, x: Any) -> Any:
 
 polygamma_p = _special("polygamma", 2, _polygamma_evaluate, by_operand(
     _no_derivative("polygamma gradient with respect to m is not supported"),
-    lambda g, out, m, x: mul_p.bind(g, polygamma_p.bind(add_p.bind(m, constant(1, m)), x))))
+    lambda g, out, m, x: mul_p.bind(g, polygamma_p.bind(add_p.bind(m, constant(1, m)), x))),
+    stablehlo="chlo.polygamma")
 
 
 def polygamma(m: Any, x: Any) -> Any:
@@ -185,7 +189,8 @@ def _hurwitz(s: Any, q: Any) -> Any:
 
 
 zeta_p = _special("zeta", 2, _hurwitz,
-                  NotApplicable("the derivative of ζ(s, q) by s has no closed form"))
+                  NotApplicable("the derivative of ζ(s, q) by s has no closed form"),
+                  stablehlo="chlo.zeta")
 
 
 def zeta(x: Any, q: Any) -> Any:
@@ -294,7 +299,8 @@ def _i1e_slope(g: Any, out: Any, x: Any) -> Any:
     return mul_p.bind(g, select_n_p.bind(away, filled_like(0.5, x), slope))
 
 
-bessel_i1e_p = _special("bessel_i1e", 1, lambda x: _scipy().i1e(x), by_operand(_i1e_slope))
+bessel_i1e_p = _special("bessel_i1e", 1, lambda x: _scipy().i1e(x), by_operand(_i1e_slope),
+                        stablehlo="chlo.bessel_i1e")
 
 
 def bessel_i1e(x: Any) -> Any:

@@ -25,7 +25,7 @@ def _one(x: Any) -> Any:
 
 
 def _accurate(name: str, fn: Callable[..., Any], slope: Callable[[Any, Any], Any] | None = None,
-              jvp: Callable[..., Any] | None = None, stablehlo: str | None = None) -> Primitive:
+              jvp: Callable[..., Any] | None = None, stablehlo: Any = None) -> Primitive:
     """A function with the `accuracy` parameter; `slope(out, x)` is its derivative."""
     rule = jvp or _times(slope)
     return unary(name, INEXACT, fn, accuracy=True, cost=_COST, stablehlo=stablehlo,
@@ -35,7 +35,8 @@ def _accurate(name: str, fn: Callable[..., Any], slope: Callable[[Any, Any], Any
 def _plain(name: str, fn: Callable[..., Any], slope: Callable[[Any, Any], Any] | None = None,
            jvp: Callable[..., Any] | None = None) -> Primitive:
     """A function without parameters; `slope(out, x)` is its derivative."""
-    return unary(name, INEXACT, fn, cost=_COST, jvp=by_operand(jvp or _times(slope)))
+    return unary(name, INEXACT, fn, cost=_COST, jvp=by_operand(jvp or _times(slope)),
+                 stablehlo=f"chlo.{name}")
 
 
 def _times(slope: Any) -> Callable[..., Any]:
@@ -64,8 +65,11 @@ def _exp2_evaluate(x: Any) -> Any:
     return np.exp2(x) if x.dtype.kind != "c" else np.exp(x * x.real.dtype.type(np.log(2)))
 
 
-exp2_p = _accurate("exp2", _in_double(_exp2_evaluate), jvp=lambda g, out, x: mul_p.bind(
-    apply("log", constant(2, x), accuracy=None), mul_p.bind(g, out)))
+exp2_p = _accurate(
+    "exp2", _in_double(_exp2_evaluate), jvp=lambda g, out, x: mul_p.bind(
+        apply("log", constant(2, x), accuracy=None), mul_p.bind(g, out)),
+    stablehlo=lambda b, x, accuracy: exp_p.bind(
+        mul_p.bind(constant(np.log(2), x), x), accuracy=accuracy))
 
 
 def exp2(x: Any, *, accuracy: Any = None) -> Any:
@@ -127,7 +131,9 @@ def log1p(x: Any, *, accuracy: Any = None) -> Any:
 
 logistic_p = _accurate(
     "logistic", lambda x: np.divide(x.dtype.type(1), x.dtype.type(1) + np.exp(-x)),
-    lambda out, x: mul_p.bind(out, sub_p.bind(_one(x), out)), stablehlo="stablehlo.logistic")
+    lambda out, x: mul_p.bind(out, sub_p.bind(_one(x), out)),
+    stablehlo=lambda b, x, accuracy: div_p.bind(
+        _one(x), add_p.bind(_one(x), exp_p.bind(neg_p.bind(x), accuracy=accuracy))))
 
 
 def logistic(x: Any, *, accuracy: Any = None) -> Any:

@@ -24,6 +24,7 @@ import numpy as np
 
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray
+from arrax.core.dtypes import storage_dtype
 from arrax.core.errors import InternalError
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal
 from arrax.core.primitive import NotApplicable, Primitive
@@ -238,9 +239,24 @@ class Builder(Trace):
         data = np.asarray(value, dtype)
         return self._constant(data, ShapedArray(data.shape, data.dtype))
 
+    def element_type(self, dtype: Any) -> str:
+        """How attributes name a dtype: `f32`, `bf16`, …"""
+        return text.element_type(dtype)
+
     def full(self, shape: Sequence[int], value: Any, dtype: Any) -> Value:
         """An array of equal elements."""
         return self.broadcast(self.constant(value, dtype), shape)
+
+    def zeros(self, aval: ShapedArray) -> Value:
+        """Zeros of an aval; of key arrays too."""
+        return Value(self, self.full(aval.shape, 0, storage_dtype(aval.dtype)).name, aval)
+
+    def barrier(self, values: Sequence[Any]) -> list[Value]:
+        """The values, which the compiler moves no operations across."""
+        values = self._values(values)
+        results: list[Value] = self.op("optimization_barrier", *values,
+                                       results=[x.aval for x in values]) if values else []
+        return results
 
     def broadcast(self, x: Value, shape: Sequence[int]) -> Value:
         """`x` at a shape, by NumPy's rule: axes added in front, axes of size 1 repeated."""
@@ -266,8 +282,10 @@ class Builder(Trace):
         return out
 
     def compare(self, direction: str, x: Any, y: Any, compare_type: str | None = None) -> Value:
-        """Booleans; `direction` is EQ, NE, LT, LE, GT or GE."""
+        """Booleans, in the joint shape; `direction` is EQ, NE, LT, LE, GT or GE."""
         x, y = self.value(x), self.value(y)
+        shape = np.broadcast_shapes(x.aval.shape, y.aval.shape)
+        x, y = self.broadcast(x, shape), self.broadcast(y, shape)
         kind = compare_type or _compare_type(x.aval.dtype)
         out: Value = self.op("compare", x, y, results=ShapedArray(x.aval.shape, _BOOL),
                              comparison_direction=direction, compare_type=kind)
@@ -291,6 +309,18 @@ class Builder(Trace):
         avals = [x.aval for x in values]
         regions = [self.region(condition, *avals), self.region(body, *avals)]
         return self.op("while", *values, results=avals, regions=regions)  # type: ignore
+
+    def reduce(self, operands: Sequence[Any], inits: Sequence[Any], axes: Sequence[int],
+               combine: Callable[..., Any]) -> list[Value]:
+        """The elements along `axes`, with the `inits` (scalars) combined: `combine(*xs, *ys)` gives
+        as many scalars as there are operands."""
+        arrays, scalars = self._values(operands), self._values(inits)
+        avals = [x.aval.update(shape=tuple(np.delete(x.aval.shape, axes).tolist()))
+                 for x in arrays]
+        region = self.region(combine, *[x.aval for x in scalars], *[x.aval for x in scalars])
+        results: list[Value] = self.op("reduce", *arrays, *scalars, results=avals,
+                                       regions=[region], dimensions=axes)
+        return results
 
     def combiner(self, name: str, aval: ShapedArray) -> str:
         """The region that combines two scalars by the operation `name`."""
