@@ -85,6 +85,9 @@ def _fft_evaluate(x: np.ndarray, *, fft_type: FftType, fft_lengths: Any) -> np.n
     return np.asarray(getattr(np.fft, name + "n")(x, fft_lengths, axes))
 
 
+_MOST_AXES = 3  # of one transform in StableHLO
+
+
 def _fft_transpose(cotangent: Any, x: Any, *, fft_type: FftType, fft_lengths: Any) -> Any:
     if fft_type is FftType.RFFT:
         return _rfft_transpose(cotangent, x, fft_lengths)
@@ -130,10 +133,30 @@ def _fft_batch(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
     return fft_p.bind(move_axis(operands[0], dims[0], 0), **params), 0
 
 
+def _fft_stablehlo(b: Any, x: Any, *, fft_type: FftType, fft_lengths: Any) -> Any:
+    """StableHLO transforms up to three axes at a time; real transforms work on the last one."""
+    out, rank = b.outs[0], len(fft_lengths)
+    if 0 in fft_lengths or 0 in x.aval.shape:
+        return b.full(out.shape, 0, out.dtype)
+    if not rank:
+        return x
+    if rank <= _MOST_AXES:
+        return b.op("fft", x, results=out, fft_type=fft_type.name, fft_length=fft_lengths)
+    others = FftType.IFFT if fft_type in (FftType.IFFT, FftType.IRFFT) else FftType.FFT
+    if fft_type is not FftType.IRFFT:
+        x = fft_p.bind(x, fft_type=fft_type, fft_lengths=fft_lengths[-1:])
+    for axis in range(x.aval.ndim - rank, x.aval.ndim - 1):
+        moved = move_axis(x, axis, -1)
+        moved = fft_p.bind(moved, fft_type=others, fft_lengths=(x.aval.shape[axis],))
+        x = move_axis(moved, -1, axis)
+    return x if fft_type is not FftType.IRFFT else fft_p.bind(
+        x, fft_type=fft_type, fft_lengths=fft_lengths[-1:])
+
+
 fft_p = Primitive("fft", type_rule=_fft_type, evaluate=_fft_evaluate, jvp=linear_jvp(),
                   transpose=transpose_unary(_fft_transpose), batch=_fft_batch,
                   shown={"fft_type": lambda kind: str(int(kind))},
-                  lower=Library("fft"))
+                  lower=Library("fft"), stablehlo=_fft_stablehlo)
 
 
 def fft(x: Any, fft_type: Any, fft_lengths: Any) -> Any:

@@ -1,6 +1,7 @@
 """Sorting, and the k greatest elements."""
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from arrax.ops.arguments import canonical_axis
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
 from arrax.ops.rules import batch_at
 from arrax.ops.shape import expand_dims, reshape
+from arrax.ops.sort_stablehlo import approx_top_k_form, sort_form, top_k_form
 
 _PACK_ABOVE = 256  # elements; from here on sorting packed (key, index) words beats a stable argsort
 _UINT32 = np.dtype(np.uint32)
@@ -24,8 +26,8 @@ _UINT32 = np.dtype(np.uint32)
 
 # ---- order -------------------------------------------------------------------------------------
 
-def ordered_bits(x: np.ndarray) -> np.ndarray:
-    """Unsigned integers in the order of the elements: -0 and 0 equal, NaN greatest.
+def ordered_bits(x: np.ndarray, equal_zeros: bool = True) -> np.ndarray:
+    """Unsigned integers in the order of the elements, NaN greatest; -0 before 0, or equal to it.
 
     Not for complex numbers.
     """
@@ -39,7 +41,7 @@ def ordered_bits(x: np.ndarray) -> np.ndarray:
     if dtype.itemsize < 4:
         x = x.astype(np.float32)
     unsigned = np.dtype(f"u{x.dtype.itemsize}")
-    x = np.where(np.isnan(x), np.asarray(np.nan, x.dtype), x + np.zeros((), x.dtype))
+    x = np.where(np.isnan(x), np.asarray(np.nan, x.dtype), x + x.dtype.type(0) if equal_zeros else x)
     bits = x.view(unsigned)
     top = unsigned.type(1 << (8 * unsigned.itemsize - 1))
     return np.where(bits & top, ~bits, bits | top)
@@ -118,7 +120,7 @@ def _sort_batch(axis: Any, operands: Any, dims: Any, *, dimension: int, is_stabl
 
 sort_p = Primitive("sort", multiple_results=True, type_rule=_sort_type, evaluate=_sort_evaluate,
                    jvp=_sort_jvp, batch=_sort_batch, weak_type="rule", typed_results=True,
-                   lower=Library("sort"))
+                   lower=Library("sort"), stablehlo=sort_form)
 
 
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
@@ -170,7 +172,7 @@ def _top_k_type(x: Any, *, k: int, axis: int) -> list[Any]:
 
 
 def _top_k_evaluate(x: np.ndarray, *, k: int, axis: int) -> list[np.ndarray]:
-    bits = np.moveaxis(~ordered_bits(x), axis, -1)
+    bits = np.moveaxis(~ordered_bits(x, equal_zeros=False), axis, -1)
     if bits.dtype.itemsize <= 4:
         packed = (bits.astype(np.uint64) << np.uint64(32)) | np.arange(
             bits.shape[-1], dtype=np.uint64)
@@ -203,13 +205,13 @@ def _top_k_batch(batch: Any, operands: Any, dims: Any, *, k: int, axis: int) -> 
 
 top_k_p = Primitive("top_k", multiple_results=True, type_rule=_top_k_type,
                     evaluate=_top_k_evaluate, jvp=_top_k_jvp, batch=_top_k_batch,
-                    lower=Library("top_k"))
+                    lower=Library("top_k"), stablehlo=top_k_form)
 
 
 def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
     """The `k` greatest elements along `axis`, descending, and their indices.
 
-    Of equal elements the first comes first; NaN counts as greatest. ValueError when `k` is negative
+    Of equal elements the first comes first; NaN counts as greatest, 0 as greater than -0. ValueError when `k` is negative
     or larger than the axis, and for complex numbers.
     """
     operand = arguments.operand(operand, "top_k")
@@ -222,16 +224,39 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
 
 def _approx_type(x: Any, *, k: int, reduction_dimension: int, aggregate_to_topk: bool,
                  **params: Any) -> list[Any]:
-    if not aggregate_to_topk:
-        raise NotImplementedError(
-            "approx_max_k and approx_min_k support aggregate_to_topk=True only")
-    return _top_k_type(x, k=k, axis=canonical_axis(reduction_dimension, x.ndim))
+    axis = canonical_axis(reduction_dimension, x.ndim)
+    _top_k_type(x, k=k, axis=axis)
+    count = k if aggregate_to_topk else _candidates(x.shape, k, axis, **params)
+    return _top_k_type(x, k=count, axis=axis)
+
+
+def _candidates(shape: tuple[int, ...], k: int, axis: int, *, recall_target: float,
+                reduction_input_size_override: int, is_max_k: bool) -> int:
+    """How many candidates remain before the last aggregation: enough for the expected recall.
+
+    The axis is cut into tiles, 2ʲ of which are reduced to one: with L candidates the recall is
+    about exp((1 - k) / L) (Chern et al. 2022, "TPU-KNN", section 5).
+    """
+    size, tile = shape[axis], 1024 if len(shape) == 1 else 128
+    if size <= tile:
+        return size
+    if k == 1:
+        return tile
+    total = size if reduction_input_size_override < 0 else reduction_input_size_override
+    if total < size:
+        raise ValueError(f"reduction_input_size_override: {total} should be greater equals to "
+                         f"operands[reduction_dim]: {size}")
+    needed = min(max((1 - k) / math.log(recall_target), tile), size)
+    tiles = -(-size // tile)
+    exponent = min(int(math.log2(total / needed)), tiles.bit_length() - 1)
+    return size if exponent == 0 else -(-tiles // 2 ** exponent) * tile
 
 
 def _approx_evaluate(x: np.ndarray, *, k: int, reduction_dimension: int, is_max_k: bool,
-                     **params: Any) -> list[np.ndarray]:
+                     aggregate_to_topk: bool, **params: Any) -> list[np.ndarray]:
     axis = reduction_dimension % x.ndim
-    values, order = _top_k_evaluate(x if is_max_k else -x, k=k, axis=axis)
+    count = k if aggregate_to_topk else _candidates(x.shape, k, axis, is_max_k=is_max_k, **params)
+    values, order = _top_k_evaluate(x if is_max_k else -x, k=count, axis=axis)
     return [values if is_max_k else -values, order]
 
 
@@ -252,7 +277,8 @@ def _approx_batch(batch: Any, operands: Any, dims: Any, *, reduction_dimension: 
 
 approx_top_k_p = Primitive(
     "approx_top_k", multiple_results=True, type_rule=_approx_type, evaluate=_approx_evaluate,
-    jvp=_approx_jvp, batch=_approx_batch, lower=HostCall("NumPy selects"))
+    jvp=_approx_jvp, batch=_approx_batch, lower=HostCall("NumPy selects"),
+    stablehlo=approx_top_k_form)
 
 
 def _approx(is_max: bool, operand: Any, k: int, reduction_dimension: int, recall_target: float,
@@ -270,13 +296,23 @@ def _approx(is_max: bool, operand: Any, k: int, reduction_dimension: int, recall
 
 def approx_max_k(operand: Any, k: int, reduction_dimension: int = -1, recall_target: float = 0.95,
                  reduction_input_size_override: int = -1, aggregate_to_topk: bool = True) -> Any:
-    """The `k` greatest elements and their indices; on the CPU the exact ones (recall 1)."""
+    """The `k` greatest elements and their indices; on the CPU the exact ones (recall 1).
+
+    Args:
+      operand: an array of floats.
+      k: how many elements.
+      reduction_dimension: the axis to search.
+      recall_target: the fraction of the true `k` to expect, between 0 and 1.
+      reduction_input_size_override: the size of the whole axis, if `operand` is a part of it.
+      aggregate_to_topk: if False, all candidates that a recall of `recall_target` takes are
+        returned, in descending order; there are more than `k` of them.
+    """
     return _approx(True, operand, k, reduction_dimension, recall_target,
                    reduction_input_size_override, aggregate_to_topk)
 
 
 def approx_min_k(operand: Any, k: int, reduction_dimension: int = -1, recall_target: float = 0.95,
                  reduction_input_size_override: int = -1, aggregate_to_topk: bool = True) -> Any:
-    """The `k` least elements and their indices; on the CPU the exact ones (recall 1)."""
+    """The `k` least elements and their indices; arguments as for `approx_max_k`."""
     return _approx(False, operand, k, reduction_dimension, recall_target,
                    reduction_input_size_override, aggregate_to_topk)
