@@ -14,7 +14,7 @@ from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
-    accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, host, joint_shape,
+    accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, joint_shape,
     piecewise_constant, to_real, unary)
 from arrax.ops.rules import (
     batch_elementwise, by_operand, constant, linear_jvp, to_shape_of, transpose_bilinear,
@@ -182,7 +182,7 @@ def _mulhi_64(x: Any, y: Any) -> Any:
 
 
 mulhi_p = binary("mulhi", INTEGER, _mulhi_evaluate, jvp=piecewise_constant,
-                 lower=host("wide products are not emitted"), commutative=True,
+                 lower=emits("mulhi", 2), commutative=True,
                  stablehlo="chlo.mulhi")
 
 

@@ -14,7 +14,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType, float0
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import Elementwise, Form, HostCall
+from arrax.engines.cpu.lowering import Elementwise, Form
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import (
     FLOAT, apply, is_small, piecewise_constant, unary_type)
@@ -308,7 +308,8 @@ reduce_precision_p = Primitive(
     "reduce_precision", type_rule=_reduce_precision_type, evaluate=quiet(_reduce_precision),
     jvp=linear_jvp(), batch=batch_elementwise(),
     transpose=transpose_unary(lambda ct, x, **params: reduce_precision_p.bind(ct, **params)),
-    lower=HostCall("no emission yet"), elementwise=True,
+    lower=Elementwise(lambda b, x, exponent_bits, mantissa_bits: b.reduce_precision(
+        x, exponent_bits, mantissa_bits), cost=6), elementwise=True,
     stablehlo=lambda b, x, **bits: b.op("reduce_precision", x, **bits))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from .lanes import F32, F64, I32, I64, Lanes, Splat, mangled, scalar_of
+from .lanes import F16, F32, F64, I16, I32, I64, Lanes, Splat, mangled, scalar_of
 
 
 def _safe_divisor(e: Lanes, x: ir.Value, y: ir.Value, signed: bool) -> tuple[ir.Value, ir.Value]:
@@ -136,6 +136,41 @@ def next_after(e: Lanes, x: ir.Value, y: ir.Value) -> ir.Value:
     step = e.select(zero, b.or_(sign, one), step)
     result = e.select(e.compare("==", x, y), y, e.from_bits(step, scalar))
     return e.select(b.fcmp_unordered("uno", x, y), e.add(x, y), result)
+
+
+def high_product(e: Lanes, x: ir.Value, y: ir.Value, signed: bool) -> ir.Value:
+    """The high half of the product in twice the width."""
+    b, scalar = e.builder, scalar_of(x.type)
+    width = ir.IntType(2 * scalar.width)
+    extend = b.sext if signed else b.zext
+    product = b.mul(extend(x, e.type(width)), extend(y, e.type(width)))
+    return b.trunc(b.lshr(product, e.constant(width, scalar.width)), x.type)
+
+
+def reduce_precision(
+    e: Lanes, x: ir.Value, exponent_bits: int, mantissa_bits: int
+) -> ir.Value:
+    """The nearest number with so many bits, ties to even: too large ones are infinite, too small
+    ones zero (there are no subnormals), NaNs stay as they are."""
+    b, scalar = e.builder, scalar_of(x.type)
+    width, mantissa = {F16: (I16, 10), F32: (I32, 23), F64: (I64, 52)}[scalar]
+    exponent = width.width - 1 - mantissa
+    word = e.bits(x)
+    if mantissa_bits < mantissa:
+        cut = mantissa - mantissa_bits
+        last = b.and_(b.lshr(word, e.constant(width, cut)), e.constant(width, 1))
+        word = b.add(b.add(word, e.constant(width, (1 << (cut - 1)) - 1)), last)
+        word = b.and_(word, e.constant(width, -1 << cut))
+    if exponent_bits < exponent:
+        bias, reduced = (1 << (exponent - 1)) - 1, (1 << (exponent_bits - 1)) - 1
+        sign = b.and_(word, e.constant(width, -1 << (width.width - 1)))
+        infinity = e.constant(width, ((1 << exponent) - 1) << mantissa)
+        size = b.and_(word, infinity)
+        high, low = ((bias + r) << mantissa for r in (reduced, -reduced))
+        large = b.icmp_unsigned(">", size, e.constant(width, high))
+        word = e.select(large, b.or_(sign, infinity), word)
+        word = e.select(b.icmp_unsigned("<=", size, e.constant(width, low)), sign, word)
+    return e.select(e.is_nan(x), x, e.from_bits(word, scalar))
 
 
 def _rotate(e: Lanes, x: ir.Value, distance: int) -> ir.Value:

@@ -17,7 +17,7 @@ from llvmlite import ir
 
 from . import integer_math, vector_complex, vector_float, vector_special, vector_trig
 from .convert import bitcast, convert
-from .lanes import CONTRACT, F32, I1, I64, Lanes
+from .lanes import CONTRACT, F16, F32, I1, I64, Lanes
 from .values import (
     BFLOAT16,
     FLOAT16,
@@ -470,6 +470,19 @@ class ScalarBuilder:
 
     def shift_right_arithmetic(self, x: Value, y: Value) -> Value:
         return self._shift("ashr", x, y)
+
+    def mulhi(self, x: Value, y: Value) -> Value:
+        high = integer_math.high_product(self.emit, x.llvm, y.llvm, x.kind == "int")
+        return Value(high, x.dtype)
+
+    def reduce_precision(self, x: Value, exponent_bits: int, mantissa_bits: int) -> Value:
+        own = x.llvm  # float16 has other subnormals than its register, float32
+        if x.dtype == FLOAT16:
+            own = self.builder.fptrunc(own, self.emit.type(F16))
+        own = integer_math.reduce_precision(self.emit, own, exponent_bits, mantissa_bits)
+        if x.dtype == FLOAT16:
+            own = self.builder.fpext(own, self.emit.type(F32))
+        return self._rounded(own, x.dtype)
 
     def population_count(self, x: Value) -> Value:
         return Value(self.emit.unary("ctpop", x.llvm), x.dtype)
