@@ -22,11 +22,20 @@ def _no_jvp(*_: Any, **__: Any) -> Any:
 _NO_BATCH = NotApplicable("what a composite's name promises holds for its operands as they are; "
                           "use `custom_batching.custom_vmap` around it")
 
+
+def _stablehlo(b: Any, *operands: Any, attributes: Any, jaxpr: ClosedJaxpr, name: str,
+               version: int) -> Any:
+    fields = {key: structure.unflatten(leaves) for key, leaves, structure in attributes}
+    return b.op("composite", *operands, results=b.outs, name=name, version=version,
+                decomposition=b.function(name, jaxpr), composite_attributes=fields or None)
+
+
 composite_p = Primitive(
     "composite", multiple_results=True, type_rule=lambda *avals, jaxpr, **_: jaxpr.out_avals,
     execute=lambda *args, jaxpr, **_: run_eagerly(jaxpr, args),
     jvp=_no_jvp, transpose=NotApplicable("not linear"), batch=_NO_BATCH,
-    effects=lambda jaxpr, **_: jaxpr.effects, lower=Inline(lambda params: params["jaxpr"]))
+    effects=lambda jaxpr, **_: jaxpr.effects, lower=Inline(lambda params: params["jaxpr"]),
+    stablehlo=_stablehlo)
 
 
 def composite(decomposition: Callable[..., Any], name: str, version: int = 0) -> Callable[..., Any]:

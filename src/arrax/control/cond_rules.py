@@ -250,8 +250,27 @@ def _effects(branches: Sequence[ClosedJaxpr]) -> Any:
     return no_effects.union(*(branch.effects for branch in branches))
 
 
+def position_of(platforms: Sequence[tuple[str, ...] | None], platform: str) -> int:
+    """Which branch is meant for `platform`; None is meant for any that is not named."""
+    for i, names in enumerate(platforms):
+        if names is not None and platform in names:
+            return i
+    if None in platforms:
+        return platforms.index(None)
+    raise NotImplementedError(f"platform_dependent has no branch for platform {platform!r} and no "
+                              f"default; its branches are for {platforms}")
+
+
+def _stablehlo(b: Any, index: Any, *operands: Any, branches: Branches,
+               branches_platforms: Any = None) -> Any:
+    if branches_platforms is not None:  # other branches need not have a form for this platform
+        return b.inline(branches[position_of(branches_platforms, b.platform)], operands)
+    return b.case(index, [lambda branch=branch: b.inline(branch, operands) for branch in branches],
+                  b.outs)
+
+
 cond_p = Primitive(
     "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda branches, **_: _effects(branches),
-    named_axes=lambda branches, **_: axes_in(*branches), lower=Form("cond"))
+    named_axes=lambda branches, **_: axes_in(*branches), lower=Form("cond"), stablehlo=_stablehlo)

@@ -160,7 +160,8 @@ custom_vmap_call_p = Primitive(
     type_rule=lambda *avals, call, **_: call.out_avals,
     execute=lambda *args, call, **_: as_arrays(eval_jaxpr(call.jaxpr, call.consts, *args)),
     jvp=_jvp, batch=_batch, partial_eval=_partial_eval, effects=lambda call, **_: call.effects,
-    hidden={"num_consts": ALWAYS}, lower=Inline(lambda params: params["call"]))
+    hidden={"num_consts": ALWAYS}, lower=Inline(lambda params: params["call"]),
+    stablehlo=lambda b, *args, call, **_: b.inline(call, args))
 
 
 def sequential_vmap(f: Callable[..., Any]) -> custom_vmap:

@@ -224,4 +224,5 @@ linear_solve_p = Primitive(
     "custom_linear_solve", multiple_results=True,
     type_rule=lambda *avals, jaxprs, **_: jaxprs.solve.out_avals,
     evaluate=_evaluate, execute=_execute, jvp=_jvp, transpose=_transpose, batch=_batch,
-    lower=Inline(_inlined), named_axes=lambda jaxprs, **_: axes_in(*jaxprs))
+    lower=Inline(_inlined), named_axes=lambda jaxprs, **_: axes_in(*jaxprs),
+    stablehlo=lambda b, *args, **params: b.inline(_inlined(params), args))

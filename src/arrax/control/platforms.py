@@ -8,7 +8,7 @@ import numpy as np
 
 from arrax.control import messages
 from arrax.control.cond import common_consts
-from arrax.control.cond_rules import cond_p
+from arrax.control.cond_rules import cond_p, position_of
 from arrax.control.running import avals_of
 from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
@@ -18,24 +18,13 @@ from arrax.transforms.staged import flat_operands, stage_function
 
 Platforms = tuple[tuple[str, ...] | None, ...]
 
-
-def _position(platforms: Platforms, platform: str) -> int:
-    """Which branch is meant for `platform`; None is meant for any that is not named."""
-    for i, names in enumerate(platforms):
-        if names is not None and platform in names:
-            return i
-    if None in platforms:
-        return platforms.index(None)
-    raise NotImplementedError(f"platform_dependent has no branch for platform {platform!r} and no "
-                              f"default; its branches are for {platforms}")
-
-
 platform_index_p = Primitive(
     "platform_index", weak_type="none", jvp=zero_jvp(),
     type_rule=lambda *, platforms: ShapedArray((), np.int32),
-    evaluate=lambda *, platforms: np.asarray(_position(platforms, "cpu"), np.int32),
+    evaluate=lambda *, platforms: np.asarray(position_of(platforms, "cpu"), np.int32),
     transpose=NotApplicable("has no operands"), batch=NotApplicable("has no operands"),
-    lower=Expand(lambda *, platforms: np.int32(_position(platforms, "cpu"))))
+    lower=Expand(lambda *, platforms: np.int32(position_of(platforms, "cpu"))),
+    stablehlo=lambda b, *, platforms: b.constant(position_of(platforms, b.platform), np.int32))
 
 
 def platform_dependent(*args: Any, default: Callable[..., Any] | None = None,

@@ -7,6 +7,7 @@
 """
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,9 @@ from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import use
 from arrax.engines.cpu.lowering import Form
+from arrax.ops.arithmetic import add_p, sub_p
 from arrax.ops.rules import add_tangents, batch_at, instantiate, move_axis, zeros
+from arrax.ops.slicing import dynamic_index_in_dim, dynamic_update_index_in_dim
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import partial_eval_jaxpr
@@ -372,8 +375,44 @@ def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None
     return kept_in, eqn.replace(invars=invars, outvars=outvars, params=new, effects=body.effects)
 
 
+def _stablehlo(b: Any, *operands: Any, reverse: bool, length: int, jaxpr: ClosedJaxpr,
+               num_consts: int, num_carry: int, unroll: int, **_: Any) -> list[Any]:
+    """A `while` that carries the step, all operands and the results, written row by row.
+
+    A turn makes `unroll` steps; what is left of `length` follows the loop.
+    """
+    count = len(operands)
+    consts, xs = slice(0, num_consts), slice(num_consts + num_carry, count)
+    turns = length // unroll
+    body = b.inline if unroll == 1 else functools.partial(b.call, "scan_body")
+
+    def step(i: Any, state: list[Any]) -> list[Any]:
+        position = sub_p.bind(b.constant(length - 1, np.int32), i) if reverse else i
+        rows = [dynamic_index_in_dim(x, position, 0, False, allow_negative_indices=False)
+                for x in state[xs]]
+        carry = state[num_consts:num_consts + num_carry]
+        outs = body(jaxpr, [*state[consts], *carry, *rows])
+        ys = [dynamic_update_index_in_dim(y, row, position, 0, allow_negative_indices=False)
+              for y, row in zip(state[count:], outs[num_carry:], strict=True)]
+        return [*state[consts], *outs[:num_carry], *state[xs], *ys]
+
+    def turn(i: Any, *state: Any) -> list[Any]:
+        values = list(state)
+        for _ in range(unroll):
+            values, i = step(i, values), add_p.bind(i, b.constant(1, np.int32))
+        return [i, *values]
+    state = [*operands, *(b.zeros(aval) for aval in b.outs[num_carry:])]
+    if turns:
+        _, *state = b.while_loop(lambda i, *_: b.compare("LT", i, np.int32(turns * unroll)), turn,
+                                 b.constant(0, np.int32), *state)
+    for i in range(turns * unroll, length):
+        state = step(b.constant(i, np.int32), state)
+    return [*state[num_consts:num_consts + num_carry], *state[count:]]
+
+
 scan_p = Primitive(
     "scan", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
-    hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form("scan"))
+    hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form("scan"),
+    stablehlo=_stablehlo)

@@ -239,9 +239,23 @@ def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None
     return kept, eqn.replace(invars=invars, outvars=outvars, params=new)
 
 
+def _stablehlo(b: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: ClosedJaxpr,
+               body_nconsts: int, body_jaxpr: ClosedJaxpr) -> list[Any]:
+    """All values that the regions read are carried."""
+    def condition(*carried: Any) -> Any:
+        cond_consts, _, carry = split_at(carried, cond_nconsts, body_nconsts)
+        return b.inline(cond_jaxpr, [*cond_consts, *carry])
+
+    def body(*carried: Any) -> list[Any]:
+        cond_consts, body_consts, carry = split_at(carried, cond_nconsts, body_nconsts)
+        return [*cond_consts, *body_consts, *b.inline(body_jaxpr, [*body_consts, *carry])]
+    outs = b.while_loop(condition, body, *operands)
+    return outs[cond_nconsts + body_nconsts:]  # type: ignore[no-any-return]
+
+
 while_p = Primitive(
     "while", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda cond_jaxpr, body_jaxpr, **_: cond_jaxpr.effects | body_jaxpr.effects,
     named_axes=lambda cond_jaxpr, body_jaxpr, **_: axes_in(cond_jaxpr, body_jaxpr),
-    lower=Form("while"))
+    lower=Form("while"), stablehlo=_stablehlo)

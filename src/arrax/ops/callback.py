@@ -24,6 +24,7 @@ debug_effect = Effect("Debug")
 ordered_debug_effect = Effect("OrderedDebug", ordered=True)
 io_effect = Effect("IO")
 ordered_io_effect = Effect("OrderedIO", ordered=True)
+_NO_PYTHON = NotApplicable("it calls back into this process's Python")
 _VMAP_METHODS = ("sequential", "sequential_unrolled", "expand_dims", "broadcast_all",
                  "legacy_vectorized")
 
@@ -134,7 +135,7 @@ pure_callback_p = Primitive(
     transpose=NotApplicable("pure callbacks are not linear"),
     batch=lambda axis, xs, dims, **params: _vectorized_batch(
         pure_callback_p.bind, axis, xs, dims, **params),
-    lower=HostCall("it runs Python"))
+    lower=HostCall("it runs Python"), stablehlo=_NO_PYTHON)
 
 io_callback_p = Primitive(
     "io_callback", multiple_results=True, evaluate=_evaluate, weak_type="none",
@@ -143,7 +144,7 @@ io_callback_p = Primitive(
     jvp=NotApplicable("IO callbacks do not support JVP."),
     transpose=NotApplicable("IO callbacks are not linear"),
     batch=lambda axis, xs, dims, **ps: _io_batch(axis, xs, dims, **ps),
-    lower=HostCall("it runs Python"))
+    lower=HostCall("it runs Python"), stablehlo=_NO_PYTHON)
 
 
 def _io_batch(axis: Any, operands: Any, dims: Any, *, ordered: bool, **params: Any) -> Any:
@@ -179,7 +180,7 @@ debug_callback_p = Primitive(
     "debug_callback", multiple_results=True, evaluate=_debug_evaluate, weak_type="none",
     type_rule=lambda *avals, **_: [], effects=_debug_effects, jvp=_debug_jvp,
     transpose=lambda cts, *operands, **_: [None] * len(operands), batch=_debug_batch,
-    lower=HostCall("it runs Python"))
+    lower=HostCall("it runs Python"), stablehlo=_NO_PYTHON)
 
 
 # ---- the functions -----------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
 from arrax.ops.compare import eq_p, ne_p, select_n_p
 from arrax.ops.elementwise_rules import apply, check_kind, filled_like
+from arrax.ops.extremes import signed_zeros
 from arrax.ops.quiet import quiet
-from arrax.ops.reduce import accumulation_dtype, when_nonzero
+from arrax.ops.reduce import accumulation_dtype, highest, lowest, when_nonzero
 from arrax.ops.rules import constant, linear_jvp, transpose_unary
 
 _NUMBER = (np.number,)
@@ -113,18 +114,37 @@ def _evaluate_by(accumulate: Callable[..., Any]) -> Callable[..., Any]:
     return quiet(evaluate)
 
 
-def _accumulate(ufunc: Any) -> Callable[..., Any]:
-    return _evaluate_by(lambda x, axis: ufunc.accumulate(x, axis=axis, dtype=x.dtype))
+def _accumulate(ufunc: Any, greatest: bool | None = None) -> Callable[..., Any]:
+    def accumulate(x: Any, axis: int) -> Any:
+        return ufunc.accumulate(x, axis=axis, dtype=x.dtype)
+    if greatest is None:
+        return _evaluate_by(accumulate)
+    corrected = signed_zeros(accumulate, greatest)
+    return _evaluate_by(lambda x, axis: corrected(x, axis=axis))
 
 
-def _cumulative(name: str, kinds: Any, evaluate: Any, jvp: Any,
+def _prefixes(combine: Callable[..., Any], identity: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The StableHLO form: a window as long as the axis, over `identity`s in front (or behind)."""
+    def rule(b: Any, x: Any, *, axis: int, reverse: bool) -> Any:
+        size = x.shape[axis]
+        if not x.size:
+            return x
+        element = ShapedArray((), x.dtype)
+        window, padding = [1] * x.ndim, [(0, 0)] * x.ndim
+        window[axis], padding[axis] = size, (0, size - 1) if reverse else (size - 1, 0)
+        return b.op("reduce_window", x, b.constant(identity(x.dtype), x.dtype), padding=padding,
+                    window_dimensions=window, regions=[b.region(combine, element, element)])
+    return rule
+
+
+def _cumulative(name: str, kinds: Any, evaluate: Any, jvp: Any, stablehlo: Any,
                 transpose: Any = NotApplicable("not linear")) -> Primitive:
     def batch(axis_data: Any, operands: Any, dims: Any, *, axis: int, reverse: bool) -> Any:
         (x,), (dim,) = operands, dims
         return primitive.bind(x, axis=axis + (axis >= dim), reverse=reverse), dim
     primitive = Primitive(
         name, type_rule=_type_rule(name, kinds), evaluate=evaluate, jvp=jvp, transpose=transpose,
-        batch=batch, lower=Library("scan"))
+        batch=batch, lower=Library("scan"), stablehlo=stablehlo)
     return primitive
 
 
@@ -138,7 +158,8 @@ def _call(primitive: Primitive, x: Any, axis: int, reverse: bool) -> Any:
 # ---- cumsum, cumprod, cummax, cummin -----------------------------------------------------------
 
 cumsum_p = _cumulative(
-    "cumsum", _NUMBER, _accumulate(np.add), linear_jvp(), transpose_unary(
+    "cumsum", _NUMBER, _accumulate(np.add), linear_jvp(), _prefixes(add_p.bind, lambda dtype: 0),
+    transpose_unary(
         lambda ct, x, *, axis, reverse: cumsum_p.bind(ct, axis=axis, reverse=not reverse)))
 
 
@@ -159,7 +180,8 @@ def _product(left: Pair, right: Pair) -> Pair:
     return mul_p.bind(a, b), add_any(mul_p.bind(ta, b), mul_p.bind(a, tb))
 
 
-cumprod_p = _cumulative("cumprod", _NUMBER, _accumulate(np.multiply), _scan_jvp(_product))
+cumprod_p = _cumulative("cumprod", _NUMBER, _accumulate(np.multiply), _scan_jvp(_product),
+                        _prefixes(mul_p.bind, lambda dtype: 1))
 
 
 def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
@@ -173,8 +195,10 @@ def _extreme(primitive: Primitive) -> Callable[[Pair, Pair], Pair]:
     return combine
 
 
-cummax_p = _cumulative("cummax", _NUMBER, _accumulate(np.maximum), _scan_jvp(_extreme(max_p)))
-cummin_p = _cumulative("cummin", _NUMBER, _accumulate(np.minimum), _scan_jvp(_extreme(min_p)))
+cummax_p = _cumulative("cummax", _NUMBER, _accumulate(np.maximum, True), _scan_jvp(_extreme(max_p)),
+                       _prefixes(max_p.bind, lowest))
+cummin_p = _cumulative("cummin", _NUMBER, _accumulate(np.minimum, False), _scan_jvp(_extreme(min_p)),
+                       _prefixes(min_p.bind, highest))
 
 
 def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
@@ -205,19 +229,24 @@ def _log_add_exp_complex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(larger.real == -np.inf, larger, larger + np.log1p(np.exp(smaller - larger)))
 
 
-def _log_add_exp(left: Pair, right: Pair) -> Pair:
-    """log(eᵃ + eᵇ) = max + log1p(exp(-|a - b|)); its slopes are exp(a - out) and exp(b - out)."""
-    (a, ta), (b, tb) = left, right
+def _log_add_exp(a: Any, b: Any) -> Any:
+    """log(eᵃ + eᵇ) = max + log1p(exp(-|a - b|))."""
     difference = sub_p.bind(a, b)
     if dtypes.issubdtype(aval_of(a).dtype, np.complexfloating):
         swap = apply("lt", apply("real", a), apply("real", b))
         larger, smaller = select_n_p.bind(swap, a, b), select_n_p.bind(swap, b, a)
-        out = add_p.bind(larger, _log1p_exp(sub_p.bind(smaller, larger)))
-    else:
-        general = add_p.bind(max_p.bind(a, b), _log1p_exp(
-            apply("neg", apply("abs", difference))))
-        not_a_number = ne_p.bind(difference, difference)  # of infinities of one sign too
-        out = select_n_p.bind(not_a_number, general, add_p.bind(a, b))
+        general = add_p.bind(larger, _log1p_exp(sub_p.bind(smaller, larger)))
+        nothing = eq_p.bind(apply("real", larger), constant(-np.inf, apply("real", larger)))
+        return select_n_p.bind(nothing, general, larger)
+    general = add_p.bind(max_p.bind(a, b), _log1p_exp(apply("neg", apply("abs", difference))))
+    not_a_number = ne_p.bind(difference, difference)  # of infinities of one sign too
+    return select_n_p.bind(not_a_number, general, add_p.bind(a, b))
+
+
+def _log_add_exp_pairs(left: Pair, right: Pair) -> Pair:
+    """The slopes of log(eᵃ + eᵇ) are exp(a - out) and exp(b - out)."""
+    (a, ta), (b, tb) = left, right
+    out = _log_add_exp(a, b)
     tangent = add_any(mul_p.bind(ta, _weight(a, out)), mul_p.bind(tb, _weight(b, out)))
     return out, tangent
 
@@ -234,7 +263,7 @@ def _weight(x: Any, out: Any) -> Any:
 
 
 cumlogsumexp_p = _cumulative("cumlogsumexp", _INEXACT, _evaluate_by(_accumulate_log_sums),
-                             _scan_jvp(_log_add_exp))
+                             _scan_jvp(_log_add_exp_pairs), _prefixes(_log_add_exp, lowest))
 
 
 def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:

@@ -17,6 +17,7 @@ from arrax.ops.arithmetic import add_any, div_p, mul_p
 from arrax.ops.compare import eq_p
 from arrax.ops.elementwise_rules import (
     ANY, ORDERED, apply, check_kind, converted, is_small, piecewise_constant, wide_dtype)
+from arrax.ops.extremes import signed_zeros
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import broadcast_in_dim, by_operand, constant, linear_jvp, transpose_unary
 
@@ -65,7 +66,7 @@ _FLOAT16, _FLOAT32 = np.dtype(np.float16).num, np.dtype(np.float32)
 
 
 def _evaluate_by(ufunc: Any, initial: Callable[[Any], Any] | None) -> Callable[..., Any]:
-    fold = ufunc.reduce
+    fold = _folds.get(ufunc, ufunc.reduce)
 
     def evaluate(x: Any, *, axes: Any, out_sharding: Any = None) -> Any:
         if not axes:
@@ -78,6 +79,14 @@ def _evaluate_by(ufunc: Any, initial: Callable[[Any], Any] | None) -> Callable[.
             out = fold(x if dtype is wide else x.astype(wide), axes, wide)
         return out if dtype is wide else np.asarray(out).astype(dtype)
     return quiet(evaluate)
+
+
+def _extremes(ufunc: Any, greatest: bool) -> Callable[..., Any]:
+    fold = signed_zeros(lambda x, axes: ufunc.reduce(x, axes), greatest)
+    return lambda x, axes, dtype: fold(x, axes=axes)
+
+
+_folds = {np.maximum: _extremes(np.maximum, True), np.minimum: _extremes(np.minimum, False)}
 
 
 def reduction_batch(primitive: Callable[[], Primitive]) -> Callable[..., Any]:
@@ -97,7 +106,10 @@ def _reduction(name: str, kinds: Any, ufunc: Any, *, jvp: Any, combine: str,
         name, type_rule=type_rule(name, kinds), evaluate=_evaluate_by(ufunc, initial), jvp=jvp,
         transpose=transpose or NotApplicable("not linear"),
         batch=reduction_batch(lambda: primitive),
-        lower=Reduce(lambda b, x, y: getattr(b, combine)(x, y), identity))
+        lower=Reduce(lambda b, x, y: getattr(b, combine)(x, y), identity),
+        stablehlo=lambda b, x, *, axes, **_: b.reduce(
+            [x], [b.constant(identity(x.dtype), x.dtype)], axes,
+            lambda x, y: apply(combine.rstrip("_"), x, y)))
     return primitive
 
 
@@ -326,6 +338,13 @@ def _better(b: Any, x: Any, y: Any, wins: Any) -> Any:
     return b.select(first, v, w), b.select(first, i, j)
 
 
+def _better_stablehlo(b: Any, direction: str, v: Any, i: Any, w: Any, j: Any) -> Any:
+    """The same, of two pairs as StableHLO gives them to a reduction."""
+    better = apply("or", b.compare(direction, v, w), b.compare("NE", v, v))
+    first = apply("or", better, apply("and", b.compare("EQ", v, w), b.compare("LT", i, j)))
+    return b.select(better, v, w), b.select(first, i, j)
+
+
 def _position(name: str, fn: Any, compare: str, worst: Callable[[Any], Any]) -> Primitive:
     def evaluate(x: Any, *, axes: Any, index_dtype: Any) -> Any:
         values = x.astype(wide_dtype(x.dtype)) if is_small(x.dtype) else x
@@ -335,7 +354,11 @@ def _position(name: str, fn: Any, compare: str, worst: Callable[[Any], Any]) -> 
         transpose=NotApplicable("not linear"), batch=reduction_batch(lambda: primitive),
         weak_type="none",
         lower=Reduce(lambda b, x, y: _better(b, x, y, getattr(b, compare)), worst,
-                     by_position=True))
+                     by_position=True),
+        stablehlo=lambda b, x, *, axes, index_dtype: b.reduce(
+            [x, b.iota(x.shape, index_dtype, axes[0])],
+            [b.constant(worst(x.dtype), x.dtype), b.constant(0, index_dtype)], axes,
+            lambda *pairs: _better_stablehlo(b, compare.upper(), *pairs))[1])
     return primitive
 
 

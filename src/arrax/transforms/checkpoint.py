@@ -262,13 +262,20 @@ def _inlined(closed: ClosedJaxpr) -> ClosedJaxpr:
                           closed.in_avals, closed.jaxpr.debug_info)
 
 
+def _stablehlo(b: Any, *args: Any, jaxpr: ClosedJaxpr, prevent_cse: Any, differentiated: bool,
+               **_: Any) -> Any:
+    """The barrier keeps compilers from taking the values of the forward pass instead."""
+    apart = any(prevent_cse) if isinstance(prevent_cse, Sequence) else prevent_cse
+    return b.inline(jaxpr, b.barrier(args) if differentiated and apart else args)
+
+
 remat_p = Primitive(
     "remat2", multiple_results=True,
     type_rule=lambda *avals, jaxpr, **_: jaxpr.out_avals,
     execute=lambda *args, jaxpr, **_: as_arrays(eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *args)),
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
-    lower=Inline(lambda params: params["jaxpr"]))
+    lower=Inline(lambda params: params["jaxpr"]), stablehlo=_stablehlo)
 
 
 # ---- looking at it -------------------------------------------------------------------------------

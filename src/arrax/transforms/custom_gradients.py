@@ -208,4 +208,5 @@ linear_call_p = Primitive(
     execute=lambda *args, callee, **_: as_arrays(eval_jaxpr(callee.jaxpr, callee.consts, *args)),
     jvp=_linear_jvp, transpose=_linear_transpose, batch=_linear_batch,
     effects=lambda callee, **_: callee.effects, hidden={"transpose_thunk": ALWAYS},
-    lower=Inline(lambda params: params["callee"]))
+    lower=Inline(lambda params: params["callee"]),
+    stablehlo=lambda b, *args, callee, **_: b.inline(callee, args))

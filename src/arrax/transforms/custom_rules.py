@@ -155,7 +155,8 @@ def call_primitive(name: str, traced_for: str, jvp: Any, batch: Any) -> Primitiv
         jvp=jvp, batch=batch, transpose=transpose, hidden={"num_consts": 0},
         effects=lambda call_jaxpr, **_: call_jaxpr.effects,
         named_axes=lambda call_jaxpr, **_: axes_in(call_jaxpr),
-        lower=Inline(lambda params: params["call_jaxpr"]))
+        lower=Inline(lambda params: params["call_jaxpr"]),
+        stablehlo=lambda b, *args, call_jaxpr, **_: b.inline(call_jaxpr, args))
     primitive.stage = stage_call(primitive, traced_for)
     return primitive
 

@@ -131,7 +131,8 @@ jit_p = Primitive(
     transpose=_transpose, batch=_batch, partial_eval=_partial_eval, stage=_stage, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False},
-    lower=Inline(lambda params: params["jaxpr"]))
+    lower=Inline(lambda params: params["jaxpr"]),
+    stablehlo=lambda b, *args, jaxpr, name, **_: b.call(name, jaxpr, args))
 
 
 # ---- tracing -----------------------------------------------------------------------------------

@@ -47,19 +47,22 @@ class Value(Tracer):
 class Builder(Trace):
     """Writes the body of a function, with the regions inside it; see the head of the module.
 
-    `functions` maps a callee's jaxpr to the name of the private function made of it. `located`:
-    operations tell the user's line that they came from.
+    `functions` maps a callee's jaxpr to the name of the private function made of it. `platform`
+    ("cpu", "cuda", "tpu", …) is where the program will run. `located`: operations tell the user's
+    line that they came from.
     """
 
-    __slots__ = ("lines", "count", "arguments", "outs", "functions", "finished", "names",
-                 "located", "location")
+    __slots__ = ("platform", "lines", "count", "arguments", "outs", "functions", "written",
+                 "finished", "names", "located", "location")
 
-    def __init__(self, located: bool = False) -> None:
+    def __init__(self, platform: str = "cpu", located: bool = False) -> None:
+        self.platform = platform
         self.located, self.location = located, ""
         self.lines: list[str] = []
         self.count = self.arguments = 0
         self.outs: list[ShapedArray] = []
         self.functions: dict[int, tuple[Any, str]] = {}
+        self.written: dict[Any, tuple[str, list[Any]]] = {}
         self.finished: list[str] = []
         self.names: set[str] = {"main"}
 
@@ -171,21 +174,39 @@ class Builder(Trace):
     # ---- functions -----------------------------------------------------------------------------
 
     def call(self, name: str, closed: ClosedJaxpr, operands: Sequence[Any]) -> list[Value]:
-        """The results of a call of a private function, made of `closed` at its first call."""
+        """The results of a call of the private function that `closed` makes."""
+        return self._call(self.function(name, closed), self._values(operands), closed.out_avals)
+
+    def shared(self, name: str, body: Callable[..., Any], *operands: Any) -> list[Value]:
+        """The results of a call of a private function `body(*operands)`, which is written once for
+        each name and types of operands; it uses no other values."""
+        values = self._values(operands)
+        avals = [x.aval for x in values]
+        key = (name, *map(text.tensor_type, avals))
+        if key not in self.written:
+            symbol = self._unique(name)
+            self.written[key] = symbol, self._write(
+                symbol, avals, lambda arguments: self._values(body(*arguments)))
+        symbol, results = self.written[key]
+        return self._call(symbol, values, results)
+
+    def _call(self, symbol: str, values: Sequence[Value], results: Sequence[Any]) -> list[Value]:
+        outs = self._fresh(results)
+        types = text.signature([v.aval for v in values], results)
+        self._emit(f"{_targets(outs)}func.call @{symbol}"
+                   f"({', '.join(v.name for v in values)}) : {types}")
+        return outs
+
+    def function(self, name: str, closed: ClosedJaxpr) -> str:
+        """The symbol of a private function, made of `closed` when it is first asked for."""
         key = id(closed)
         if key not in self.functions:
             self.functions[key] = (closed, self._unique(name))  # keeps `closed`, so ids stay unique
             self.define(self.functions[key][1], closed)
-        values = [self.value(x) for x in operands]
-        avals = closed.out_avals
-        outs = self._fresh(avals)
-        types = text.signature([v.aval for v in values], avals)
-        self._emit(f"{_targets(outs)}func.call @{self.functions[key][1]}"
-                   f"({', '.join(v.name for v in values)}) : {types}")
-        return outs
+        return self.functions[key][1]
 
     def _unique(self, name: str) -> str:
-        base = "".join(c if c.isalnum() or c == "_" else "_" for c in name) or "function"
+        base = text.symbol_name(name)
         unique, i = base, 0
         while unique in self.names:
             unique, i = f"{base}_{i}", i + 1
@@ -196,11 +217,18 @@ class Builder(Trace):
                results: Sequence[str] = ()) -> None:
         """Write a function, public if it is `main`; `arguments` and `results` are what stands
         behind their types."""
+        self._write(name, closed.in_avals, lambda operands: self.inline(closed, operands),
+                    arguments, results)
+
+    def _write(self, name: str, avals: Sequence[Any], body: Callable[[list[Value]], list[Value]],
+               arguments: Sequence[str] = (), results: Sequence[str] = ()) -> list[Any]:
+        """Write a function; the avals of its results."""
         outer = self.lines, self.count, self.arguments
-        self.lines, self.count, self.arguments = [], 0, len(closed.in_avals)
-        operands = [Value(self, f"%arg{i}", aval) for i, aval in enumerate(closed.in_avals)]
+        self.lines, self.count, self.arguments = [], 0, len(avals)
+        operands = [Value(self, f"%arg{i}", aval) for i, aval in enumerate(avals)]
         try:
-            outs = self.inline(closed, operands)
+            with use(self):
+                outs = body(operands)
             self._return("return", outs)
         finally:
             inner, (self.lines, self.count, self.arguments) = self.lines, outer
@@ -212,6 +240,7 @@ class Builder(Trace):
             [f"func.func {'public' if name == 'main' else 'private'} @{name}"
              f"({_declared(operands, arguments)}){f' -> {shown}' if outs else ''} {{",
              *(_indented(line) for line in inner), "}"]))
+        return [x.aval for x in outs]
 
     # ---- the common vocabulary -----------------------------------------------------------------
 
@@ -309,6 +338,13 @@ class Builder(Trace):
         avals = [x.aval for x in values]
         regions = [self.region(condition, *avals), self.region(body, *avals)]
         return self.op("while", *values, results=avals, regions=regions)  # type: ignore
+
+    def case(self, index: Value, branches: Sequence[Callable[[], Any]], results: Sequence[Any],
+             ) -> list[Value]:
+        """The results (of the avals `results`) of the branch of that index."""
+        outs: list[Value] = self.op("case", index, results=list(results),
+                                    regions=[self.region(branch) for branch in branches])
+        return outs
 
     def reduce(self, operands: Sequence[Any], inits: Sequence[Any], axes: Sequence[int],
                combine: Callable[..., Any]) -> list[Value]:

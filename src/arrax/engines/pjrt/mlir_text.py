@@ -177,6 +177,40 @@ def symbol(name: str) -> str:
     return f"@{name}"
 
 
+def symbol_name(name: str) -> str:
+    """`name` as MLIR allows it for functions and modules."""
+    allowed = "".join(c if c.isascii() and c.isalnum() or c in "_." else "_" for c in name)
+    return allowed if allowed and not allowed[0].isdigit() else f"_{allowed}"
+
+
+def attributes(fields: dict[str, Any]) -> str:
+    """A dictionary of attributes: Python and NumPy scalars, strings, dtypes, arrays, lists and
+    dictionaries of these; those that are None are left out. TypeError for other values."""
+    return "{" + ", ".join(f"{key} = {attribute(value)}" for key, value in fields.items()
+                           if value is not None) + "}"
+
+
+def attribute(value: Any) -> str:
+    """One such value; Python numbers have 64 bits."""
+    if isinstance(value, dict):
+        return attributes(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(attribute, value))}]"
+    if isinstance(value, str):
+        return string(value)
+    if isinstance(value, (bool, np.bool_)):
+        return boolean(value)
+    if isinstance(value, np.dtype):
+        return element_type(value)
+    if isinstance(value, (int, float)) and not isinstance(value, np.generic):
+        value = np.asarray(value)[()]
+    if isinstance(value, np.generic):
+        return f"{_element(value)} : {element_type(value.dtype)}"
+    if hasattr(value, "__array__"):
+        return dense(np.asarray(value))
+    raise TypeError(f"StableHLO has no attribute for {value!r} of type {type(value)}")
+
+
 def unit(value: bool) -> str:
     """An attribute that is there or not; leave it out (None) where it does not hold."""
     if value is not True:

@@ -24,8 +24,8 @@ from typing import Any
 from arrax.core.errors import InternalError
 from arrax.core.record import Record
 from arrax.engines.pjrt.mlir_text import (
-    accuracy, boolean, booleans, enum, enums, i32, i64, i64s, matrix, string, struct, symbol, unit,
-    verbatim)
+    accuracy, attributes, boolean, booleans, enum, enums, i32, i64, i64s, matrix, string, struct,
+    symbol, unit, verbatim)
 
 Form = Callable[[Any], str]
 
@@ -105,7 +105,7 @@ OPS: dict[str, Op] = {
         short="{comparison_direction}, {operands}, {compare_type} : {signature}",
         comparison_direction=enum("comparison_direction"), compare_type=enum("comparison_type")),
     "composite": _op("inputs*", optional="composite_attributes version", name=string,
-                     composite_attributes=verbatim, decomposition=symbol, version=i32),
+                     composite_attributes=attributes, decomposition=symbol, version=i32),
     "concatenate": _op("inputs*", short="{operands}, dim = {dimension} : {signature}",
                        dimension=i64),
     "constant": _op(value=verbatim),

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.pjrt.builder import Builder
-from arrax.engines.pjrt.mlir_text import location, string, tensor_type
+from arrax.engines.pjrt.mlir_text import location, string, symbol_name, tensor_type
 
 
 def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[str] = (),
-                donated: Sequence[bool] = (), located: bool = False) -> str:
+                donated: Sequence[bool] = (), located: bool = False, platform: str = "cpu") -> str:
     """The module whose public function `main` computes `closed`; consts are constants in it.
 
     `result_names` become the `jax.result_info` of the results. `donated` arguments are marked with
     the result that takes over their memory. `located`: operations end with the user's file, line
-    and column, arguments with their names. Raises NotImplementedError that names the primitive and
-    the reason if one has no StableHLO form.
+    and column, arguments with their names. `platform` is where it will run. Raises
+    NotImplementedError that names the primitive and the reason if one has no StableHLO form.
     """
-    builder = Builder(located)
+    builder = Builder(platform, located)
     arguments = _aliases(closed, donated)
     if located:
         names = closed.jaxpr.debug_info.arg_name
@@ -26,8 +26,7 @@ def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[s
         f" {{jax.result_info = {string(label)}}}" for label in result_names])
     main, private = builder.finished[-1], builder.finished[:-1]
     body = "\n".join("  " + line for function in (main, *private) for line in function.split("\n"))
-    label = "".join(c if c.isalnum() or c in "_." else "_" for c in name)
-    return (f"module @{label} attributes {{mhlo.num_partitions = 1 : i32, "
+    return (f"module @{symbol_name(name)} attributes {{mhlo.num_partitions = 1 : i32, "
             f"mhlo.num_replicas = 1 : i32}} {{\n{body}\n}}\n")
 
 
