@@ -14,7 +14,6 @@ namespace {
 
 PyObject *name_evaluate, *name_process, *name_execute, *name_typed_results, *name_weak_type,
     *name_multiple_results, *name_dtype;
-constexpr npy_intp kLarge = 1 << 16;  // operands of so many elements go through `process` too
 
 // ---- what is known of an operand ----
 
@@ -36,8 +35,9 @@ inline PyObject* slot(PyObject* object, Py_ssize_t offset) {
   return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + offset);
 }
 
-// The data (borrowed) of an Array whose dtype is that of its data; NULL for everything else.
-inline PyObject* plain_data(PyObject* value) {
+}  // namespace
+
+PyObject* plain_data(PyObject* value) {
   if (!is_array(value)) return nullptr;
   auto* array = reinterpret_cast<ArrayObject*>(value);
   if (!array->data || Py_TYPE(array->aval) != aval_type || !PyArray_Check(array->data))
@@ -47,9 +47,11 @@ inline PyObject* plain_data(PyObject* value) {
                                                                               : nullptr;
 }
 
-inline bool is_weak(PyObject* array) {
+bool is_weak(PyObject* array) {
   return slot(reinterpret_cast<ArrayObject*>(array)->aval, weak_type_offset) == Py_True;
 }
+
+namespace {
 
 // ---- PrimitiveBase ----
 

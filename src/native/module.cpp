@@ -49,7 +49,8 @@ PyMODINIT_FUNC PyInit__native() {
   if (!module) return nullptr;
   PyMethodDef* tables[] = {module_functions, array_functions, state_functions,
                            buffer_functions, thread_functions, jit_functions,
-                           eager_functions, pytree_functions, remembered_functions};
+                           eager_functions, pytree_functions, remembered_functions,
+                           getitem_functions};
   PyTypeObject* types[] = {&ArrayBaseType, &ProgramType, &JitEntryType, &JitFunctionType,
                            &PrimitiveBaseType, &QuietType, &StepsType, &RememberedType};
   for (PyMethodDef* table : tables)

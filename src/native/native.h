@@ -54,10 +54,16 @@ PyObject* context_key();
 
 // ---- eager.cpp: bind and NumPy calls ----
 
+// Operands of so many elements are not for shortcuts: compiled loops may be faster than NumPy.
+constexpr npy_intp kLarge = 1 << 16;
+
 extern PyTypeObject PrimitiveBaseType;
 extern PyTypeObject QuietType;
 // Not NULL: every bind goes through the trace's `process`, and nothing is served from records.
 extern PyObject* eager_hook;
+// The data (borrowed) of an Array whose dtype is that of its data; NULL for everything else.
+PyObject* plain_data(PyObject* value);
+bool is_weak(PyObject* array);
 // Told the class of avals, to read its slots directly.
 void learn_aval_type(PyObject* factory);
 
@@ -134,6 +140,7 @@ extern PyMethodDef jit_functions[];
 extern PyMethodDef eager_functions[];
 extern PyMethodDef pytree_functions[];
 extern PyMethodDef remembered_functions[];
+extern PyMethodDef getitem_functions[];
 
 // ---- symbols: addresses that generated code calls ----
 

@@ -20,14 +20,18 @@ template <class T> struct Largest {
     return std::numeric_limits<T>::has_infinity ? T(-std::numeric_limits<T>::infinity())
                                                 : std::numeric_limits<T>::lowest();
   }
-  static T apply(T a, T b) { return b != b || b > a ? b : a; }  // NaN stays
+  static T apply(T a, T b) {  // NaN stays, 0 is above -0
+    return b != b || b > a || (b == a && std::signbit(double(a))) ? b : a;
+  }
 };
 template <class T> struct Smallest {
   static T identity() {
     return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity()
                                                 : std::numeric_limits<T>::max();
   }
-  static T apply(T a, T b) { return b != b || b < a ? b : a; }
+  static T apply(T a, T b) {
+    return b != b || b < a || (b == a && std::signbit(double(b))) ? b : a;
+  }
 };
 template <class T> struct LogSumExp {
   static T identity() { return T(-std::numeric_limits<T>::infinity()); }

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from arrax import lax
+from arrax import _native, lax
 from arrax.core import dtypes
-from arrax.core.array import ArrayImpl
+from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import current
 from arrax.core.warn import warn
 from arrax.numpy import elementwise
 from arrax.numpy.index_plan import Index, StaticInt, parse, plan
-from arrax.numpy.indexing import (numpy_item, read, start_indices)
-from arrax.numpy.promotion import as_array, broadcast_to_shape, convert, promote_dtypes, view_of
+from arrax.numpy.indexing import read, start_indices
+from arrax.numpy.promotion import as_array, broadcast_to_shape, convert, promote_dtypes
 from arrax.ops.index_types import GatherScatterMode, ScatterDimensionNumbers
+from arrax.ops.quiet import quiet
 
 
 class IndexUpdateHelper:
@@ -67,6 +68,10 @@ class IndexUpdateRef:
             wrap_negative_indices: bool = True) -> Any:
         """`x[idx]`, with what happens out of bounds chosen by `mode` and `fill_value`."""
         x = self.array
+        if mode is None and fill_value is None and wrap_negative_indices:
+            found = _native.read_item(x, self.index)
+            if found is not None:
+                return found
         known = None if mode is None else GatherScatterMode.from_any(mode)
         if known is None and fill_value is not None:
             known = GatherScatterMode.FILL_OR_DROP
@@ -276,37 +281,29 @@ def _check_value(values: Any, shape: tuple[int, ...]) -> None:
 # ---- the eager fast path ---------------------------------------------------------------------
 
 def _update_in_copy(kind: str, x: ArrayImpl, idx: Any, values: Any) -> ArrayImpl | None:
-    """The update by NumPy on a copy, for integers and slices; None when it takes more."""
-    dtype = x.aval.dtype
-    data = x.data
-    if data is None or isinstance(dtype, dtypes.ExtendedDType) or (
-            kind != "set" and dtype.kind not in "iufc"):
+    """The update by NumPy on a copy; None where that is not the same, or not that simple."""
+    items = _native.update_index(x, idx)
+    value = None if items is None else _value_data(values, x.aval)
+    data: Any = x.data
+    if value is None or (kind != "set" and data.dtype.kind not in "iufc"):
         return None
-    value = _value_data(values, x.aval)
-    if value is None:
-        return None
-    if type(idx) is int:
-        if not data.ndim or not -data.shape[0] <= idx < data.shape[0]:
-            return None
-        items: Any = idx
-    else:
-        index = parse(x.shape, idx)
-        if not index.is_static or index.new_axes:
-            return None
-        entries = list(zip(index.entries, index.shape, strict=True))
-        if any(isinstance(e, StaticInt) and not -d <= e.value < d for e, d in entries):
-            return None
-        items = tuple(numpy_item(e, d) for e, d in entries)
-    if value.ndim:
-        shape = data[items].shape
-        if value.shape != shape:
-            _check_value(values, shape)
     result = data.copy()
-    if kind == "set":
-        result[items] = value
-    else:
-        _combine(kind, result, items, value)
-    return view_of(x, result)
+    try:
+        if value.ndim:
+            _check_value(value, data[items].shape)
+        if kind == "set":
+            result[items] = value
+        else:
+            _COMBINE_AT[kind](result, items, value)
+    except IndexError:  # out of bounds: such updates are dropped
+        return None
+    return from_numpy(result, x.aval.weak_type)
+
+
+_COMBINE_AT: dict[str, Any] = {
+    name: quiet(ufunc.at) for name, ufunc in (
+        ("add", np.add), ("subtract", np.subtract), ("multiply", np.multiply),
+        ("min", np.minimum), ("max", np.maximum))}
 
 
 def _value_data(values: Any, aval: Any) -> np.ndarray | None:
@@ -317,15 +314,3 @@ def _value_data(values: Any, aval: Any) -> np.ndarray | None:
         return None
     scalar = elementwise.scalar_like(values, aval)
     return None if scalar is None else scalar._value()
-
-
-def _combine(kind: str, result: np.ndarray, items: Any, value: np.ndarray) -> None:
-    with np.errstate(all="ignore"):
-        if kind in ("min", "max"):
-            result[items] = (np.minimum if kind == "min" else np.maximum)(result[items], value)
-        elif kind == "add":
-            result[items] += value
-        elif kind == "subtract":
-            result[items] -= value
-        else:
-            result[items] *= value

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax import lax
+from arrax import _native, lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
 from arrax.core.evaluate import EVAL
@@ -24,26 +24,13 @@ _int32 = np.dtype(np.int32)
 
 def getitem(x: Any, idx: Any) -> Any:
     """`x[idx]` for an Array or tracer; see `arrax.numpy.ndarray.at` for other modes."""
-    if type(x) is ArrayImpl and current() is EVAL:
-        kind = type(idx)
-        data = x.data
-        if kind is int and data is not None and data.ndim and data.shape[0]:
-            size = data.shape[0]
-            if idx < 0:
-                idx = max(idx + size, 0)
-            elif idx >= size:
-                idx = size - 1
-            return _wrap(x, data[idx])
-        if kind is slice and data is not None and data.ndim and _is_plain(idx):
-            return x if idx == _everything else _wrap(x, data[idx])
-    return read(x, parse(x.shape, idx))
+    if type(idx) is slice and idx == _everything and x.ndim:
+        return x
+    found = _native.read_item(x, idx)
+    return read(x, parse(x.shape, idx)) if found is None else found
 
 
 _everything = slice(None)
-
-
-def _is_plain(item: slice) -> bool:
-    return all(b is None or type(b) is int for b in (item.start, item.stop, item.step))
 
 
 def _wrap(x: ArrayImpl, data: Any) -> ArrayImpl:
