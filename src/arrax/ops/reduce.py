@@ -233,17 +233,25 @@ def reduce_prod(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) 
 # ---- max, min --------------------------------------------------------------------------------
 
 def lowest(dtype: Any) -> Any:
-    """The identity of `max`: -inf, the least integer, or False."""
+    """The identity of `max`: -inf, the least number of a dtype without infinities, or False."""
     if dtype.kind == "b":
         return False
-    return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
+    if dtypes.issubdtype(dtype, np.integer):
+        return dtypes.iinfo(dtype).min
+    return -np.inf if _has_infinities(dtype) else dtypes.finfo(dtype).min
+
+
+def _has_infinities(dtype: Any) -> bool:
+    return bool(np.isinf(np.asarray(np.inf).astype(dtype)))
 
 
 def highest(dtype: Any) -> Any:
-    """The identity of `min`: inf, the greatest integer, or True."""
+    """The identity of `min`: inf, the greatest number of a dtype without infinities, or True."""
     if dtype.kind == "b":
         return True
-    return np.iinfo(dtype).max if dtype.kind in "iu" else np.inf
+    if dtypes.issubdtype(dtype, np.integer):
+        return dtypes.iinfo(dtype).max
+    return np.inf if _has_infinities(dtype) else dtypes.finfo(dtype).max
 
 
 def _extreme_jvp(g: Any, out: Any, x: Any, *, axes: Any, **params: Any) -> Any:

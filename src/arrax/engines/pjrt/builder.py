@@ -117,7 +117,7 @@ class Builder(Trace):
 
     # ---- operations ----------------------------------------------------------------------------
 
-    def op(self, name: str, *operands: Any, results: Any = None, regions: Sequence[str] = (),
+    def op(self, name: str, /, *operands: Any, results: Any = None, regions: Sequence[str] = (),
            **attributes: Any) -> Any:
         """Append the operation `name` ("add", "chlo.erf"); its result, or a list of results.
 
@@ -193,7 +193,7 @@ class Builder(Trace):
     def _call(self, symbol: str, values: Sequence[Value], results: Sequence[Any]) -> list[Value]:
         outs = self._fresh(results)
         types = text.signature([v.aval for v in values], results)
-        self._emit(f"{_targets(outs)}func.call @{symbol}"
+        self._emit(f"{_targets(outs)}func.call {text.symbol(symbol)}"
                    f"({', '.join(v.name for v in values)}) : {types}")
         return outs
 
@@ -206,10 +206,9 @@ class Builder(Trace):
         return self.functions[key][1]
 
     def _unique(self, name: str) -> str:
-        base = text.symbol_name(name)
-        unique, i = base, 0
+        unique, i = name, 0
         while unique in self.names:
-            unique, i = f"{base}_{i}", i + 1
+            unique, i = f"{name}_{i}", i + 1
         self.names.add(unique)
         return unique
 
@@ -237,7 +236,7 @@ class Builder(Trace):
         if len(outs) != 1 or any(results):
             shown = f"({shown})"
         self.finished.append("\n".join(
-            [f"func.func {'public' if name == 'main' else 'private'} @{name}"
+            [f"func.func {'public' if name == 'main' else 'private'} {text.symbol(name)}"
              f"({_declared(operands, arguments)}){f' -> {shown}' if outs else ''} {{",
              *(_indented(line) for line in inner), "}"]))
         return [x.aval for x in outs]
@@ -392,7 +391,8 @@ def _short(spec: Op, values: Sequence[Value], avals: Sequence[Any], given: dict[
     types = [text.tensor_type(a) for a in inputs]
     outs = [text.tensor_type(a) for a in avals]
     signature = text.signature(inputs, avals)
-    return spec.short.format(
+    template = spec.short(given) if callable(spec.short) else spec.short
+    return template.format(
         operands=", ".join(v.name for v in values), types=", ".join(types), signature=signature,
         type=outs[0] if len({*types, *outs}) == 1 else signature,
         arrow=f"{', '.join(types)} -> {', '.join(outs)}",

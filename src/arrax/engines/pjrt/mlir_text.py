@@ -4,8 +4,8 @@ Source: the StableHLO specification (openxla/stablehlo, docs/spec.md) and MLIR's
 """
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,7 +129,9 @@ def boolean(value: Any) -> str:
 
 
 def string(value: str) -> str:
-    return json.dumps(value)
+    """A string in quotes; bytes that are no plain ASCII by their hexadecimal digits."""
+    return '"' + "".join(chr(c) if 32 <= c < 127 and c not in b'"\\' else f"\\{c:02X}"
+                         for c in value.encode()) + '"'
 
 
 def i64s(values: Sequence[int]) -> str:
@@ -173,14 +175,8 @@ def _field(value: Any) -> str:
 
 
 def symbol(name: str) -> str:
-    """A reference to a function of the module."""
-    return f"@{name}"
-
-
-def symbol_name(name: str) -> str:
-    """`name` as MLIR allows it for functions and modules."""
-    allowed = "".join(c if c.isascii() and c.isalnum() or c in "_." else "_" for c in name)
-    return allowed if allowed and not allowed[0].isdigit() else f"_{allowed}"
+    """A function or a module by its name, in quotes if it needs them."""
+    return f"@{name}" if re.fullmatch(r"[A-Za-z_][\w.$]*", name, re.ASCII) else f"@{string(name)}"
 
 
 def attributes(fields: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ given unless they are `optional`.
 `short` is how an operation is written when exactly the attributes in it are given; else it is
 written in MLIR's generic form. Its fields are `operands`, their `types`, the `signature`, `type`
 (that of operands and results if they have one, else the signature), `arrow` (a signature without
-parentheses), `ends` (types of the first and the last operand), and the attributes.
+parentheses), `ends` (types of the first and the last operand), and the attributes. It may be a
+function of the attributes that makes such a form.
 
 Left out are operations on what no value of a jaxpr is (tokens, tuples, quantized elements, shapes
 known at run time only), and names that the specification means to drop (`dot`, `broadcast`, …).
@@ -37,17 +38,26 @@ class Op(Record):
     attributes: dict[str, Form]
     optional: frozenset[str]
     regions: int | None
-    short: str
+    short: str | Form
 
     def is_short(self, given: Collection[str]) -> bool:
         """Whether it is written short with these attributes."""
+        if callable(self.short):
+            return True
         return bool(self.short) and all(
             ("{" + name + "}" in self.short) == (name in given) for name in self.attributes)
 
 
-def _op(operands: str = "", *, regions: int | None = 0, short: str = "", optional: str = "",
+def _op(operands: str = "", *, regions: int | None = 0, short: str | Form = "", optional: str = "",
         **attributes: Form) -> Op:
     return Op(tuple(operands.split()), attributes, frozenset(optional.split()), regions, short)
+
+
+def _slice(given: dict[str, Any]) -> str:
+    """`%0 [0:3, 1:7:2] : …`"""
+    bounds = [f"{start}:{limit}" + (f":{stride}" if stride != 1 else "") for start, limit, stride
+              in zip(given["start_indices"], given["limit_indices"], given["strides"], strict=True)]
+    return f"{{operands}} [{', '.join(bounds)}] : {{signature}}"
 
 
 _SAME = "{operands} : {type}"  # one type, or a signature
@@ -166,7 +176,7 @@ OPS: dict[str, Op] = {
     "select_and_scatter": _op("operand source init_value", regions=2,
                               optional="window_dimensions window_strides padding",
                               window_dimensions=i64s, window_strides=i64s, padding=matrix),
-    "slice": _op("operand", start_indices=i64s, limit_indices=i64s, strides=i64s),
+    "slice": _op("operand", short=_slice, start_indices=i64s, limit_indices=i64s, strides=i64s),
     "sort": _op("inputs*", regions=1, dimension=i64, is_stable=boolean),
     "transpose": _op("operand", short="{operands}, dims = {permutation} : {signature}",
                      permutation=i64s),

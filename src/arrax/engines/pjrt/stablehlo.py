@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.pjrt.builder import Builder
-from arrax.engines.pjrt.mlir_text import location, string, symbol_name, tensor_type
+from arrax.engines.pjrt.mlir_text import location, string, symbol, tensor_type
 
 
 def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[str] = (),
@@ -26,7 +26,7 @@ def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[s
         f" {{jax.result_info = {string(label)}}}" for label in result_names])
     main, private = builder.finished[-1], builder.finished[:-1]
     body = "\n".join("  " + line for function in (main, *private) for line in function.split("\n"))
-    return (f"module @{symbol_name(name)} attributes {{mhlo.num_partitions = 1 : i32, "
+    return (f"module {symbol(name)} attributes {{mhlo.num_partitions = 1 : i32, "
             f"mhlo.num_replicas = 1 : i32}} {{\n{body}\n}}\n")
 
 
