@@ -1,6 +1,8 @@
 """The stages of a compiled call, one object each: `Traced` → `Lowered` → `Compiled`."""
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from arrax.core.aval import ShapedArray
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.transforms import calls, jit as jit_module
 from arrax.transforms.jit import Program, compiled
+from arrax.transforms.partial_eval import dce_closed
 
 
 class ShapeDtypeStruct:
@@ -70,6 +73,9 @@ def struct_of(aval: Any) -> ShapeDtypeStruct:
     return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
+_HERE = "cpu"  # the platform of the engine that compiles
+
+
 class _Stage:
     """What every stage tells."""
 
@@ -115,9 +121,14 @@ class Traced(_Stage):
     def effects(self) -> Any:
         return self._program.closed.effects
 
-    def lower(self, **_: Any) -> Lowered:
-        """Lower for the current engine."""
-        return Lowered(self._program)
+    def lower(self, *, lowering_platforms: Sequence[str] | None = None, **_: Any) -> Lowered:
+        """Lower for the current engine; with `lowering_platforms`, a sequence of one name such as
+        "cuda" or "tpu", for another place (its text can be read, but not compiled here)."""
+        platforms = tuple(lowering_platforms or (_HERE,))
+        if len(platforms) > 1:
+            raise NotImplementedError("lower: one program for several platforms is not supported, "
+                                      f"got lowering_platforms={platforms}; lower for each")
+        return Lowered(self._program, platforms[0])
 
     def __repr__(self) -> str:
         return f"Traced({self._program.closed})"
@@ -126,17 +137,71 @@ class Traced(_Stage):
 class Lowered(_Stage):
     """A program ready to be compiled."""
 
+    def __init__(self, program: Program, platform: str = _HERE):
+        super().__init__(program)
+        self._platform = platform
+
     def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
-        """The program as text: "jaxpr", or the compiler's first stage."""
-        return str(self._program.closed)
+        """The program as text.
+
+        Args:
+          dialect: "stablehlo" (the default), what accelerators compile; or "jaxpr".
+          debug_info: end each operation with the user's file, line and column, and each argument
+            with its name.
+
+        Raises:
+          ValueError: unknown dialect.
+          NotImplementedError: "hlo", which XLA alone writes; or an operation that has no StableHLO
+            form, such as a callback into Python.
+
+        Example:
+          >>> jit(lambda x, y: x + y).lower(1.0, 2.0).as_text().splitlines()[2].strip()
+          '%0 = stablehlo.add %arg0, %arg1 : tensor<f32>'
+        """
+        if dialect == "jaxpr":
+            return str(self._program.closed)
+        if dialect == "hlo":
+            raise NotImplementedError("as_text: 'hlo' is written by XLA alone; use 'stablehlo'")
+        if dialect not in (None, "stablehlo"):
+            raise ValueError(f"unknown dialect: {dialect}; known are 'stablehlo' and 'jaxpr'")
+        return self._stablehlo(debug_info)
+
+    def compiler_ir(self, dialect: str | None = None) -> str:
+        """The program as compilers for accelerators take it: the text that `as_text` gives."""
+        return self.as_text(dialect)
+
+    def _stablehlo(self, debug_info: bool) -> str:
+        """Without dead equations and, unless `keep_unused`, the arguments that these alone need."""
+        program = self._program
+        closed = program.closed
+        kept = [True] * len(closed.in_avals)
+        if not program.keep_unused:
+            closed, kept = dce_closed(closed, [True] * len(closed.out_avals))
+        donated = program.donated or (False,) * len(kept)
+        info = program.closed.jaxpr.debug_info
+        paths, _ = pytree.tree_flatten_with_path(program.out_tree.unflatten(closed.out_avals))
+        names = [info.arg_name(i) for i, is_kept in enumerate(kept) if is_kept]
+        writer = importlib.import_module("arrax.engines.pjrt.stablehlo")  # when first needed
+        return writer.module_text(  # type: ignore[no-any-return]
+            closed, _module_name(program.name), ["result" + pytree.keystr(p) for p, _ in paths],
+            [flag for flag, is_kept in zip(donated, kept, strict=True) if is_kept],
+            names if debug_info else None, self._platform)
 
     def compile(self, compiler_options: dict[str, Any] | None = None) -> Compiled:
         """Make native code."""
+        if self._platform != _HERE:
+            raise ValueError(f"compile: the program is lowered for {self._platform!r}; there is no "
+                             f"such engine here, only {_HERE!r}")
         return Compiled(self._program)
 
     def cost_analysis(self) -> Any:
         """Estimates of work: `flops` and `bytes accessed`."""
         return Compiled(self._program).cost_analysis()
+
+
+def _module_name(function: str) -> str:
+    """`jit_f`; what is no letter or digit becomes an underscore."""
+    return re.sub(r"[^\w.-]", "_", f"jit({function})").rstrip("_")
 
 
 class Compiled(_Stage):

@@ -102,11 +102,15 @@ def _element(value: Any) -> str:
 
 
 def _float(value: Any) -> str:
-    """Shortest decimals that read back as `value`; the bits of infinities and NaNs."""
+    """As MLIR writes it: six decimals if they read back as `value`, else the shortest decimals
+    that do; infinities and NaNs by their bits."""
     dtype = value.dtype
     if not math.isfinite(float(value)):
         bits = np.asarray(value).view(f"uint{8 * dtype.itemsize}")[()]
         return f"0x{int(bits):0{2 * dtype.itemsize}X}"
+    text = f"{float(value):.6e}"
+    if dtype.type(float(text)) == value:
+        return text
     narrow = np.float32(value) if dtype.itemsize < 8 else value
     text = np.format_float_scientific(narrow, unique=True, trim="0")
     if float(text) != float(value) and dtype.type(float(text)) != value:

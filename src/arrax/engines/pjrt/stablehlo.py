@@ -9,19 +9,20 @@ from arrax.engines.pjrt.mlir_text import location, string, symbol, tensor_type
 
 
 def module_text(closed: ClosedJaxpr, name: str = "jit", result_names: Sequence[str] = (),
-                donated: Sequence[bool] = (), located: bool = False, platform: str = "cpu") -> str:
+                donated: Sequence[bool] = (), argument_names: Sequence[str] | None = None,
+                platform: str = "cpu") -> str:
     """The module whose public function `main` computes `closed`; consts are constants in it.
 
     `result_names` become the `jax.result_info` of the results. `donated` arguments are marked with
-    the result that takes over their memory. `located`: operations end with the user's file, line
-    and column, arguments with their names. `platform` is where it will run. Raises
+    the result that takes over their memory. With `argument_names`, arguments end with these, and
+    operations with the user's file, line and column. `platform` is where it will run. Raises
     NotImplementedError that names the primitive and the reason if one has no StableHLO form.
     """
-    builder = Builder(platform, located)
+    builder = Builder(platform, located=argument_names is not None)
     arguments = _aliases(closed, donated)
-    if located:
-        names = closed.jaxpr.debug_info.arg_name
-        arguments = [alias + location((names(i), None)) for i, alias in enumerate(arguments)]
+    if argument_names is not None:
+        arguments = [alias + location((argument, None))
+                     for alias, argument in zip(arguments, argument_names, strict=True)]
     builder.define("main", closed, arguments, [
         f" {{jax.result_info = {string(label)}}}" for label in result_names])
     main, private = builder.finished[-1], builder.finished[:-1]
