@@ -1,6 +1,6 @@
 """`reduce`, `reduce_window` and `select_and_scatter` with any computation.
 
-    reduce(*operands, *initials) = results         computation: (*left, *right) → results, on scalars
+    reduce(*operands, *initials) = results     computation: (*left, *right) → results, of scalars
 
 A computation is applied to whole arrays at once: it is associative, so a fold may be a balanced
 tree, and windows are boxes, so one axis may be folded after the other. These programs are all that
@@ -96,9 +96,8 @@ def _fold_rows(rows: Arrays, count: int, combine: Callable[..., Arrays]) -> Arra
 def _reduce_type(*avals: Any, computation: Any, jaxpr: ClosedJaxpr, dimensions: Any) -> list[Any]:
     operands, initials = _halves(avals)
     _check_initials("reduce", operands, initials)
-    return [x.update(shape=tuple(x.shape[i] for i in positions(x.ndim, dimensions)),
-                     weak_type=x.weak_type and initial.weak_type)
-            for x, initial in zip(operands, initials, strict=True)]
+    return [x.update(shape=tuple(x.shape[i] for i in positions(x.ndim, dimensions)))
+            for x in operands]
 
 
 def _halves(values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -132,7 +131,7 @@ def _reduce_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any, **par
     return outs, [0] * len(outs)
 
 
-reduce_p = Primitive("reduce", multiple_results=True, type_rule=_reduce_type, weak_type="rule",
+reduce_p = Primitive("reduce", multiple_results=True, type_rule=_reduce_type, weak_type="none",
                      **_reduce_rules | {"batch": _reduce_batch})
 
 

@@ -16,6 +16,7 @@ from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
     accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, joint_shape,
     piecewise_constant, to_real, unary)
+from arrax.ops.extremes import maximum, minimum
 from arrax.ops.rules import (
     batch_elementwise, by_operand, constant, linear_jvp, to_shape_of, transpose_bilinear,
     transpose_unary, unbroadcast)
@@ -105,20 +106,28 @@ mul_p = binary(
     commutative=True, stablehlo="stablehlo.multiply")
 
 
-def mul(x: Any, y: Any) -> Any:
-    """Elementwise product; operands as for `add`."""
-    return call_binary(mul_p, x, y)
+def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
+    """Elementwise product; operands as for `add`. With an `out_dtype` the product is of that dtype:
+    computed in it, if it is wider than the operands', else rounded to it."""
+    if out_dtype is None:
+        return call_binary(mul_p, x, y)
+    x, y = operand(x, "mul", 0), operand(y, "mul", 1)
+    mul_p.type_rule(x.aval, y.aval)
+    dtype = dtypes.check_user_dtype(out_dtype, "mul")
+    if dtypes.itemsize_bits(dtype) < dtypes.itemsize_bits(x.aval.dtype):
+        return converted(call_binary(mul_p, x, y), dtype)
+    return mul_p.bind(converted(x, dtype), converted(y, dtype))
 
 
 def _div_evaluate(x: Any, y: Any) -> Any:
     """Integers are divided towards zero; by zero gives -1 (all bits set)."""
     if x.dtype.kind not in "iu":
         return np.divide(x, y)
-    quotient = np.floor_divide(x, y)
     if x.dtype.kind == "i":
-        remainder = x - quotient * y
-        quotient = quotient + ((remainder != 0) & ((x < 0) != (y < 0))).astype(x.dtype)
-    return np.where(y == 0, ~np.zeros((), x.dtype), quotient)
+        quotient = np.floor_divide(np.subtract(x, np.fmod(x, y)), y)  # an exact quotient
+    else:
+        quotient = np.floor_divide(x, y)
+    return quotient if y.ndim == 0 and y else np.where(y == 0, ~np.zeros((), x.dtype), quotient)
 
 
 div_p = binary(
@@ -143,7 +152,7 @@ def div(x: Any, y: Any) -> Any:
 
 def _rem_evaluate(x: Any, y: Any) -> Any:
     out = np.fmod(x, y)
-    return out if x.dtype.kind == "f" else np.where(y == 0, x, out)
+    return out if x.dtype.kind == "f" or (y.ndim == 0 and y) else np.where(y == 0, x, out)
 
 
 rem_p = binary(
@@ -213,7 +222,13 @@ def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
     return apply("real", mul_p.bind(g, div_p.bind(conjugate, nonzero)))
 
 
-abs_p = unary("abs", SIGNED, np.abs, result=to_real, jvp=by_operand(_abs_jvp),
+def _abs_evaluate(x: Any) -> Any:
+    """NaN for a complex number with a NaN, even if the other part is infinite."""
+    out = np.abs(x)
+    return np.where(np.isnan(x), np.asarray(np.nan, out.dtype), out) if x.dtype.kind == "c" else out
+
+
+abs_p = unary("abs", SIGNED, _abs_evaluate, result=to_real, jvp=by_operand(_abs_jvp),
               stablehlo="stablehlo.abs")
 
 
@@ -223,6 +238,12 @@ def abs(x: Any) -> Any:
 
 
 def _sign_evaluate(x: Any) -> Any:
+    if x.dtype.kind == "c":
+        size = _abs_evaluate(x)
+        divisor = np.where(size == 0, np.ones((), size.dtype), size)
+        out = np.empty_like(x)
+        out.real, out.imag = x.real / divisor, x.imag / divisor
+        return out
     out = np.sign(x)
     return np.copysign(out, x) if x.dtype.kind == "f" else out
 
@@ -272,19 +293,25 @@ def _extreme_stablehlo(name: str, direction: str) -> Any:
     return rule
 
 
-max_p = binary("max", ANY, np.maximum, jvp=by_operand(*_extreme_jvp), commutative=True,
+max_p = binary("max", ANY, maximum, jvp=by_operand(*_extreme_jvp), commutative=True,
                stablehlo=_extreme_stablehlo("maximum", "GT"))
-min_p = binary("min", ANY, np.minimum, jvp=by_operand(*_extreme_jvp), commutative=True,
+min_p = binary("min", ANY, minimum, jvp=by_operand(*_extreme_jvp), commutative=True,
                stablehlo=_extreme_stablehlo("minimum", "LT"))
 
 
 def max(x: Any, y: Any) -> Any:
-    """Elementwise maximum; NaN if either is NaN. Complex numbers compare by (real, imaginary)."""
+    """Elementwise maximum; NaN if either is NaN, and 0 is above -0.
+
+    Complex numbers compare by (real, imaginary).
+    """
     return call_binary(max_p, x, y)
 
 
 def min(x: Any, y: Any) -> Any:
-    """Elementwise minimum; NaN if either is NaN. Complex numbers compare by (real, imaginary)."""
+    """Elementwise minimum; NaN if either is NaN, and -0 is below 0.
+
+    Complex numbers compare by (real, imaginary).
+    """
     return call_binary(min_p, x, y)
 
 

@@ -20,6 +20,7 @@ from arrax.ops.elementwise_rules import (
     check_same_dtypes, emits, evaluate_by, filled_like, is_small, joint_shape, nary_type,
     piecewise_constant, to_bool, unary)
 from arrax.ops.quiet import quiet
+from arrax.ops.extremes import maximum, minimum
 from arrax.ops.rules import (
     add_tangents, batch_elementwise, broadcast_in_dim, instantiate, move_axis, to_shape_of, zeros)
 
@@ -310,7 +311,7 @@ class _clamp_batch:
 
 clamp_p = Primitive(
     "clamp", type_rule=_clamp_type,
-    evaluate=evaluate_by(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
+    evaluate=evaluate_by(lambda low, x, high: minimum(maximum(x, low), high)),
     jvp=_clamp_jvp, transpose=NotApplicable("not linear"), batch=_clamp_batch(),
     lower=emits("clamp", 2), elementwise=True, stablehlo="stablehlo.clamp")
 
@@ -351,11 +352,15 @@ class RoundingMethod(enum.IntEnum):
     TO_NEAREST_EVEN = 1
 
 
+_BELOW_HALF = {np.dtype(kind): np.nextafter(kind(0.5), kind(0))
+               for kind in (np.float16, np.float32, np.float64)}
+
+
 def _round_evaluate(x: Any, *, rounding_method: Any) -> Any:
     if rounding_method == RoundingMethod.TO_NEAREST_EVEN:
         return np.rint(x)
-    whole = np.trunc(x)  # x - whole is exact
-    return whole + np.copysign(np.abs(x - whole) >= 0.5, x).astype(x.dtype)
+    # Adding the float below 0.5 reaches the next whole number from 0.5 on, and never before.
+    return np.trunc(x + np.copysign(_BELOW_HALF[x.dtype], x))
 
 
 round_p = unary("round", FLOAT, _round_evaluate, jvp=piecewise_constant, lower=Elementwise(

@@ -73,10 +73,13 @@ _least, _greatest = np.minimum.reduce, np.maximum.reduce
 
 def _saturate(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     low, high = _integer_bounds(dtype)
-    if x.size and not is_small(dtype) and not is_small(x.dtype) \
-            and _least(x, axis=None) >= float(low) \
-            and _greatest(x, axis=None) < float(high + 1):  # false for NaN
-        return x.astype(dtype)
+    if x.size and not is_small(dtype) and not is_small(x.dtype):
+        if low < 0 and dtype.itemsize >= 4:
+            out = x.astype(dtype)  # NumPy makes the least integer of what does not fit, or saturates
+            if _least(out, None) > low:
+                return out
+        elif _least(x, None) >= low and _greatest(x, None) < float(high + 1):  # false for NaN
+            return x.astype(dtype)
     wide = x.astype(np.float64)
     if is_small(dtype):
         return _saturate(x, np.dtype(np.int8 if low < 0 else np.uint8)).clip(low, high) \
@@ -143,7 +146,18 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Any:
     """
     if new_dtype is None:
         raise ValueError("dtype must be specified.")
-    return convert_to(operand, _target(new_dtype), False)
+    dtype = _target(new_dtype)
+    if type(operand) is complex:
+        check_real_target(operand, dtype)
+    return convert_to(operand, dtype, False)
+
+
+def check_real_target(value: Any, dtype: Any) -> None:
+    """TypeError for a Python complex number that is to become an integer or real number."""
+    if type(value) is complex and (dtypes.issubdtype(dtype, np.integer)
+                                   or dtypes.issubdtype(dtype, np.floating)):
+        raise TypeError(f"a complex number, {value}, cannot become an element of dtype "
+                        f"{dtypes.dtype_name(dtype)}; take its real part first")
 
 
 def _target(new_dtype: Any) -> Any:

@@ -12,6 +12,7 @@ from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.trace import Tracer
 from arrax.engines.cpu.lowering import Form, HostCall
 from arrax.ops.arguments import canonical_shape
+from arrax.ops.convert import check_real_target, convert
 from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled
 
 _NO_OPERANDS = NotApplicable("it has no operands")
@@ -96,7 +97,8 @@ def _scalar(value: Any, aval: Any, dtype: Any) -> Any:
         return value
     dtype = dtypes.check_user_dtype(dtype, "full")
     if type(value) in dtypes.python_scalar_types or isinstance(value, np.generic):
-        return np.asarray(value).astype(dtype)[()]
+        check_real_target(value, dtype)
+        return convert(np.asarray(value), dtypes.storage_dtype(dtype))[()]
     if aval.dtype == dtype and not aval.weak_type:
         return value
     if type(value) is ArrayImpl and not isinstance(dtype, dtypes.ExtendedDType):
@@ -115,7 +117,8 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None,
     if not weak:
         return full(shape, fill_value, dtype, sharding=sharding)
     if type(fill_value) in dtypes.python_scalar_types:
-        return full(shape, dtypes.scalar_type_of(aval)(fill_value), None, sharding=sharding)
+        number = np.asarray(fill_value).astype(dtype).item()
+        return full(shape, number, None, sharding=sharding)
     value = registry["convert_element_type"].bind(
         fill_value, new_dtype=dtype, weak_type=True, sharding=None)
     return broadcast(value, canonical_shape(shape))

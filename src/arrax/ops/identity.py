@@ -80,7 +80,7 @@ optimization_barrier_p = Primitive(
     "optimization_barrier", multiple_results=True, type_rule=lambda *avals: list(avals),
     evaluate=lambda *arrays: list(arrays), jvp=_barrier_jvp, transpose=_barrier_transpose,
     batch=lambda axis, operands, dims: (optimization_barrier_p.bind(*operands), list(dims)),
-    lower=Expand(lambda *operands: list(operands)), weak_type="rule",
+    lower=Expand(lambda *operands: list(operands)), weak_type="rule", typed_results=True,
     stablehlo=lambda b, *operands: b.barrier(operands))
 
 

@@ -26,8 +26,9 @@ _UINT32 = np.dtype(np.uint32)
 
 # ---- order -------------------------------------------------------------------------------------
 
-def ordered_bits(x: np.ndarray, equal_zeros: bool = True) -> np.ndarray:
-    """Unsigned integers in the order of the elements, NaN greatest; -0 before 0, or equal to it.
+def ordered_bits(x: np.ndarray, total: bool = False) -> np.ndarray:
+    """Unsigned integers in the order of the elements: -0 and 0 equal, NaN greatest; or in the
+    `total` order, where -NaN comes first and -0 before 0.
 
     Not for complex numbers.
     """
@@ -41,7 +42,8 @@ def ordered_bits(x: np.ndarray, equal_zeros: bool = True) -> np.ndarray:
     if dtype.itemsize < 4:
         x = x.astype(np.float32)
     unsigned = np.dtype(f"u{x.dtype.itemsize}")
-    x = np.where(np.isnan(x), np.asarray(np.nan, x.dtype), x + x.dtype.type(0) if equal_zeros else x)
+    if not total:
+        x = np.where(np.isnan(x), np.asarray(np.nan, x.dtype), x + np.zeros((), x.dtype))
     bits = x.view(unsigned)
     top = unsigned.type(1 << (8 * unsigned.itemsize - 1))
     return np.where(bits & top, ~bits, bits | top)
@@ -82,6 +84,8 @@ def _sort_evaluate(*xs: np.ndarray, dimension: int, is_stable: bool, num_keys: i
     else:
         keys = [k if k.dtype.kind in "biufc" else ordered_bits(k) for k in xs[:num_keys]]
         order = np.lexsort(tuple(reversed(keys)), axis=dimension)
+    if order.ndim == 1:
+        return [x.take(order) for x in xs]
     return [np.take_along_axis(x, order, dimension) for x in xs]
 
 
@@ -172,7 +176,7 @@ def _top_k_type(x: Any, *, k: int, axis: int) -> list[Any]:
 
 
 def _top_k_evaluate(x: np.ndarray, *, k: int, axis: int) -> list[np.ndarray]:
-    bits = np.moveaxis(~ordered_bits(x, equal_zeros=False), axis, -1)
+    bits = np.moveaxis(~ordered_bits(x, total=True), axis, -1)
     if bits.dtype.itemsize <= 4:
         packed = (bits.astype(np.uint64) << np.uint64(32)) | np.arange(
             bits.shape[-1], dtype=np.uint64)
@@ -211,8 +215,8 @@ top_k_p = Primitive("top_k", multiple_results=True, type_rule=_top_k_type,
 def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
     """The `k` greatest elements along `axis`, descending, and their indices.
 
-    Of equal elements the first comes first; NaN counts as greatest, 0 as greater than -0. ValueError when `k` is negative
-    or larger than the axis, and for complex numbers.
+    The order is total: NaN is greatest, 0 greater than -0, -NaN least; of equal elements the first
+    comes first. ValueError when `k` is negative or larger than the axis, and for complex numbers.
     """
     operand = arguments.operand(operand, "top_k")
     axis = canonical_axis(axis, operand.ndim)
@@ -256,8 +260,10 @@ def _approx_evaluate(x: np.ndarray, *, k: int, reduction_dimension: int, is_max_
                      aggregate_to_topk: bool, **params: Any) -> list[np.ndarray]:
     axis = reduction_dimension % x.ndim
     count = k if aggregate_to_topk else _candidates(x.shape, k, axis, is_max_k=is_max_k, **params)
-    values, order = _top_k_evaluate(x if is_max_k else -x, k=count, axis=axis)
-    return [values if is_max_k else -values, order]
+    key = x.astype(np.float32) if x.dtype.itemsize < 4 else x
+    order = np.argsort(-key if is_max_k else key, axis=axis, kind="stable")  # NaN comes last
+    order = np.take(order, np.arange(count), axis=axis)
+    return [np.take_along_axis(x, order, axis), order.astype(np.int32)]
 
 
 def _approx_jvp(primals: Any, tangents: Any, **params: Any) -> Any:

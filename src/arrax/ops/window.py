@@ -13,6 +13,7 @@ from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.engines.cpu.lowering import Expand
 from arrax.ops.conv_dims import canonical_pads, dilated, padtype_to_pads, window_count
+from arrax.ops.extremes import signed_zeros
 from arrax.ops.join import pad_evaluate
 from arrax.ops.rules import batch_to_front, constant, linear_jvp, transpose_unary
 from arrax.ops.window_programs import gather_selected, scatter_selected, window_reduction
@@ -171,14 +172,16 @@ def _extremum_jvp(name: str, select: str) -> Callable[..., Any]:
 
 reduce_window_max_p = Primitive(
     "reduce_window_max", type_rule=_type,
-    evaluate=_window_evaluate(np.maximum, lambda dtype: extremum_identity(dtype, False)),
+    evaluate=signed_zeros(
+        _window_evaluate(np.maximum, lambda dtype: extremum_identity(dtype, False)), True),
     jvp=_extremum_jvp("reduce_window_max", "ge"), batch=_window_batch("reduce_window_max"),
     lower=Expand(window_reduction(
         "max", "reduce_max", lambda dtype: extremum_identity(dtype, False))),
     stablehlo=windowed("max", lambda dtype: extremum_identity(dtype, False)))
 reduce_window_min_p = Primitive(
     "reduce_window_min", type_rule=_type,
-    evaluate=_window_evaluate(np.minimum, lambda dtype: extremum_identity(dtype, True)),
+    evaluate=signed_zeros(
+        _window_evaluate(np.minimum, lambda dtype: extremum_identity(dtype, True)), False),
     jvp=_extremum_jvp("reduce_window_min", "le"), batch=_window_batch("reduce_window_min"),
     lower=Expand(window_reduction(
         "min", "reduce_min", lambda dtype: extremum_identity(dtype, True))),

@@ -17,7 +17,7 @@ from llvmlite import ir
 
 from . import integer_math, vector_complex, vector_float, vector_special, vector_trig
 from .convert import bitcast, convert
-from .lanes import CONTRACT, F16, F32, I1, I64, Lanes
+from .lanes import CONTRACT, F16, F32, I1, I64, Lanes, scalar_of
 from .values import (
     BFLOAT16,
     FLOAT16,
@@ -64,6 +64,14 @@ OUTLINE: dict[str, Any] = {
     "acos": vector_trig.acos,
     "atan": vector_trig.atan,
 }
+
+
+def _is_nonzero(value: ir.Value) -> bool:
+    """Whether `value` is known not to be zero."""
+    number = value.constant if isinstance(value, ir.Constant) else 0.0
+    if isinstance(number, (list, tuple)):
+        return all(map(_is_nonzero, number))
+    return isinstance(number, float) and number != 0
 
 
 class ScalarBuilder:
@@ -269,8 +277,11 @@ class ScalarBuilder:
     def _magnitude(self, x: Value) -> Value:
         e, part = self.emit, component_dtype(x.dtype)
         if part.itemsize == 8:
-            return Value(vector_complex.magnitude(e, x.llvm, x.imag), part)
-        return Value(e.narrow(vector_complex.magnitude(e, e.widen(x.llvm), e.widen(x.imag))), part)
+            size = vector_complex.magnitude(e, x.llvm, x.imag)
+        else:
+            size = e.narrow(vector_complex.magnitude(e, e.widen(x.llvm), e.widen(x.imag)))
+        size = e.select(e.is_nan(x.llvm), x.llvm, e.select(e.is_nan(x.imag), x.imag, size))
+        return Value(size, part)  # NaN, even if the other part is infinite
 
     def exp(self, x: Value) -> Value:
         return self._function("exp", x)
@@ -406,6 +417,10 @@ class ScalarBuilder:
             return self.select(Value(chosen, np.dtype(bool)), x, y)
         result = e.select(self._compare(operator, x, y).llvm, x.llvm, y.llvm)
         if x.kind == "float":
+            if not _is_nonzero(y.llvm):
+                join = b.and_ if operator == ">" else b.or_  # of equal values: of zeros' signs
+                tie = e.from_bits(join(e.bits(x.llvm), e.bits(y.llvm)), scalar_of(x.llvm.type))
+                result = e.select(e.compare("==", x.llvm, y.llvm), tie, result)
             result = e.select(e.is_nan(x.llvm), x.llvm, result)
         return Value(result, x.dtype)
 
