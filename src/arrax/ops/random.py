@@ -22,30 +22,15 @@ from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import Elementwise, Expand, Reinterpret
+from arrax.ops import random_stablehlo as form
 from arrax.ops.create import broadcasted_iota
 from arrax.ops.join import stack
 from arrax.ops.rules import batch_elementwise, batch_to_front, broadcast_in_dim, constant, zero_jvp
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import slice_in_dim
+from arrax.ops.threefry import threefry_rounds
 
 _DISCRETE = NotApplicable("keys and random bits have no tangents")
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = 0x1BD11BDA
-
-
-def _threefry_rounds(k1: Any, k2: Any, x1: Any, x2: Any, add: Callable[[Any, Any], Any],
-                     xor: Callable[[Any, Any], Any], rotate: Callable[[Any, int], Any],
-                     word: Callable[[int], Any]) -> tuple[Any, Any]:
-    """The generator over any representation of uint32, given its operations."""
-    keys = (k1, k2, xor(xor(k1, k2), word(_PARITY)))
-    x1, x2 = add(x1, keys[0]), add(x2, keys[1])
-    for step in range(5):
-        for amount in _ROTATIONS[step % 2]:
-            x1 = add(x1, x2)
-            x2 = xor(rotate(x2, amount), x1)
-        x1 = add(x1, keys[(step + 1) % 3])
-        x2 = add(add(x2, keys[(step + 2) % 3]), word(step + 1))
-    return x1, x2
 
 
 def threefry_words(k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +50,7 @@ def _emit_threefry(b: Any, k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[Any, Any
 
     def rotate(x: Any, amount: int) -> Any:
         return b.or_(b.shift_left(x, word(amount)), b.shift_right_logical(x, word(32 - amount)))
-    return _threefry_rounds(k1, k2, x1, x2, b.add, b.xor, rotate, word)
+    return threefry_rounds(k1, k2, x1, x2, b.add, b.xor, rotate, word)
 
 
 def _four_words_type(*avals: Any, **_: Any) -> Any:
@@ -82,20 +67,23 @@ threefry_word_p = Primitive(
     evaluate=lambda k1, k2, x1, x2, *, word: np.asarray(threefry_words(k1, k2, x1, x2)[word]),
     jvp=zero_jvp(), transpose=_DISCRETE, batch=batch_elementwise(),
     lower=Elementwise(lambda b, k1, k2, x1, x2, *, word: _emit_threefry(b, k1, k2, x1, x2)[word],
-                      cost=80))
+                      cost=80),
+    stablehlo=lambda b, *words, word: form.threefry_form(b, *words)[word])
 
 threefry_xor_p = Primitive(
     "threefry2x32_xor", type_rule=_four_words_type, elementwise=True, weak_type="none",
     evaluate=lambda *words: np.bitwise_xor(*threefry_words(*words)),
     jvp=zero_jvp(), transpose=_DISCRETE, batch=batch_elementwise(),
-    lower=Elementwise(lambda b, *words: b.xor(*_emit_threefry(b, *words)), cost=80))
+    lower=Elementwise(lambda b, *words: b.xor(*_emit_threefry(b, *words)), cost=80),
+    stablehlo=lambda b, *words: b.op("xor", *form.threefry_form(b, *words)))
 
 threefry2x32_p = Primitive(
     "threefry2x32", multiple_results=True, weak_type="none",
     type_rule=lambda *avals: [_four_words_type(*avals)] * 2,
     evaluate=lambda *words: [np.asarray(w) for w in threefry_words(*words)],
     jvp=zero_jvp(), transpose=_DISCRETE, batch=batch_elementwise(),
-    lower=Expand(lambda *words: [threefry_word_p.bind(*words, word=i) for i in range(2)]))
+    lower=Expand(lambda *words: [threefry_word_p.bind(*words, word=i) for i in range(2)]),
+    stablehlo=form.threefry_form)
 
 
 # ---- implementations ---------------------------------------------------------------------------
@@ -192,7 +180,7 @@ def _threefry_bits_in_halves(key: np.ndarray, dtype: np.dtype, shape: tuple[int,
         shifts = np.arange(per_word, dtype=np.uint32) * np.uint32(8 * dtype.itemsize)
         parts = words[..., :, None] >> shifts
         out = parts.reshape(*words.shape[:-1], -1)[..., :size].astype(dtype)
-    return out.reshape(*key.shape[:-1], *shape)
+    return out.reshape((*key.shape[:-1], *shape))
 
 
 threefry = KeyImplementation("threefry2x32", dtypes.key_fry, _threefry_seed, _threefry_split,
@@ -348,7 +336,7 @@ random_seed_p = Primitive(
     evaluate=lambda seeds, *, impl: wrapped(impl.seed(np.asarray(seeds)), impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_seed_p.bind(*xs, **ps)),
-    lower=Expand(_expand_seed))
+    lower=Expand(_expand_seed), stablehlo=form.seed_form)
 
 
 def _wrap_type(words: Any, *, impl: KeyImplementation) -> Any:
@@ -362,14 +350,16 @@ random_wrap_p = Primitive(
     "random_wrap", typed_results=True, weak_type="none", type_rule=_wrap_type,
     evaluate=lambda words, *, impl: wrapped(words, impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_wrap_p.bind(*xs, **ps)), lower=Reinterpret())
+    batch=_leading_batch(lambda *xs, **ps: random_wrap_p.bind(*xs, **ps)), lower=Reinterpret(),
+    stablehlo=form.wrap_form)
 
 random_unwrap_p = Primitive(
     "random_unwrap", weak_type="none",
     type_rule=lambda keys: ShapedArray((*keys.shape, _key_aval(keys, "random_unwrap").words),
                                        np.uint32),
     evaluate=unwrapped, jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_unwrap_p.bind(*xs, **ps)), lower=Reinterpret())
+    batch=_leading_batch(lambda *xs, **ps: random_unwrap_p.bind(*xs, **ps)), lower=Reinterpret(),
+    stablehlo=form.unwrap_form)
 
 
 def key_implementation(storage: np.ndarray) -> KeyImplementation:
@@ -381,7 +371,8 @@ random_clone_p = Primitive(
     "random_clone", typed_results=True, weak_type="none",
     type_rule=lambda keys: ShapedArray(keys.shape, _key_aval(keys, "random_clone").dtype),
     evaluate=lambda keys: keys, jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_clone_p.bind(*xs, **ps)), lower=Reinterpret())
+    batch=_leading_batch(lambda *xs, **ps: random_clone_p.bind(*xs, **ps)), lower=Reinterpret(),
+    stablehlo=lambda b, keys: keys)
 
 random_split_p = Primitive(
     "random_split", typed_results=True, weak_type="none",
@@ -391,7 +382,8 @@ random_split_p = Primitive(
                                             key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)),
-    lower=Expand(_expand_split))
+    lower=Expand(_expand_split), stablehlo=lambda b, keys, *, shape: form.split_form(
+        b, keys, shape=shape, impl=implementation_of(keys.aval.dtype)))
 
 
 def _fold_in_type(keys: Any, data: Any) -> Any:
@@ -406,7 +398,8 @@ random_fold_in_p = Primitive(
         key_implementation(keys).dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)),
-    lower=Expand(_expand_fold_in))
+    lower=Expand(_expand_fold_in), stablehlo=lambda b, keys, data: form.fold_in_form(
+        b, keys, data, impl=implementation_of(keys.aval.dtype)))
 
 
 def _bits_type(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
@@ -435,7 +428,7 @@ random_bits_p = Primitive(
     "random_bits", weak_type="none", type_rule=_bits_type, evaluate=_evaluate_bits,
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_bits_p.bind(*xs, **ps)),
-    lower=Expand(_expand_bits))
+    lower=Expand(_expand_bits), stablehlo=form.bits_form)
 
 
 # ---- floats, by NumPy --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from arrax.ops.compare import eq, select
 from arrax.ops.create import full_like
 from arrax.ops.random import (KeyImplementation, drawn_width, floats_of_bits, key_implementation,
                               unwrapped)
+from arrax.ops.random_gamma_stablehlo import gamma_form
 from arrax.ops.rules import batch_to_front
 from arrax.ops.special import erf_inv_p, random_gamma_grad
 from arrax.ops.transcendental import exp
@@ -130,4 +131,6 @@ def _batch(axis: Any, operands: Any, dims: Any, *, log_space: bool) -> Any:
 random_gamma_p = Primitive(
     "random_gamma", weak_type="none", type_rule=_type_rule, evaluate=_evaluate, jvp=_jvp,
     transpose=NotApplicable("random_gamma is not linear"), batch=_batch,
-    lower=HostCall("each element has a loop of its own"))
+    lower=HostCall("each element has a loop of its own"),
+    stablehlo=lambda b, keys, alpha, *, log_space: gamma_form(
+        b, keys, alpha, log_space=log_space, drawn_width=drawn_width))

@@ -15,6 +15,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.arguments import canonical_shape, operand
 from arrax.ops.random import philox_stream
+from arrax.ops.random_stablehlo import generated
 from arrax.ops.rules import zero_jvp
 
 _NO_BATCH = NotApplicable("the generator has one state; draw the batch's bits in one call")
@@ -50,10 +51,16 @@ def _evaluate_bits(key: np.ndarray, *, shape: Any, dtype: Any, algorithm: Any,
     return [state, words.reshape(shape)]
 
 
+def _bits_stablehlo(b: Any, key: Any, *, shape: Any, dtype: Any, algorithm: Any,
+                    out_sharding: Any) -> list[Any]:
+    name = "PHILOX" if algorithm == RandomAlgorithm.RNG_PHILOX else "DEFAULT"
+    return generated(b, key, shape, np.dtype(dtype), name)
+
+
 rng_bit_generator_p = Primitive(
     "rng_bit_generator", multiple_results=True, weak_type="none", type_rule=_bits_type,
     evaluate=_evaluate_bits, jvp=_DISCRETE, transpose=_DISCRETE, batch=_NO_BATCH,
-    lower=HostCall("a stream with a counter"))
+    lower=HostCall("a stream with a counter"), stablehlo=_bits_stablehlo)
 
 
 def rng_bit_generator(key: Any, shape: Sequence[int], dtype: Any = np.uint32,
@@ -106,7 +113,10 @@ def _evaluate_uniform(low: np.ndarray, high: np.ndarray, *, shape: Any) -> np.nd
 rng_uniform_p = Primitive(
     "rng_uniform", weak_type="none", type_rule=_uniform_type, evaluate=_evaluate_uniform,
     jvp=zero_jvp(), transpose=_DISCRETE, batch=_NO_BATCH,
-    lower=HostCall("state of the process"))
+    lower=HostCall("state of the process"),
+    stablehlo=lambda b, low, high, *, shape: b.op(
+        "rng", low, high, b.constant(np.array(shape), np.int64), results=b.outs[0],
+        rng_distribution="UNIFORM"))
 
 
 def rng_uniform(a: Any, b: Any, shape: Sequence[int]) -> Any:

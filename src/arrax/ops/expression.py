@@ -1,0 +1,117 @@
+"""Formulas over arrays in rules that compose other primitives: `where(x < 1, x * 2, sqrt(x))`.
+
+An `Expression` wraps a value of any trace. Operators bind primitives; Python scalars take the dtype
+of the other operand, sizes of 1 stretch, reals become complex next to complex numbers.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax.core.aval import aval_of
+from arrax.core.primitive import registry
+from arrax.ops import matrices as m
+from arrax.ops.rules import broadcast_in_dim, constant
+
+
+class Expression:
+    """A value in a formula; `value` is what it wraps."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any):
+        self.value = value.value if isinstance(value, Expression) else value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(aval_of(self.value).shape)
+
+    @property
+    def dtype(self) -> Any:
+        return aval_of(self.value).dtype
+
+    def __neg__(self) -> Expression:
+        return Expression(registry["neg"].bind(self.value))
+
+    def __invert__(self) -> Expression:
+        return Expression(registry["not"].bind(self.value))
+
+
+def _scalar(value: Any, like: Any) -> Any:
+    """`value`, or a scalar of the dtype of `like`."""
+    if isinstance(value, Expression):
+        return value.value
+    return constant(value, aval_of(like)) if isinstance(value, (int, float, complex)) else value
+
+
+def _binary(name: str, swapped: bool = False) -> Callable[[Any, Any], Expression]:
+    combine = m.binary(name)
+
+    def operator(self: Expression, other: Any) -> Expression:
+        x, y = self.value, _scalar(other, self.value)
+        return Expression(combine(y, x) if swapped else combine(x, y))
+    return operator
+
+
+for _name, _primitive in {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "and": "and",
+                          "or": "or", "xor": "xor"}.items():
+    setattr(Expression, f"__{_name}__", _binary(_primitive))
+    setattr(Expression, f"__r{_name}__", _binary(_primitive, swapped=True))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(Expression, f"__{_name}__", _binary(_name))
+
+
+def call(name: str, *operands: Any, **params: Any) -> Expression:
+    """The result of the elementwise primitive `name`."""
+    like = next(x.value for x in operands if isinstance(x, Expression))
+    return Expression(registry[name].bind(*(_scalar(x, like) for x in operands), **params))
+
+
+def where(condition: Expression, x: Any, y: Any) -> Expression:
+    """`x` where `condition` holds, else `y`; one of the two may be a Python scalar."""
+    like = x if isinstance(x, Expression) else y
+    shape = np.broadcast_shapes(condition.shape, like.shape, getattr(y, "shape", ()))
+    mask, on_true, on_false = (_spread(_scalar(v, like.value), shape) for v in (condition, x, y))
+    return Expression(registry["select_n"].bind(mask, on_false, on_true))
+
+
+def _spread(x: Any, shape: tuple[int, ...]) -> Any:
+    own = aval_of(x).shape
+    return x if own == shape else broadcast_in_dim(x, shape, range(len(shape) - len(own),
+                                                                   len(shape)))
+
+
+def exp(x: Expression) -> Expression:
+    return call("exp", x, accuracy=None)
+
+
+def log(x: Expression) -> Expression:
+    return call("log", x, accuracy=None)
+
+
+def log1p(x: Expression) -> Expression:
+    return call("log1p", x, accuracy=None)
+
+
+def sqrt(x: Expression) -> Expression:
+    return call("sqrt", x, accuracy=None)
+
+
+def magnitude(x: Expression) -> Expression:
+    return call("abs", x)
+
+
+def filled(value: Any, like: Expression) -> Expression:
+    """An array of equal elements, of the shape and dtype of `like`."""
+    return Expression(_spread(_scalar(value, like.value), like.shape))
+
+
+def reduced(name: str, x: Expression, axes: tuple[int, ...] | None = None) -> Expression:
+    """The reduction `name` ("reduce_sum", "reduce_or") over axes, by default all of them."""
+    rank = len(x.shape)
+    axes = tuple(range(rank)) if axes is None else tuple(a % rank for a in axes)
+    extra = {"out_sharding": None} if name in ("reduce_sum", "reduce_max", "reduce_min",
+                                               "reduce_prod") else {}
+    return Expression(registry[name].bind(x.value, axes=axes, **extra))
