@@ -16,9 +16,10 @@ import numpy as np
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Elementwise, Expand, Inline
+from arrax.engines.cpu.lowering import Elementwise, Expand, Inline, Reduce
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.expand import expand
+from arrax.engines.cpu.passes.swap_products import swap_products
 
 
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -31,7 +32,7 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     for var in (*constvars, *jaxpr.invars):
         env[var] = var
     outvars = writer.inline(jaxpr, env)
-    eqns = remove_dead(writer.eqns, outvars)
+    eqns = remove_dead(swap_products(remove_dead(writer.eqns, outvars), outvars), outvars)
     constvars += [var for var, _ in writer.hoisted]
     consts += [value for _, value in writer.hoisted]
     return ClosedJaxpr(Jaxpr(constvars, jaxpr.invars, outvars, eqns, jaxpr.effects,
@@ -87,6 +88,8 @@ class _Writer:
                 return self.inline_closed(expanded, operands)
         if eqn.primitive.elementwise:
             operands = [self.broadcast(x, eqn.outvars[0].aval.shape) for x in operands]
+        if type(lower) is Reduce and _folds_nothing(lower, eqn):
+            return [self.reshape(operands[0], eqn.outvars[0].aval)]
         identity = IDENTITIES.get(eqn.primitive.name)
         if identity is not None:
             found = identity(self, eqn, operands)
@@ -114,6 +117,11 @@ class _Writer:
         eqn = Eqn(registry["broadcast_in_dim"], [atom], [Var(aval.update(shape=shape))], params)
         return self.write(eqn, [atom])[0]
 
+    def reshape(self, atom: Any, aval: Any) -> Any:
+        """The elements of `atom` at another shape."""
+        params = {"new_sizes": aval.shape, "dimensions": None, "sharding": None}
+        return self.write(Eqn(registry["reshape"], [atom], [Var(aval)], params), [atom])[0]
+
     def append(self, eqn: Eqn, operands: list[Any]) -> list[Any]:
         outvars = [Var(v.aval) for v in eqn.outvars]
         new = Eqn(eqn.primitive, operands, outvars, eqn.params, eqn.effects, eqn.source_info)
@@ -121,6 +129,13 @@ class _Writer:
         for var in outvars:
             self.made_by[var] = new
         return outvars
+
+
+def _folds_nothing(lower: Reduce, eqn: Eqn) -> bool:
+    """Whether a fold over values goes along axes of size 1 only."""
+    shape = eqn.invars[0].aval.shape
+    return not lower.by_position and len(eqn.outvars) == 1 and eqn.invars[0].aval.dtype == \
+        eqn.outvars[0].aval.dtype and all(shape[axis] == 1 for axis in eqn.params["axes"])
 
 
 def _atom_key(atom: Any) -> Any:
