@@ -49,6 +49,12 @@ template <class In> struct Strided {
   // The elements [first, first + count) of one row, widened.
   template <class T> void read(int64_t index, int64_t first, int64_t count, T* out) const {
     const In* from = data + index * row + first * column;
+    if constexpr (std::is_same<T, In>::value) {
+      if (column == 1) {
+        std::memcpy(out, from, size_t(count) * sizeof(T));
+        return;
+      }
+    }
     if (column == 1) for (int64_t i = 0; i < count; i++) out[i] = T(widen(from[i]));
     else for (int64_t i = 0; i < count; i++) out[i] = T(widen(from[i * column]));
   }
