@@ -17,6 +17,7 @@ result has the shape and dtype that the type rule of its primitive promises.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -152,20 +153,24 @@ class Builder(Trace):
     def region(self, function: Callable[..., Any], *avals: ShapedArray) -> str:
         """The text of a region of one block: `function` of the block's arguments gives its
         results."""
+        arguments = self._arguments(avals)
+        head = [f"^bb0({_declared(arguments)}):"] if arguments else []
+        return _braced(self._block(function, arguments), head)
+
+    def _arguments(self, avals: Sequence[ShapedArray]) -> list[Value]:
+        first, self.arguments = self.arguments, self.arguments + len(avals)
+        return [Value(self, f"%arg{first + i}", aval) for i, aval in enumerate(avals)]
+
+    def _block(self, function: Callable[..., Any], arguments: Sequence[Value]) -> list[str]:
+        """The lines that compute and return `function` of the arguments."""
         outer, self.lines = self.lines, []
-        arguments = []
-        for aval in avals:
-            arguments.append(Value(self, f"%arg{self.arguments}", aval))
-            self.arguments += 1
         try:
             with use(self):
                 outs = function(*arguments)
-            outs = self._values(outs)
-            self._return("stablehlo.return", outs)
+            self._return("stablehlo.return", self._values(outs))
         finally:
             inner, self.lines = self.lines, outer
-        head = [f"^bb0({_declared(arguments)}):"] if arguments else []
-        return "\n".join(["{", *head, *(_indented(line) for line in inner), "}"])
+        return inner
 
     def _return(self, name: str, outs: Sequence[Value]) -> None:
         types = ", ".join(text.tensor_type(x.aval) for x in outs)
@@ -199,7 +204,7 @@ class Builder(Trace):
 
     def function(self, name: str, closed: ClosedJaxpr) -> str:
         """The symbol of a private function, made of `closed` when it is first asked for."""
-        key = id(closed)
+        key = id(closed) if closed.consts else id(closed.jaxpr)
         if key not in self.functions:
             self.functions[key] = (closed, self._unique(name))  # keeps `closed`, so ids stay unique
             self.define(self.functions[key][1], closed)
@@ -238,7 +243,7 @@ class Builder(Trace):
         self.finished.append("\n".join(
             [f"func.func {'public' if name == 'main' else 'private'} {text.symbol(name)}"
              f"({_declared(operands, arguments)}){f' -> {shown}' if outs else ''} {{",
-             *(_indented(line) for line in inner), "}"]))
+             *map(_indented, inner), "}"]))
         return [x.aval for x in outs]
 
     # ---- the common vocabulary -----------------------------------------------------------------
@@ -333,10 +338,26 @@ class Builder(Trace):
     def while_loop(self, condition: Callable[..., Any], body: Callable[..., Any],
                    *carry: Any) -> list[Value]:
         """The carry after `body(*carry)` was applied while `condition(*carry)` holds."""
-        values = [self.value(x) for x in carry]
+        values = self._values(carry)
         avals = [x.aval for x in values]
-        regions = [self.region(condition, *avals), self.region(body, *avals)]
-        return self.op("while", *values, results=avals, regions=regions)  # type: ignore
+        arguments = self._arguments(avals)
+        blocks = [_braced(self._block(f, arguments)) for f in (condition, body)]
+        outs = self._fresh(avals)
+        pairs = ", ".join(f"{a.name} = {v.name}" for a, v in zip(arguments, values, strict=True))
+        self._emit(f"{_targets(outs)}stablehlo.while({pairs}) : "
+                   f"{', '.join(map(text.tensor_type, avals))}\ncond {' do '.join(blocks)}")
+        return outs
+
+    def for_loop(self, count: int, body: Callable[..., Any], *carry: Any) -> list[Value]:
+        """The carry after `body(i, *carry)` was applied for i = 0, …, count - 1 (int32)."""
+        index = np.dtype(np.int32)
+
+        def step(i: Value, *values: Value) -> list[Value]:
+            following = self.op("add", i, self.constant(1, index))
+            return [following, *self._values(body(i, *values))]
+
+        return self.while_loop(lambda i, *_: self.compare("LT", i, self.constant(count, index)),
+                               step, self.constant(0, index), *carry)[1:]
 
     def case(self, index: Value, branches: Sequence[Callable[[], Any]], results: Sequence[Any],
              ) -> list[Value]:
@@ -352,10 +373,17 @@ class Builder(Trace):
         arrays, scalars = self._values(operands), self._values(inits)
         avals = [x.aval.update(shape=tuple(np.delete(x.aval.shape, axes).tolist()))
                  for x in arrays]
-        region = self.region(combine, *[x.aval for x in scalars], *[x.aval for x in scalars])
-        results: list[Value] = self.op("reduce", *arrays, *scalars, results=avals,
-                                       regions=[region], dimensions=axes)
-        return results
+        arguments = self._arguments([x.aval for x in scalars] * 2)
+        block = self._block(combine, arguments)
+        outs = self._fresh(avals)
+        pairs = ", ".join(f"({x.name} init: {i.name})"
+                          for x, i in zip(arrays, scalars, strict=True))
+        how = _applied(block, arguments)
+        self._emit(f"{_targets(outs)}stablehlo.reduce{pairs}{how and f' applies {how}'} across "
+                   f"dimensions = {text.shown(axes)} : "
+                   f"{text.signature([x.aval for x in (*arrays, *scalars)], avals)}"
+                   + ("" if how else f"\nreducer{_reducer(arguments)} {_braced(block)}"))
+        return outs
 
     def combiner(self, name: str, aval: ShapedArray) -> str:
         """The region that combines two scalars by the operation `name`."""
@@ -420,6 +448,24 @@ def _targets(outs: Sequence[Value]) -> str:
 def _declared(arguments: Sequence[Value], suffixes: Sequence[str] = ()) -> str:
     declared = [f"{x.name}: {text.tensor_type(x.aval)}" for x in arguments]
     return ", ".join(map(operator.add, declared, suffixes or [""] * len(declared)))
+
+
+def _braced(lines: Sequence[str], head: Sequence[str] = ()) -> str:
+    return "\n".join(["{", *head, *map(_indented, lines), "}"])
+
+
+def _reducer(arguments: Sequence[Value]) -> str:
+    """The arguments of a reduction, in pairs: of left and right operands."""
+    half = len(arguments) // 2
+    return " ".join(f"({_declared(pair)})"
+                    for pair in zip(arguments[:half], arguments[half:], strict=True))
+
+
+def _applied(block: Sequence[str], arguments: Sequence[Value]) -> str:
+    """The operation that the block consists of, applied to the two arguments, or nothing."""
+    names = ", ".join(re.escape(x.name) for x in arguments)
+    found = re.match(rf"%\d+ = (stablehlo\.\w+) {names} : \S+", block[0])
+    return found[1] if found and len(block) == 2 else ""
 
 
 def _indented(line: str) -> str:
