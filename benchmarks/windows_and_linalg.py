@@ -55,6 +55,41 @@ def pooling() -> Iterator[Case]:
                    (_floats(1_000_000),))
 
 
+def _positive(*shape: int) -> np.ndarray:
+    x = _floats(*shape)
+    return x @ x.swapaxes(-1, -2) + 2 * np.eye(shape[-1], dtype=np.float32)
+
+
+def linear_algebra() -> Iterator[Case]:
+    """Batches of small matrices, larger ones, and small ones inside a loop."""
+    many, sides = _positive(1000, 8, 8), _floats(1000, 8, 1)
+    larger = _positive(256, 256)
+    for name, operand in (("1000x8x8", many), ("256x256", larger)):
+        rows = (sides,) if operand is many else (_floats(256, 1),)
+        yield Case(f"solve {name}", lambda jax: jax.numpy.linalg.solve, (operand, *rows))
+        yield Case(f"cholesky {name}", lambda jax: jax.numpy.linalg.cholesky, (operand,))
+        yield Case(f"inv {name}", lambda jax: jax.numpy.linalg.inv, (operand,))
+        yield Case(f"qr {name}", lambda jax: lambda x: abs(jax.numpy.linalg.qr(x)[1]), (operand,))
+        yield Case(f"eigvalsh {name}", lambda jax: lambda x: jax.numpy.linalg.eigh(x)[0],
+                   (operand,))
+        yield Case(f"svd {name}", lambda jax: lambda x: jax.numpy.linalg.svd(x)[1], (operand,))
+
+    def filtering(jax: ModuleType) -> Any:
+        def step(state: Any, x: Any) -> Any:
+            factor = jax.numpy.linalg.cholesky(state)
+            y = jax.lax.linalg.triangular_solve(factor, x[:, None], left_side=True, lower=True)
+            return state + 0.01 * y @ y.T, y[:, 0]
+        return lambda xs: jax.lax.scan(step, jax.numpy.eye(4), xs)
+    yield Case("scan of 4x4 cholesky and solve", filtering, (_floats(2000, 4),))
+
+    def solving(jax: ModuleType) -> Any:
+        def step(x: Any, a: Any) -> Any:
+            x = jax.numpy.linalg.solve(a, x)
+            return x / jax.numpy.linalg.norm(x), x[0]
+        return lambda a: jax.lax.scan(step, jax.numpy.ones(4), a)
+    yield Case("scan of 4x4 solve", solving, (_positive(2000, 4, 4),))
+
+
 def best_times(functions: dict[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
     """The shortest time of each function, called in turns."""
     times = dict.fromkeys(functions, float("inf"))
@@ -90,6 +125,7 @@ def main(words: list[str]) -> None:
 
 def cases() -> Iterator[Case]:
     yield from pooling()
+    yield from linear_algebra()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import matrices as m
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
 from arrax.ops.rules import batch_by_moving
@@ -71,7 +71,7 @@ def _eigh_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
 eigh_p = Primitive(
     "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=_eigh_evaluate, jvp=_eigh_jvp,
     batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    lower=Library("eigh"))
 
 
 def eigh(x: Any, *, lower: bool = True, symmetrize_input: bool = True,

@@ -9,7 +9,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import arguments, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
 from arrax.ops.rules import batch_by_moving
@@ -71,7 +71,7 @@ def _qr_jvp(primals: Any, tangents: Any, *, pivoting: bool, full_matrices: bool,
 qr_p = Primitive(
     "qr", multiple_results=True, type_rule=_qr_type, evaluate=_qr_evaluate, jvp=_qr_jvp,
     batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    lower=Library("qr"))
 
 
 def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True,
@@ -99,7 +99,7 @@ geqrf_p = Primitive(
     evaluate=lambda x: m.each_matrix(lambda a: _lapack("geqrf", x)(a)[:2], _geqrf_type(x), x)
     if x.size else [np.zeros(o.shape, o.dtype) for o in _geqrf_type(x)],
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: geqrf_p.bind(x)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    lower=Library("geqrf"))
 
 
 def geqrf(x: Any) -> Any:
@@ -129,7 +129,7 @@ householder_product_p = Primitive(
     "householder_product", type_rule=_householder_type, evaluate=_householder_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus: householder_product_p.bind(a, taus)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    lower=Library("householder_product"))
 
 
 def householder_product(a: Any, taus: Any) -> Any:
@@ -252,7 +252,7 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
 svd_p = Primitive(
     "svd", multiple_results=True, type_rule=_svd_type, evaluate=_svd_evaluate, jvp=_svd_jvp,
     batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    lower=Library("svd"))
 
 
 def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True,

@@ -1,6 +1,7 @@
 """Cholesky and LU factorizations, and triangular solves."""
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -8,19 +9,24 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
-from arrax.ops import arguments, matrices as m
+from arrax.engines.cpu.lowering import Library
+from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.rules import batch_by_moving, by_operand, constant
 
 
 def _blas(name: str, x: np.ndarray) -> Any:
-    from scipy.linalg import blas  # heavy: at first need
-    return blas.get_blas_funcs(name, (x,))
+    return _library_function("blas", name, x.dtype)
 
 
 def _lapack(name: str, x: np.ndarray) -> Any:
-    from scipy.linalg import lapack  # heavy: at first need
-    return lapack.get_lapack_funcs(name, (x,))
+    return _library_function("lapack", name, x.dtype)
+
+
+@functools.cache
+def _library_function(library: str, name: str, dtype: Any) -> Any:
+    from scipy.linalg import blas, lapack  # heavy: at first need
+    find = blas.get_blas_funcs if library == "blas" else lapack.get_lapack_funcs
+    return find(name, dtype=dtype)
 
 
 # ---- triangular_solve --------------------------------------------------------------------------
@@ -47,6 +53,8 @@ def _triangular_solve_evaluate(a: np.ndarray, b: np.ndarray, *, left_side: bool,
     if conjugate_a and not transpose_a:
         a = a.conj()
     how = (2 if conjugate_a else 1) if transpose_a else 0
+    if b.ndim == 2:
+        return np.asarray(solve(1, a, b, 0 if left_side else 1, lower, how, unit_diagonal))
     for place in np.ndindex(*b.shape[:-2]):
         out[place] = solve(1, a[place], b[place], side=0 if left_side else 1, lower=lower,
                            trans_a=how, diag=unit_diagonal)
@@ -82,7 +90,8 @@ triangular_solve_p = Primitive(
                    lambda t, out, a, b, **params: triangular_solve_p.bind(a, t, **params)),
     transpose=_triangular_solve_transpose,
     batch=batch_by_moving(lambda size, a, b, **params: triangular_solve_p.bind(a, b, **params)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    stablehlo=form.triangular_solve_form,
+    lower=Library("triangular_solve"))
 
 
 def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = False,
@@ -152,8 +161,8 @@ def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
 
 cholesky_p = Primitive(
     "cholesky", type_rule=_square_type("cholesky"), evaluate=_cholesky_evaluate, jvp=_cholesky_jvp,
-    batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)), stablehlo=form.cholesky_form,
+    lower=Library("cholesky"))
 
 
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
@@ -205,7 +214,8 @@ cholesky_update_p = Primitive(
     "cholesky_update", type_rule=_cholesky_update_type, evaluate=_cholesky_update_evaluate,
     jvp=NotApplicable("differentiate through `cholesky`"),
     batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    stablehlo=form.cholesky_update_form,
+    lower=Library("cholesky_update"))
 
 
 def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
@@ -228,6 +238,9 @@ def _lu_type(x: Any) -> list[Any]:
 
 
 def _lu_evaluate(x: np.ndarray) -> list[np.ndarray]:
+    if x.ndim == 2 and x.size:
+        factor, pivots, _ = _lapack("getrf", x)(x)
+        return [factor, pivots, _permutation(pivots.tolist(), x.shape[0])]
     outs = _lu_type(ShapedArray(x.shape, x.dtype))
     if x.size == 0:
         rows = np.arange(x.shape[-2], dtype=np.int32)
@@ -244,12 +257,16 @@ def _lu_evaluate(x: np.ndarray) -> list[np.ndarray]:
 def _permutations(pivots: np.ndarray, size: int) -> np.ndarray:
     """Row i was exchanged with row pivots[i], in order."""
     out = np.empty((*pivots.shape[:-1], size), np.int32)
-    out[...] = np.arange(size, dtype=np.int32)
     for place in np.ndindex(*pivots.shape[:-1]):
-        order = out[place]
-        for i, j in enumerate(pivots[place].tolist()):
-            order[i], order[j] = order[j], order[i]
+        out[place] = _permutation(pivots[place].tolist(), size)
     return out
+
+
+def _permutation(pivots: list[int], size: int) -> np.ndarray:
+    order = list(range(size))
+    for i, j in enumerate(pivots):
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, np.int32)
 
 
 def _lu_jvp(primals: Any, tangents: Any) -> Any:
@@ -302,8 +319,8 @@ def _widen(x: Any, rows: int, columns: int) -> Any:
 
 lu_p = Primitive(
     "lu", multiple_results=True, type_rule=_lu_type, evaluate=_lu_evaluate, jvp=_lu_jvp,
-    batch=batch_by_moving(lambda size, x: lu_p.bind(x)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    batch=batch_by_moving(lambda size, x: lu_p.bind(x)), stablehlo=form.lu_form,
+    lower=Library("lu"))
 
 
 def lu(x: Any) -> Any:
@@ -321,8 +338,8 @@ lu_pivots_to_permutation_p = Primitive(
         (*pivots.shape[:-1], permutation_size), np.dtype(np.int32)),
     evaluate=lambda pivots, *, permutation_size: _permutations(pivots, permutation_size),
     batch=batch_by_moving(lambda size, pivots, **params: lu_pivots_to_permutation_p.bind(
-        pivots, **params)),
-    lower=HostCall("each swap depends on those before"),
+        pivots, **params)), stablehlo=form.permutation_form,
+    lower=Library("permutation"),
     jvp=NotApplicable("from integers to integers"))
 
 

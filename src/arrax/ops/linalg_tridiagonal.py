@@ -8,9 +8,10 @@ import numpy as np
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.engines.cpu.lowering import Library
 from arrax.ops import arguments, matrices as m
 from arrax.ops.arguments import check_same_dtypes
+from arrax.ops.linalg_stablehlo import tridiagonal_solve_form
 from arrax.ops.linalg_triangular import _lapack
 from arrax.ops.rules import batch_by_moving, constant, instantiate
 
@@ -80,7 +81,8 @@ def _transpose(cotangent: Any, dl: Any, d: Any, du: Any, b: Any, **params: Any) 
 tridiagonal_solve_p = Primitive(
     "tridiagonal_solve", type_rule=_type, evaluate=_evaluate, jvp=_jvp, transpose=_transpose,
     batch=batch_by_moving(lambda size, *xs, **params: tridiagonal_solve_p.bind(*xs, **params)),
-    lower=HostCall("LAPACK, through NumPy and SciPy"))
+    stablehlo=tridiagonal_solve_form,
+    lower=Library("tridiagonal_solve"))
 
 
 def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:

@@ -16,7 +16,7 @@ from llvmlite import ir
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn
 from arrax.engines.cpu import loop_ir
-from arrax.engines.cpu.kernels import library
+from arrax.engines.cpu.kernels import library, linear_algebra
 from arrax.engines.cpu.lowering import Library, Product, Update
 
 Emit = Callable[[Any, Any], None]
@@ -132,7 +132,13 @@ def plan(eqn: Eqn) -> Emit | None:
         return None
     if any(0 in atom.aval.shape for atom in eqn.outvars):
         return None
-    return PLANS[lower.plan](eqn)
+    own = PLANS.get(lower.plan)
+    return _linear_algebra(lower.plan, eqn) if own is None else own(eqn)
+
+
+def _linear_algebra(name: str, eqn: Eqn) -> Emit | None:
+    call = linear_algebra.call_of(name, [_stored(atom) for atom in eqn.invars], eqn.params)
+    return None if call is None else _simple(*call)
 
 
 def _scatter_spec(eqn: Eqn) -> library.Spec | None:
