@@ -25,8 +25,8 @@ import numpy as np
 
 os.environ.setdefault("ARRAX_CACHE", "off")
 
-from cases import all_cases  # noqa: E402
-from cases.case import Case  # noqa: E402
+from cases import all_cases
+from cases.case import Case
 
 PARTS = ("numpy", "lax", "random", "nn", "ops")
 TURNS = 7

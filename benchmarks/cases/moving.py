@@ -16,8 +16,8 @@ def cases() -> Iterator[Case]:
 
 def _transposes() -> Iterator[Case]:
     for dtype in (np.float32, np.float64, BFLOAT16, np.uint8, np.complex64):
-        yield Case(f"transpose/{label(dtype)}", lambda j, x: x.T, (normal(1000, 1000, dtype=dtype),),
-                   exact=True)
+        yield Case(f"transpose/{label(dtype)}", lambda j, x: x.T,
+                   (normal(1000, 1000, dtype=dtype),), exact=True)
     yield Case("transpose/2048", lambda j, x: x.T, (normal(2048, 2048),), exact=True)
     yield Case("transpose/thin", lambda j, x: x.T, (normal(N, 3),), exact=True)
     yield Case("transpose/flat", lambda j, x: x.T, (normal(3, N),), exact=True)

@@ -27,8 +27,8 @@ class View(Record):
 
     `index` is a tuple of `loop_ir.Index`; an operand's `at(index)` is the expression of one of its
     elements. `flat` views keep the row-major order of elements, so that element i of the result
-    is element i of the operand (`reshape`). `gathers` marks views that may read an element many
-    times or in any order, so that costly operands are materialized first.
+    is element i of the operand (`reshape`). `gathers` marks views that may read an element of
+    operand 0 many times or in any order, so that it is materialized first where it is costly.
     """
 
     build: Callable[..., Any]

@@ -83,7 +83,7 @@ FORMS: dict[str, Any] = {
     "split": View(views.split),
     "stack": View(views.stack, pieces=updates.stack),
     "unstack": View(views.unstack),
-    "tile": View(views.tile, gathers=True),
+    "tile": View(views.tile, gathers=True, pieces=updates.tile),
     "bitcast": Choice(_bitcast),
     "while": Control(control.lower_while),
     "scan": Control(control.lower_scan),

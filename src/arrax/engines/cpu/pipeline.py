@@ -1,7 +1,7 @@
 """The contents page of the compiler: what happens to a program, in order.
 
     jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> merge_kernels, split_reductions,
-    coalesce, donate, bufferize -> loop IR -> emit -> LLVM -> machine code
+    place_lanes, coalesce, donate, bufferize -> loop IR -> emit -> LLVM -> machine code
 """
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from arrax.engines.cpu.passes.coalesce import coalesce
 from arrax.engines.cpu.passes.donate import donation_aliases
 from arrax.engines.cpu.passes.fuse import Program, fuse_program
 from arrax.engines.cpu.passes.merge_kernels import merge_kernels
+from arrax.engines.cpu.passes.place_lanes import place_lanes
 from arrax.engines.cpu.passes.simplify import simplify
 from arrax.engines.cpu.passes.split_reductions import split_reductions
 from arrax.engines.cpu.passes.verify import verify
@@ -61,6 +62,10 @@ def _split(c: Compilation) -> None:
     split_reductions(c.region)
 
 
+def _place(c: Compilation) -> None:
+    place_lanes(c.region)
+
+
 def _coalesce(c: Compilation) -> None:
     coalesce(c.region)
 
@@ -97,6 +102,7 @@ PIPELINE = [
     Pass("fuse", _fuse, loop_ir=True),
     Pass("merge_kernels", _merge, loop_ir=True),
     Pass("split_reductions", _split, loop_ir=True),
+    Pass("place_lanes", _place, loop_ir=True),
     Pass("coalesce", _coalesce, loop_ir=True),
     Pass("donate", _donate),
     Pass("bufferize", _bufferize, loop_ir=True),

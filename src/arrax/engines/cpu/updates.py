@@ -130,3 +130,15 @@ def pad(lowerer: Any, eqn: Eqn, target: Buffer) -> None:
         lambda index: lowerer.expression(x, tuple(
             i + a if extent > 1 else ir.ZERO
             for i, a, extent in zip(index, first, x.aval.shape, strict=True))))
+
+
+def tile(lowerer: Any, eqn: Eqn, target: Buffer) -> None:
+    """A loop over the repetitions of each axis around one over its elements."""
+    x, reps = eqn.invars[0], eqn.params["reps"]
+    extents = x.aval.shape
+    shape = [size for pair in zip(reps, extents, strict=True) for size in pair]
+    lowerer.store_kernel(
+        eqn.primitive.name, shape, target,
+        lambda index: tuple(r * extent + i for r, i, extent in
+                            zip(index[::2], index[1::2], extents, strict=True)),
+        lambda index: lowerer.expression(x, index[1::2]))

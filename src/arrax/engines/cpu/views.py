@@ -105,6 +105,9 @@ def concatenate(index: Indices, *operands: Any, dimension: int, **_: Any) -> Exp
             source[dimension] = ZERO
         return operand.at(tuple(source))
 
+    if not index[dimension].terms:
+        at = index[dimension].const
+        return piece(next(k for k, (_, _, end) in enumerate(pieces) if at < end))
     result = piece(len(pieces) - 1)
     for k in range(len(pieces) - 2, -1, -1):
         _, first, end = pieces[k]
@@ -230,6 +233,8 @@ def stack(index: Indices, *operands: Any, axis: int, **_: Any) -> Expr:
     """A chain of choices by the position on the new axis."""
     position = index[axis]
     source = (*index[:axis], *index[axis + 1:])
+    if not position.terms:
+        return operands[position.const].at(source)  # type: ignore[no-any-return]
     result = operands[-1].at(source)
     if len(operands) > 1:
         last = len(operands) - 1

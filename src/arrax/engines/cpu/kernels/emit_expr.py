@@ -265,14 +265,18 @@ class ExprEmitter:
         if stride:
             value, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0])])
             pointer = memory.element_pointer(level.builder, base, value, dtype)
-            if offset.const:
-                pointer = memory.element_pointer(level.builder, pointer,
-                                                 constant64(offset.const), dtype)
+            const = offset.const - (b.lanes - 1 if stride < 0 else 0)
+            if const:
+                pointer = memory.element_pointer(level.builder, pointer, constant64(const), dtype)
+            if stride < 0:
+                return Emitted(memory.reversed_load(b, pointer, dtype, mask), depth)
             if stride > 1:
                 return Emitted(memory.strided_load(b, pointer, stride, dtype, mask), depth)
             if mask is None:
                 return Emitted(b.load(pointer, dtype), depth)
             return Emitted(memory.masked_load(b, pointer, dtype, mask), depth)
+        if expr.buffer.size == 0:  # nothing is inside
+            return Emitted(b.constant(0, dtype), depth)
         offsets, _ = self.index(offset, where)
         return Emitted(memory.gather(b, base, offsets, dtype, mask), depth)
 
@@ -359,12 +363,13 @@ class ExprEmitter:
 
 
 def _stride(vectors: list[Any], dtype: Any) -> int:
-    """The step between the elements that lanes load, if vectors can be read whole, else 0."""
+    """The step between the elements that lanes load, if vectors can be read whole, else 0; -1 is
+    for elements side by side that are read backwards."""
     if len(vectors) != 1 or not isinstance(vectors[0][0], LoopVar):
         return 0
     coefficient: int = vectors[0][1]
     longest = 1 if layout_of(dtype).kind == "complex" else memory.LONGEST_STRIDE
-    return coefficient if 1 <= coefficient <= longest else 0
+    return coefficient if coefficient == -1 or 1 <= coefficient <= longest else 0
 
 
 def component_bits(dtype: Any) -> int:

@@ -18,6 +18,7 @@ from arrax.engines.cpu.kernels.emit_expr import Emitted, ExprEmitter, component_
 from arrax.engines.cpu.kernels.lanes import I1, I64, lanes_type, native_vector_bits
 from arrax.engines.cpu.kernels.levels import Levels, constant64
 from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
+from arrax.engines.cpu.kernels.turned import Turned, turned_loads, write_tiles
 from arrax.engines.cpu.kernels.values import Value, layout_of
 from arrax.engines.cpu.loop_ir import Kernel, LoopVar, Map, Reduce, ReduceItem, stages_loads
 
@@ -61,6 +62,24 @@ def row_tile(kernel: Kernel) -> int:
     return lanes
 
 
+def turning(kernel: Kernel) -> tuple[Turned, int] | None:
+    """What a kernel reads across its rows, and the rows of a tile."""
+    stage = kernel.stages[0]
+    if not kernel.outer or not isinstance(stage, Map) or not stage.vars:
+        return None
+    lanes = choose_lanes(stage, stage.vars[-1].extent)
+    found = turned_loads(kernel, lanes)
+    return (found, lanes) if found else None
+
+
+def block_of(kernel: Kernel) -> int:
+    """Points of the first outer variable that are computed together, or 0 for one by one."""
+    if len(kernel.outer) == 1 and row_tile(kernel):
+        return row_tile(kernel)
+    turned = turning(kernel)
+    return turned[1] if turned and turned[0].row is kernel.outer[0] else 0
+
+
 class KernelEmitter:
     """Writes one kernel at the position of a builder. `alloca(type)` gives stack memory."""
 
@@ -78,6 +97,10 @@ class KernelEmitter:
         opened = 0
         tile = row_tile(kernel)
         loops = list(zip(kernel.outer, ranges, strict=True))
+        turned = turning(kernel)
+        if turned:
+            self.turned(kernel, loops, *turned)
+            return
         for var, (start, end) in loops[:-1] if tile else loops:
             opened += self.open_scalar(var, start, end)
         if tile:
@@ -93,6 +116,19 @@ class KernelEmitter:
                 self.map(stage, first_range)
             else:
                 self.reduce(stage)
+        for _ in range(opened):
+            self.levels.close()
+
+    def turned(self, kernel: Kernel, loops: list[Any], loads: Turned, lanes: int) -> None:
+        """The kernel in tiles that are transposed in registers."""
+        opened = 0
+        for var, (start, end) in loops:
+            if var is loads.row:
+                rows = self.levels.open_loop(start, end, lanes)
+                opened += 1
+            else:
+                opened += self.open_scalar(var, start, end)
+        write_tiles(self, kernel.stages[0], loads, rows, lanes)
         for _ in range(opened):
             self.levels.close()
 

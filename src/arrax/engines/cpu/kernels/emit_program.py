@@ -14,7 +14,7 @@ from typing import Any
 from llvmlite import ir
 
 from arrax.engines.cpu import loop_ir
-from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, choose_lanes, row_tile
+from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, block_of, choose_lanes
 from arrax.engines.cpu.kernels.kernel_key import kernel_key
 from arrax.engines.cpu.kernels.lanes import I8, I32, I64, mark_wide
 from arrax.engines.cpu.kernels.levels import constant64
@@ -360,7 +360,7 @@ def parallel_range(kernel: Kernel) -> tuple[int, int, int] | None:
     work = kernel_work(kernel)
     if work < PARALLEL_WORK:
         return None
-    tile = row_tile(kernel) if len(kernel.outer) == 1 else 0
+    tile = block_of(kernel)
     if tile:
         blocks = -(-first.extent // tile)
         return blocks, tile, max(1, GRAIN_WORK * blocks // work)

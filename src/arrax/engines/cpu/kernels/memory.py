@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
-from arrax.engines.cpu.kernels.lanes import I1, I32, I64, Lanes, mangled
+from arrax.engines.cpu.kernels.lanes import I1, I8, I32, I64, Lanes, mangled
 from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
 from arrax.engines.cpu.kernels.values import Value, from_memory, layout_of, to_memory
 
@@ -53,6 +54,15 @@ def _masked_load(e: Lanes, pointer: ir.Value, wide: ir.Type, mask: ir.Value, ali
 LONGEST_STRIDE = 4  # steps between elements up to which vectors are read whole
 
 
+def reversed_load(b: ScalarBuilder, pointer: ir.Value, dtype: Any, mask: ir.Value | None) -> Value:
+    """Elements side by side, from the last to the first, where the mask holds."""
+    def turned(x: ir.Value) -> ir.Value:
+        return b.builder.shuffle_vector(x, x, _constant(range(b.lanes - 1, -1, -1)))
+    found = b.load(pointer, dtype) if mask is None else \
+        masked_load(b, pointer, dtype, turned(mask))
+    return Value(turned(found.llvm), dtype, None if found.imag is None else turned(found.imag))
+
+
 def strided_load(b: ScalarBuilder, pointer: ir.Value, stride: int, dtype: Any,
                  mask: ir.Value | None) -> Value:
     """Elements `stride` apart, where the mask holds: `stride` consecutive loads and the shuffles
@@ -94,8 +104,11 @@ def masked_store(b: ScalarBuilder, x: Value, pointer: ir.Value, mask: ir.Value) 
 
 def gather(b: ScalarBuilder, base: ir.Value, offsets: ir.Value, dtype: Any,
            mask: ir.Value | None) -> Value:
-    """Elements at a vector of offsets (i32 or i64), where the mask holds."""
-    parts = [_gather(b, pointers, layout_of(dtype), mask)
+    """Elements at a vector of offsets, where the mask holds; elsewhere the first element, which
+    must exist."""
+    if mask is not None:
+        offsets = b.builder.select(mask, offsets, b.emit.constant(offsets.type.element, 0))
+    parts = [_gather(b, pointers, layout_of(dtype))
              for pointers in _addresses(b, base, offsets, dtype)]
     if len(parts) == 2:
         return Value(parts[0], dtype, parts[1])
@@ -115,13 +128,16 @@ def scatter(b: ScalarBuilder, x: Value, base: ir.Value, offsets: ir.Value,
         e.builder.call(function, [part, pointers, ir.Constant(I32, layout.memory_bytes), where])
 
 
-def _gather(b: ScalarBuilder, pointers: ir.Value, layout: Any, mask: ir.Value | None) -> Any:
-    wide = ir.VectorType(layout.memory, b.lanes)
-    where = _every(b) if mask is None else mask
-    function = b.emit.declared(f"llvm.masked.gather.{mangled(wide)}.v{b.lanes}p0", wide,
-                               [pointers.type, I32, where.type, wide])
-    zero = b.emit.constant(layout.memory, 0)
-    return b.builder.call(function, [pointers, ir.Constant(I32, layout.memory_bytes), where, zero])
+def _gather(b: ScalarBuilder, pointers: ir.Value, layout: Any) -> Any:
+    """One load after the other: on most CPUs that takes no longer than a gather instruction, and
+    on many half its time."""
+    builder, found = b.builder, b.emit.constant(layout.memory, 0)
+    for lane in range(b.lanes):
+        place = ir.Constant(I32, lane)
+        pointer = builder.extract_element(pointers, place)
+        item = builder.load(pointer, typ=layout.memory, align=layout.memory_bytes)
+        found = builder.insert_element(found, item, place)
+    return found
 
 
 def _every(b: ScalarBuilder) -> ir.Constant:
@@ -174,9 +190,37 @@ def folded_rows(b: ScalarBuilder, rows: list[Value], combine: Any) -> Value:
     return rows[0]
 
 
+def transposed(b: ScalarBuilder, rows: list[Value]) -> list[Value]:
+    """As many vectors as there are lanes, with rows and lanes exchanged: lane i of vector k becomes
+    lane k of vector i.
+
+    Blocks off the diagonal change places, of half the size first, then in each block again.
+    """
+    if rows[0].kind == "bool":
+        bits = [Value(b.emit.builder.zext(x.llvm, b.emit.type(I8)), np.dtype(np.int8))
+                for x in rows]
+        zero = b.emit.constant(I8, 0)
+        return [Value(b.builder.icmp_unsigned("!=", x.llvm, zero), rows[0].dtype)
+                for x in transposed(b, bits)]
+    lanes, size = b.lanes, b.lanes // 2
+    rows = list(rows)
+    while size:
+        first = [i if i & size == 0 else lanes + i - size for i in range(lanes)]
+        second = [i + size if i & size == 0 else lanes + i for i in range(lanes)]
+        for k in range(lanes):
+            if k & size == 0:
+                x, y = rows[k], rows[k + size]
+                rows[k], rows[k + size] = _mixed(b, x, y, first), _mixed(b, x, y, second)
+        size //= 2
+    return rows
+
+
 def _mixed(b: ScalarBuilder, x: Value, y: Value, order: list[int]) -> Value:
     """The lanes of two vectors, side by side, in an order."""
-    return Value(b.builder.shuffle_vector(x.llvm, y.llvm, _constant(order)), x.dtype)
+    imag = None
+    if x.imag is not None:
+        imag = b.builder.shuffle_vector(x.imag, y.imag, _constant(order))
+    return Value(b.builder.shuffle_vector(x.llvm, y.llvm, _constant(order)), x.dtype, imag)
 
 
 def _constant(positions: Any) -> ir.Constant:

@@ -141,7 +141,7 @@ def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, E
         return False
     if lower.flat and _changes_axes(atom.aval.shape, out.shape):
         return operand.cost > 0 or type(lowering_of(made_by[atom])) is View
-    if lower.gathers:
+    if lower.gathers and position == 0:  # indices are read in order
         return operand.cost > 0
     if out.size >= MUCH_LARGER * atom.aval.size:
         return operand.cost > 1
