@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from .lanes import F32, F64, I32, Lanes, mangled
+from .lanes import F32, F64, I32, Lanes
 from .values import (
     LAYOUTS,
     NotLowered,
@@ -83,15 +83,34 @@ def _to_integer(e: Lanes, x: Value, dtype: np.dtype[Any]) -> ir.Value:
     b, target = e.builder, LAYOUTS[dtype]
     result = e.type(target.register)
     if x.kind == "float":
-        signed = "fptosi" if target.kind == "int" else "fptoui"
-        name = f"llvm.{signed}.sat.{mangled(result)}"
-        return e.intrinsic(name, x.llvm.type, [x.llvm], result)
+        return _saturated(e, x, dtype)
     bits = x.layout.bits
     if target.bits < bits:
         return b.trunc(x.llvm, result)
     if target.bits == bits:
         return x.llvm
     return (b.sext if x.kind == "int" else b.zext)(x.llvm, result)
+
+
+def _saturated(e: Lanes, x: Value, dtype: np.dtype[Any]) -> ir.Value:
+    """A float as an integer, by comparisons: LLVM takes its own saturating conversions apart, lane
+    by lane."""
+    b, target, info = e.builder, LAYOUTS[dtype], np.iinfo(dtype)
+    source = np.dtype(np.float64 if x.layout.register is F64 else np.float32).type
+    highest = source(info.max)
+    if int(highest) > info.max:
+        highest = np.nextafter(highest, source(0))
+    low, high = (e.like(x.llvm, float(bound)) for bound in (source(info.min), highest))
+    inside = e.select(e.compare("<", x.llvm, high), x.llvm, high)
+    inside = e.select(e.compare(">", inside, low), inside, low)
+    cast = b.fptosi if target.kind == "int" or target.bits < 32 else b.fptoui
+    whole = cast(inside, e.type(target.register if target.bits >= 32 else I32))
+    if target.bits < 32:
+        whole = b.trunc(whole, e.type(target.register))
+    if int(highest) < info.max:
+        whole = e.select(e.compare(">", x.llvm, high), e.constant(target.register, int(info.max)),
+                         whole)
+    return e.select(e.is_nan(x.llvm), e.constant(target.register, 0), whole)
 
 
 def bitcast(e: Lanes, x: Value, dtype: np.dtype[Any]) -> Value:
