@@ -283,29 +283,91 @@ extern "C" void arrax_sort(const int64_t* spec, void* const* in, void* const* ou
   else sort_lines(0, lines);
 }
 
-// The k largest of each row in the total order (NaN first, 0 before -0), equal ones in order. spec: dtype, rows, count, k.
+namespace {
+
+inline bool comes_before(const Keyed64& a, const Keyed64& b) {
+  return a.key != b.key ? a.key < b.key : a.index < b.index;
+}
+
+// The room that `best_of` needs: it cuts the candidates down to k whenever they fill it.
+inline int64_t room_of(int64_t k) { return 4 * k + 128; }
+
+// Candidates for the k largest among elements [begin, end): at least those, at most room_of(k).
+// Keys are inverted, so that large elements have small ones. Once k are known, only what is
+// better than all of them is looked at; equal elements lose to those before them.
+template <class O>
+int64_t best_of(const typename O::Key* from, int64_t begin, int64_t end, int64_t k,
+                Keyed64* items) {
+  typedef typename O::Key Key;
+  const int64_t room = room_of(k);
+  int64_t found = 0, i = begin;
+  for (; i < end && found < room; i++, found++)
+    items[found] = {uint64_t(Key(~O::total_key(from[i]))), uint32_t(i)};
+  while (i < end) {
+    std::nth_element(items, items + k - 1, items + found, comes_before);
+    found = k;
+    const Key limit = Key(items[k - 1].key);
+    for (; i < end && found < room; i++) {
+      const Key key = Key(~O::total_key(from[i]));
+      if (key < limit) items[found++] = {uint64_t(key), uint32_t(i)};
+    }
+  }
+  return found;
+}
+
+// Candidates for the k largest of a row, from several threads where it is long.
+template <class O>
+int64_t row_candidates(const typename O::Key* from, int64_t count, int64_t k, Keyed64*& items) {
+  Scratch& memory = sort_scratch().items;
+  const int64_t room = room_of(k), parts = count < kParallel ? 1 : arrax_num_threads();
+  if (parts * room > count / 2) {  // no fewer candidates than elements
+    items = memory.get<Keyed64>(count);
+    for (int64_t i = 0; i < count; i++)
+      items[i] = {uint64_t(typename O::Key(~O::total_key(from[i]))), uint32_t(i)};
+    return count;
+  }
+  items = memory.get<Keyed64>(parts * room);
+  Keyed64* const all = items;
+  std::vector<int64_t> found(size_t(parts), 0);
+  const int64_t part = ceil_div(count, parts);
+  parallel(parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; p++)
+      found[size_t(p)] = best_of<O>(from, least(count, p * part), least(count, (p + 1) * part), k,
+                                    all + p * room);
+  });
+  int64_t total = found[0];
+  for (int64_t p = 1; p < parts; total += found[size_t(p++)])
+    std::memmove((void*)(all + total), all + p * room, size_t(found[size_t(p)]) * sizeof(Keyed64));
+  return total;
+}
+
+}  // namespace
+
+// The k largest of each row in the total order (NaN first, 0 before -0), equal ones in order.
+// spec: dtype, rows, count, k.
 extern "C" void arrax_top_k(const int64_t* spec, const void* in, void* values, int32_t* indices) {
   const int64_t rows = spec[1], count = spec[2], k = spec[3];
+  if (k == 0) return;
   with_order(spec[0], [&](auto o) {
     typedef decltype(o) O;
     typedef typename O::Key Key;
-    parallel(rows, most(1, 50000 / most(count, 1)), [&](int64_t begin, int64_t end) {
+    auto some_rows = [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; row++) {
         const Key* from = (const Key*)in + row * count;
-        Keyed64* items = sort_scratch().items.get<Keyed64>(count);
-        for (int64_t i = 0; i < count; i++)
-          items[i] = {uint64_t(Key(~O::total_key(from[i]))), uint32_t(i)};
-        auto less = [](const Keyed64& a, const Keyed64& b) {
-          return a.key != b.key ? a.key < b.key : a.index < b.index;
-        };
-        if (k < count) std::nth_element(items, items + k, items + count, less);
-        std::sort(items, items + least(k, count), less);
+        Keyed64* items;
+        const int64_t found = row_candidates<O>(from, count, k, items);
+        if (k < found) std::nth_element(items, items + k, items + found, comes_before);
+        std::sort(items, items + least(k, found), comes_before);
         for (int64_t i = 0; i < k; i++) {
           ((Key*)values)[row * k + i] = from[items[i].index];
           indices[row * k + i] = int32_t(items[i].index);
         }
       }
-    });
+      sort_scratch().items.trim();
+    };
+    // Rows side by side; few long ones are searched by all threads together.
+    if (rows < arrax_num_threads()) some_rows(0, rows);
+    else parallel(rows, most(1, 50000 / most(count, 1)), some_rows);
   });
 }
 

@@ -274,6 +274,23 @@ def test_sort_by_several_keys_along_any_axis() -> None:
             np.testing.assert_array_equal(np.moveaxis(result, axis, -1).reshape(-1, 30), want)
 
 
+@pytest.mark.parametrize("order", ["random", "rising", "falling", "equal"])
+@pytest.mark.parametrize("count, k", [(1, 1), (997, 3), (1000, 1000), (100_003, 1), (100_003, 40),
+                                      (140_000, 5000)])
+def test_top_k_of_long_rows(count: int, k: int, order: str) -> None:
+    """Candidates are cut down as they come; equal elements keep their order."""
+    x = np.random.default_rng(0).integers(0, count // 4 + 1, (2, count)).astype(np.int32)
+    if order != "random":
+        x = {"rising": np.sort(x), "falling": -np.sort(-x), "equal": 0 * x}[order]
+    values, indices = np.empty((2, k), np.int32), np.empty((2, k), np.int32)
+    spec = library.top_k_spec(x, k, 1)
+    assert spec is not None
+    library.call_eagerly("arrax_top_k", spec, x, values, indices)
+    want = np.argsort(-x, 1, kind="stable")[:, :k]
+    assert np.array_equal(indices, want)
+    assert np.array_equal(values, np.take_along_axis(x, want, 1))
+
+
 def test_top_k() -> None:
     x = np.array([[0.0, -0.0, np.nan, 1, np.inf, 0.0, 5, 1]], np.float32)
     values, indices = np.empty((1, 8), np.float32), np.empty((1, 8), np.int32)
