@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, pytree
-from arrax.core.array import ArrayImpl, array_of, with_aval
-from arrax.core.device import (Device, Mesh, NamedSharding, Sharding, SingleDeviceSharding,
-                               cpu_devices)
+from arrax.core.array import ArrayImpl, array_of
+from arrax.core.device import Device, Mesh, Sharding, SingleDeviceSharding, cpu_devices
 from arrax.core.trace import Tracer
 from arrax.engines import engines
+from arrax.ops.device_put import ArrayCopySemantics, device_put_p, placed
 from arrax.transforms.api_vmap import flat_axes
 
 
@@ -88,18 +88,19 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = Fa
         targets: Sequence[Any] = [device] * len(leaves)
     else:
         targets = flat_axes("device_put device", device, x)
-    return tree.unflatten(_put(v, _checked_target(t), donate)
+    semantics = ArrayCopySemantics.DONATE_INPUT if donate else \
+        ArrayCopySemantics.ALWAYS_COPY if may_alias is False else ArrayCopySemantics.REUSE_INPUT
+    return tree.unflatten(_put(v, _checked_target(t), semantics)
                           for v, t in zip(leaves, targets, strict=True))
 
 
-def _put(value: Any, target: Any, donate: bool) -> Any:
-    value = value if isinstance(value, Tracer) else array_of(value)
-    if isinstance(value, Tracer) or target is None:
-        return value
-    if isinstance(target, NamedSharding):
-        target.shard_shape(value.shape)
-    out = with_aval(value._value(), value.aval, target)
-    if donate:
+def _put(value: Any, target: Any, semantics: ArrayCopySemantics) -> Any:
+    if isinstance(value, Tracer):
+        return device_put_p.bind(value, devices=(target,), srcs=(None,),
+                                 copy_semantics=(semantics,))[0]
+    value = array_of(value)
+    out = placed(value, target)
+    if semantics is ArrayCopySemantics.DONATE_INPUT and out is not value:
         value.delete()
     return out
 

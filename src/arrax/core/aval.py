@@ -113,10 +113,22 @@ class LikeAval:
         return self.aval.weak_type  # type: ignore[no-any-return]
 
 
-class AbstractToken(AbstractValue):
-    """The aval of a token that orders effects."""
+class AbstractToken(ShapedArray):
+    """The aval of a token that orders operations: an empty array that nobody reads."""
 
     __slots__ = ()
+
+    def __new__(cls) -> AbstractToken:
+        self: AbstractToken = object.__new__(cls)
+        self.shape, self.dtype, self.weak_type = (0,), np.dtype(bool), False
+        self.ndim, self.size = 1, 0
+        return self
+
+    def update(self, **fields: Any) -> AbstractToken:
+        return self
+
+    def __reduce__(self) -> Any:
+        return "abstract_token"
 
     def str_short(self, short_dtypes: bool = False) -> str:
         return "Tok"

@@ -7,6 +7,7 @@ from arrax.control.composite import composite
 from arrax.control.cond_rules import cond_p
 from arrax.control.linear_solve import custom_linear_solve, linear_solve_p
 from arrax.control.loops import fori_loop, while_loop
+from arrax.control.scaled_dot import scaled_dot
 from arrax.control.scan import map, scan
 from arrax.control.root import custom_root
 from arrax.control.scan_rules import scan_p
@@ -25,6 +26,7 @@ from arrax.ops.conv_dims import (ConvDimensionNumbers, ConvGeneralDilatedDimensi
                                  conv_transpose_shape_tuple, padtype_to_pads)
 from arrax.ops.conv_forms import (conv, conv_general_dilated_local, conv_general_dilated_patches,
                                   conv_transpose, conv_with_general_padding)
+from arrax.ops.device_put import device_put_p
 from arrax.ops.dot import batch_matmul, dot, dot_general, dot_general_p
 from arrax.ops.dot_types import (DotAlgorithm, DotAlgorithmPreset, DotDimensionNumbers, Precision,
                                  PrecisionLike)
@@ -76,6 +78,9 @@ from arrax.ops.rng import (RandomAlgorithm, rng_bit_generator, rng_bit_generator
 from arrax.ops.scatter import (scatter, scatter_add, scatter_add_p, scatter_max, scatter_max_p,
                                scatter_min, scatter_min_p, scatter_mul, scatter_mul_p, scatter_p,
                                scatter_sub, scatter_sub_p)
+from arrax.ops.ragged_all_to_all import ragged_all_to_all, ragged_all_to_all_p
+from arrax.ops.stage import stage, stage_p
+from arrax.ops.tokens import (after_all, after_all_p, create_token, create_token_p, precv, psend)
 from arrax.ops.shape import (broadcast, broadcast_in_dim, broadcast_in_dim_p, broadcast_like,
                              broadcast_shapes, broadcast_to_rank, collapse, expand_dims, reshape,
                              reshape_p, rev, rev_p, squeeze, squeeze_p, transpose, transpose_p)

@@ -6,6 +6,7 @@ elementwise. Without a mapped axis of that name they raise NameError.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from arrax.core.axis_env import axis_size as size_of_axis
 from arrax.core.axis_env import names_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.trace import Tracer
+from arrax.ops.arguments import canonical_axis
 from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.rules import (batch_to_front, broadcast_in_dim, constant, linear_jvp, move_axis,
                              transpose_unary)
@@ -139,9 +141,45 @@ def _own(axis: Any, names: Any) -> bool:
     return axis.name is not None and axis.name in names_of(names)
 
 
-def _one_axis(name: str, names: Any, groups: Groups) -> None:
-    if len(names_of(names)) > 1 or groups is not None:
-        raise NotImplementedError(f"{name} under vmap over several axes or with axis_index_groups")
+def _rest(axis: Any, names: Any) -> tuple[int, tuple[Any, ...]]:
+    """The position of the own axis among `names`, and the other names."""
+    names = names_of(names)
+    position = names.index(axis.name)
+    return position, names[:position] + names[position + 1:]
+
+
+def _one_axis_with_groups(name: str, names: Any, groups: Groups) -> None:
+    if groups is not None and len(names_of(names)) > 1:
+        raise NotImplementedError(f"{name} over several axes with axis_index_groups")
+
+
+def _in_groups(x: Any, groups: Groups) -> tuple[Any, Callable[[Any], Any]]:
+    """Instances, along axis 0, as [groups, members]; and how to put results of that form back."""
+    shape = aval_of(x).shape
+    if groups is None:
+        return _reshape(x, (1, *shape)), lambda out: _reshape(out, aval_of(out).shape[1:])
+    order = _checked_groups(groups, shape[0])
+
+    def put_back(out: Any) -> Any:
+        flat = _reshape(out, (shape[0], *aval_of(out).shape[2:]))
+        return _take(flat, np.argsort(order.reshape(-1)))
+    return _reshape(_take(x, order.reshape(-1)), (*order.shape, *shape[1:])), put_back
+
+
+def _split(x: Any, dim: int, sizes: Sequence[int]) -> Any:
+    """Axis `dim` as several axes."""
+    shape = aval_of(x).shape
+    return _reshape(x, (*shape[:dim], *sizes, *shape[dim + 1:]))
+
+
+def _merge(x: Any, dim: int, count: int = 2) -> Any:
+    """`count` axes from `dim` on as one."""
+    shape = aval_of(x).shape
+    return _reshape(x, (*shape[:dim], math.prod(shape[dim:dim + count]), *shape[dim + count:]))
+
+
+def _sizes(names: Sequence[Any]) -> list[int]:
+    return [size_of_axis(name) for name in names]
 
 
 def _all_gather_batch(axis: Any, operands: Any, dims: Any, *, all_gather_dimension: int,
@@ -154,14 +192,23 @@ def _all_gather_batch(axis: Any, operands: Any, dims: Any, *, all_gather_dimensi
                                 axis_name=axis_name, axis_index_groups=axis_index_groups,
                                 axis_size=axis_size, tiled=tiled)
         return out, 0
-    _one_axis("all_gather", axis_name, axis_index_groups)
-    x = move_axis(batch_to_front(x, dim, axis.size), 0, all_gather_dimension)
-    if tiled:
-        shape = list(aval_of(x).shape)
-        first = shape.pop(all_gather_dimension)
-        shape[all_gather_dimension] *= first
-        x = _reshape(x, shape)
-    return x, None
+    _one_axis_with_groups("all_gather", axis_name, axis_index_groups)
+    x, at = batch_to_front(x, dim, axis.size), all_gather_dimension
+    if axis_index_groups is not None:
+        x, put_back = _in_groups(x, axis_index_groups)
+        full = (*aval_of(x).shape[:2], *aval_of(x).shape[1:])
+        x = put_back(broadcast_in_dim(x, full, (0, *range(2, len(full)))))
+        x = move_axis(x, 1, at + 1)
+        return (_merge(x, at + 1) if tiled else x), 0
+    position, rest = _rest(axis, axis_name)
+    if rest:  # [others, own, ...] → [names, ...]
+        sizes = _sizes(rest)
+        x = all_gather_p.bind(x, all_gather_dimension=0, axis_name=rest, axis_index_groups=None,
+                              axis_size=math.prod(sizes), tiled=False)
+        x = move_axis(_split(x, 0, sizes), len(rest), position)
+        x = _merge(x, 0, len(rest) + 1)
+    x = move_axis(x, 0, at)
+    return (_merge(x, at) if tiled else x), None
 
 
 def _all_gather_transpose(ct: Any, aval: Any, *, all_gather_dimension: int, **params: Any) -> Any:
@@ -201,15 +248,27 @@ def _reduce_scatter_batch(axis: Any, operands: Any, dims: Any, *, scatter_dimens
             move_axis(x, dim, 0), scatter_dimension=scatter_dimension + 1, axis_name=axis_name,
             axis_index_groups=axis_index_groups, axis_size=axis_size, tiled=tiled)
         return out, 0
-    _one_axis("psum_scatter", axis_name, axis_index_groups)
+    _one_axis_with_groups("psum_scatter", axis_name, axis_index_groups)
+    at = scatter_dimension
+    if axis_index_groups is not None:
+        x, put_back = _in_groups(batch_to_front(x, dim, axis.size), axis_index_groups)
+        total = registry["reduce_sum"].bind(x, axes=(1,), out_sharding=None)
+        members = len(axis_index_groups[0])
+        if tiled:
+            total = _split(total, at + 1, (members, aval_of(total).shape[at + 1] // members))
+        return put_back(move_axis(total, at + 1, 1)), 0
     total = _times(x, axis.size) if dim is None else \
         registry["reduce_sum"].bind(x, axes=(dim,), out_sharding=None)
-    if tiled:
-        shape = list(aval_of(total).shape)
-        shape[scatter_dimension] //= axis.size
-        shape.insert(scatter_dimension, axis.size)
-        total = _reshape(total, shape)
-    return total, scatter_dimension
+    position, rest = _rest(axis, axis_name)
+    sizes = _sizes(names_of(axis_name))
+    total = _split(total, at, (*sizes, *([aval_of(total).shape[at] // axis_size] if tiled else [])))
+    total = move_axis(total, at + position, 0)
+    if rest:
+        total = _merge(total, at + 1, len(rest) + tiled)
+        total = reduce_scatter_p.bind(
+            total, scatter_dimension=at + 1, axis_name=rest, axis_index_groups=None,
+            axis_size=axis_size // axis.size, tiled=tiled)
+    return total, 0
 
 
 reduce_scatter_p = Primitive(
@@ -223,10 +282,10 @@ reduce_scatter_p = Primitive(
 # ---- all_to_all, ppermute, axis_index ----------------------------------------------------------
 
 def _all_to_all_type(x: Any, *, split_axis: int, concat_axis: int, tiled: bool, axis_name: Any,
-                     **_: Any) -> Any:
-    size = 1
-    for name in names_of(axis_name):
-        size *= size_of_axis(name)
+                     axis_index_groups: Groups = None) -> Any:
+    size = math.prod(_sizes(names_of(axis_name)))
+    if axis_index_groups is not None:
+        size = len(axis_index_groups[0])
     shape = list(x.shape)
     if tiled:
         if shape[split_axis] % size:
@@ -251,19 +310,33 @@ def _all_to_all_batch(axis: Any, operands: Any, dims: Any, *, split_axis: int, c
                                 concat_axis=concat_axis + 1, axis_name=axis_name,
                                 axis_index_groups=axis_index_groups, tiled=tiled)
         return out, 0
-    _one_axis("all_to_all", axis_name, axis_index_groups)
-    x = batch_to_front(x, dim, axis.size)
-    if not tiled:
-        # the split axis becomes the instances, the instances become the concat axis
-        x = move_axis(x, split_axis + 1, 0)
-        return move_axis(x, 1, concat_axis + 1), 0
-    shape = list(aval_of(x).shape)
-    shape[split_axis + 1:split_axis + 2] = [axis.size, shape[split_axis + 1] // axis.size]
-    x = move_axis(_reshape(x, shape), split_axis + 1, 0)
-    x = move_axis(x, 1, concat_axis + 1)
-    shape = list(aval_of(x).shape)
-    shape[concat_axis + 1:concat_axis + 3] = [shape[concat_axis + 1] * shape[concat_axis + 2]]
-    return _reshape(x, shape), 0
+    _one_axis_with_groups("all_to_all", axis_name, axis_index_groups)
+    position, rest = _rest(axis, axis_name)
+    x, put_back = _in_groups(batch_to_front(x, dim, axis.size), axis_index_groups)
+    sizes = _sizes(names_of(axis_name)) if rest else [aval_of(x).shape[1]]
+    split, concat = split_axis + 2, concat_axis + 2
+    part = aval_of(x).shape[split] // math.prod(sizes)
+    x = _split(x, split, (*sizes, part))  # [groups, instances, ..., *destinations, part, ...]
+    for place in range(len(sizes)):
+        if place == position:  # what went to instance i of the own axis comes from all of them
+            x = _exchanged(x, 1, split + place)
+        else:
+            x = all_to_all_p.bind(
+                x, split_axis=split + place, concat_axis=split + place,
+                axis_name=names_of(axis_name)[place], axis_index_groups=None, tiled=False)
+    # now the destinations' axes number the sources
+    count = len(sizes)
+    x = _merge(x, split, count)
+    if not tiled:  # the part is one element
+        return put_back(move_axis(_merge(x, split), split, concat)), 0
+    return put_back(_merge(move_axis(x, split, concat), concat)), 0
+
+
+def _exchanged(x: Any, one: int, other: int) -> Any:
+    """Two axes in each other's places."""
+    order = list(range(aval_of(x).ndim))
+    order[one], order[other] = other, one
+    return registry["transpose"].bind(x, permutation=tuple(order))
 
 
 all_to_all_p = Primitive(
@@ -279,13 +352,37 @@ def _ppermute_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any, perm
     (x,), (dim,) = operands, dims
     if not _own(axis, axis_name):
         return ppermute_p.bind(x, axis_name=axis_name, perm=perm), dim
-    _one_axis("ppermute", axis_name, None)
     x = batch_to_front(x, dim, axis.size)
+    if len(names_of(axis_name)) > 1:
+        return _ppermute_over_axes(axis, x, names_of(axis_name), perm)
     source = {destination: origin for origin, destination in perm}
     zero = broadcast_in_dim(constant(0, x), (1, *aval_of(x).shape[1:]), ())
     padded = registry["concatenate"].bind(x, zero, dimension=0)
     order = np.array([source.get(i, axis.size) for i in range(axis.size)])
     return _take(padded, order), 0
+
+
+def _ppermute_over_axes(axis: Any, x: Any, names: tuple[Any, ...], perm: Any) -> Any:
+    """Instance by instance along the own axis: all others' values, of which each takes its own."""
+    _, rest = _rest(axis, names)
+    sizes = _sizes(names)
+    everything, _ = _all_gather_batch(
+        axis, [x], [0], all_gather_dimension=0, axis_name=names, axis_index_groups=None,
+        axis_size=math.prod(sizes), tiled=False)
+    zero = broadcast_in_dim(constant(0, x), (1, *aval_of(everything).shape[1:]), ())
+    padded = registry["concatenate"].bind(everything, zero, dimension=0)
+    source = {destination: origin for origin, destination in perm}
+    flat = np.array([source.get(i, math.prod(sizes)) for i in range(math.prod(sizes))], np.int32)
+    table = move_axis(flat.reshape(sizes), names.index(axis.name), len(names) - 1)
+    index: Any = _reshape(table, (math.prod(sizes) // axis.size, axis.size))
+    here = axis_index(rest)
+    index = registry["dynamic_slice"].bind(index, here, np.int32(0), slice_sizes=(1, axis.size))
+    rows = [registry["dynamic_slice"].bind(
+        padded, _reshape(registry["slice"].bind(
+            index, start_indices=(0, i), limit_indices=(1, i + 1), strides=None), ()),
+        *[np.int32(0)] * (aval_of(padded).ndim - 1),
+        slice_sizes=(1, *aval_of(padded).shape[1:])) for i in range(axis.size)]
+    return registry["concatenate"].bind(*rows, dimension=0), 0
 
 
 def _same_type(x: Any, **params: Any) -> Any:
@@ -355,8 +452,20 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
         if leaf.dtype == np.bool_:
             leaf = registry["convert_element_type"].bind(
                 leaf, new_dtype=np.dtype(np.int32), weak_type=False, sharding=None)
-        return psum_p.bind(leaf, axes=names, axis_index_groups=_frozen(axis_index_groups))
+        return _reduced(psum_p, "reduce_sum", leaf, names, axis_index_groups)
     return pytree.tree_map(one, x)
+
+
+def _reduced(primitive: Primitive, reduce_name: str, x: Any, names: tuple[Any, ...],
+             groups: Groups) -> Any:
+    """Reduce over axes of `x` itself, which are numbers, and over mapped ones, which have names."""
+    own = tuple(canonical_axis(n, x.ndim) for n in names if type(n) is int)
+    if own:
+        x = registry[reduce_name].bind(x, axes=own, out_sharding=None)
+        names = tuple(n for n in names if type(n) is not int)
+        if not names:
+            return x
+    return primitive.bind(x, axes=names, axis_index_groups=_frozen(groups))
 
 
 def pmean(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
@@ -368,44 +477,65 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
 
 def pmax(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The maximum over the instances along the named axis, for each leaf of `x`."""
-    return _per_leaf(lambda v: pmax_p.bind(v, axes=names_of(axis_name),
-                                           axis_index_groups=_frozen(axis_index_groups)), x)
+    return _per_leaf(lambda v: _reduced(pmax_p, "reduce_max", v, names_of(axis_name),
+                                        axis_index_groups), x)
 
 
 def pmin(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The minimum over the instances along the named axis, for each leaf of `x`."""
-    return _per_leaf(lambda v: pmin_p.bind(v, axes=names_of(axis_name),
-                                           axis_index_groups=_frozen(axis_index_groups)), x)
+    return _per_leaf(lambda v: _reduced(pmin_p, "reduce_min", v, names_of(axis_name),
+                                        axis_index_groups), x)
 
 
 def _total_size(axis_name: Any, groups: Groups) -> int:
     return int(psum(1, axis_name, axis_index_groups=groups))
 
 
+def _checked(primitive: Primitive, x: Any, **params: Any) -> Any:
+    """Apply a collective after its type rule's checks, which batching does not make."""
+    primitive.type_rule(x.aval, **params)
+    return primitive.bind(x, **params)
+
+
 def all_gather(x: Any, axis_name: Any, *, axis_index_groups: Groups = None, axis: int = 0,
-               tiled: bool = False) -> Any:
-    """The values of all instances, stacked along a new `axis` (or concatenated, if `tiled`)."""
+               tiled: bool = False, to: str = "varying") -> Any:
+    """The values of all instances, stacked along a new `axis` (or concatenated, if `tiled`).
+
+    With `axis_index_groups`, of the instances of the own group. `to` says what types under
+    `shard_map` record about the result, and means nothing here.
+    """
+    if to not in ("varying", "reduced"):
+        raise ValueError(f"all_gather: `to` must be 'varying' or 'reduced', got {to!r}")
     size = _total_size(axis_name, axis_index_groups)
-    return _per_leaf(lambda v: all_gather_p.bind(
-        v, all_gather_dimension=axis % (v.ndim + (not tiled)), axis_name=names_of(axis_name),
-        axis_index_groups=_frozen(axis_index_groups), axis_size=size, tiled=tiled), x)
+    return _per_leaf(lambda v: _checked(
+        all_gather_p, v, all_gather_dimension=canonical_axis(axis, v.ndim + (not tiled)),
+        axis_name=names_of(axis_name), axis_index_groups=_frozen(axis_index_groups),
+        axis_size=size, tiled=tiled), x)
 
 
 def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0,
                  axis_index_groups: Groups = None, tiled: bool = False) -> Any:
-    """Like `psum`, but each instance gets only its slice of the sum along `scatter_dimension`."""
+    """Like `psum`, but each instance gets only its slice of the sum along `scatter_dimension`.
+
+    ValueError unless that dimension has one element (`tiled`: equally many) for each instance.
+    """
     size = _total_size(axis_name, axis_index_groups)
-    return _per_leaf(lambda v: reduce_scatter_p.bind(
-        v, scatter_dimension=scatter_dimension % v.ndim, axis_name=names_of(axis_name),
-        axis_index_groups=_frozen(axis_index_groups), axis_size=size, tiled=tiled), x)
+    return _per_leaf(lambda v: _checked(
+        reduce_scatter_p, v, scatter_dimension=canonical_axis(scatter_dimension, v.ndim),
+        axis_name=names_of(axis_name), axis_index_groups=_frozen(axis_index_groups),
+        axis_size=size, tiled=tiled), x)
 
 
 def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *,
                axis_index_groups: Groups = None, tiled: bool = False) -> Any:
     """Swap: split each instance's value along `split_axis`, send part i to instance i, and stack
-    what is received along `concat_axis`."""
-    return _per_leaf(lambda v: all_to_all_p.bind(
-        v, split_axis=split_axis % v.ndim, concat_axis=concat_axis % v.ndim, axis_name=axis_name,
+    what is received along `concat_axis` (or concatenate it, if `tiled`).
+
+    ValueError unless `split_axis` has one element (`tiled`: equally many) for each instance.
+    """
+    return _per_leaf(lambda v: _checked(
+        all_to_all_p, v, split_axis=canonical_axis(split_axis, v.ndim),
+        concat_axis=canonical_axis(concat_axis, v.ndim), axis_name=axis_name,
         axis_index_groups=_frozen(axis_index_groups), tiled=tiled), x)
 
 
