@@ -104,6 +104,23 @@ def test_scan_in_both_directions() -> None:
         check(f, values((11, 6), np.float32))
 
 
+@pytest.mark.parametrize("step", [
+    lambda w, h: w @ h, lambda w, h: h @ w.T, lambda w, h: jnp.tanh(w @ h) + w @ (h + 1),
+    lambda w, h: w @ h + w.T @ h, lambda w, h: w @ h + w[0], lambda w, h: w @ (w @ h)])
+@pytest.mark.parametrize("size", [1, 3, 17])
+def test_loops_multiply_by_matrices(step: Any, size: int) -> None:
+    w = np.linspace(-1, 1, size * size, dtype=np.float32).reshape(size, size) / size
+
+    def scanned(w: Any, h: Any) -> list[Any]:
+        return [lax.scan(lambda h, _: (step(w, h), None), h, None, 10)[0]]
+
+    def counted(w: Any, h: Any) -> list[Any]:
+        return list(lax.while_loop(lambda c: c[0] < 10,
+                                   lambda c: (c[0] + 1, step(w, c[1])), (0, h)))
+    for fun in (scanned, counted):
+        check(fun, w, np.ones(size, np.float32))
+
+
 @pytest.mark.parametrize("index", [-3, 0, 1, 2, 9])
 def test_switch_clamps_its_index(index: int) -> None:
     branches = [lambda x: x + 1, lambda x: x * x, lambda x: -x]

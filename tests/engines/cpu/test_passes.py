@@ -16,6 +16,7 @@ from tests.engines.cpu.compiling import prim, traced
 
 X = np.ones((20, 6), np.float32)
 V = np.ones(8, np.float32)
+W = np.ones((4, 4), np.float32)
 
 
 def after(name: str, fun: Callable[..., Any], *args: Any) -> Compilation:
@@ -98,6 +99,33 @@ LOOPS: dict[str, Any] = {
             r0 = reduce_sum(in0[6*i0 + i1])
           map i2<6:
             out0[6*i0 + i2] = div(in0[6*i0 + i2], r0)
+        -> out0"""),
+    "a loop multiplies by columns": (
+        "coalesce", lambda w, h: [lax.scan(lambda h, _: (w @ h, None), h, None, 9)[0]], [W, W[0]],
+        """\
+        out0 = in1
+        kernel transpose i0<4:
+          map i1<4:
+            tmp0[i1 + 4*i0] = in0[4*i1 + i0]
+        scan 9 with :
+          kernel dot_general :
+            reduce i2<4 for i3<4:
+              r0 = dot(mul(tmp0[4*i2 + i3], out0[i2]))
+              then tmp1[i3] = r0
+          out0 = tmp1
+          -> tmp1
+        -> out0"""),
+    "a short loop does not prepare": (
+        "coalesce", lambda w, h: [lax.scan(lambda h, _: (w @ h, None), h, None, 2)[0]], [W, W[0]],
+        """\
+        out0 = in1
+        scan 2 with :
+          kernel dot_general i0<4:
+            reduce i1<4 for :
+              r0 = dot(mul(in0[i1 + 4*i0], out0[i1]))
+              then tmp0[i0] = r0
+          out0 = tmp0
+          -> tmp0
         -> out0"""),
     "a carry is updated in place": (
         "coalesce", lambda x: [lax.scan(lambda x, _: (x * 0.5, None), x, None, 9)[0]], [V], """\

@@ -12,11 +12,13 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, Var
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer
 
+SHORT = 8  # iterations; preparing operands for a loop of fewer is not worth it
+
 
 def _region(lowerer: Any, closed: ClosedJaxpr, parameters: Sequence[Buffer],
-            targets: Sequence[Buffer | None]) -> ir.Region:
-    """A nested jaxpr applied to buffers."""
-    return lowerer.nested(closed, parameters, targets)  # type: ignore[no-any-return]
+            targets: Sequence[Buffer | None], invariants: int = 0) -> ir.Region:
+    """A nested jaxpr applied to buffers, the first ones of which a loop leaves as they are."""
+    return lowerer.nested(closed, parameters, targets, invariants)  # type: ignore[no-any-return]
 
 
 def _start_carries(lowerer: Any, initial: Sequence[Buffer], outvars: Sequence[Var]) -> list[Buffer]:
@@ -57,7 +59,8 @@ def lower_while(lowerer: Any, eqn: Eqn) -> None:
     cond_consts, body_consts = operands[:n_cond], operands[n_cond:n_cond + n_body]
     carries = _start_carries(lowerer, operands[n_cond + n_body:], eqn.outvars)
     condition = _region(lowerer, p["cond_jaxpr"], [*cond_consts, *carries], [None])
-    body = _region(lowerer, p["body_jaxpr"], [*body_consts, *carries], [None] * len(carries))
+    body = _region(lowerer, p["body_jaxpr"], [*body_consts, *carries], [None] * len(carries),
+                   invariants=n_body)
     _update_carries(body, carries)
     lowerer.steps.append(ir.WhileStep(condition, body, carries))
 
@@ -76,7 +79,8 @@ def lower_scan(lowerer: Any, eqn: Eqn) -> None:
     slices = [_slice_of(whole) for whole in wholes]
     pieces = [_slice_of(whole) for whole in stacked]
     body = _region(lowerer, p["jaxpr"], [*consts, *carries, *slices],
-                   [*[None] * n_carry, *pieces])
+                   [*[None] * n_carry, *pieces],
+                   invariants=n_consts if p["length"] >= SHORT else 0)
     _update_carries(body, carries)
     pairs = [*zip(slices, wholes, strict=True), *zip(pieces, stacked, strict=True)]
     lowerer.steps.append(ir.ScanStep(p["length"], bool(p["reverse"]), body, pairs))
