@@ -10,8 +10,9 @@ from typing import Any
 
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu import control, library_plans, updates, views
-from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, Form, HostCall, Reinterpret,
-                                        Scatter, Update, View)
+from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, Form, HostCall, Product,
+                                        Reinterpret, Scatter, Update, View)
+from arrax.engines.cpu.product_rewrites import product_rewrite
 
 NO_LOWERING = HostCall("the primitive has no lowering")
 
@@ -40,6 +41,8 @@ def _resolved(primitive: Primitive) -> Any:
         return NO_LOWERING
     if type(lower) is Form:
         return FORMS[lower.name]
+    if type(lower) is Product:
+        return Choice(lambda eqn: product_rewrite(eqn) or lower)
     return _scatter(lower) if type(lower) is Scatter else lower
 
 

@@ -17,7 +17,7 @@ SMALL = 20_000  # multiplications up to which loops win over a library call
 THIN = 1 << 22  # the same where one side is a vector, and memory decides
 
 
-def _sizes(eqn: Eqn) -> tuple[int, int, int, int]:
+def product_sizes(eqn: Eqn) -> tuple[int, int, int, int]:
     """Sizes of batch, m, n and k."""
     lhs, rhs = (a.aval.shape for a in eqn.invars)
     (lc, rc), (lb, rb) = eqn.params["dimension_numbers"]
@@ -30,7 +30,7 @@ def _sizes(eqn: Eqn) -> tuple[int, int, int, int]:
 
 def is_small_product(eqn: Eqn) -> bool:
     """Whether the product is written as loops here."""
-    batch, m, n, k = _sizes(eqn)
+    batch, m, n, k = product_sizes(eqn)
     out = storage_dtype(eqn.outvars[0].aval.dtype)
     operands = {storage_dtype(a.aval.dtype) for a in eqn.invars}
     if operands != {out} or out.kind == "b" or out not in LAYOUTS or out.itemsize < 4:

@@ -90,11 +90,15 @@ def _loops(axes: Sequence[int], shape: Shape) -> tuple[tuple[int, int], list[int
     return None
 
 
+def product_dtypes(lhs: Any, rhs: Any, out: Any) -> bool:
+    """Whether there are products of arrays with these dtypes."""
+    return lhs.dtype == rhs.dtype and (lhs.dtype.name, out.dtype.name) in _PRODUCT_DTYPES
+
+
 def gemm_spec(lhs: Any, rhs: Any, out: Any, dimension_numbers: Any) -> Spec | None:
     """`dot_general` of arrays with these shapes and dtypes."""
     (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = dimension_numbers
-    names = (lhs.dtype.name, out.dtype.name)
-    if lhs.dtype != rhs.dtype or names not in _PRODUCT_DTYPES:
+    if not product_dtypes(lhs, rhs, out):
         return None
     # Contracted axes may come in any order, as long as it is the same for both.
     pairs = sorted(zip(lhs_contract, rhs_contract, strict=True))
@@ -277,14 +281,17 @@ def fft_spec(operand: Any, kind: int, lengths: Shape) -> Spec | None:
 
 @functools.cache
 def _function(name: str, pointers: int) -> Any:
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (pointers + 1))(_native.symbols()[name])
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (pointers + 1))(_symbols()[name])
 
 
 def call_eagerly(name: str, spec: Spec, *arrays: Any) -> None:
     """Calls a library function on contiguous arrays (or None for a null pointer)."""
-    fields = (ctypes.c_int64 * len(spec))(*spec)
-    addresses = [None if array is None else array.ctypes.data for array in arrays]
-    _function(name, len(arrays))(ctypes.addressof(fields), *addresses)
+    _native.call_library(_symbols()[name], tuple(spec), *arrays)
+
+
+@functools.cache
+def _symbols() -> dict[str, int]:
+    return _native.symbols()
 
 
 def sort_eagerly(spec: Spec, operands: Sequence[Any]) -> list[Any]:

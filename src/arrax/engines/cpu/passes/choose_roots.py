@@ -16,7 +16,7 @@ from arrax.core.jaxpr import Eqn, Jaxpr, Literal, Var
 from arrax.engines.cpu.kernels.values import LAYOUTS
 from arrax.engines.cpu.lowering import Elementwise, Product, Reduce, View
 from arrax.engines.cpu.op_lowerings import lowering_of
-from arrax.engines.cpu.products import is_small_product
+from arrax.engines.cpu.products import is_small_product, product_sizes
 
 CHEAP = 4  # cost up to which work is repeated rather than stored
 MUCH_LARGER = 4  # times that a broadcast reads each element, from which little work is stored
@@ -136,7 +136,7 @@ def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, E
     if atom.aval.ndim == 0:
         return out.ndim > 0
     if type(lower) is Product:
-        return operand.cost > 0 and out.size > 1
+        return operand.cost > 0 and _reads(eqn) > atom.aval.size
     if type(lower) is not View:
         return False
     if lower.flat and _changes_axes(atom.aval.shape, out.shape):
@@ -146,6 +146,11 @@ def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, E
     if out.size >= MUCH_LARGER * atom.aval.size:
         return operand.cost > 1
     return operand.cost > CHEAP and out.size > atom.aval.size
+
+
+def _reads(eqn: Eqn) -> int:
+    """How often a contraction reads elements of an operand."""
+    return math.prod(product_sizes(eqn))
 
 
 def _changes_axes(a: Sequence[int], b: Sequence[int]) -> bool:
