@@ -27,7 +27,8 @@ Program = Callable[..., list[Any]]
 
 
 def rules_of(expand: Program) -> dict[str, Any]:
-    """The rules `evaluate`, `jvp`, `batch` and `lower` of a primitive with several results."""
+    """The rules `evaluate`, `jvp`, `batch`, `lower` and `stablehlo` of a primitive with several
+    results."""
     def program(operands: Sequence[Any], params: dict[str, Any]) -> ClosedJaxpr:
         return trace_to_jaxpr(lambda *xs: expand(*xs, **params), [aval_of(x) for x in operands])
 
@@ -53,7 +54,8 @@ def rules_of(expand: Program) -> dict[str, Any]:
                  for x, d in zip(operands, dims, strict=True)]
         return jaxpr_as_fun(closed)(*moved), [0 if b else None for b in batched]
 
-    return {"evaluate": evaluate, "jvp": jvp, "batch": batch, "lower": Expand(expand)}
+    return {"evaluate": evaluate, "jvp": jvp, "batch": batch, "lower": Expand(expand),
+            "stablehlo": lambda b, *operands, **params: expand(*operands, **params)}
 
 
 def _unbatched(aval: Any, dim: int | None) -> Any:

@@ -30,6 +30,7 @@ from arrax.ops.shape import reshape, transpose
 from arrax.ops.slicing import slice as slice_
 from arrax.ops.slicing import slice_in_dim
 from arrax.ops.window import reduce_window_shape_tuple, window_params
+from arrax.ops.window_stablehlo import window_attributes
 from arrax.transforms.batching import batch_jaxpr
 
 Arrays = list[Any]
@@ -131,8 +132,14 @@ def _reduce_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any, **par
     return outs, [0] * len(outs)
 
 
+def _reduce_stablehlo(b: Any, *operands: Any, computation: Any, jaxpr: ClosedJaxpr,
+                      dimensions: Any) -> Arrays:
+    return b.reduce(*_halves(operands), dimensions,  # type: ignore[no-any-return]
+                    lambda *scalars: b.inline(jaxpr, scalars))
+
+
 reduce_p = Primitive("reduce", multiple_results=True, type_rule=_reduce_type, weak_type="none",
-                     **_reduce_rules | {"batch": _reduce_batch})
+                     **_reduce_rules | {"batch": _reduce_batch, "stablehlo": _reduce_stablehlo})
 
 
 # ---- reduce_window -------------------------------------------------------------------------------
@@ -205,9 +212,16 @@ def _with_leading_axis(window: dict[str, Any]) -> dict[str, Any]:
     return {name: ((0, 0) if name == "padding" else 1, *values) for name, values in window.items()}
 
 
+def _window_stablehlo(b: Any, *operands: Any, jaxpr: Jaxpr, consts: Any, **window: Any) -> Arrays:
+    region = b.region(lambda *scalars: b.inline(ClosedJaxpr(jaxpr, consts), scalars),
+                      *jaxpr.in_avals)
+    return b.op("reduce_window", *operands, results=b.outs,  # type: ignore[no-any-return]
+                regions=[region], **window_attributes(**window))
+
+
 reduce_window_p = Primitive(
     "reduce_window", multiple_results=True, type_rule=_window_type, weak_type="none",
-    **_window_rules | {"batch": _window_batch})
+    **_window_rules | {"batch": _window_batch, "stablehlo": _window_stablehlo})
 
 
 # ---- select_and_scatter --------------------------------------------------------------------------

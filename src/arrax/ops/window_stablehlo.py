@@ -11,8 +11,8 @@ from arrax.core.aval import ShapedArray
 from arrax.core.primitive import registry
 
 
-def _window_attributes(*, window_dimensions: Any, window_strides: Any, padding: Any,
-                       base_dilation: Any, window_dilation: Any) -> dict[str, Any]:
+def window_attributes(*, window_dimensions: Any, window_strides: Any, padding: Any,
+                      base_dilation: Any, window_dilation: Any) -> dict[str, Any]:
     """The parameters of a primitive by the names of StableHLO's attributes."""
     return {"window_dimensions": window_dimensions, "window_strides": window_strides,
             "padding": padding, "base_dilations": base_dilation,
@@ -25,7 +25,7 @@ def windowed(combine: str, identity: Callable[[Any], Any]) -> Callable[..., Any]
         out, scalar = b.outs[0], ShapedArray((), x.aval.dtype)
         region = b.region(registry[combine].bind, scalar, scalar)
         return b.op("reduce_window", x, b.constant(identity(scalar.dtype), scalar.dtype),
-                    results=out, regions=[region], **_window_attributes(**params))
+                    results=out, regions=[region], **window_attributes(**params))
     return rule
 
 
@@ -52,7 +52,7 @@ def gather_selected_form(identity: Callable[..., Any]) -> Callable[..., Any]:
         outs = b.op("reduce_window", x, places, tangents,
                     *(b.constant(s, d) for s, d in zip(starts, dtypes, strict=True)),
                     results=[ShapedArray(b.outs[0].shape, d) for d in dtypes],
-                    regions=[b.region(better, *scalars, *scalars)], **_window_attributes(**params))
+                    regions=[b.region(better, *scalars, *scalars)], **window_attributes(**params))
         return outs[2]
     return rule
 
