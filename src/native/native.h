@@ -141,6 +141,7 @@ extern PyMethodDef eager_functions[];
 extern PyMethodDef pytree_functions[];
 extern PyMethodDef remembered_functions[];
 extern PyMethodDef getitem_functions[];
+extern PyMethodDef library_functions[];
 
 // ---- symbols: addresses that generated code calls ----
 

@@ -14,6 +14,7 @@ from arrax.numpy import creation, elementwise, reductions, shaping
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
                                    convert, evaluating, inexact_dtypes, promote_dtypes,
                                    scalar_array)
+from arrax.transforms.staging import stages_eager_call
 
 
 def _check_kind(name: str, kind: Any, order: Any) -> None:
@@ -91,7 +92,7 @@ def partition(a: Any, kth: int, axis: int = -1) -> Any:
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
     """The positions that `partition` takes the elements from."""
     _check_kth("argpartition", a, kth, axis)
-    return argsort(a, axis)
+    return convert(argsort(a, axis), np.dtype(np.int32))
 
 
 def _check_kth(name: str, a: Any, kth: int, axis: int) -> None:
@@ -101,9 +102,10 @@ def _check_kth(name: str, a: Any, kth: int, axis: int) -> None:
     canonical_axis(operator.index(kth), x.shape[canonical_axis(axis, x.ndim)])
 
 
+MOST_COMPARISONS = 4096  # with which comparing all pairs takes less than bisection
+
 # ---- searching -------------------------------------------------------------------------------
 
-@remembered
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
                  method: str = "scan") -> Any:
     """Where to insert each element of `v` into the sorted vector `a` to keep it sorted.
@@ -133,7 +135,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
             and sorted_values.dtype.kind in "biuf":
         found = np.searchsorted(sorted_values._value(), queries._value(), side)
         return creation.asarray(np.asarray(found).astype(dtype))
-    if method == "compare_all":
+    few = sorted_values.size * queries.size <= MOST_COMPARISONS
+    if method == "compare_all" or (few and stages_eager_call()):
         return _search_all(sorted_values, queries, side, dtype)
     if method == "sort":
         return _search_by_sorting(sorted_values, queries, side, dtype)

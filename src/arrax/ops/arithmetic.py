@@ -195,7 +195,7 @@ mulhi_p = binary("mulhi", INTEGER, _mulhi_evaluate, jvp=piecewise_constant,
                  stablehlo="chlo.mulhi")
 
 
-def mulhi(x: Any, y: Any) -> Any:
+def mulhi(x: Any, y: Any, /) -> Any:
     """The high half of the double-width product of integers."""
     return call_binary(mulhi_p, x, y)
 

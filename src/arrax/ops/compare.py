@@ -393,6 +393,6 @@ nextafter_p = Primitive(
     lower=emits("nextafter", 2), elementwise=True, stablehlo="chlo.next_after")
 
 
-def nextafter(x: Any, y: Any) -> Any:
-    """Elementwise next representable number after `x` towards `y`."""
-    return call_binary(nextafter_p, x, y)
+def nextafter(x1: Any, x2: Any) -> Any:
+    """Elementwise next representable number after `x1` towards `x2`."""
+    return call_binary(nextafter_p, x1, x2)

@@ -128,7 +128,10 @@ def _sum_dtype(x: np.ndarray, y: np.ndarray, dtype: Any, dimension_numbers: Any)
 def _contract(x: np.ndarray, y: np.ndarray, dimension_numbers: Any) -> np.ndarray:
     """The product, by `np.matmul` on transposed views."""
     x_order, y_order, groups = _plan(dimension_numbers, x.ndim, y.ndim)
-    x, y = x.transpose(x_order), y.transpose(y_order)
+    if x_order is not None:
+        x = x.transpose(x_order)
+    if y_order is not None:
+        y = y.transpose(y_order)
     batch, x_free, contract, y_free = groups
     if batch <= 1 and x_free <= 1 and contract == 1 and y_free <= 1 and not (batch and (
             not x_free or not y_free)):
@@ -146,7 +149,9 @@ def _plan(dimension_numbers: Any, x_rank: int, y_rank: int) -> Any:
     (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
     x_free = positions(x_rank, (*x_contract, *x_batch))
     y_free = positions(y_rank, (*y_contract, *y_batch))
-    return ((*x_batch, *x_free, *x_contract), (*y_batch, *y_contract, *y_free),
+    x_order, y_order = (*x_batch, *x_free, *x_contract), (*y_batch, *y_contract, *y_free)
+    return (x_order if x_order != tuple(range(x_rank)) else None,
+            y_order if y_order != tuple(range(y_rank)) else None,
             (len(x_batch), len(x_free), len(x_contract), len(y_free)))
 
 

@@ -1,6 +1,7 @@
 """gather: windows of an operand at computed places."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers, with_tuples)
-from arrax.ops.index_windows import Windows, clips
+from arrax.ops.index_windows import Windows, along, clips
 from arrax.ops.indexing_stablehlo import filled_outside, gathered
 from arrax.ops.rules import move_axis, zeros
 from arrax.ops.scatter import scatter_add_p, update_jaxpr_of
@@ -91,6 +92,11 @@ def _gather_evaluate(x: np.ndarray, indices: np.ndarray, *, dimension_numbers: A
     axis = _taken_axis(x.shape, indices.ndim, numbers, slice_sizes)
     if axis is not None and x.size:
         return _take_axis(x, indices[..., 0], axis, mode, fill_value)
+    points = _point_plan(x.shape, indices.shape, numbers, slice_sizes)
+    if points is not None and x.size and indices.size:
+        out = points(x, indices, clips(mode, gathers=True))
+        if out is not None:
+            return out
     windows = Windows(x.shape, indices, slice_sizes, numbers.collapsed_slice_dims,
                       numbers.start_index_map, numbers.operand_batching_dims,
                       numbers.start_indices_batching_dims, clips(mode, gathers=True))
@@ -122,6 +128,34 @@ def _taken_axis(shape: Any, indices_rank: int, numbers: GatherDimensionNumbers, 
     whole = all(n == sizes[i] for i, n in enumerate(shape) if i != axis)
     simple = numbers.collapsed_slice_dims == (axis,) and sizes[axis] == 1
     return axis if simple and whole and numbers.offset_dims == kept else None
+
+
+@lru_cache(maxsize=4096)
+def _point_plan(shape: Any, indices_shape: Any, numbers: GatherDimensionNumbers, sizes: Any,
+                ) -> Callable[..., np.ndarray | None] | None:
+    """A gather of single elements: a function (x, indices, clip), which returns None when there are
+    indices outside and they are not to be clipped. None for gathers of windows."""
+    batching = dict(zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims,
+                        strict=True))
+    if numbers.offset_dims or any(size != 1 for size in sizes):
+        return None
+    places: list[Any] = []  # for each axis, a component of the indices or a known index array
+    for axis, size in enumerate(shape):
+        if axis in batching:
+            places.append(along(np.arange(size), batching[axis], len(indices_shape) - 1))
+        elif axis in numbers.start_index_map:
+            places.append(numbers.start_index_map.index(axis))
+        else:
+            places.append(np.intp(0))
+    limits = np.array([shape[axis] - 1 for axis in numbers.start_index_map])
+
+    def take(x: np.ndarray, indices: np.ndarray, clip: bool) -> np.ndarray | None:
+        inside = np.minimum(np.maximum(indices, 0), limits, dtype=np.intp, casting="unsafe") \
+            if indices.dtype.itemsize < 8 or indices.dtype.kind == "i" else None
+        if inside is None or not (clip or (inside == indices).all()):
+            return None
+        return np.asarray(x[tuple([inside[..., p] if type(p) is int else p for p in places])])
+    return take
 
 
 def _take_axis(x: np.ndarray, index: np.ndarray, axis: int, mode: Any, fill_value: Any,

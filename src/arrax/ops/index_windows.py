@@ -34,7 +34,7 @@ class Windows:
             start = components.get(axis)
             if axis in batching:
                 place = index_batching[batching.index(axis)]
-                self.axes.append(_along(np.arange(extent), place, grid_rank))
+                self.axes.append(along(np.arange(extent), place, grid_rank))
                 continue
             if start is not None:
                 start = start.reshape(start.shape + (1,) * len(self.kept))
@@ -43,7 +43,7 @@ class Windows:
                     self.axes.append(None)
                     continue
                 place = len(vectors) + self.kept.index(axis)
-                offsets = _along(np.arange(sizes[axis]), place, grid_rank)
+                offsets = along(np.arange(sizes[axis]), place, grid_rank)
                 self.axes.append(offsets if start is None else start + offsets)
             else:
                 self.axes.append(np.zeros((1,) * grid_rank, np.intp) if start is None else start)
@@ -76,7 +76,7 @@ class Windows:
         return indexed, tuple(self.axes[i] for i in indexed)
 
 
-def _along(values: np.ndarray, axis: int, rank: int) -> np.ndarray:
+def along(values: np.ndarray, axis: int, rank: int) -> np.ndarray:
     shape = [1] * rank
     shape[axis] = -1
     return values.reshape(shape)

@@ -118,6 +118,15 @@ def _stack_type(*xs: Any, axis: int) -> Any:
     return xs[0].update(shape=(*shape[:axis], len(xs), *shape[axis:]))
 
 
+def _stack_evaluate(*xs: np.ndarray, axis: int) -> np.ndarray:
+    shape = xs[0].shape
+    out = np.empty((*shape[:axis], len(xs), *shape[axis:]), xs[0].dtype)
+    front = (slice(None),) * axis
+    for i, x in enumerate(xs):
+        out[(*front, i)] = x
+    return out
+
+
 def _stack_transpose(cotangent: Any, *xs: Any, axis: int) -> list[Any]:
     if type(cotangent) is Zero:
         return [Zero(x.aval) if is_undefined(x) else None for x in xs]
@@ -131,7 +140,7 @@ def _stack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 
 stack_p = Primitive(
-    "stack", type_rule=_stack_type, evaluate=lambda *xs, axis: np.stack(xs, axis),
+    "stack", type_rule=_stack_type, evaluate=_stack_evaluate,
     jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch, lower=Form("stack"),
     stablehlo=lambda b, *xs, axis: concatenate_p.bind(
         *(expand_dims(x, (axis,)) for x in xs), dimension=axis))
@@ -199,6 +208,12 @@ def _split_transpose(cotangents: Any, x: Any, *, sizes: Any, axis: int) -> list[
     return [concatenate(list(map(instantiate, cotangents)), axis)]
 
 
+def _split_evaluate(x: np.ndarray, *, sizes: Sequence[int], axis: int) -> list[np.ndarray]:
+    front = (slice(None),) * axis
+    return [x[(*front, slice(end - size, end))]
+            for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)]
+
+
 def _split_batch(batch: Any, operands: Any, dims: Any, *, sizes: Any, axis: int) -> Any:
     dim = dims[0]
     outs = split_p.bind(operands[0], sizes=sizes, axis=axis if axis < dim else axis + 1)
@@ -207,8 +222,7 @@ def _split_batch(batch: Any, operands: Any, dims: Any, *, sizes: Any, axis: int)
 
 split_p = Primitive(
     "split", multiple_results=True, type_rule=_split_type,
-    evaluate=lambda x, *, sizes, axis: np.split(x, np.cumsum(sizes[:-1], dtype=int), axis)
-    if sizes else [],
+    evaluate=_split_evaluate,
     jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch, lower=Form("split"),
     stablehlo=lambda b, x, *, sizes, axis: [
         _slice_axis(x, end - size, end, axis)
@@ -235,6 +249,13 @@ def _tile_type(x: Any, *, reps: Any) -> Any:
     return x.update(shape=tuple(r * size for r, size in zip(reps, x.shape, strict=True)))
 
 
+def _tile_evaluate(x: np.ndarray, *, reps: Sequence[int]) -> np.ndarray:
+    """Broadcast along an axis before each axis, then merge the two."""
+    wide = np.empty([n for r, size in zip(reps, x.shape, strict=True) for n in (r, size)], x.dtype)
+    wide[...] = x.reshape([n for size in x.shape for n in (1, size)])
+    return wide.reshape([r * size for r, size in zip(reps, x.shape, strict=True)])
+
+
 def _tile_transpose(cotangent: Any, x: Any, *, reps: Any) -> Any:
     pairs = [n for r, size in zip(reps, x.shape, strict=True) for n in (r, size)]
     return _sum(reshape(cotangent, tuple(pairs)), range(0, len(pairs), 2))
@@ -248,7 +269,7 @@ def _tile_stablehlo(b: Any, x: Any, *, reps: Any) -> Any:
 
 
 tile_p = Primitive(
-    "tile", type_rule=_tile_type, evaluate=lambda x, *, reps: np.tile(x, reps), jvp=linear_jvp(),
+    "tile", type_rule=_tile_type, evaluate=_tile_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_tile_transpose),
     batch=lambda axis, operands, dims, *, reps: (
         tile_p.bind(operands[0], reps=(*reps[:dims[0]], 1, *reps[dims[0]:])), dims[0]),

@@ -9,9 +9,10 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import Library
+from arrax.engines.cpu.lowering import Expand, Library
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
-from arrax.ops.rules import batch_by_moving, by_operand, constant
+from arrax.ops.elementwise_rules import check_kind
+from arrax.ops.rules import add_tangents, batch_by_moving, by_operand, constant
 
 
 def _blas(name: str, x: np.ndarray) -> Any:
@@ -108,7 +109,9 @@ def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = F
     """
     a = arguments.operand(a, "triangular_solve")
     b = arguments.operand(b, "triangular_solve", 1)
-    a, b = m.lapack_operand(a, "triangular_solve"), m.lapack_operand(b, "triangular_solve")
+    arguments.check_same_dtypes("triangular_solve", a.aval, b.aval)
+    (a, b), narrowed = m.widened(a, b)
+    a, b = m.lapack_operand(a, "triangular_solve"), m.lapack_operand(b, "triangular_solve", 1)
     conjugate_a = bool(conjugate_a) and a.dtype.kind == "c"
     vector = b.ndim == a.ndim - 1
     if vector:
@@ -116,7 +119,7 @@ def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = F
     params = {"left_side": bool(left_side), "lower": bool(lower), "transpose_a": bool(transpose_a),
               "conjugate_a": conjugate_a, "unit_diagonal": bool(unit_diagonal)}
     _triangular_solve_type(a.aval, b.aval, **params)
-    out = triangular_solve_p.bind(a, b, **params)
+    out = narrowed(triangular_solve_p.bind(a, b, **params))
     if not vector:
         return out
     return registry["squeeze"].bind(out, dimensions=(b.ndim - 1 if left_side else b.ndim - 2,))
@@ -171,7 +174,7 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     `symmetrize_input` replaces x by (x + xᴴ) / 2; without it only the lower triangle is read. A
     matrix that is not positive definite gives NaN.
     """
-    x = m.matrix_operand(x, "cholesky")
+    x = m.matrix_operand(m.inexact_operand(x, "cholesky") if symmetrize_input else x, "cholesky")
     m.check_square(x, "cholesky")
     if symmetrize_input:
         x = symmetrized(x)
@@ -220,12 +223,12 @@ cholesky_update_p = Primitive(
 
 def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
     """The upper triangular R' with R'ᵀ R' = Rᵀ R + w wᵀ, for real upper triangular R."""
-    r = m.matrix_operand(r_matrix, "cholesky_update")
-    w = m.lapack_operand(arguments.operand(w_vector, "cholesky_update", 1), "cholesky_update")
-    if r.dtype.kind == "c":
-        raise NotImplementedError("cholesky_update supports real matrices only")
+    r = arguments.operand(r_matrix, "cholesky_update")
+    w = arguments.operand(w_vector, "cholesky_update", 1)
     _cholesky_update_type(r.aval, w.aval)
-    return cholesky_update_p.bind(r, w)
+    (r, w), narrowed = m.widened(r, w)
+    r = m.matrix_operand(r, "cholesky_update", 0, m.FLOAT)
+    return narrowed(cholesky_update_p.bind(r, w))
 
 
 # ---- lu ----------------------------------------------------------------------------------------
@@ -346,6 +349,7 @@ lu_pivots_to_permutation_p = Primitive(
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
     """The permutation of `permutation_size` rows that the row exchanges `pivots` make."""
     pivots = arguments.operand(pivots, "lu_pivots_to_permutation")
+    check_kind("lu_pivots_to_permutation", pivots.dtype, (np.int32,), " at position 0")
     if pivots.ndim < 1 or pivots.shape[-1] > permutation_size:
         raise ValueError(f"Output permutation size {permutation_size} has to exceed the trailing "
                          f"dimension of the pivots. Got pivots size {pivots.shape[-1:]}")
@@ -361,12 +365,58 @@ def solve_by_lu(a: Any, b: Any) -> Any:
 
 # ---- symmetric_product -------------------------------------------------------------------------
 
+def _symmetric_product_type(a: Any, c: Any, *, alpha: float, beta: float) -> Any:
+    rows = a.shape[-2]
+    if c.shape != (*a.shape[:-2], rows, rows):
+        raise ValueError(f"symmetric_product expects c to have shape {(*a.shape[:-2], rows, rows)} "
+                         f"for a of shape {a.shape}, got {c.shape}")
+    arguments.check_same_dtypes("symmetric_product", a, c)
+    return c
+
+
+def _symmetric_product(a: Any, c: Any, *, alpha: float, beta: float) -> Any:
+    return m.add(m.scale(m.matmul(a, m.matrix_transpose(a)), alpha), m.scale(c, beta))
+
+
+def _symmetric_product_evaluate(a: np.ndarray, c: np.ndarray, *, alpha: float, beta: float,
+                                ) -> np.ndarray:
+    product = np.matmul(a, np.swapaxes(a, -1, -2))
+    return np.asarray(product * a.dtype.type(alpha) + c * a.dtype.type(beta))
+
+
+def _symmetric_product_jvp(primals: Any, tangents: Any, *, alpha: float, beta: float) -> Any:
+    a, c = primals
+    out = symmetric_product_p.bind(a, c, alpha=alpha, beta=beta)
+    total: Any = Zero(tangent_aval(aval_of(out)))
+    if type(tangents[0]) is not Zero:
+        half = m.scale(m.matmul(tangents[0], m.matrix_transpose(a)), alpha)
+        total = m.add(half, m.matrix_transpose(half))
+    if type(tangents[1]) is not Zero:
+        total = add_tangents(total, m.scale(tangents[1], beta))
+    return out, total
+
+
+symmetric_product_p = Primitive(
+    "symmetric_product", type_rule=_symmetric_product_type, weak_type="none",
+    evaluate=_symmetric_product_evaluate, jvp=_symmetric_product_jvp,
+    batch=batch_by_moving(lambda size, a, c, **params: symmetric_product_p.bind(a, c, **params)),
+    lower=Expand(_symmetric_product))
+
+
 def symmetric_product(a_matrix: Any, c_matrix: Any, *, alpha: float = 1.0, beta: float = 0.0,
                       symmetrize_output: bool = False) -> Any:
-    """alpha a aᵀ + beta c, for symmetric `c`."""
-    a = m.matrix_operand(a_matrix, "symmetric_product")
-    c = m.matrix_operand(c_matrix, "symmetric_product")
-    out = m.add(m.scale(m.matmul(a, m.matrix_transpose(a)), alpha), m.scale(c, beta))
+    """alpha a aᵀ + beta c, for symmetric `c`, of real matrices a […, n, k] and c […, n, n].
+
+    `symmetrize_output` makes sure that the result is symmetric to the last bit.
+    """
+    a = arguments.operand(a_matrix, "symmetric_product")
+    c = arguments.operand(c_matrix, "symmetric_product", 1)
+    check_kind("symmetric_product", c.dtype, m.FLOAT, " at position 1")
+    (a, c), narrowed = m.widened(a, c)
+    a = m.matrix_operand(a, "symmetric_product", 0, m.FLOAT)
+    params = {"alpha": float(alpha), "beta": float(beta)}
+    _symmetric_product_type(a.aval, c.aval, **params)
+    out = narrowed(symmetric_product_p.bind(a, c, **params))
     if symmetrize_output:
         strict = m.lower_triangle(out, -1)
         out = m.add(m.lower_triangle(out), m.matrix_transpose(strict))

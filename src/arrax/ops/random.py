@@ -35,12 +35,21 @@ _DISCRETE = NotApplicable("keys and random bits have no tangents")
 
 def threefry_words(k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[np.ndarray, np.ndarray]:
     """Threefry-2x32 of NumPy uint32 arrays that broadcast together."""
-    shape = np.broadcast_shapes(*map(np.shape, (k1, k2, x1, x2)))
-    operands = [np.ascontiguousarray(np.broadcast_to(x, shape), np.uint32)
-                for x in (k1, k2, x1, x2)]
+    operands: Any = (k1, k2, x1, x2)
+    shape = np.broadcast_shapes(*[x.shape for x in operands])
+    operands = [_full(x, shape) for x in operands]
     first, second = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
     library.call_eagerly("arrax_threefry_words", (first.size,), *operands, first, second)
     return first, second
+
+
+def _full(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """`x` broadcast to `shape`, contiguous words."""
+    if x.shape == shape:
+        return np.ascontiguousarray(x, np.uint32)
+    out = np.empty(shape, np.uint32)
+    out[...] = x
+    return out
 
 
 def _emit_threefry(b: Any, k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[Any, Any]:
@@ -117,7 +126,7 @@ def _threefry_seed(seed: np.ndarray) -> np.ndarray:
     wide = seed.astype(np.uint64) if seed.dtype.itemsize == 8 else seed.astype(np.uint32)
     high = (wide >> np.uint64(32)).astype(np.uint32) if wide.dtype.itemsize == 8 \
         else np.zeros_like(wide)
-    return np.stack([high, (wide & wide.dtype.type(0xFFFFFFFF)).astype(np.uint32)], axis=-1)
+    return _joined(high, wide.astype(np.uint32))
 
 
 def _pairwise(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -129,9 +138,13 @@ def _pairwise(key: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return out[..., :-1] if odd else out
 
 
-def _counters(shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _counters(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """High and low words of the row-major positions in `shape`."""
-    index = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
+    size = math.prod(shape)
+    if size < 2 ** 32:
+        low = np.arange(size, dtype=np.uint32).reshape(shape)
+        return np.zeros((1,) * len(shape), np.uint32), low
+    index = np.arange(size, dtype=np.uint64).reshape(shape)
     return (index >> np.uint64(32)).astype(np.uint32), index.astype(np.uint32)
 
 
@@ -143,14 +156,21 @@ def _expanded(key: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _threefry_split(key: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if config.threefry_partitionable.value:
-        return np.stack(threefry_words(*_expanded(key, len(shape)), *_counters(shape)), axis=-1)
+        return _joined(*threefry_words(*_expanded(key, len(shape)), *_counters(shape)))
     out = _pairwise(key, np.arange(2 * math.prod(shape), dtype=np.uint32))
     return out.reshape(*key.shape[:-1], *shape, 2)
 
 
 def _threefry_fold_in(key: np.ndarray, data: np.ndarray) -> np.ndarray:
     seed = _threefry_seed(data)
-    return np.stack(threefry_words(key[..., 0], key[..., 1], seed[..., 0], seed[..., 1]), axis=-1)
+    return _joined(*threefry_words(key[..., 0], key[..., 1], seed[..., 0], seed[..., 1]))
+
+
+def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pairs of words along a new last axis."""
+    out = np.empty((*first.shape, 2), np.uint32)
+    out[..., 0], out[..., 1] = first, second
+    return out
 
 
 def _threefry_bits(key: np.ndarray, bit_width: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Shape operations that move no data: broadcast, reshape, transpose, squeeze, reverse."""
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -47,25 +48,30 @@ def _broadcast_type(x: Any, *, shape: Any, broadcast_dimensions: Any, sharding: 
 
 def _broadcast_evaluate(x: Any, *, shape: Any, broadcast_dimensions: Any, sharding: Any = None,
                         ) -> np.ndarray:
-    dims = broadcast_dimensions
-    if not dims:
+    if not broadcast_dimensions:
         return filled(shape, x)
-    if x.size == math.prod(shape) and dims == tuple(sorted(dims)):
-        return x.reshape(shape)
-    if any(a > b for a, b in zip(dims, dims[1:], strict=False)):
-        order = sorted(range(len(dims)), key=dims.__getitem__)
-        x, dims = x.transpose(order), [dims[i] for i in order]
-    aligned = [1] * len(shape)
-    for size, d in zip(x.shape, dims, strict=True):
-        aligned[d] = size
+    order, aligned, size = _broadcast_plan(x.shape, shape, broadcast_dimensions)
+    if order is not None:
+        x = x.transpose(order)
     x = x.reshape(aligned)
-    if x.shape == shape:
+    if aligned == shape:
         return x  # type: ignore[no-any-return]
-    if math.prod(shape) > _MATERIALIZE_BELOW:
+    if size > _MATERIALIZE_BELOW:
         return np.broadcast_to(x, shape)
     out = np.empty(shape, x.dtype)
     out[...] = x
     return out
+
+
+@functools.lru_cache(maxsize=4096)
+def _broadcast_plan(operand: tuple[int, ...], shape: tuple[int, ...], dims: tuple[int, ...],
+                    ) -> tuple[list[int] | None, tuple[int, ...], int]:
+    """(order of the operand's axes, its shape with all axes of the result, elements of that)."""
+    order = sorted(range(len(dims)), key=dims.__getitem__)
+    aligned = [1] * len(shape)
+    for size, d in zip(operand, dims, strict=True):
+        aligned[d] = size
+    return None if order == list(range(len(dims))) else order, tuple(aligned), math.prod(shape)
 
 
 def filled(shape: tuple[int, ...], value: np.ndarray) -> np.ndarray:
@@ -364,8 +370,10 @@ def _rev_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any) -> Any:
     return rev_p.bind(operands[0], dimensions=shifted), dim
 
 
+_FORWARDS, _BACKWARDS = slice(None), slice(None, None, -1)
 rev_p = Primitive(
-    "rev", type_rule=_rev_type, evaluate=lambda x, *, dimensions: np.flip(x, dimensions),
+    "rev", type_rule=_rev_type, evaluate=lambda x, *, dimensions: x[tuple([
+        _BACKWARDS if i in dimensions else _FORWARDS for i in range(x.ndim)])],
     jvp=linear_jvp(), transpose=transpose_unary(lambda ct, x, *, dimensions: rev(ct, dimensions)),
     batch=_rev_batch, lower=Form("rev"),
     stablehlo=lambda b, x, *, dimensions: b.op("reverse", x, dimensions=dimensions))

@@ -170,7 +170,8 @@ def _top_k_type(x: Any, *, k: int, axis: int) -> list[Any]:
         raise ValueError("k argument to top_k must be no larger than size along axis; got "
                          f"k={k} with shape={list(x.shape)} and axis={axis}")
     if dtypes.issubdtype(x.dtype, np.complexfloating):
-        raise ValueError("top_k is not compatible with complex inputs.")
+        raise ValueError("top_k is not compatible with complex inputs, got "
+                         f"{dtypes.dtype_name(operand.dtype)}.")
     shape = (*x.shape[:axis], k, *x.shape[axis + 1:])
     return [x.update(shape=shape), ShapedArray(shape, np.dtype(np.int32))]
 

@@ -14,11 +14,13 @@ import numpy as np
 
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu.kernels import library
+from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arithmetic import (
     abs_p, add_p, integer_pow_p, mul_p, neg_p, sign_p, square_p, sub_p)
 from arrax.ops.compare import gt_p, select_n_p
 from arrax.ops.elementwise_rules import (
-    FLOAT, apply, call_binary, call_nary, call_unary, emits, filled_like, host, nary_type, unary)
+    FLOAT, apply, call_binary, call_nary, call_unary, emits, filled_like, nary_type, unary)
 from arrax.ops.gamma_derivative import igamma_derivative, sample_derivative
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, by_operand, constant
@@ -44,7 +46,7 @@ def _evaluate_by(fn: Callable[..., Any]) -> Callable[..., Any]:
 def _special(name: str, arity: int, fn: Callable[..., Any], jvp: Any, lower: Any = None,
              stablehlo: Any = None) -> Primitive:
     """Declare a special function of `arity` floating-point operands."""
-    lower = lower or host("computed by SciPy")
+    lower = lower or Elementwise(lambda b, *xs: b.by_library(name, *xs), cost=200)
     if arity == 1:
         primitive = unary(name, FLOAT, fn, jvp=jvp, lower=lower, stablehlo=stablehlo)
         primitive.evaluate = _evaluate_by(fn)
@@ -87,28 +89,15 @@ def erfc(x: Any) -> Any:
     return call_unary(erfc_p, x)
 
 
-# Mike Giles, "Approximating the erfinv function" (GPU Computing Gems, 2011), single precision.
-_GILES_CENTRAL = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
-                  -0.00125372503, -0.00417768164, 0.246640727, 1.50140941)
-_GILES_TAIL = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
-               -0.0076224613, 0.00943887047, 1.00167406, 2.83297682)
-_GILES = np.array([_GILES_CENTRAL, _GILES_TAIL], np.float32)
-_FEW = 4096  # elements whose coefficients are looked up all at once
-
-
 def _erf_inv_evaluate(x: Any) -> Any:
-    """Each step is a fused multiply-add, as compiled code has: rounded once, from float64."""
+    """In single precision by the polynomial that compiled code uses (`native/erf_inv.cpp`)."""
     if x.dtype == np.float64:
         return _scipy().erfinv(x)
-    w = (-np.log1p((-x * x).astype(np.float64))).astype(np.float32)
-    central = w < np.float32(5)
-    w = np.where(central, w - np.float32(2.5), np.sqrt(w) - np.float32(3)).astype(np.float64)
-    terms = iter(_GILES.T[:, np.where(central, 0, 1)] if x.size <= _FEW
-                 else (np.where(central, near, far) for near, far in _GILES.T))
-    p = next(terms)
-    for term in terms:
-        p = (p * w + term).astype(np.float32)
-    return np.where(np.abs(x) == 1, x * np.float32(np.inf), p * x)
+    w = -np.log1p(np.multiply(x, -x, dtype=np.float32).astype(np.float64))
+    out = np.empty(x.shape, np.float32)
+    library.call_eagerly("arrax_erf_inv", (x.size,), np.ascontiguousarray(w, np.float32),
+                         np.ascontiguousarray(x), out)
+    return out
 
 
 erf_inv_p = _special("erf_inv", 1, _erf_inv_evaluate, by_operand(
@@ -127,7 +116,7 @@ def erf_inv(x: Any) -> Any:
 lgamma_p = _special("lgamma", 1, lambda x: np.where(np.isinf(x), x.dtype.type(np.inf),
                                                     _scipy().gammaln(x)),
                     by_operand(lambda g, out, x: mul_p.bind(g, digamma_p.bind(x))),
-                    stablehlo="chlo.lgamma")
+                    emits("lgamma", 60), "chlo.lgamma")
 
 
 def lgamma(x: Any) -> Any:
@@ -142,7 +131,7 @@ def _digamma_evaluate(x: Any) -> Any:
 
 digamma_p = _special("digamma", 1, _digamma_evaluate, by_operand(
     lambda g, out, x: mul_p.bind(g, polygamma_p.bind(constant(1, x), x))),
-    stablehlo="chlo.digamma")
+    emits("digamma", 40), "chlo.digamma")
 
 
 def digamma(x: Any) -> Any:
@@ -184,7 +173,7 @@ def _hurwitz(s: Any, q: Any) -> Any:
     whole_q = (q <= 0) & (q == np.floor(q))
     even = s % 2 == 0
     out = np.where(whole_q, np.where(even | (q == 0), np.inf, np.nan), out)
-    out = np.where((s < 1) | ((q < 0) & (s != np.floor(s))), np.nan, out)
+    out = np.where((s < 1) | np.isnan(s) | ((q < 0) & (s != np.floor(s))), np.nan, out)
     return np.where(s == 1, np.inf, out)
 
 
@@ -243,9 +232,10 @@ def igamma_grad_a(a: Any, x: Any) -> Any:
     return call_binary(igamma_grad_a_p, a, x)
 
 
-def random_gamma_grad(a: Any, x: Any) -> Any:
-    """Elementwise derivative by `a` of the sample `x` of a gamma distribution of shape `a`."""
-    return call_binary(random_gamma_grad_p, a, x)
+def random_gamma_grad(*args: Any) -> Any:
+    """`random_gamma_grad(a, x)`: elementwise derivative by `a` of the sample `x` of a gamma
+    distribution of shape `a`."""
+    return call_binary(random_gamma_grad_p, *args)
 
 
 def _betainc_slope(g: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
@@ -263,7 +253,9 @@ _no_betainc = _no_derivative("Betainc gradient with respect to a and b not suppo
 def _betainc_evaluate(a: Any, b: Any, x: Any) -> Any:
     out = np.asarray(_scipy().betainc(a, b, x))
     out = np.where((a == 0) & (b > 0), 1.0, np.where((b == 0) & (a > 0), 0.0, out))
-    return np.where((x < 0) | (x > 1) | (a < 0) | (b < 0), np.nan, out)
+    out = np.where(((x == 0) | (x == 1)) & ((a > 0) | (b > 0)), x, out)
+    outside = (x < 0) | (x > 1) | (a < 0) | (b < 0)
+    return np.where(outside | np.isnan(a) | np.isnan(b) | np.isnan(x), np.nan, out)
 
 
 regularized_incomplete_beta_p = _special(
@@ -280,7 +272,8 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
 
 bessel_i0e_p = _special("bessel_i0e", 1, lambda x: _scipy().i0e(x), by_operand(
     lambda g, out, x: mul_p.bind(
-        g, sub_p.bind(bessel_i1e_p.bind(x), mul_p.bind(sign_p.bind(x), out)))))
+        g, sub_p.bind(bessel_i1e_p.bind(x), mul_p.bind(sign_p.bind(x), out)))),
+    emits("bessel_i0e", 40))
 
 
 def bessel_i0e(x: Any) -> Any:
@@ -300,7 +293,7 @@ def _i1e_slope(g: Any, out: Any, x: Any) -> Any:
 
 
 bessel_i1e_p = _special("bessel_i1e", 1, lambda x: _scipy().i1e(x), by_operand(_i1e_slope),
-                        stablehlo="chlo.bessel_i1e")
+                        emits("bessel_i1e", 40), "chlo.bessel_i1e")
 
 
 def bessel_i1e(x: Any) -> Any:

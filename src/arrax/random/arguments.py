@@ -76,6 +76,19 @@ def param(function: str, x: Any, dtype: Any) -> Any:
     return convert_element_type(operand(x, function), dtype)
 
 
+def safe_param(function: str, x: Any, dtype: Any) -> Any:
+    """The same, refusing parameters that the draw's dtype cannot hold.
+
+    Raises TypePromotionError where a strongly typed parameter and `dtype` promote to another dtype.
+    """
+    x = operand(x, function)
+    if dtypes.result_type(x, np.dtype(dtype)) != dtype:
+        raise dtypes.TypePromotionError(
+            f"In arguments to {function}, cannot safely cast argument of type "
+            f"{dtypes.dtype_name(x.dtype)} to {dtypes.dtype_name(dtype)}")
+    return convert_element_type(x, dtype)
+
+
 def spread(x: Any, shape: tuple[int, ...]) -> Any:
     """An array broadcast to the shape of the draw."""
     return broadcast_to_shape(x, shape)

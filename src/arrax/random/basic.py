@@ -8,6 +8,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import from_numpy
+from arrax.core.remembered import remembered
 from arrax.numpy.promotion import align_shapes
 from arrax.ops.arguments import operand
 from arrax.ops.random import random_bits_p, unit_floats
@@ -23,6 +24,7 @@ def scalar(value: Any, dtype: Any) -> Any:
     return from_numpy(np.asarray(value, dtype))
 
 
+@remembered
 def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Uniformly distributed bits as unsigned integers.
 
@@ -46,6 +48,7 @@ def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = No
                               shape=draw_shape(shape))
 
 
+@remembered
 def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0, *,
             out_sharding: Any = None) -> Any:
     """Uniform draws from [minval, maxval).
@@ -100,6 +103,7 @@ def _to_rank(x: Any, rank: int) -> Any:
     return x if x.ndim == rank else lax.broadcast_to_rank(x, rank)
 
 
+@remembered
 def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard normal draws: density exp(-x²/2) / sqrt(2π).
 
@@ -146,6 +150,7 @@ def _normal_real(key: Any, shape: Any, dtype: Any) -> Any:
     return lax.mul(scalar(np.sqrt(2), dtype), lax.erf_inv(draw))
 
 
+@remembered
 def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None, *,
                      out_sharding: Any = None) -> Any:
     """Standard normal draws conditioned on lying in (lower, upper).
@@ -166,7 +171,8 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
 @staged("shape", "dtype")
 def _truncated_normal(key: Any, shape: Any, dtype: Any, lower: Any, upper: Any) -> Any:
     root = scalar(np.sqrt(2), dtype)
-    lower, upper = (param("truncated_normal", x, dtype) for x in (lower, upper))
+    lower, upper = (_to_rank(param("truncated_normal", x, dtype), len(shape))
+                    for x in (lower, upper))
     draw = _uniform(key, shape, dtype, lax.erf(lax.div(lower, root)), lax.erf(lax.div(upper, root)))
     out = lax.mul(root, lax.erf_inv(draw))
     floor = lax.nextafter(lax.stop_gradient(lower), scalar(np.inf, dtype))
@@ -175,6 +181,7 @@ def _truncated_normal(key: Any, shape: Any, dtype: Any, lower: Any, upper: Any) 
     return lax.min(*align_shapes("min", [ceiling, out]))
 
 
+@remembered
 def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low", *,
               out_sharding: Any = None) -> Any:
     """Boolean draws that are True with probability `p`.
@@ -216,6 +223,7 @@ def _bernoulli(key: Any, shape: Any, p: Any, mode: str) -> Any:
     return lax.lt(fine, lax.sub(*align_shapes("sub", [_to_rank(p, len(shape)), first])))
 
 
+@remembered
 def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Draws of -1 and 1 with equal probability, of any numeric dtype (default int32)."""
     dtype = dtypes.check_user_dtype(int if dtype is None else dtype, "rademacher")
@@ -228,6 +236,7 @@ def _rademacher(key: Any, shape: Any, dtype: Any) -> Any:
     return lax.sub(lax.mul(scalar(2, dtype), heads), scalar(1, dtype))
 
 
+@remembered
 def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *,
             out_sharding: Any = None) -> Any:
     """Integer draws from [minval, maxval), nearly uniform (two words an element).

@@ -8,13 +8,15 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import config, dtypes
-from arrax.random.arguments import (draw_shape, float_dtype, inexact_dtype, param, result_shape,
-                                    spread)
+from arrax.core.remembered import remembered
+from arrax.random.arguments import (draw_shape, float_dtype, inexact_dtype, result_shape,
+                                    safe_param, spread)
 from arrax.random.basic import _normal, _rademacher, _uniform, scalar
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
 
 
+@remembered
 def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Exponential draws: density exp(-x) for x >= 0, by -log1p(-u)."""
     dtype = float_dtype("exponential", dtype)
@@ -26,6 +28,7 @@ def _exponential(key: Any, shape: Any, dtype: Any) -> Any:
     return lax.neg(lax.log1p(lax.neg(_uniform(key, shape, dtype, 0.0, 1.0))))
 
 
+@remembered
 def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Cauchy draws: density 1 / (π (x² + 1)), by tan(π (u - 1/2))."""
     dtype = float_dtype("cauchy", dtype)
@@ -38,6 +41,7 @@ def _cauchy(key: Any, shape: Any, dtype: Any) -> Any:
     return lax.tan(lax.mul(scalar(np.pi, dtype), lax.sub(draw, scalar(0.5, dtype))))
 
 
+@remembered
 def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Laplace draws: density exp(-|x|) / 2."""
     dtype = float_dtype("laplace", dtype)
@@ -51,6 +55,7 @@ def _laplace(key: Any, shape: Any, dtype: Any) -> Any:
     return lax.mul(lax.sign(draw), lax.log1p(lax.neg(lax.abs(draw))))
 
 
+@remembered
 def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Logistic draws: density exp(-x) / (1 + exp(-x))², by log(u / (1 - u))."""
     dtype = float_dtype("logistic", dtype)
@@ -67,6 +72,7 @@ def _tiny(dtype: Any) -> Any:
     return scalar(dtypes.finfo(dtype).tiny, dtype)
 
 
+@remembered
 def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None, *,
            out_sharding: Any = None) -> Any:
     """Gumbel draws: density exp(-(x + exp(-x))), by -log(-log(u)).
@@ -107,12 +113,13 @@ def _gumbel(key: Any, shape: Any, dtype: Any, mode: str = "low") -> Any:
     return lax.neg(lax.log(lax.neg(lax.log1p(lax.neg(draw)))))
 
 
+@remembered
 def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None, *,
            out_sharding: Any = None) -> Any:
     """Pareto draws: density b / x^(b+1) for x >= 1. `b` broadcasts to `shape`."""
     dtype = float_dtype("pareto", dtype)
     typed = typed_key("pareto", key)
-    return _pareto(typed, result_shape(shape, b), dtype, param("pareto", b, dtype))
+    return _pareto(typed, result_shape(shape, b), dtype, safe_param("pareto", b, dtype))
 
 
 @staged("shape", "dtype")
@@ -120,12 +127,13 @@ def _pareto(key: Any, shape: Any, dtype: Any, b: Any) -> Any:
     return lax.exp(lax.div(_exponential(key, shape, dtype), spread(b, shape)))
 
 
+@remembered
 def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None, *,
              out_sharding: Any = None) -> Any:
     """Rayleigh draws: density x / s² exp(-x² / (2 s²)) for x >= 0 with s = `scale`."""
     dtype = float_dtype("rayleigh", dtype)
     typed = typed_key("rayleigh", key)
-    return _rayleigh(typed, result_shape(shape, scale), dtype, param("rayleigh", scale, dtype))
+    return _rayleigh(typed, result_shape(shape, scale), dtype, safe_param("rayleigh", scale, dtype))
 
 
 @staged("shape", "dtype")
@@ -134,6 +142,7 @@ def _rayleigh(key: Any, shape: Any, dtype: Any, scale: Any) -> Any:
     return lax.mul(spread(scale, shape), lax.sqrt(lax.mul(log, scalar(-2, dtype))))
 
 
+@remembered
 def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None,
                 ) -> Any:
     """Weibull draws: density c/s (x/s)^(c-1) exp(-(x/s)^c), s = `scale`, c = `concentration`."""
@@ -145,17 +154,17 @@ def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype
 @staged("shape", "dtype")
 def _weibull_min(key: Any, shape: Any, dtype: Any, scale: Any, concentration: Any) -> Any:
     log = lax.neg(lax.log1p(lax.neg(_uniform(key, shape, dtype, 0, 1))))
-    return jnp.power(log, param("weibull_min", jnp.divide(1.0, concentration), dtype)) \
-        * param("weibull_min", scale, dtype)
+    return jnp.power(log, jnp.divide(1.0, concentration)) * scale
 
 
+@remembered
 def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None,
                *, out_sharding: Any = None) -> Any:
     """Triangular draws on [left, right] with the peak of the density at `mode`."""
     dtype = float_dtype("triangular", dtype)
     typed = typed_key("triangular", key)
     shape = result_shape(shape, left, mode, right)
-    return _triangular(typed, shape, dtype, *(param("triangular", x, dtype)
+    return _triangular(typed, shape, dtype, *(safe_param("triangular", x, dtype)
                                               for x in (left, mode, right)))
 
 
@@ -171,6 +180,7 @@ def _triangular(key: Any, shape: Any, dtype: Any, left: Any, mode: Any, right: A
                       lax.sub(right, lax.sqrt(falling)))
 
 
+@remembered
 def lognormal(key: Any, sigma: Any = np.float32(1.0), shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Any:
     """Draws whose logarithm is normal with standard deviation `sigma`."""
@@ -178,9 +188,10 @@ def lognormal(key: Any, sigma: Any = np.float32(1.0), shape: Any = None, dtype: 
     typed = typed_key("lognormal", key)
     shape = result_shape(shape, sigma)
     draw = _normal(typed, shape, dtype)
-    return lax.exp(lax.mul(draw, spread(param("lognormal", sigma, dtype), shape)))
+    return lax.exp(lax.mul(draw, spread(safe_param("lognormal", sigma, dtype), shape)))
 
 
+@remembered
 def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Maxwell draws, the length of a standard normal vector in space: density
     sqrt(2/π) x² exp(-x²/2) for x >= 0."""
@@ -193,6 +204,7 @@ def _maxwell(key: Any, shape: Any, dtype: Any) -> Any:
     return jnp.linalg.norm(_normal(key, (*shape, 3), dtype), axis=-1)
 
 
+@remembered
 def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Draws of loc + scale * sign * m with a Maxwell draw m and a random sign.
 
@@ -210,10 +222,10 @@ def _double_sided_maxwell(key: Any, shape: Any, dtype: Any, loc: Any, scale: Any
     first, second = split(key)
     length = _maxwell(first, shape, dtype)
     sign = _rademacher(second, shape, dtype)
-    return sign * length * param("double_sided_maxwell", scale, dtype) \
-        + param("double_sided_maxwell", loc, dtype)
+    return sign * length * scale + loc
 
 
+@remembered
 def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None, *,
          out_sharding: Any = None) -> Any:
     """Wald (inverse Gaussian) draws with the given mean and unit shape parameter.
@@ -223,7 +235,7 @@ def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None, *,
     """
     dtype = float_dtype("wald", dtype)
     typed = typed_key("wald", key)
-    return _wald(typed, result_shape(shape, mean), dtype, param("wald", mean, dtype))
+    return _wald(typed, result_shape(shape, mean), dtype, safe_param("wald", mean, dtype))
 
 
 @staged("shape", "dtype")

@@ -9,6 +9,7 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
 from arrax.core.dtypes import key_fry
+from arrax.core.remembered import remembered
 from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, param, result_shape,
                                     spread)
 from arrax.random.basic import _uniform, scalar
@@ -19,6 +20,7 @@ from arrax.random.staging import compiled
 
 # ---- Poisson -------------------------------------------------------------------------------------
 
+@remembered
 def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None, *,
             out_sharding: Any = None) -> Any:
     """Poisson draws: counts k with probability lam^k exp(-lam) / k!.
@@ -111,6 +113,7 @@ def _poisson_by_rejection(key: Any, shape: Any, dtype: Any, lam: Any) -> Any:
 
 # ---- binomial ------------------------------------------------------------------------------------
 
+@remembered
 def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Binomial draws: successes in `n` trials of probability `p`, as floats.
 
@@ -129,15 +132,18 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
     dtype = float_dtype("binomial", dtype)
     n, p = inexact_params("binomial", n, p)
     shape = result_shape(shape, n, p)
-    return _binomial(typed, shape, dtype, spread(n, shape), spread(p, shape))
+    draw = _binomial(typed, shape, spread(n, shape), spread(p, shape))
+    return lax.convert_element_type(draw, dtype)
 
 
-@compiled("shape", "dtype")
-def _binomial(key: Any, shape: Any, dtype: Any, count: Any, prob: Any) -> Any:
-    return _binomial_draw(key, shape, dtype, count, prob)
+@compiled("shape")
+def _binomial(key: Any, shape: Any, count: Any, prob: Any) -> Any:
+    return _binomial_draw(key, shape, count, prob)
 
 
-def _binomial_draw(key: Any, shape: Any, dtype: Any, count: Any, prob: Any) -> Any:
+def _binomial_draw(key: Any, shape: Any, count: Any, prob: Any) -> Any:
+    """Draws in the dtype of the parameters."""
+    dtype = count.dtype
     lower = prob < 0.5
     q = lax.select(lower, prob, 1 - prob)
     bad_count, infinite = jnp.isnan(count) | (count < 0), jnp.isinf(count)
@@ -233,6 +239,7 @@ def _stirling_tail(k: Any) -> Any:
                       series)
 
 
+@remembered
 def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = None,
                 unroll: int | bool = 1) -> Any:
     """Multinomial draws: how often each category comes in `n` trials, as floats.
@@ -270,7 +277,7 @@ def _multinomial(key: Any, shape: Any, dtype: Any, n: Any, p: Any, unroll: Any) 
 
     def draw(left: Any, given: Any) -> Any:
         ratio, key = given
-        drawn = _binomial_draw(key, shape[:-1], dtype, left, jnp.clip(ratio, 0, 1))
+        drawn = _binomial_draw(key, shape[:-1], left, jnp.clip(ratio, 0, 1))
         return left - drawn, drawn
 
     keys = split(key, shape[-1])

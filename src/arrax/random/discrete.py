@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy.promotion import check_arraylike
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.random import random_bits_p
@@ -20,6 +21,7 @@ from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
 
 
+@remembered
 def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Any:
     """Geometric draws: the number of trials until the first success, each of probability `p`.
@@ -53,6 +55,7 @@ def _geometric(key: Any, shape: Any, dtype: Any, p: Any) -> Any:
 
 # ---- categories --------------------------------------------------------------------------------
 
+@remembered
 def categorical(key: Any, logits: Any, axis: int = -1, shape: Any = None, replace: bool = True,
                 mode: str | None = None, *, out_sharding: Any = None) -> Any:
     """Draws of indices with probabilities softmax(logits) along `axis`, by the Gumbel trick.
@@ -110,6 +113,7 @@ def _distinct_categories(key: Any, logits: Any, axis: int, shape: Any, in_front:
 
 # ---- permutations and choices ------------------------------------------------------------------
 
+@remembered
 def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *,
                 out_sharding: Any = None) -> Any:
     """`x` in random order along `axis`; for an integer, a permutation of `arange(x)`.
@@ -157,6 +161,7 @@ def _shuffle(key: Any, shape: Any, x: Any, axis: int) -> Any:
     return x
 
 
+@remembered
 def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = None, axis: int = 0,
            mode: str | None = None) -> Any:
     """Random elements of `a` (or of `arange(a)` for an integer).

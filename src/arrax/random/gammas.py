@@ -7,15 +7,17 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.remembered import remembered
 from arrax.ops.random_gamma import random_gamma_p
 from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, param, result_shape,
-                                    spread)
+                                    safe_param, spread)
 from arrax.random.basic import _normal, _rademacher, scalar
 from arrax.random.continuous import _exponential
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
 
 
+@remembered
 def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *,
           out_sharding: Any = None) -> Any:
     """Gamma draws: density x^(a-1) exp(-x) / Γ(a) for x >= 0.
@@ -38,6 +40,7 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *,
     return _public_gamma("gamma", key, a, shape, dtype, log_space=False)
 
 
+@remembered
 def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *,
              out_sharding: Any = None) -> Any:
     """Logarithms of gamma draws, which do not underflow for small `a`. Arguments as of `gamma`."""
@@ -55,6 +58,7 @@ def _gamma(key: Any, shape: Any, dtype: Any, a: Any, log_space: bool) -> Any:
     return random_gamma_p.bind(key, spread(param("gamma", a, dtype), shape), log_space=log_space)
 
 
+@remembered
 def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None, *,
          out_sharding: Any = None) -> Any:
     """Beta draws: density proportional to x^(a-1) (1-x)^(b-1) on [0, 1].
@@ -63,8 +67,8 @@ def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None, *,
     """
     typed = typed_key("beta", key)
     dtype = float_dtype("beta", dtype)
-    return _beta(typed, result_shape(shape, a, b), dtype, param("beta", a, dtype),
-                 param("beta", b, dtype))
+    return _beta(typed, result_shape(shape, a, b), dtype, safe_param("beta", a, dtype),
+                 safe_param("beta", b, dtype))
 
 
 @staged("shape", "dtype")
@@ -77,6 +81,7 @@ def _beta(key: Any, shape: Any, dtype: Any, a: Any, b: Any) -> Any:
     return lax.div(part_a, lax.add(part_a, part_b))
 
 
+@remembered
 def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Any:
     """Dirichlet draws: vectors of the length of alpha's last axis that sum to one.
@@ -111,12 +116,13 @@ def _dirichlet(key: Any, shape: Any, dtype: Any, alpha: Any) -> Any:
     return parts / jnp.sum(parts, axis=-1, keepdims=True)
 
 
+@remembered
 def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Any:
     """Chi-square draws with `df` degrees of freedom: twice a gamma draw with a = df / 2."""
     typed = typed_key("chisquare", key)
     dtype = float_dtype("chisquare", dtype)
-    return _chisquare(typed, result_shape(shape, df), dtype, param("chisquare", df, dtype))
+    return _chisquare(typed, result_shape(shape, df), dtype, safe_param("chisquare", df, dtype))
 
 
 @staged("shape", "dtype")
@@ -125,13 +131,14 @@ def _chisquare(key: Any, shape: Any, dtype: Any, df: Any) -> Any:
     return lax.mul(lax.exp(_gamma(key, shape, dtype, lax.div(df, two), log_space=True)), two)
 
 
+@remembered
 def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None, *,
       out_sharding: Any = None) -> Any:
     """F draws: the ratio of two chi-square draws, each divided by its degrees of freedom."""
     typed = typed_key("f", key)
     dtype = float_dtype("f", dtype)
-    return _f(typed, result_shape(shape, dfnum, dfden), dtype, param("f", dfnum, dtype),
-              param("f", dfden, dtype))
+    return _f(typed, result_shape(shape, dfnum, dfden), dtype, safe_param("f", dfnum, dtype),
+              safe_param("f", dfden, dtype))
 
 
 @staged("shape", "dtype")
@@ -143,11 +150,12 @@ def _f(key: Any, shape: Any, dtype: Any, dfnum: Any, dfden: Any) -> Any:
                    lax.div(denominator, spread(dfden, shape)))
 
 
+@remembered
 def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Student's t draws with `df` degrees of freedom: a normal draw over a root of a gamma draw."""
     typed = typed_key("t", key)
     dtype = float_dtype("t", dtype)
-    return _t(typed, result_shape(shape, df), dtype, param("t", df, dtype))
+    return _t(typed, result_shape(shape, df), dtype, safe_param("t", df, dtype))
 
 
 @staged("shape", "dtype")
@@ -159,6 +167,7 @@ def _t(key: Any, shape: Any, dtype: Any, df: Any) -> Any:
     return lax.mul(draw, lax.sqrt(lax.div(half, chi)))
 
 
+@remembered
 def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None, *,
                        out_sharding: Any = None) -> Any:
     """Generalized normal draws: density proportional to exp(-|x|^p)."""
@@ -172,9 +181,10 @@ def _generalized_normal(key: Any, shape: Any, dtype: Any, p: Any) -> Any:
     keys = split(key)
     draw = _gamma(keys[0], shape, dtype, jnp.divide(1.0, p), log_space=False)
     sign = _rademacher(keys[1], shape, dtype)
-    return sign * jnp.power(draw, param("generalized_normal", jnp.divide(1.0, p), dtype))
+    return sign * jnp.power(draw, jnp.divide(1.0, p))
 
 
+@remembered
 def ball(key: Any, d: int, p: Any = 2, shape: Any = (), dtype: Any = None, *,
          out_sharding: Any = None) -> Any:
     """Uniform draws from the unit ball of the L_p norm in `d` dimensions, shape (*shape, d).
@@ -193,4 +203,4 @@ def _ball(key: Any, shape: Any, dtype: Any, p: Any) -> Any:
     draw = _generalized_normal(first, shape, dtype, p)
     radius = _exponential(second, shape[:-1], dtype)
     norm = jnp.sum(jnp.power(jnp.abs(draw), p), axis=-1) + radius
-    return draw / jnp.power(norm, param("ball", jnp.divide(1.0, p), dtype))[..., None]
+    return draw / jnp.power(norm, jnp.divide(1.0, p))[..., None]

@@ -14,6 +14,7 @@ import numpy as np
 from arrax.core import config, dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
 from arrax.core.dtypes import KeyDType
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.core.warn import warn
 from arrax.ops import random as primitives
@@ -136,6 +137,7 @@ def _seeded(function: str, seed: Any, impl: KeyImplementation) -> Any:
     return primitives.random_seed_p.bind(seeds + offset if offset else seeds, impl=impl)
 
 
+@remembered
 def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     """A typed random key, a scalar of dtype `key<…>`, made from an integer.
 
@@ -155,6 +157,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     return _seeded("key", seed, _chosen("key", impl, dtype))
 
 
+@remembered
 def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
     """A raw random key, uint32 words, made from an integer; new code prefers `key`.
 
@@ -205,6 +208,7 @@ def _split_shape(num: Any) -> tuple[int, ...]:
     return shape
 
 
+@remembered
 def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
     """`num` independent new keys from one key, which must not be used again.
 
@@ -222,6 +226,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
     return _in_kind(primitives.random_split_p.bind(typed_key("split", key), shape=shape), key)
 
 
+@remembered
 def fold_in(key: Any, data: Any) -> Any:
     """A new key that mixes the integer `data` (32 bits) into `key`.
 

@@ -15,6 +15,7 @@ from arrax.core import config
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import current
 from arrax.transforms.jit import jit
+from arrax.transforms.staging import stages_eager_call
 
 SMALL = 1 << 15  # elements of a draw that evaluation beats compilation on
 
@@ -35,9 +36,11 @@ def staged(*static: str, at_once: Callable[..., Any] | None = None,
 
         @functools.wraps(fun)
         def call(key: Any, shape: Sequence[int], *args: Any, **named: Any) -> Any:
-            if current() is EVAL and math.prod(shape) <= SMALL \
-                    and not config.debug_key_reuse.value:
-                return now(key, shape, *args, **named)
+            if math.prod(shape) <= SMALL and not config.debug_key_reuse.value:
+                if current() is EVAL:
+                    return now(key, shape, *args, **named)
+                if stages_eager_call():
+                    return fun(key, shape, *args, **named)
             return program(key, shape, *args, **named)
         return call
     return decorate

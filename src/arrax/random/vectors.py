@@ -9,14 +9,17 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
+from arrax.core.remembered import remembered
 from arrax.numpy.promotion import check_arraylike
 from arrax.random.arguments import (broadcast, check_broadcast, draw_shape, float_dtype,
-                                    inexact_dtype, param)
+                                    inexact_dtype)
 from arrax.random.basic import _normal
+from arrax.random.discrete import inexact_params
 from arrax.random.keys import typed_key
 from arrax.random.staging import compiled
 
 
+@remembered
 def multivariate_normal(key: Any, mean: Any, cov: Any, shape: Any = None, dtype: Any = None,
                         method: str = "cholesky", *, out_sharding: Any = None) -> Any:
     """Normal draws with the given mean and covariance.
@@ -27,7 +30,8 @@ def multivariate_normal(key: Any, mean: Any, cov: Any, shape: Any = None, dtype:
       cov: covariance matrices, of shape (*batch, n, n).
       shape: batch shape of the result, which both batch shapes must broadcast to; default: their
         common one.
-      dtype: a float dtype (default float32).
+      dtype: the float dtype of the normal draws (default float32), which promotes with the
+        parameters' dtypes to the result's.
       method: the factor of `cov`: "cholesky", or "eigh" or "svd" for singular covariances.
 
     Returns an array of shape (*shape, n). Raises ValueError where arguments do not fit.
@@ -57,8 +61,8 @@ def multivariate_normal(key: Any, mean: Any, cov: Any, shape: Any = None, dtype:
     else:
         shape = draw_shape(shape)
         check_broadcast(shape, *batches)
-    return _multivariate_normal(typed, shape, dtype, param("multivariate_normal", mean, dtype),
-                                param("multivariate_normal", cov, dtype), method)
+    mean, cov = inexact_params("multivariate_normal", mean, cov)
+    return _multivariate_normal(typed, shape, dtype, mean, cov, method)
 
 
 @compiled("shape", "dtype", "method")
@@ -76,6 +80,7 @@ def _multivariate_normal(key: Any, shape: Any, dtype: Any, mean: Any, cov: Any,
     return mean + jnp.einsum("...ij,...j->...i", factor, draw)
 
 
+@remembered
 def orthogonal(key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | None = None, *,
                out_sharding: Any = None) -> Any:
     """Uniform draws of orthogonal (complex: unitary) matrices.

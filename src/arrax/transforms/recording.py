@@ -61,7 +61,7 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     """Call a remembered function: (result, the JitEntry for more such calls or None)."""
     warnings_before = issued[0]
     result = function(*args, **kwargs)
-    if issued[0] != warnings_before:
+    if issued[0] != warnings_before or config.debug_key_reuse.value:
         return result, None
     try:
         return result, _entry(function, args, kwargs, result)
@@ -86,7 +86,7 @@ def _entry(function: Callable[..., Any], args: Any, kwargs: Any, result: Any) ->
         if not all(isinstance(out, (Tracer, ArrayImpl)) for out in outs):
             raise NotRecordable("a result is no array")
         return outs
-    closed = trace_to_jaxpr(flat, [a.aval for a in arrays])
+    closed = trace_to_jaxpr(flat, [a.aval for a in arrays], eager=True)
     if closed.effects:
         raise NotRecordable("the function has effects")
     wanted = tree.flatten_up_to(result)

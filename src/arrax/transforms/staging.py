@@ -21,7 +21,7 @@ from arrax.core.jaxpr import (ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Liter
                               no_debug_info)
 from arrax.core.primitive import Primitive
 from arrax.core.printer import eqn_text
-from arrax.core.trace import Trace, Tracer, use
+from arrax.core.trace import Trace, Tracer, current, use
 
 
 class JitTracer(Tracer):
@@ -41,9 +41,11 @@ class JitTracer(Tracer):
 class StagingTrace(Trace):
     """Records equations."""
 
-    __slots__ = ("eqns", "invars", "constants", "debug_info", "alive", "tracer_class")
+    __slots__ = ("eqns", "invars", "constants", "debug_info", "alive", "tracer_class", "eager")
 
-    def __init__(self, debug_info: DebugInfo = no_debug_info, tracer_class: Any = JitTracer):
+    def __init__(self, debug_info: DebugInfo = no_debug_info, tracer_class: Any = JitTracer,
+                 eager: bool = False):
+        self.eager = eager  # whether the program will be evaluated equation by equation
         self.eqns: list[Eqn] = []
         self.invars: list[Var] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
@@ -178,12 +180,12 @@ def _and(names: Sequence[str]) -> str:
 
 
 def trace_to_jaxpr(fun: Callable[..., Sequence[Any]], in_avals: Sequence[Any],
-                   debug_info: DebugInfo = no_debug_info) -> ClosedJaxpr:
+                   debug_info: DebugInfo = no_debug_info, eager: bool = False) -> ClosedJaxpr:
     """Stage `fun`, a function of flat arguments to a flat sequence, at `in_avals`.
 
     The consts of the result may be tracers of outer traces: `hoist_consts` makes them operands.
     """
-    trace = StagingTrace(debug_info)
+    trace = StagingTrace(debug_info, eager=eager)
     try:
         with use(trace):
             outs = fun(*[trace.new_arg(aval) for aval in in_avals])
@@ -196,6 +198,11 @@ def trace_to_jaxpr(fun: Callable[..., Sequence[Any]], in_avals: Sequence[Any],
     if config.enable_checks.value:
         check_jaxpr(closed, weak_types=True)
     return closed
+
+
+def stages_eager_call() -> bool:
+    """Whether the current trace records an eager call: what is fast in NumPy is right then, too."""
+    return getattr(current(), "eager", False)
 
 
 def _check_leaks(trace: StagingTrace) -> None:
