@@ -12,14 +12,16 @@ from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import matrices as m
+from arrax.ops.linalg_orthogonal_stablehlo import eigh_form
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
 from arrax.ops.rules import batch_by_moving
 
 _NO_DERIVATIVE = NotApplicable("no differentiation rule is known to JAX either")
+_ONLY_CPU = NotApplicable("LAPACK computes it on the CPU; JAX has it on CPUs only too")
 
 
 class EighImplementation(enum.Enum):
-    """How `eigh` computes; on the CPU by LAPACK, whatever is asked."""
+    """How `eigh` computes; on the CPU by LAPACK, which QR stands for."""
 
     QR = "qr"
     JACOBI = "jacobi"
@@ -27,7 +29,7 @@ class EighImplementation(enum.Enum):
 
 
 class EigImplementation(enum.Enum):
-    """How `eig` computes; on the CPU by LAPACK, whatever is asked."""
+    """How `eig` computes; on the CPU by LAPACK."""
 
     CUSOLVER = "cusolver"
     MAGMA = "magma"
@@ -71,6 +73,7 @@ def _eigh_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
 eigh_p = Primitive(
     "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=_eigh_evaluate, jvp=_eigh_jvp,
     batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)),
+    stablehlo=eigh_form,
     lower=Library("eigh"))
 
 
@@ -82,7 +85,10 @@ def eigh(x: Any, *, lower: bool = True, symmetrize_input: bool = True,
     `symmetrize_input` replaces x by (x + xᴴ) / 2; without it only the triangle that `lower` names
     is read. NotImplementedError for a true subset of the eigenvalues.
     """
-    x = m.matrix_operand(x, "eigh")
+    x = m.matrix_operand(m.inexact_operand(x, "eigh") if symmetrize_input else x, "eigh")
+    if implementation not in (None, EighImplementation.QR):
+        raise NotImplementedError(f"eigh: {implementation} is not supported on the CPU, where "
+                                  "LAPACK computes by QR")
     if symmetrize_input:
         m.check_square(x, "eigh")
         x = symmetrized(x)
@@ -169,6 +175,7 @@ def _normalized_tangent(v: Any, moved: Any) -> Any:
 eig_p = Primitive(
     "eig", multiple_results=True, type_rule=_eig_type, evaluate=_eig_evaluate, jvp=_eig_jvp,
     batch=batch_by_moving(lambda size, x, **params: eig_p.bind(x, **params)),
+    stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
@@ -182,6 +189,8 @@ def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenve
     """
     x = m.matrix_operand(x, "eig")
     m.check_square(x, "eig")
+    if implementation not in (None, EigImplementation.LAPACK):
+        raise ValueError(f"eig: only LAPACK is supported on the CPU, got {implementation}")
     return list(eig_p.bind(
         x, compute_left_eigenvectors=bool(compute_left_eigenvectors),
         compute_right_eigenvectors=bool(compute_right_eigenvectors),
@@ -206,6 +215,7 @@ def _schur_evaluate(x: np.ndarray, *, compute_schur_vectors: bool, **params: Any
 schur_p = Primitive(
     "schur", multiple_results=True, type_rule=_schur_type, evaluate=_schur_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x, **params: schur_p.bind(x, **params)),
+    stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
@@ -239,6 +249,7 @@ def _hessenberg_evaluate(x: np.ndarray) -> list[np.ndarray]:
 hessenberg_p = Primitive(
     "hessenberg", multiple_results=True, type_rule=_hessenberg_type, evaluate=_hessenberg_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: hessenberg_p.bind(x)),
+    stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
@@ -274,6 +285,7 @@ tridiagonal_p = Primitive(
     "tridiagonal", multiple_results=True, type_rule=_tridiagonal_type,
     evaluate=_tridiagonal_evaluate, jvp=_NO_DERIVATIVE,
     batch=batch_by_moving(lambda size, x, **params: tridiagonal_p.bind(x, **params)),
+    stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 

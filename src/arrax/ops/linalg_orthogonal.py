@@ -10,7 +10,7 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.lowering import HostCall, Library
-from arrax.ops import arguments, matrices as m
+from arrax.ops import arguments, linalg_orthogonal_stablehlo as form, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
 from arrax.ops.rules import batch_by_moving
 
@@ -71,6 +71,7 @@ def _qr_jvp(primals: Any, tangents: Any, *, pivoting: bool, full_matrices: bool,
 qr_p = Primitive(
     "qr", multiple_results=True, type_rule=_qr_type, evaluate=_qr_evaluate, jvp=_qr_jvp,
     batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)),
+    stablehlo=form.qr_form,
     lower=Library("qr"))
 
 
@@ -99,6 +100,7 @@ geqrf_p = Primitive(
     evaluate=lambda x: m.each_matrix(lambda a: _lapack("geqrf", x)(a)[:2], _geqrf_type(x), x)
     if x.size else [np.zeros(o.shape, o.dtype) for o in _geqrf_type(x)],
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: geqrf_p.bind(x)),
+    stablehlo=form.geqrf_form,
     lower=Library("geqrf"))
 
 
@@ -129,6 +131,7 @@ householder_product_p = Primitive(
     "householder_product", type_rule=_householder_type, evaluate=_householder_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus: householder_product_p.bind(a, taus)),
+    stablehlo=form.householder_product_form,
     lower=Library("householder_product"))
 
 
@@ -136,7 +139,7 @@ def householder_product(a: Any, taus: Any) -> Any:
     """The first n columns of the product of reflections in `a` […, m, n] (see `geqrf`)."""
     a = m.matrix_operand(a, "householder_product")
     taus = m.lapack_operand(arguments.operand(taus, "householder_product", 1),
-                            "householder_product")
+                            "householder_product", 1)
     _householder_type(a.aval, taus.aval)
     return householder_product_p.bind(a, taus)
 
@@ -158,13 +161,14 @@ ormqr_p = Primitive(
     "ormqr", type_rule=lambda a, taus, c, **params: c, evaluate=_ormqr_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus, c, **params: ormqr_p.bind(a, taus, c, **params)),
+    stablehlo=form.ormqr_form,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
 def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = False) -> Any:
     """Q c, or c Q, or with Qᴴ (`transpose`), for the Q of `geqrf`'s result (a, taus)."""
-    a, c = m.matrix_operand(a, "ormqr"), m.matrix_operand(c, "ormqr")
-    taus = m.lapack_operand(arguments.operand(taus, "ormqr", 1), "ormqr")
+    a, c = m.matrix_operand(a, "ormqr"), m.matrix_operand(c, "ormqr", 2)
+    taus = m.lapack_operand(arguments.operand(taus, "ormqr", 1), "ormqr", 1)
     rows = c.shape[-2 if left else -1]
     if rows != a.shape[-2] or a.shape[:-2] != c.shape[:-2]:
         raise ValueError(f"ormqr got incompatible shapes: {a.shape} and {c.shape}")
@@ -174,7 +178,8 @@ def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = Fal
 # ---- svd -----------------------------------------------------------------------------------------
 
 class SvdAlgorithm(enum.Enum):
-    """How an SVD is computed; on the CPU, by LAPACK's divide and conquer, whatever is asked."""
+    """How an SVD is computed; on the CPU by LAPACK's divide and conquer, also if QR is asked for.
+    JACOBI and POLAR are for accelerators."""
 
     DEFAULT = "default"
     QR = "QR"
@@ -252,6 +257,7 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
 svd_p = Primitive(
     "svd", multiple_results=True, type_rule=_svd_type, evaluate=_svd_evaluate, jvp=_svd_jvp,
     batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)),
+    stablehlo=form.svd_form,
     lower=Library("svd"))
 
 
@@ -264,7 +270,12 @@ def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True,
     finite gives NaN.
     """
     x = m.matrix_operand(x, "svd")
+    if algorithm in (SvdAlgorithm.JACOBI, SvdAlgorithm.POLAR):
+        raise NotImplementedError(f"svd: {algorithm} is not implemented on the CPU, where LAPACK "
+                                  "computes by QR or divide and conquer")
     if subset_by_index is not None and tuple(subset_by_index) != (0, min(x.shape[-2:])):
+        if full_matrices:
+            raise ValueError("svd: full_matrices and subset_by_index cannot both be set")
         raise NotImplementedError("subset_by_index not implemented for CPU and GPU")
     outs = svd_p.bind(x, full_matrices=bool(full_matrices), compute_uv=bool(compute_uv),
                       subset_by_index=subset_by_index, algorithm=algorithm)

@@ -33,6 +33,8 @@ def _evaluate(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray, *,
     out = np.empty(b.shape, b.dtype)
     if b.size == 0:
         return out
+    if perturb_singular:
+        return _perturbed_solve(dl, d, du, b)
     gtsv = _lapack("gtsv", b)
     for place in np.ndindex(*b.shape[:-2]):
         if d.shape[-1] == 1:
@@ -41,6 +43,49 @@ def _evaluate(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray, *,
         *_, x, info = gtsv(dl[place][1:], d[place], du[place][:-1], b[place])
         out[place] = x if info == 0 else np.nan
     return out
+
+
+def _perturbed_solve(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Gaussian elimination where pivots that are zero become as small as rounding errors are.
+
+    Rows are exchanged by their relative sizes, as LAPACK's `lagtf` does.
+    """
+    count = d.shape[-1]
+    pivots, first = [*np.moveaxis(d, -1, 0)], [*np.moveaxis(du, -1, 0)]
+    x = [b[..., k, :] for k in range(count)]
+    second = [np.zeros_like(d[..., 0])] * count
+    size = np.abs(pivots[0]) + (np.abs(first[0]) if count > 1 else 0)
+    for k in range(count - 1):
+        low = dl[..., k + 1]
+        tail = first[k + 1] if k < count - 2 else np.zeros_like(low)
+        next_size = np.abs(low) + np.abs(pivots[k + 1]) + np.abs(tail)
+        swap = np.abs(low) * size > np.abs(pivots[k]) * next_size
+        upper = [np.where(swap, low, pivots[k]), np.where(swap, pivots[k + 1], first[k]),
+                 np.where(swap, tail, 0)]
+        lower = [np.where(swap, pivots[k], low), np.where(swap, first[k], pivots[k + 1]),
+                 np.where(swap, 0, tail)]
+        factor = np.where(upper[0] == 0, 0, lower[0] / np.where(upper[0] == 0, 1, upper[0]))
+        pivots[k], first[k], second[k] = upper
+        pivots[k + 1], first[k + 1] = lower[1] - factor * upper[1], lower[2] - factor * upper[2]
+        keep = swap[..., None]
+        x[k], x[k + 1] = np.where(keep, x[k + 1], x[k]), np.where(keep, x[k], x[k + 1])
+        x[k + 1] = x[k + 1] - factor[..., None] * x[k]
+        size = np.where(swap, size, next_size)
+    first[-1] = np.zeros_like(first[-1])
+    return _back_substituted(pivots, first, second, x)
+
+
+def _back_substituted(pivots: Any, first: Any, second: Any, x: Any) -> np.ndarray:
+    dtype = x[0].dtype
+    size = np.max(np.abs([*pivots, *first, *second]), axis=0)
+    small = np.maximum(np.finfo(dtype).eps * size, np.finfo(dtype).tiny)
+    for k in range(len(x) - 1, -1, -1):
+        for above, values in ((1, first), (2, second)):
+            if k + above < len(x):
+                x[k] = x[k] - values[k][..., None] * x[k + above]
+        pivot = np.where(pivots[k] == 0, small, pivots[k])
+        x[k] = x[k] / pivot[..., None]
+    return np.asarray(np.stack(x, -2)).astype(dtype)
 
 
 def _shift(x: Any, by: int) -> Any:
@@ -89,12 +134,11 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: boo
     """Solve for x: dl[i] x[i-1] + d[i] x[i] + du[i] x[i+1] = b[i], b […, n, k] (`dl[0]`, `du[-1]`
     are not read).
 
-    TypeError for shapes that do not fit; NotImplementedError with `perturb_singular`.
+    A singular matrix gives NaN, or with `perturb_singular` what a matrix gives that is as near to
+    it as rounding errors. TypeError for shapes that do not fit.
     """
-    if perturb_singular:
-        raise NotImplementedError("tridiagonal_solve with perturb_singular is not implemented for "
-                                  "the CPU")
-    xs = [m.lapack_operand(arguments.operand(x, "tridiagonal_solve", i), "tridiagonal_solve")
+    xs = [m.lapack_operand(arguments.operand(x, "tridiagonal_solve", i), "tridiagonal_solve", i)
           for i, x in enumerate((dl, d, du, b))]
-    _type(*(x.aval for x in xs), perturb_singular=False)
-    return tridiagonal_solve_p.bind(*xs, perturb_singular=False)
+    params = {"perturb_singular": bool(perturb_singular)}
+    _type(*(x.aval for x in xs), **params)
+    return tridiagonal_solve_p.bind(*xs, **params)

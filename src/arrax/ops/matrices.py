@@ -12,6 +12,7 @@ from arrax.core.primitive import registry
 from arrax.ops import arguments
 from arrax.ops.dot import dot_general
 from arrax.ops.dot_types import Precision
+from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
 from arrax.ops.rules import broadcast_in_dim, constant, zeros
 from arrax.ops.shape import expand_dims, transpose
@@ -21,24 +22,40 @@ _INT32 = np.dtype(np.int32)
 
 # ---- arguments ---------------------------------------------------------------------------------
 
-def matrix_operand(x: Any, name: str) -> Any:
+INEXACT, FLOAT = (np.floating, np.complexfloating), (np.floating,)
+
+
+def matrix_operand(x: Any, name: str, position: int = 0, kinds: Any = INEXACT) -> Any:
     """`x` in float32, float64, complex64 or complex128; TypeError for fewer than two axes."""
-    x = arguments.operand(x, name)
+    x = arguments.operand(x, name, position)
     if x.ndim < 2:
-        raise TypeError(f"Input 0 to {name} must have rank at least 2, but got shape={x.shape}")
-    return lapack_operand(x, name)
+        raise TypeError(f"Input {position} to {name} must have rank at least 2, but got "
+                        f"shape={x.shape}")
+    return lapack_operand(x, name, position, kinds)
 
 
-def lapack_operand(x: Any, name: str) -> Any:
-    """`x` in a dtype that LAPACK has; integers become floats."""
-    if not dtypes.issubdtype(x.dtype, np.inexact):
-        if not dtypes.issubdtype(x.dtype, np.integer) and x.dtype != np.dtype(bool):
-            raise TypeError(f"{name} does not accept dtype {dtypes.dtype_name(x.dtype)}.")
-        return registry["convert_element_type"].bind(
-            x, new_dtype=np.dtype(dtypes.to_inexact_dtype(x.dtype)), weak_type=False, sharding=None)
+def lapack_operand(x: Any, name: str, position: int = 0, kinds: Any = INEXACT) -> Any:
+    """`x` in a dtype that LAPACK has: TypeError for integers, NotImplementedError for halves."""
+    check_kind(name, x.dtype, kinds, f" at position {position}")
     if x.dtype.kind not in "fc" or x.dtype.itemsize < 4:
         raise NotImplementedError(f"Unsupported dtype {x.dtype} in {name}: cast to float32 first.")
     return x
+
+
+def inexact_operand(x: Any, name: str) -> Any:
+    """`x`, integers and bools as floats."""
+    x = arguments.operand(x, name)
+    if dtypes.issubdtype(x.dtype, np.inexact):
+        return x
+    return as_dtype(x, np.dtype(dtypes.to_inexact_dtype(x.dtype)))
+
+
+def widened(*xs: Any) -> tuple[list[Any], Callable[[Any], Any]]:
+    """Operands of small floats as float32, and the function that takes a result back."""
+    dtype = xs[0].dtype
+    if dtypes.issubdtype(dtype, np.inexact) and dtype.itemsize < 4:
+        return [as_dtype(x, np.dtype(np.float32)) for x in xs], lambda out: as_dtype(out, dtype)
+    return list(xs), lambda out: out
 
 
 def check_square(x: Any, name: str) -> None:

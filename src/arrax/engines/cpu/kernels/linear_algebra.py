@@ -114,7 +114,7 @@ CALLS: dict[str, Callable[[Sequence[Any], Any], Call | None]] = {
     "cholesky": _cholesky,
     "lu": _lu,
     "triangular_solve": _triangular_solve,
-    "tridiagonal_solve": lambda operands, params: (
+    "tridiagonal_solve": lambda operands, params: None if params["perturb_singular"] else (
         "arrax_tridiagonal_solve", _head(operands[3])),
     "cholesky_update": _cholesky_update,
     "permutation": _permutation,
