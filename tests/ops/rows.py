@@ -1,8 +1,10 @@
 """Rows: one line per case of an operation buys all its checks.
 
-A `Row` names a function, its operands and a reference by NumPy. `check(row)` then compares
+A `Row` names a function, its operands and a reference by NumPy. The checks then compare
 values, JVP with differences, VJP with JVP by an inner product, second order, `vmap` over each
-operand with a loop, and `jit` with eager evaluation. Use it as
+operand with a loop, and `jit` with eager evaluation; then values in every dtype that JAX accepts,
+special values included, compiled too, and the errors for all other dtypes (`matrix`); and, for
+elementwise operations, odd shapes. Use it as
 
     ROWS = [Row("exp", lax.exp, (real(3, 4),), np.exp), …]
     test_rows = checks(ROWS)
@@ -21,6 +23,8 @@ from arrax.transforms.api_ad import jvp, vjp
 from arrax.transforms.api_trace import make_jaxpr
 from arrax.transforms.api_vmap import vmap
 from arrax.transforms.jit import jit
+
+from tests.ops import matrix
 
 
 def real(*shape: int, low: float = -2.0, high: float = 2.0, seed: int = 0,
@@ -47,7 +51,9 @@ class Row:
     """One case: `function(*operands)` equals `reference(*operands)` (None: no comparison).
 
     `order` says how often it can be differentiated (0, 1 or 2) and `active` which operands; `batch`
-    whether it can be mapped. Tolerances are relative to the largest element.
+    whether it can be mapped. `matrix` has the letters of the dtypes (`matrix.LETTERS`) that
+    the row's function and reference have a meaning for. Tolerances are relative to the largest
+    element.
     """
 
     name: str
@@ -60,6 +66,7 @@ class Row:
     tolerance: float = 1e-5
     jit_tolerance: float = 1e-5
     derivative_tolerance: float = 1e-6
+    matrix: str = "biuhfcqn"
 
     def differentiable(self) -> list[int]:
         """The operands that derivatives are taken by."""
@@ -235,8 +242,97 @@ def check_jit(row: Row) -> None:
     assert [a.dtype for a in actual] == [e.dtype for e in expected]
 
 
+# ---- the dtype matrix and odd shapes ------------------------------------------------------------
+
+def is_elementwise(row: Row) -> bool:
+    """Whether the row consists of elementwise operations of operands of one shape."""
+    shapes = {np.shape(x) for x in row.operands} - {()}
+    if len(shapes) != 1:
+        return False
+    equations = make_jaxpr(row.function)(*row.operands).eqns
+    return bool(equations) and all(e.primitive.elementwise for e in equations)
+
+
+def _once(row: Row) -> bool:
+    """False for a row whose operations a row before it has had in all dtypes."""
+    if len(set(map(np.shape, row.operands))) > 1:
+        return True  # scalars among arrays, for example
+    key = str(make_jaxpr(row.function)(*row.operands)).replace("complex", "float")
+    for name, letter in (("float32", "f32"), ("int32", "i32")):
+        key = key.replace(name, letter)
+    key = key.replace("c64", "f32").replace("i32", "f32")
+    return _seen.setdefault(key, row.name) == row.name
+
+
+_seen: dict[str, str] = {}
+
+
+def check_dtypes(row: Row) -> None:
+    """Values in each dtype against the reference in higher precision; errors for the others."""
+    if not row.matrix or not _once(row):
+        pytest.skip("another row has the same matrix")
+    with config.enable_x64(True):
+        elementwise = is_elementwise(row)
+        cases = []
+        for dtype, operands in matrix.variants(row):
+            if matrix.LETTER[dtype.name] not in matrix.meaningful(row) \
+                    or not is_accepted(row, dtype, operands):
+                continue
+            expected = _reference_in(row, operands)
+            matrix.assert_same(row.function(*operands), expected, _ulps(row), f"{row.name} {dtype}")
+            cases.append(matrix.with_special(row, dtype, operands) if elementwise else operands)
+        _check_compiled(row, cases)
+
+
+def is_accepted(row: Row, dtype: Any, operands: tuple[Any, ...]) -> bool:
+    """Whether the row takes operands of a dtype; if not, the error must name it."""
+    try:
+        make_jaxpr(row.function)(*operands)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        assert dtype.name in str(error), f"{row.name} refuses {dtype} without naming it: {error}"
+        return False
+    return True
+
+
+def _reference_in(row: Row, operands: tuple[Any, ...]) -> list[Any]:
+    """What the row should give, computed in the highest precision."""
+    out = row.function(*operands)
+    try:
+        return matrix.rounded(row.reference or row.function, operands, out)
+    except (TypeError, ValueError):  # a reference for other dtypes
+        return matrix.rounded(row.function, operands, out)
+
+
+def _ulps(row: Row) -> float:
+    return max(8.0, row.tolerance / 1e-5 * 8)
+
+
+def _check_compiled(row: Row, cases: list[Any]) -> None:
+    """All dtypes in one program against eager evaluation."""
+    eager = [row.function(*operands) for operands in cases]
+    compiled = jit(lambda all: [row.function(*x) for x in all])(cases)
+    for operands, actual, expected in zip(cases, compiled, eager, strict=True):
+        matrix.assert_same(actual, expected, _ulps(row),
+                           f"{row.name} {[str(x.dtype) for x in operands]} compiled")
+
+
+ODD_SHAPES = [(), (0,), (1,), (7,), (13, 5), (3, 0), (2, 3, 5)]
+
+
+def check_shapes(row: Row) -> None:
+    """Elementwise rows on odd shapes; their elements come from the row's own operands."""
+    if not is_elementwise(row):
+        pytest.skip("its shapes mean something")
+    expected = arrays(row.function(*row.operands))
+    for shape in ODD_SHAPES:
+        operands = tuple(np.resize(x, shape) if np.ndim(x) else x for x in row.operands)
+        assert_close(row.function(*operands), [np.resize(e, shape) for e in expected],
+                     row.tolerance, f"{row.name} of shape {shape}")
+
+
 CHECKS = {"values": check_values, "jvp": check_jvp, "vjp": check_vjp,
-          "second_order": check_second_order, "vmap": check_vmap, "jit": check_jit}
+          "second_order": check_second_order, "vmap": check_vmap, "jit": check_jit,
+          "dtypes": check_dtypes, "shapes": check_shapes}
 
 
 def checks(rows: Sequence[Row], kinds: Sequence[str] = tuple(CHECKS)) -> Callable[..., None]:
@@ -245,4 +341,5 @@ def checks(rows: Sequence[Row], kinds: Sequence[str] = tuple(CHECKS)) -> Callabl
     @pytest.mark.parametrize("row", rows, ids=[row.name for row in rows])
     def test(row: Row, kind: str) -> None:
         CHECKS[kind](row)
+    test.rows = rows  # type: ignore[attr-defined]  # for the tests that look at all rows
     return test

@@ -57,7 +57,7 @@ BINARY = [
 ]
 SCALARS = [Row(f"{row.name} scalar {place}", row.function,
                (row.operands[0], SCALAR) if place else (SCALAR, row.operands[1]), row.reference,
-               order=row.order)
+               order=row.order, matrix="")
            for row in BINARY[:10] for place in (0, 1) if "integer" not in row.name]
 BINARY_COMPLEX = [Row(f"{name} complex", getattr(lax, name), (C, D), reference)
                   for name, reference in [("add", np.add), ("sub", np.subtract),
@@ -75,14 +75,22 @@ OTHERS = [
         ("eq", np.equal), ("ne", np.not_equal), ("lt", np.less), ("le", np.less_equal),
         ("gt", np.greater), ("ge", np.greater_equal)]],
 ]
+
+
+def _shift_right_logical(x, y):  # type: ignore[no-untyped-def]
+    unsigned = f"u{x.itemsize}"
+    return (x.view(unsigned) >> y.view(unsigned)).view(x.dtype)
+
+
 INTEGERS = [Row(f"{name} integers", getattr(lax, name), (whole(2, 3), whole(2, 3, seed=1, low=1)),
-                reference, order=0) for name, reference in [
+                reference, order=0, matrix="biuhfcq" if "logical" in name else "biuhfcqn")
+            for name, reference in [
     ("add", np.add), ("sub", np.subtract), ("mul", np.multiply),
     ("div", lambda x, y: np.trunc(x / y).astype(x.dtype)), ("rem", np.fmod), ("max", np.maximum),
     ("min", np.minimum), ("bitwise_and", np.bitwise_and), ("bitwise_or", np.bitwise_or),
     ("bitwise_xor", np.bitwise_xor), ("shift_left", np.left_shift),
     ("shift_right_arithmetic", np.right_shift),
-    ("shift_right_logical", lambda x, y: (x.view(np.uint32) >> y.view(np.uint32)).view(np.int32)),
+    ("shift_right_logical", _shift_right_logical),
     ("mulhi", lambda x, y: ((x.astype(np.int64) * y) >> 32).astype(np.int32)),
     ("eq", np.equal), ("lt", np.less)]]
 CONVERSIONS = [
@@ -93,11 +101,11 @@ CONVERSIONS = [
     Row("convert int", lambda x: lax.convert_element_type(x, np.int32), (X,),
         lambda x: x.astype(np.int32), order=0),
     Row("bitcast", lambda x: lax.bitcast_convert_type(x, np.int32), (X,),
-        lambda x: x.view(np.int32), order=0, batch=True),
+        lambda x: x.view(np.int32), order=0, matrix=""),
     Row("bitcast narrower", lambda x: lax.bitcast_convert_type(x, np.int16), (X,),
-        lambda x: x.view(np.int16).reshape(2, 3, 2), order=0),
+        lambda x: x.view(np.int16).reshape(2, 3, 2), order=0, matrix=""),
     Row("reduce_precision", lambda x: lax.reduce_precision(x, 5, 10), (X,),
-        lambda x: x.astype(np.float16).astype(np.float32), order=0),
+        lambda x: x.astype(np.float16).astype(np.float32), order=0, matrix=""),
     Row("optimization_barrier", lambda x, y: lax.optimization_barrier((x, y)), (X, Y),
         lambda x, y: (x, y)),
 ]

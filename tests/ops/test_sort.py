@@ -18,21 +18,29 @@ def _take(x, order, axis=-1):  # type: ignore[no-untyped-def]
     return np.take_along_axis(x, order, axis)
 
 
+
+
+def _falling(x, axis):  # type: ignore[no-untyped-def]
+    """The places of the elements in falling order, of equal ones in rising order."""
+    return np.argsort(-x.astype(np.float64), axis, kind="stable").astype(np.int32)
+
+
 ROWS = [
     Row("sort", lax.sort, (X,), np.sort),
     Row("sort other axis", lambda x: lax.sort(x, dimension=0), (X,), lambda x: np.sort(x, 0)),
     Row("sort_key_val", lax.sort_key_val, (X, real(4, 6, seed=1)),
-        lambda k, v: [np.sort(k), _take(v, np.argsort(k))]),
+        lambda k, v: [np.sort(k), _take(v, np.argsort(k, kind="stable"))]),
     Row("two keys", lambda i, x, v: lax.sort((i, x, v), num_keys=2)[1:],
         (whole(4, 6, low=0, high=2), X, real(4, 6, seed=1)),
         lambda i, x, v: [_take(a, np.lexsort((x, i))) for a in (x, v)]),
     Row("top_k", lambda x: lax.top_k(x, 3), (X,),
-        lambda x: [np.sort(x)[:, :-4:-1], np.argsort(-x)[:, :3].astype(np.int32)], order=1),
+        lambda x: [np.sort(x)[:, :-4:-1], _falling(x, -1)[:, :3]], order=1),
     Row("values of top_k", lambda x: lax.top_k(x, 3)[0], (X,), lambda x: np.sort(x)[:, :-4:-1]),
     Row("top_k other axis", lambda x: lax.top_k(x, 2, axis=0), (X,),
-        lambda x: [np.sort(x, 0)[:-3:-1], np.argsort(-x, 0)[:2].astype(np.int32)], order=1),
+        lambda x: [np.sort(x, 0)[:-3:-1], _falling(x, 0)[:2]], order=1),
     Row("approx_min_k", lambda x: lax.approx_min_k(x, 2), (X,),
-        lambda x: [np.sort(x)[:, :2], np.argsort(x)[:, :2].astype(np.int32)], order=1)]
+        lambda x: [np.sort(x)[:, :2], np.argsort(x, kind="stable")[:, :2].astype(np.int32)],
+        order=1)]
 
 test_rows = checks(ROWS)
 

@@ -27,7 +27,8 @@ def _windows(x, window, strides, padding, fill, reduction):  # type: ignore[no-u
 def _row(name, init, computation, reduction, setting, order):  # type: ignore[no-untyped-def]
     return Row(f"{name} {setting}",
                lambda x: lax.reduce_window(x, init, computation, *setting),
-               (X,), lambda x: _windows(x, *setting, init, reduction), order=order)
+               (X,), lambda x: _windows(x, *setting, init, reduction), order=order,
+               matrix={"sum": "iuhfcqn", "product": ""}.get(name, "hf"))  # by what `init` can be
 
 
 ROWS = [_row(name, init, computation, reduction, setting, 1 if "arg" in name else 2)
