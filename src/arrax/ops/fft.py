@@ -179,7 +179,8 @@ def fft(x: Any, fft_type: Any, fft_lengths: Any) -> Any:
     else:
         raise TypeError(f"Unknown FFT type value '{fft_type}'")
     if kind is FftType.RFFT and dtypes.issubdtype(x.dtype, np.complexfloating):
-        raise ValueError("only real valued inputs supported for rfft")
+        raise ValueError("only real valued inputs supported for rfft, got "
+                         f"{dtypes.dtype_name(x.dtype)}")
     dtype = np.dtype(dtypes.to_inexact_dtype(x.dtype))
     if dtypes.itemsize_bits(dtype) < 32:
         dtype = np.dtype(np.float32)

@@ -173,6 +173,7 @@ def _write_windows(out: np.ndarray, indices: np.ndarray, updates: np.ndarray, si
 @cache
 def _update_jaxpr(name: str, dtype: Any) -> Jaxpr:
     aval = ShapedArray((), dtype)
+    registry[name].type_rule(aval, aval)  # refuses sums and products of bools
     old, update, new = Var(aval), Var(aval), Var(aval)
     return Jaxpr([], [old, update], [new], [Eqn(registry[name], [old, update], [new], {})])
 

@@ -171,7 +171,7 @@ def _top_k_type(x: Any, *, k: int, axis: int) -> list[Any]:
                          f"k={k} with shape={list(x.shape)} and axis={axis}")
     if dtypes.issubdtype(x.dtype, np.complexfloating):
         raise ValueError("top_k is not compatible with complex inputs, got "
-                         f"{dtypes.dtype_name(operand.dtype)}.")
+                         f"{dtypes.dtype_name(x.dtype)}.")
     shape = (*x.shape[:axis], k, *x.shape[axis + 1:])
     return [x.update(shape=shape), ShapedArray(shape, np.dtype(np.int32))]
 
@@ -292,7 +292,8 @@ def _approx(is_max: bool, operand: Any, k: int, reduction_dimension: int, recall
             reduction_input_size_override: int, aggregate_to_topk: bool) -> Any:
     operand = arguments.operand(operand, "approx_max_k" if is_max else "approx_min_k")
     if not dtypes.issubdtype(operand.dtype, np.floating):
-        raise ValueError("operand must be a floating type")
+        raise ValueError("operand must be a floating type, got "
+                         f"{dtypes.dtype_name(operand.dtype)}")
     params = {"k": int(k), "reduction_dimension": reduction_dimension,
               "recall_target": recall_target, "is_max_k": is_max,
               "reduction_input_size_override": reduction_input_size_override,

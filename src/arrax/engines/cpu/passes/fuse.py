@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.array import from_numpy
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from arrax.engines.cpu import library_plans
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.elementwise import accepted_params
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
+from arrax.engines.cpu.kernels.values import LAYOUTS
 from arrax.engines.cpu.lowering import (Control, Elementwise, Product, Reduce,
                                         Reinterpret, Update, View)
 from arrax.engines.cpu.op_lowerings import lowering_of
@@ -168,9 +170,13 @@ class Lowerer:
         return buffer
 
     def operand_buffer(self, atom: Any) -> Buffer:
-        """The memory of an operand; literals are stored first."""
+        """The memory of an operand; literals are stored first, or brought by an input if kernels
+        cannot hold their dtype (float8, int4)."""
         if type(atom) is not Literal:
             return self.buffers[atom]
+        dtype = storage_dtype(atom.aval.dtype)
+        if dtype not in LAYOUTS:
+            return self.program.constant(from_numpy(np.asarray(atom.val, dtype)), atom.aval)
         buffer = self.new_buffer(atom.aval)
         self.steps.append(ir.Kernel([], [ir.Map([], [
             ir.Store(buffer, ir.ZERO, self.expression(atom, ()))])], "literal"))
