@@ -90,6 +90,21 @@ def linear_algebra() -> Iterator[Case]:
     yield Case("scan of 4x4 solve", solving, (_positive(2000, 4, 4),))
 
 
+def special_functions() -> Iterator[Case]:
+    """A million elements of each, or as many as JAX computes in a second."""
+    x, positive = 4 * _floats(1_000_000), np.abs(4 * _floats(1_000_000)) + np.float32(0.1)
+    for name in ("lgamma", "digamma", "bessel_i0e", "bessel_i1e"):
+        yield Case(f"special {name} 1e6", lambda jax, name=name: getattr(jax.lax, name),
+                   (positive if name.startswith("d") else x,))
+    few, other = positive[:100_000], positive[100_000:200_000].copy()
+    for name in ("igamma", "igammac", "random_gamma_grad", "zeta"):
+        first = few + np.float32(1.05) if name == "zeta" else few
+        yield Case(f"special {name} 1e5", lambda jax, name=name: getattr(jax.lax, name),
+                   (first, other))
+    unit = np.random.default_rng(0).random(100_000, np.float32)
+    yield Case("special betainc 1e5", lambda jax: jax.lax.betainc, (few, other, unit))
+
+
 def best_times(functions: dict[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
     """The shortest time of each function, called in turns."""
     times = dict.fromkeys(functions, float("inf"))
@@ -126,6 +141,7 @@ def main(words: list[str]) -> None:
 def cases() -> Iterator[Case]:
     yield from pooling()
     yield from linear_algebra()
+    yield from special_functions()
 
 
 if __name__ == "__main__":

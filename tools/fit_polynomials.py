@@ -91,6 +91,22 @@ def scaled_erfc(t):
     return (1 + 2 * a) * mp.erfc(a) * mp.exp(a * a)
 
 
+def bessel(order, far):
+    """e^-x I(x), for order 1 divided by x, in x/4 - 1; or (`far`) times sqrt(x) in 16/x - 1."""
+
+    def near_value(t):
+        x = 4 * (t + 1)
+        if order and x < mp.mpf(10) ** -20:
+            return mp.mpf(1) / 2
+        return mp.exp(-x) * mp.besseli(order, x) / (x if order else 1)
+
+    def far_value(t):
+        x = 16 / (t + 1)
+        return mp.sqrt(x) * mp.exp(-x) * mp.besseli(order, x)
+
+    return far_value if far else near_value
+
+
 ROWS = [
     ("EXP_TAIL_F32", "(exp(r) - 1 - r) / r^2", exp_tail, -half_ln2, half_ln2, 4, "f"),
     ("EXP_TAIL_F64", "(exp(r) - 1 - r) / r^2", exp_tail, -half_ln2, half_ln2, 10, "d"),
@@ -152,6 +168,21 @@ ROWS = [
         mp.mpf("0.7"),
         10,
         "f",
+    ),
+    *(
+        (
+            f"BESSEL_I{order}_{'FAR' if far else 'NEAR'}_{'LIGHT_' if light else ''}F64",
+            ("sqrt(x) e^-x I(x) in 16/x - 1" if far else "e^-x I(x) / x^order in x/4 - 1")
+            + (", for results rounded to float32" if light else ""),
+            bessel(order, far),
+            -1,
+            1,
+            degree,
+            "d",
+        )
+        for order in (0, 1)
+        for far, light, degree in (
+            (False, False, 29), (False, True, 16), (True, False, 24), (True, True, 8))
     ),
 ]
 

@@ -22,14 +22,17 @@ ROWS = [
     Row("digamma", lax.digamma, (POSITIVE,), scipy.special.psi, derivative_tolerance=1e-5),
     Row("polygamma", lambda x: lax.polygamma(np.asarray(2, x.dtype), x), (POSITIVE,),
         lambda x: scipy.special.polygamma(2, x), derivative_tolerance=1e-5),
-    Row("igamma in x", lax.igamma, (POSITIVE, OTHER), scipy.special.gammainc, active=(1,)),
+    Row("igamma in x", lax.igamma, (POSITIVE, OTHER), scipy.special.gammainc, active=(1,),
+        tolerance=2e-4),  # SciPy is right to 1e-14
     Row("igamma in a", lax.igamma, (POSITIVE, OTHER), scipy.special.gammainc, active=(0,), order=1),
-    Row("igammac", lax.igammac, (POSITIVE, OTHER), scipy.special.gammaincc, order=1),
+    Row("igammac", lax.igammac, (POSITIVE, OTHER), scipy.special.gammaincc, order=1,
+        tolerance=2e-4),
     Row("betainc", lax.betainc, (POSITIVE, OTHER, UNIT), scipy.special.betainc, active=(2,)),
     Row("bessel_i0e", lax.bessel_i0e, (POSITIVE,), scipy.special.i0e),
     Row("bessel_i1e", lax.bessel_i1e, (POSITIVE,), scipy.special.i1e),
     Row("zeta", lax.zeta, (POSITIVE + 1, OTHER), scipy.special.zeta, order=0),
-    Row("random_gamma_grad", lax.random_gamma_grad, (POSITIVE, OTHER), order=0),
+    Row("random_gamma_grad", lax.random_gamma_grad, (POSITIVE, OTHER), order=0,
+        tolerance=2e-4),
 ]
 
 test_rows = checks(ROWS)

@@ -77,4 +77,6 @@ def _by_integral(a: Any, x: Any) -> Any:
         value = log_ratio * np.exp((a - 1) * log_ratio - v)
         total += np.where(np.isfinite(value), value, 0.0) * v * (np.pi / 2 * np.cosh(t) * _STEP)
     front = np.exp((a - 1) * np.log(x) - x - special.gammaln(a))
-    return (np.log(x) - special.psi(a)) * special.gammaincc(a, x) + front * total
+    # SciPy gives no Q(a, x) below 1e-300: it tends to a E₁(x).
+    above = np.where(a < 1e-20, a * special.exp1(x), special.gammaincc(a, x))
+    return (np.log(x) - special.psi(a)) * above + front * total

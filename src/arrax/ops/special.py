@@ -196,13 +196,20 @@ def _gamma_density(a: Any, x: Any) -> Any:
     return _exp(sub_p.bind(add_p.bind(fall, power), lgamma_p.bind(a)))
 
 
+def _below_overflow(a: Any, x: Any) -> Any:
+    """Shapes with a finite log Γ, without which SciPy has no result."""
+    if a.dtype != np.float64:
+        return a
+    return np.where(np.isfinite(a) & (x < a / 2), np.minimum(a, 1e304), a)
+
+
 def _igamma_evaluate(a: Any, x: Any) -> Any:
-    out = _scipy().gammainc(a, x)
+    out = _scipy().gammainc(_below_overflow(a, x), x)
     return np.where((a < 0) | (x < 0) | ((a == 0) & (x == 0)), np.nan, out)
 
 
 def _igammac_evaluate(a: Any, x: Any) -> Any:
-    out = _scipy().gammaincc(a, x)
+    out = _scipy().gammaincc(_below_overflow(a, x), x)
     return np.where((a < 0) | (x < 0) | ((a == 0) & (x == 0)), np.nan, out)
 
 

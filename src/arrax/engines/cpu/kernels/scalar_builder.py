@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from . import integer_math, vector_complex, vector_float, vector_special, vector_trig
+from . import (
+    integer_math,
+    vector_complex,
+    vector_float,
+    vector_gamma,
+    vector_special,
+    vector_trig,
+)
 from .convert import bitcast, convert
 from .lanes import CONTRACT, F16, F32, I1, I64, Lanes, scalar_of
 from .values import (
@@ -359,6 +366,23 @@ class ScalarBuilder:
 
     def erf_inv(self, x: Value) -> Value:
         return self._function("erf_inv", x)
+
+    def lgamma(self, x: Value) -> Value:
+        return self._rounded(vector_gamma.lgamma(self.emit, x.llvm), x.dtype)
+
+    def digamma(self, x: Value) -> Value:
+        return self._rounded(vector_gamma.digamma(self.emit, x.llvm), x.dtype)
+
+    def bessel_i0e(self, x: Value) -> Value:
+        return self._rounded(vector_gamma.bessel_i0e(self.emit, x.llvm), x.dtype)
+
+    def bessel_i1e(self, x: Value) -> Value:
+        return self._rounded(vector_gamma.bessel_i1e(self.emit, x.llvm), x.dtype)
+
+    def by_library(self, name: str, *args: Value) -> Value:
+        """A special function that the native library computes for one element."""
+        operands = [argument.llvm for argument in args]
+        return self._rounded(vector_gamma.by_library(self.emit, name, *operands), args[0].dtype)
 
     def floor(self, x: Value) -> Value:
         return self._function("floor", x)
