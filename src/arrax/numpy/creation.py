@@ -273,6 +273,7 @@ def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
     return _filled("empty", shape, 0, known, False, device)
 
 
+@remembered
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None,
          out_sharding: Any = None) -> Any:
     """An array of `shape` filled with a number, or with an array that broadcasts to it."""
@@ -358,7 +359,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     if dtype is not None:
         found = dtypes.check_user_dtype(dtype, "arange")
     else:
-        found = dtypes.result_type(*[v for v in known if v is not None])
+        found = dtypes.result_type(*[v for v in (start, stop, step) if v is not None])
     if stop is None:
         known = [0, known[0], known[2] if len(known) == 3 else None]
     first, last, by = known[0], known[1], 1 if known[2] is None else known[2]
@@ -534,7 +535,7 @@ def identity(n: int, dtype: Any = None) -> Any:
 @remembered
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """An N × M matrix with ones on and below diagonal `k`, zeros above."""
-    known = dtypes.check_user_dtype(float if dtype is None else dtype, "tri")
+    known = dtypes.check_user_dtype(np.float32 if dtype is None else dtype, "tri")
     return convert(lower_mask(N, N if M is None else M, k), known)
 
 

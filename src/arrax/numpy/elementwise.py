@@ -89,27 +89,38 @@ def _with_accuracy(name: str, primitive: Any, doc: str) -> Function:
     return named(function, name, doc)
 
 
+def _meeting(compute: Function, name: str, doc: str) -> Function:
+    """`compute`, remembered for two arrays that have to be brought together first."""
+    general = remembered(compute)
+
+    def function(x: Any, y: Any, /) -> Any:
+        if type(x) is ArrayImpl and type(y) is ArrayImpl and x.aval is not y.aval:
+            return general(x, y)
+        return compute(x, y)
+    return named(function, name, doc)
+
+
 def _binary(name: str, primitive: Any, doc: str, for_bool: Any = None) -> Function:
     """A function of two operands in their promoted dtype; bools may have an op of their own."""
     bind = primitive.bind
 
-    def function(x: Any, y: Any, /) -> Any:
+    def compute(x: Any, y: Any, /) -> Any:
         first, second = pair(name, x, y)
         if for_bool is not None and first.aval.dtype is bool_dtype:
             return for_bool.bind(first, second)
         return bind(first, second)
-    return named(function, name, doc)
+    return _meeting(compute, name, doc)
 
 
 def _binary_inexact(name: str, primitive: Any, doc: str) -> Function:
     bind = primitive.bind
 
-    def function(x: Any, y: Any, /) -> Any:
+    def compute(x: Any, y: Any, /) -> Any:
         first, second = pair(name, x, y)
         if first.aval.dtype not in inexact_dtypes:
             first, second = promote_inexact(name, x, y)
         return bind(first, second)
-    return named(function, name, doc)
+    return _meeting(compute, name, doc)
 
 
 # ---- one primitive each ----------------------------------------------------------------------
@@ -143,7 +154,6 @@ _minimum = _binary("minimum", lax.min_p, "The lesser of two elements; NaN where 
 _bitwise_and = _binary("bitwise_and", lax.and_p, "The bits set in both of two integers or bools.")
 _bitwise_or = _binary("bitwise_or", lax.or_p, "The bits set in either of two integers or bools.")
 _bitwise_xor = _binary("bitwise_xor", lax.xor_p, "The bits set in one of two integers or bools.")
-left_shift = _binary("left_shift", lax.shift_left_p, "Integers `x * 2**y`, bits lost at the top.")
 divide = _binary_inexact("divide", lax.div_p, "The quotient of two arrays, in floating point.")
 arctan2 = _binary_inexact("arctan2", lax.atan2_p, "The angle in [-π, π] of the point (x2, x1).")
 nextafter = _binary_inexact("nextafter", lax.nextafter_p, "The next float after `x` towards `y`.")
@@ -156,7 +166,7 @@ def _comparison(name: str, primitive: Any, doc: str) -> Function:
     """An ordering; complex numbers compare by real part, then by imaginary part."""
     bind = primitive.bind
 
-    def function(x: Any, y: Any, /) -> Any:
+    def compute(x: Any, y: Any, /) -> Any:
         first, second = pair(name, x, y)
         if first.aval.dtype in complex_dtypes:
             first_real, second_real = lax.real(first), lax.real(second)
@@ -164,7 +174,7 @@ def _comparison(name: str, primitive: Any, doc: str) -> Function:
                                            bind(lax.imag(first), lax.imag(second)),
                                            bind(first_real, second_real)))
         return bind(first, second)
-    return named(function, name, doc)
+    return _meeting(compute, name, doc)
 
 
 def _same_shape(*operands: Any) -> tuple[Any, ...]:
@@ -272,13 +282,13 @@ def angle(z: Any, deg: bool = False) -> Any:
 @remembered
 def iscomplex(x: Any) -> Any:
     """Whether the imaginary part of each element is not zero."""
-    return not_equal(imag(x), 0)
+    return not_equal(imag(x), False)
 
 
 @remembered
 def isreal(x: Any) -> Any:
     """Whether the imaginary part of each element is zero."""
-    return equal(imag(x), 0)
+    return equal(imag(x), False)
 
 
 # ---- predicates on floats --------------------------------------------------------------------
@@ -344,6 +354,7 @@ def to_bool(x: Any) -> Any:
 
 
 def _logical(name: str, primitive: Any, doc: str) -> Function:
+    @remembered
     def function(x: Any, y: Any, /) -> Any:
         first, second = promote(name, to_bool(as_array(name, x)), to_bool(as_array(name, y, 1)))
         return primitive.bind(first, second)
@@ -365,9 +376,16 @@ def invert(x: Any, /) -> Any:
     return lax.not_p.bind(as_array("invert", x))
 
 
+@remembered
+def left_shift(x: Any, y: Any, /) -> Any:
+    """Integers `x * 2**y`, bits lost at the top."""
+    return lax.shift_left_p.bind(*_as_integers(*pair("left_shift", x, y)))
+
+
+@remembered
 def right_shift(x1: Any, x2: Any, /) -> Any:
     """Integers `floor(x1 / 2**x2)`; the sign bit enters for signed ones."""
-    x1, x2 = pair("right_shift", x1, x2)
+    x1, x2 = _as_integers(*pair("right_shift", x1, x2))
     if dtypes.issubdtype(x1.aval.dtype, np.unsignedinteger):
         return lax.shift_right_logical_p.bind(x1, x2)
     return lax.shift_right_arithmetic_p.bind(x1, x2)
@@ -384,8 +402,9 @@ def bitwise_count(x: Any, /) -> Any:
 # ---- division --------------------------------------------------------------------------------
 
 def _as_integers(*operands: Any) -> list[Any]:
-    """Bools as integers, for arithmetic that bools have not."""
-    return [convert(x, np.dtype(np.int32)) for x in operands]
+    """The operands, bools as integers, for arithmetic that bools have not."""
+    return [convert(x, dtypes.default_int_dtype()) if x.aval.dtype is bool_dtype else x
+            for x in operands]
 
 
 @remembered
@@ -412,7 +431,7 @@ mod = remainder
 @remembered
 def fmod(x1: Any, x2: Any, /) -> Any:
     """The remainder of division that has the sign of `x1`; of integers by zero, zero."""
-    x1, x2 = pair("fmod", x1, x2)
+    x1, x2 = _as_integers(*pair("fmod", x1, x2))
     if x2.aval.dtype in integer_dtypes:
         x2 = where(equal(x2, 0), lax.full_like(x2, 1), x2)
     return lax.rem_p.bind(x1, x2)
@@ -468,25 +487,25 @@ def reciprocal(x: Any, /) -> Any:
 # ---- powers ----------------------------------------------------------------------------------
 
 def square(x: Any, /) -> Any:
-    """`x * x`, elementwise."""
-    return lax.square_p.bind(as_array("square", x))
+    """`x * x`, elementwise; of bools in integers."""
+    operand = as_array("square", x)
+    if operand.aval.dtype is bool_dtype:
+        operand = convert(operand, dtypes.default_int_dtype())
+    return lax.square_p.bind(operand)
 
 
 @remembered
 def power(x1: Any, x2: Any, /) -> Any:
     """`x1` to the power of `x2`.
 
-    A Python integer exponent becomes repeated multiplication. TypeError for an integer base with
-    a negative Python integer exponent; negative integer arrays as exponents of integers give 0, ±1
-    or unspecified values.
+    A single integer exponent that is known becomes repeated multiplication, in the dtype of the
+    base. TypeError for an integer base if it is negative; negative integer arrays as exponents of
+    integers give 0, ±1 or unspecified values.
     """
-    if type(x2) is ArrayImpl and x2.ndim == 0 and x2.weak_type and x2.dtype in integer_dtypes:
-        x2 = int(x2)
-    if type(x2) is int and not isinstance(x1, (bool, int, float, complex)):
-        base = as_array("power", x1)
-        if base.aval.dtype is bool_dtype:
-            base = convert(base, dtypes.default_int_dtype())
-        return lax.integer_pow(base, x2)
+    known = _known_integer(x2)
+    if known is not None:
+        (base,) = _as_integers(as_array("power", x1))
+        return lax.integer_pow(base, known)
     base, exponent = as_array("power", x1), as_array("power", x2, 1)
     if base.aval.dtype in inexact_dtypes and exponent.aval.dtype in integer_dtypes \
             and not exponent.aval.weak_type:
@@ -500,6 +519,16 @@ def power(x1: Any, x2: Any, /) -> Any:
     if dtype in inexact_dtypes:
         return lax.pow_p.bind(base, exponent)
     return _integer_power(base, exponent)
+
+
+def _known_integer(value: Any) -> int | None:
+    """The value of an integer or bool scalar that is known now, else None."""
+    if isinstance(value, (bool, int, np.integer, np.bool_)):
+        return int(value)
+    if type(value) is ArrayImpl and value.ndim == 0 and (
+            value.dtype in integer_dtypes or value.dtype == bool_dtype):
+        return int(value)
+    return None
 
 
 def _integer_power(base: Any, exponent: Any) -> Any:

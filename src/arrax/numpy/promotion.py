@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
-from arrax.core import config, dtypes
+from arrax.core import config, dtypes, source_info
 from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
 from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
@@ -192,7 +192,8 @@ def _check_rank_promotion(name: str, operands: Sequence[Any]) -> None:
         f"Following NumPy automatic rank promotion for {name} on shapes "
         f"{' '.join(map(str, shapes))}. Set the jax_numpy_rank_promotion config option to 'allow' "
         "to disable this warning; for more information, see "
-        "https://docs.jax.dev/en/latest/rank_promotion_warning.html.", stacklevel=4)
+        "https://docs.jax.dev/en/latest/rank_promotion_warning.html.",
+        stacklevel=source_info.stack_level())
 
 
 def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
