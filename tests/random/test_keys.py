@@ -60,7 +60,7 @@ def test_arrays_of_keys_index_stack_and_reshape() -> None:
     assert (keys == keys[1]).tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize(("call", "error", "message"), [
+ERRORS = [
     (lambda k: random.PRNGKey(1.0), TypeError, "seed must be an integer"),
     (lambda k: random.key(jnp.arange(2)), TypeError, "key accepts a scalar seed"),
     (lambda k: random.key(0, impl="bad"), ValueError, 'unrecognized PRNG implementation "bad"'),
@@ -82,7 +82,10 @@ def test_arrays_of_keys_index_stack_and_reshape() -> None:
     (lambda k: random.gumbel(k, (2,), mode="bad"), ValueError, "valid mode"),
     (lambda k: random.poisson(random.key(0, impl="rbg"), 1.0), NotImplementedError, "threefry"),
     (lambda k: random.multivariate_normal(k, jnp.ones(2), jnp.eye(3)), ValueError, "cov.shape"),
-])
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), ERRORS)
 def test_errors(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call(random.key(0))

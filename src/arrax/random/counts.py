@@ -130,7 +130,8 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
     """
     typed = typed_key("binomial", key)
     dtype = float_dtype("binomial", dtype)
-    n, p = inexact_params("binomial", n, p)
+    # Drawn in the dtype that the parameters promote to, Python scalars not being weak here.
+    n, p = inexact_params("binomial", *(x for v in (n, p) for x in inexact_params("binomial", v)))
     shape = result_shape(shape, n, p)
     draw = _binomial(typed, shape, spread(n, shape), spread(p, shape))
     return lax.convert_element_type(draw, dtype)
