@@ -58,17 +58,20 @@ def _execute(index: Any, *args: Any, branches: Branches, **params: Any) -> list[
             for o, aval in zip(outs, avals, strict=True)]
 
 
-def bind_cond(index: Any, operands: Sequence[Any], branches: Sequence[ClosedJaxpr]) -> list[Any]:
-    return cond_p.bind(index, *operands, branches=tuple(branches))  # type: ignore[no-any-return]
+def bind_cond(index: Any, operands: Sequence[Any], branches: Sequence[ClosedJaxpr], **params: Any,
+              ) -> list[Any]:
+    """Bind; `params` are those that are independent of the branches' types."""
+    return cond_p.bind(  # type: ignore[no-any-return]
+        index, *operands, branches=tuple(branches), **params)
 
 
 # ---- forward mode ------------------------------------------------------------------------------
 
-def _jvp(primals: Any, tangents: Any, *, branches: Branches, **_: Any) -> Any:
+def _jvp(primals: Any, tangents: Any, *, branches: Branches, **params: Any) -> Any:
     nonzeros = [type(t) is not Zero for t in tangents[1:]]
     new, out_nonzeros = _unified(branches, lambda b, force: jvp_jaxpr(b, nonzeros, force))
     given = [t for t in tangents[1:] if type(t) is not Zero]
-    outs = bind_cond(primals[0], [*primals[1:], *given], new)
+    outs = bind_cond(primals[0], [*primals[1:], *given], new, **params)
     count = len(branches[0].out_avals)
     dots = iter(outs[count:])
     return outs[:count], [next(dots) if nz else Zero(tangent_aval(aval_of(o)))
@@ -93,12 +96,12 @@ def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> li
         branches[0], branches, unknowns)
     known, unknown = split_by(unknowns, operands)
     with use(trace.parent):
-        known_outs = bind_cond(index, known, known_branches) \
+        known_outs = bind_cond(index, known, **{**params, "branches": known_branches}) \
             if known_branches[0].out_avals or _effects(known_branches) else []
     count = len(out_unknowns) - sum(out_unknowns)
     residuals = [*known_outs[count:], *(known[i] for i in forwarded)]
     staged_outs = trace.record(cond_p, [index, *residuals, *unknown],
-                               {"branches": tuple(staged_branches)}) \
+                               {**params, "branches": tuple(staged_branches)}) \
         if any(out_unknowns) or _effects(staged_branches) else []
     return merge_by(out_unknowns, known_outs[:count], staged_outs)
 
@@ -171,26 +174,28 @@ def _from_slots(staged: ClosedJaxpr, place: Sequence[int], num_slots: int, extra
 
 # ---- transposition -----------------------------------------------------------------------------
 
-def _transpose(cotangents: Any, index: Any, *operands: Any, branches: Branches, **_: Any,
+def _transpose(cotangents: Any, index: Any, *operands: Any, branches: Branches, **params: Any,
                ) -> list[Any]:
     linear = [type(x) is UndefinedPrimal for x in operands]
     given = [type(c) is not Zero for c in cotangents]
     new = [transpose_jaxpr_instantiated(branch, linear, given) for branch in branches]
     plain = split_by(linear, operands)[0]
-    outs = bind_cond(index, [*plain, *(c for c in cotangents if type(c) is not Zero)], new)
+    given_cotangents = [c for c in cotangents if type(c) is not Zero]
+    outs = bind_cond(index, [*plain, *given_cotangents], new, **params)
     return [None, *merge_by(linear, [None] * len(plain), outs)]
 
 
 # ---- batching, dead code -----------------------------------------------------------------------
 
-def _batch(axis: Any, operands: Any, dims: Any, *, branches: Branches, **_: Any) -> Any:
+def _batch(axis: Any, operands: Any, dims: Any, *, branches: Branches, **params: Any) -> Any:
     if dims[0] is not None:
         return _batch_as_select(axis, operands, dims, branches)
     batched = [d is not None for d in dims[1:]]
     new, out_batched = _unified(branches, lambda b, force: batch_jaxpr(b, axis, batched, force))
     moved = [x if d is None else move_axis(x, d, 0)
              for x, d in zip(operands[1:], dims[1:], strict=True)]
-    return bind_cond(operands[0], moved, new), [0 if b else None for b in out_batched]
+    outs = bind_cond(operands[0], moved, new, **params)
+    return outs, [0 if b else None for b in out_batched]
 
 
 def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) -> Any:
@@ -242,8 +247,8 @@ def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None
     kept = [True, *used]
     invars = [v for v, k in zip(eqn.invars, kept, strict=True) if k]
     outvars = [v for v, k in zip(eqn.outvars, used_outputs, strict=True) if k]
-    return kept, eqn.replace(invars=invars, outvars=outvars, params={"branches": new},
-                             effects=_effects(new))
+    return kept, eqn.replace(invars=invars, outvars=outvars, effects=_effects(new),
+                             params={**eqn.params, "branches": new})
 
 
 def _effects(branches: Sequence[ClosedJaxpr]) -> Any:
