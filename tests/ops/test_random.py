@@ -54,8 +54,38 @@ def test_rng_bit_generator_advances_its_state() -> None:
                           lax.rng_bit_generator(state, (11,))[1][8:])
     with pytest.raises(TypeError, match=r"uint32\[4\]"):
         lax.rng_bit_generator(state[:2], (5,))
-    with pytest.raises(NotImplementedError, match="RNG_THREE_FRY"):
-        lax.rng_bit_generator(state, (5,), algorithm=lax.RandomAlgorithm.RNG_THREE_FRY)
+
+
+@pytest.mark.parametrize("shape, expected", [
+    ((), [1576285164]), ((5,), [1576285164, 2249660814, 740599976, 2425682526, 2436392515]),
+    ((2, 2), [1576285164, 740599976, 2249660814, 2425682526])])
+def test_rng_bit_generator_has_xlas_threefry(shape: tuple[int, ...], expected: list[int]) -> None:
+    state = jnp.arange(1, 5, dtype=jnp.uint32)
+    after, bits = lax.rng_bit_generator(state, shape, algorithm=lax.RandomAlgorithm.RNG_THREE_FRY)
+    assert after.tolist() == [1, 2, 3 + -(-len(expected) // 2), 4]
+    assert bits.ravel().tolist() == expected
+
+
+def test_a_batch_of_states_shares_the_stream_of_the_first() -> None:
+    states = jnp.arange(8, dtype=jnp.uint32).reshape(2, 4)
+    after, bits = jax.vmap(lambda k: lax.rng_bit_generator(k, (3,)))(states)
+    assert after.tolist() == [[0, 1, 4, 3], [4, 5, 6, 7]]
+    assert bits.ravel().tolist() == lax.rng_bit_generator(states[0], (6,))[1].tolist()
+
+
+UNSAFE = [[3146934739, 3391003311, 1891301882, 1478358120],
+          [1089363569, 1607244725, 1190331783, 2650401737]]
+
+
+def test_unsafe_keys_are_drawn_from_their_own_stream() -> None:
+    key = jax.random.key(3, impl="unsafe_rbg")
+    assert jax.random.key_data(key).tolist() == [0, 3, 0, 3]
+    for transform in (lambda f: f, jax.jit):
+        split = transform(lambda k: jax.random.key_data(jax.random.split(k, 2)))
+        folded = transform(lambda k: jax.random.key_data(jax.random.fold_in(k, 7)))
+        assert split(key).tolist() == UNSAFE
+        assert folded(key).tolist() == [2104303640, 250182024, 1106406590, 1983638453]
+    assert jax.random.bits(key, (4,)).tolist() == UNSAFE[0]
 
 
 def test_rng_uniform_draws_between_its_bounds() -> None:

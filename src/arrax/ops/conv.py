@@ -336,11 +336,12 @@ def _conv_stablehlo(b: Any, x: Any, kernel: Any, *, window_strides: Any, padding
     if 0 in (*out.shape, *x.aval.shape, *kernel.aval.shape):
         return b.full(out.shape, 0, out.dtype)
     if out.dtype.kind == "c":
-        return _complex_conv(x, kernel, dict(
-            window_strides=window_strides, padding=padding, lhs_dilation=lhs_dilation,
-            rhs_dilation=rhs_dilation, dimension_numbers=dimension_numbers, precision=precision,
-            feature_group_count=feature_group_count, batch_group_count=batch_group_count,
-            preferred_element_type=np.zeros((), out.dtype).real.dtype, out_sharding=None))
+        return _complex_conv(x, kernel, {
+            "window_strides": window_strides, "padding": padding, "lhs_dilation": lhs_dilation,
+            "rhs_dilation": rhs_dilation, "dimension_numbers": dimension_numbers,
+            "precision": precision, "feature_group_count": feature_group_count,
+            "batch_group_count": batch_group_count,
+            "preferred_element_type": np.zeros((), out.dtype).real.dtype, "out_sharding": None})
     numbers = "x".join(_labelled(spec, letters) for spec, letters in zip(
         dimension_numbers, ("bf", "oi", "bf"), strict=True))
     numbers = "->".join(numbers.rsplit("x", 1))
@@ -379,7 +380,7 @@ def conv_general_dilated(
         lhs: Any, rhs: Any, window_strides: Sequence[int], padding: Any,
         lhs_dilation: Sequence[int] | None = None, rhs_dilation: Sequence[int] | None = None,
         dimension_numbers: Any = None, feature_group_count: int = 1, batch_group_count: int = 1,
-        precision: Any = None, preferred_element_type: Any = None, *, out_sharding: Any = None,
+        precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None,
         ) -> Any:
     """An n-dimensional convolution (without reversal of the kernel: a cross-correlation).
 
@@ -409,6 +410,12 @@ def conv_general_dilated(
     lhs_dilation = tuple(lhs_dilation or (1,) * spatial)
     rhs_dilation = tuple(rhs_dilation or (1,) * spatial)
     window_strides = tuple(window_strides)
+    if any(stride <= 0 for stride in window_strides):
+        raise ValueError("conv_general_dilated window_strides must be positive, got "
+                         f"{window_strides}")
+    if not isinstance(padding, (str, Sequence)):
+        raise ValueError("padding argument to conv_general_dilated should be a string or a "
+                         f"sequence of (low, high) pairs, got {padding}")
     if isinstance(padding, str):
         extents = map(dilated, _spatial(lhs.shape, numbers.lhs_spec), lhs_dilation)
         windows = map(dilated, _spatial(rhs.shape, numbers.rhs_spec), rhs_dilation)

@@ -84,7 +84,7 @@ optimization_barrier_p = Primitive(
     stablehlo=lambda b, *operands: b.barrier(operands))
 
 
-def optimization_barrier(operand: Any) -> Any:
+def optimization_barrier(operand: Any, /) -> Any:
     """A pytree of arrays that the compiler moves no operations across."""
     leaves, treedef = tree_flatten(operand)
     values = [_operand(x, "optimization_barrier", i) for i, x in enumerate(leaves)]

@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, dtypes
-from arrax.core.aval import ShapedArray
+from arrax.core.array import array_of, with_aval
+from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import Elementwise, Expand, Reinterpret
 from arrax.ops import random_stablehlo as form
+from arrax.ops import unsafe_rbg
 from arrax.ops.create import broadcasted_iota
 from arrax.ops.join import stack
 from arrax.ops.rules import batch_elementwise, batch_to_front, broadcast_in_dim, constant, zero_jvp
@@ -260,8 +262,28 @@ def _rbg_seed(seed: np.ndarray) -> np.ndarray:
 
 rbg = KeyImplementation("rbg", dtypes.key_rbg, _rbg_seed, _doubled(_threefry_split),
                         _doubled(_threefry_fold_in), _philox_bits)
-implementations = {i.name: i for i in (threefry, rbg)}
-_by_dtype = {i.dtype: i for i in implementations.values()}
+
+
+def _unsafe_split(key: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    words = _shared_stream(key, (unsafe_rbg.STRIDE * math.prod(shape), 4))
+    return words[..., ::unsafe_rbg.STRIDE, :].reshape((*key.shape[:-1], *shape, 4))
+
+
+def _unsafe_fold_in(key: np.ndarray, data: np.ndarray) -> np.ndarray:
+    return np.asarray(key ^ _shared_stream(_rbg_seed(data), (unsafe_rbg.STRIDE, 4))[..., -1, :])
+
+
+def _shared_stream(key: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A batch of keys shares the stream of the first, as in XLA's batched generator."""
+    full = (*key.shape[:-1], *shape)
+    return _philox_bits(key.reshape(-1, 4)[0], 32, full) if key.size else np.zeros(full, np.uint32)
+
+
+unsafe = KeyImplementation("unsafe_rbg", dtypes.key_unsafe_rbg, _rbg_seed, _unsafe_split,
+                           _unsafe_fold_in, _philox_bits)
+implementations = {i.name: i for i in (threefry, rbg, unsafe)}
+_by_dtype = unsafe_rbg.implementation_by_dtype
+_by_dtype.update({i.dtype: i for i in implementations.values()})
 
 
 def implementation_of(dtype: Any) -> KeyImplementation:
@@ -336,6 +358,8 @@ def _expand_seed(seeds: Any, *, impl: KeyImplementation) -> Any:
 
 def _expand_split(keys: Any, *, shape: tuple[int, ...]) -> Any:
     """Threefry of positions, both words."""
+    if keys.dtype == dtypes.key_unsafe_rbg:
+        return unsafe_rbg.split_keys(keys, shape=shape)
     if not _has_short_counters(keys, shape):
         return None
     words = (*_key_words(keys, shape), *_counter_words(keys, shape))
@@ -344,6 +368,8 @@ def _expand_split(keys: Any, *, shape: tuple[int, ...]) -> Any:
 
 def _expand_fold_in(keys: Any, data: Any) -> Any:
     """Threefry of the datum, both words."""
+    if keys.dtype == dtypes.key_unsafe_rbg:
+        return unsafe_rbg.fold_in_keys(keys, data)
     if keys.dtype != dtypes.key_fry or data.dtype != np.uint32 or data.shape != keys.shape:
         return None
     words = (*_key_words(keys, ()), constant(0, ShapedArray((), np.uint32)), data)
@@ -394,16 +420,40 @@ random_clone_p = Primitive(
     batch=_leading_batch(lambda *xs, **ps: random_clone_p.bind(*xs, **ps)), lower=Reinterpret(),
     stablehlo=lambda b, keys: keys)
 
+
+def _by_implementation(name: str, derive: Callable[..., np.ndarray]) -> Callable[..., Any]:
+    """Evaluation by the generator that the aval of the keys names; their storage cannot tell the
+    generators with keys of four words apart."""
+    def execute(keys: Any, *rest: Any, **params: Any) -> Any:
+        arrays = [array_of(x) for x in (keys, *rest)]
+        aval = registry[name].result_avals([a.aval for a in arrays], params)
+        data = [a._value() for a in arrays]
+        words = derive(implementation_of(aval.dtype), unwrapped(data[0]), *data[1:], **params)
+        return with_aval(wrapped(words, aval.dtype), aval)
+    return execute
+
+
+def _unless_unsafe(expand: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Any]:
+    def chosen(b: Any, keys: Any, *rest: Any, **params: Any) -> Any:
+        if keys.aval.dtype == dtypes.key_unsafe_rbg:
+            return expand(keys, *rest, **params)
+        return rule(b, keys, *rest, **params)
+    return chosen
+
+
 random_split_p = Primitive(
     "random_split", typed_results=True, weak_type="none",
     type_rule=lambda keys, *, shape: ShapedArray((*keys.shape, *shape),
                                                  _key_aval(keys, "random_split").dtype),
     evaluate=lambda keys, *, shape: wrapped(key_implementation(keys).split(unwrapped(keys), shape),
                                             key_implementation(keys).dtype),
+    execute=_by_implementation("random_split", lambda impl, words, *, shape: impl.split(
+        words, shape)),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)),
-    lower=Expand(_expand_split), stablehlo=lambda b, keys, *, shape: form.split_form(
-        b, keys, shape=shape, impl=implementation_of(keys.aval.dtype)))
+    lower=Expand(_expand_split), stablehlo=_unless_unsafe(
+        _expand_split, lambda b, keys, *, shape: form.split_form(
+            b, keys, shape=shape, impl=implementation_of(keys.aval.dtype))))
 
 
 def _fold_in_type(keys: Any, data: Any) -> Any:
@@ -411,15 +461,26 @@ def _fold_in_type(keys: Any, data: Any) -> Any:
     return ShapedArray(np.broadcast_shapes(keys.shape, data.shape), impl.dtype)
 
 
+def _fold_in_batch(axis: Any, operands: Any, dims: Any) -> Any:
+    """One datum for a batch of keys stays one: keys of "unsafe_rbg" share its stream otherwise."""
+    keys, data = operands
+    if dims[1] is None and aval_of(data).ndim == 0 and keys.dtype == dtypes.key_unsafe_rbg:
+        return random_fold_in_p.bind(batch_to_front(keys, dims[0], axis.size), data), 0
+    general = _leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps))
+    return general(axis, operands, dims)
+
+
 random_fold_in_p = Primitive(
     "random_fold_in", typed_results=True, weak_type="none", type_rule=_fold_in_type,
     evaluate=lambda keys, data: wrapped(
         key_implementation(keys).fold_in(unwrapped(keys), np.asarray(data)),
         key_implementation(keys).dtype),
-    jvp=zero_jvp(), transpose=_DISCRETE,
-    batch=_leading_batch(lambda *xs, **ps: random_fold_in_p.bind(*xs, **ps)),
-    lower=Expand(_expand_fold_in), stablehlo=lambda b, keys, data: form.fold_in_form(
-        b, keys, data, impl=implementation_of(keys.aval.dtype)))
+    execute=_by_implementation("random_fold_in", lambda impl, words, data: impl.fold_in(
+        words, np.asarray(data))),
+    jvp=zero_jvp(), transpose=_DISCRETE, batch=_fold_in_batch,
+    lower=Expand(_expand_fold_in), stablehlo=_unless_unsafe(
+        _expand_fold_in, lambda b, keys, data: form.fold_in_form(
+            b, keys, data, impl=implementation_of(keys.aval.dtype))))
 
 
 def _bits_type(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:

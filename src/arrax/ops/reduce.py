@@ -225,7 +225,7 @@ reduce_prod_p = _reduction("reduce_prod", NUMBER, np.multiply, jvp=when_nonzero(
                            combine="mul", identity=_one)
 
 
-def reduce_prod(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+def reduce_prod(operand: Any, axes: Sequence[int]) -> Any:
     """The product over `axes`; its derivative is right where elements are zero."""
     return _call(reduce_prod_p, operand, axes)
 
@@ -269,7 +269,7 @@ reduce_min_p = _reduction("reduce_min", ANY, np.minimum, jvp=by_operand(_extreme
                           combine="min", identity=highest, initial=highest)
 
 
-def reduce_max(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+def reduce_max(operand: Any, axes: Sequence[int]) -> Any:
     """The maximum over `axes`, NaN if there is one; the identity (-inf, …) over empty axes.
 
     The derivative is shared equally between equal maxima.
@@ -277,7 +277,7 @@ def reduce_max(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -
     return _call(reduce_max_p, operand, axes)
 
 
-def reduce_min(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+def reduce_min(operand: Any, axes: Sequence[int]) -> Any:
     """The minimum over `axes`, NaN if there is one; the identity (inf, …) over empty axes."""
     return _call(reduce_min_p, operand, axes)
 

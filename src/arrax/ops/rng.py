@@ -1,4 +1,4 @@
-"""XLA's own generators: `rng_bit_generator` (Philox, with an explicit state) and `rng_uniform`."""
+"""XLA's own generators: `rng_bit_generator`, with an explicit state, and `rng_uniform`."""
 from __future__ import annotations
 
 import enum
@@ -11,19 +11,21 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray
-from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.arguments import canonical_shape, operand
-from arrax.ops.random import philox_stream
+from arrax.ops.random import philox_stream, threefry_words
 from arrax.ops.random_stablehlo import generated
-from arrax.ops.rules import zero_jvp
+from arrax.ops.rules import move_axis, zero_jvp
+from arrax.ops.shape import reshape
+from arrax.ops.slicing import slice_in_dim
 
-_NO_BATCH = NotApplicable("the generator has one state; draw the batch's bits in one call")
+_NO_BATCH = NotApplicable("the generator has one state; draw the batch's numbers in one call")
 _DISCRETE = NotApplicable("random bits have no tangents")
 
 
 class RandomAlgorithm(enum.IntEnum):
-    """The generator of `rng_bit_generator`; the default is Philox-4x32-10."""
+    """The generator of `rng_bit_generator`; the default is Philox."""
 
     RNG_DEFAULT = 0
     RNG_THREE_FRY = 1
@@ -45,21 +47,63 @@ def _bits_type(key: Any, *, shape: Any, dtype: Any, algorithm: Any, out_sharding
     return [key, ShapedArray(shape, dtype)]
 
 
+def _threefry_bits(key: np.ndarray, shape: tuple[int, ...], dtype: Any) -> list[np.ndarray]:
+    """Threefry of a 64-bit counter, with the first two words as key and the others as counter.
+
+    32-bit words come in pairs, which lie along the first axis of even size, or else the longest;
+    64-bit words are whole pairs, narrower ones are cut from 32 bits.
+    """
+    axis = next((i for i, n in enumerate(shape) if n % 2 == 0), None)
+    if axis is None and shape:
+        axis = shape.index(max(shape))
+    wide = dtype.itemsize == 8
+    half = shape if wide or axis is None else \
+        (*shape[:axis], -(-shape[axis] // 2), *shape[axis + 1:])
+    count = math.prod(half)
+    start = int(key[2]) | int(key[3]) << 32
+    counter = np.uint64(start) + np.arange(count, dtype=np.uint64)
+    low, high = threefry_words(key[:1], key[1:2], counter.astype(np.uint32),
+                               (counter >> np.uint64(32)).astype(np.uint32))
+    if wide:
+        bits = (low.astype(np.uint64) | high.astype(np.uint64) << np.uint64(32)).reshape(shape)
+    elif axis is None:
+        bits = low.reshape(shape)
+    else:
+        pairs = np.stack([low.reshape(half), high.reshape(half)], axis + 1)
+        merged = pairs.reshape((*half[:axis], 2 * half[axis], *half[axis + 1:]))
+        bits = merged[(slice(None),) * axis + (slice(0, shape[axis]),)]
+    end = (start + count) & (2 ** 64 - 1)
+    state = np.array([key[0], key[1], end & 0xFFFFFFFF, end >> 32], np.uint32)
+    return [state, bits.astype(dtype)]
+
+
 def _evaluate_bits(key: np.ndarray, *, shape: Any, dtype: Any, algorithm: Any,
                    out_sharding: Any) -> list[np.ndarray]:
+    if algorithm == RandomAlgorithm.RNG_THREE_FRY:
+        return _threefry_bits(np.asarray(key), shape, np.dtype(dtype))
     state, words = philox_stream(np.asarray(key), np.dtype(dtype).itemsize * 8, math.prod(shape))
     return [state, words.reshape(shape)]
 
 
+def _bits_batch(axis: Any, operands: Any, dims: Any, *, shape: Any, **params: Any) -> Any:
+    """The batch's bits come from the first state, which alone advances, as in JAX."""
+    keys = move_axis(operands[0], dims[0], 0)
+    first = reshape(slice_in_dim(keys, 0, 1), (4,))
+    state, bits = rng_bit_generator_p.bind(first, shape=(axis.size, *shape), **params)
+    states = registry["dynamic_update_slice"].bind(keys, reshape(state, (1, 4)), np.int32(0),
+                                                   np.int32(0))
+    return [states, bits], [0, 0]
+
+
 def _bits_stablehlo(b: Any, key: Any, *, shape: Any, dtype: Any, algorithm: Any,
                     out_sharding: Any) -> list[Any]:
-    name = "PHILOX" if algorithm == RandomAlgorithm.RNG_PHILOX else "DEFAULT"
+    name = RandomAlgorithm(algorithm).name.removeprefix("RNG_")
     return generated(b, key, shape, np.dtype(dtype), name)
 
 
 rng_bit_generator_p = Primitive(
     "rng_bit_generator", multiple_results=True, weak_type="none", type_rule=_bits_type,
-    evaluate=_evaluate_bits, jvp=_DISCRETE, transpose=_DISCRETE, batch=_NO_BATCH,
+    evaluate=_evaluate_bits, jvp=_DISCRETE, transpose=_DISCRETE, batch=_bits_batch,
     lower=HostCall("a stream with a counter"), stablehlo=_bits_stablehlo)
 
 
@@ -72,13 +116,10 @@ def rng_bit_generator(key: Any, shape: Sequence[int], dtype: Any = np.uint32,
       key: the state, uint32[4].
       shape: of the bits.
       dtype: an unsigned integer dtype.
-      algorithm: the default or Philox; others raise NotImplementedError.
+      algorithm: Philox-4x32-10 (the default) or Threefry-2x32, as XLA arranges their words.
 
     Returns the pair (new state, bits).
     """
-    if algorithm == RandomAlgorithm.RNG_THREE_FRY:
-        raise NotImplementedError("rng_bit_generator: algorithm RNG_THREE_FRY is not supported; "
-                                  "use RNG_DEFAULT, or arrax.random for threefry bits")
     dtype = dtypes.check_user_dtype(dtype, "rng_bit_generator")
     key = operand(key, "rng_bit_generator")
     params = {"shape": canonical_shape(shape), "dtype": dtype, "out_sharding": out_sharding,

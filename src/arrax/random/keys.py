@@ -143,7 +143,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
 
     Args:
       seed: an integer scalar; bits beyond the default integer width are dropped.
-      impl: the generator's name, "threefry2x32" (default) or "rbg".
+      impl: the generator's name, "threefry2x32" (default), "rbg" or "unsafe_rbg".
       dtype: instead of `impl`, a key dtype.
 
     Raises:

@@ -1,0 +1,59 @@
+"""Keys of "unsafe_rbg": splitting and folding in draw from the generator's own stream.
+
+Quicker than threefry's splitting on some machines, and without any promise that streams of
+different keys are independent. Every tenth group of four words becomes a key, as in JAX.
+"""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from arrax.core.aval import aval_of
+from arrax.core.primitive import registry
+from arrax.ops.rules import broadcast_in_dim
+from arrax.ops.shape import reshape
+from arrax.ops.slicing import slice as slice_
+
+STRIDE = 10  # groups of four words of which one is used
+
+
+def _bits(keys: Any, groups: int) -> Any:
+    """The stream of the first of `keys`, as `groups` groups of four words for each of them."""
+    return registry["random_bits"].bind(keys, bit_width=32, shape=(groups, 4))
+
+
+def split_keys(keys: Any, *, shape: tuple[int, ...]) -> Any:
+    """Keys of shape (*keys.shape, *shape)."""
+    aval, count = aval_of(keys), math.prod(shape)
+    words = _bits(keys, STRIDE * count)
+    rank = aval.ndim
+    chosen = slice_(words, (0,) * (rank + 2), words.shape, (*(1,) * rank, STRIDE, 1)) if count \
+        else words
+    return _wrapped(reshape(chosen, (*aval.shape, *shape, 4)), keys)
+
+
+def fold_in_keys(keys: Any, data: Any) -> Any:
+    """Each key exclusive-or one group of the stream that the datum seeds."""
+    shape = np.broadcast_shapes(aval_of(keys).shape, aval_of(data).shape)
+    seeds = registry["random_seed"].bind(data, impl=_implementation(keys))
+    stream = _bits(seeds, STRIDE)
+    rank = aval_of(data).ndim
+    group = slice_(stream, (*(0,) * rank, STRIDE - 1, 0), stream.shape)
+    group = reshape(group, (*aval_of(data).shape, 4))
+    words = [broadcast_in_dim(x, (*shape, 4), range(len(shape) + 1 - aval_of(x).ndim,
+                                                    len(shape) + 1))
+             for x in (registry["random_unwrap"].bind(keys), group)]
+    return _wrapped(registry["xor"].bind(*words), keys)
+
+
+def _implementation(keys: Any) -> Any:
+    return implementation_by_dtype[aval_of(keys).dtype]
+
+
+def _wrapped(words: Any, like: Any) -> Any:
+    return registry["random_wrap"].bind(words, impl=_implementation(like))
+
+
+implementation_by_dtype: dict[Any, Any] = {}  # filled by `random`, which stands above
