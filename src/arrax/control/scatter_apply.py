@@ -7,11 +7,12 @@ from typing import Any
 
 from arrax.control.loops import fori_loop
 from arrax.ops import arguments
+from arrax.ops.arguments import positions
 from arrax.ops.gather import gather
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers)
 from arrax.ops.scatter import scatter, window_sizes
-from arrax.ops.shape import reshape
+from arrax.ops.shape import reshape, transpose
 from arrax.ops.slicing import dynamic_index_in_dim
 from arrax.transforms.api_vmap import vmap
 
@@ -37,16 +38,19 @@ def scatter_apply(operand: Any, scatter_indices: Any, func: Callable[[Any], Any]
     if unique_indices or math.prod(vectors) == 1:
         return _apply(operand, indices, func, dimension_numbers, shape, indices_are_sorted, mode)
     numbers = dimension_numbers
-    if numbers.operand_batching_dims:
-        raise NotImplementedError(
-            "scatter_apply with batching dimensions needs unique_indices=True")
-    window = tuple(shape[i] for i in numbers.update_window_dims)
-    single = numbers._replace(update_window_dims=tuple(range(len(window))))
-    rows = reshape(indices, (math.prod(vectors), indices.shape[-1]))
+    batch = sorted(numbers.scatter_indices_batching_dims)  # each has its own part of the operand
+    loop = positions(len(vectors), batch)
+    single_shape = (*(vectors[i] for i in batch), *(shape[i] for i in numbers.update_window_dims))
+    single = numbers._replace(
+        update_window_dims=tuple(range(len(batch), len(single_shape))),
+        scatter_indices_batching_dims=tuple(
+            batch.index(i) for i in numbers.scatter_indices_batching_dims))
+    rows = reshape(transpose(indices, (*loop, *batch, len(vectors))), (
+        math.prod(vectors[i] for i in loop), *(vectors[i] for i in batch), indices.shape[-1]))
 
     def step(i: Any, x: Any) -> Any:
         index = dynamic_index_in_dim(rows, i, 0, False)
-        return _apply(x, index, func, single, window, False, mode)
+        return _apply(x, index, func, single, single_shape, False, mode)
 
     return fori_loop(0, rows.shape[0], step, operand)
 

@@ -153,8 +153,8 @@ def _fft_stablehlo(b: Any, x: Any, *, fft_type: FftType, fft_lengths: Any) -> An
         x, fft_type=fft_type, fft_lengths=fft_lengths[-1:])
 
 
-fft_p = Primitive("fft", weak_type="none", type_rule=_fft_type, evaluate=_fft_evaluate, jvp=linear_jvp(),
-                  transpose=transpose_unary(_fft_transpose), batch=_fft_batch,
+fft_p = Primitive("fft", weak_type="none", type_rule=_fft_type, evaluate=_fft_evaluate,
+                  jvp=linear_jvp(), transpose=transpose_unary(_fft_transpose), batch=_fft_batch,
                   shown={"fft_type": lambda kind: str(int(kind))},
                   lower=Library("fft"), stablehlo=_fft_stablehlo)
 

@@ -10,8 +10,9 @@ from arrax.core.aval import aval_of
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import registry
 from arrax.ops import arguments
+from arrax.ops.arguments import positions
 from arrax.ops.dot import dot_general
-from arrax.ops.rules import broadcast_in_dim, zeros
+from arrax.ops.rules import broadcast_in_dim, move_axis, zeros
 
 
 @parameter_type
@@ -71,16 +72,18 @@ def ragged_dot_general(lhs: Any, rhs: Any, group_sizes: Any,
     """A `dot_general` in which one axis of `lhs` is divided into groups of given sizes.
 
     If the ragged axis is a free one, each group has its own slice of `rhs`; if it is contracted,
-    each group gives its own result, along a new leading axis (after the batch axes); if it is a
-    batch axis, groups make no difference. NotImplementedError with `group_offset`.
+    each group gives its own result, along a new leading axis; if it is a batch axis, groups make
+    no difference. `group_sizes` is a vector, or has a vector for each element of the batch axes and
+    the axes of the ragged one's kind before it. NotImplementedError with `group_offset`.
     """
     lhs = arguments.operand(lhs, "ragged_dot_general")
     rhs = arguments.operand(rhs, "ragged_dot_general", 1)
     group_sizes = arguments.operand(group_sizes, "ragged_dot_general", 2)
     if group_offset is not None:
         raise NotImplementedError("Unimplemented group_offset support.")
-    if not dtypes.issubdtype(group_sizes.dtype, np.integer) or group_sizes.ndim != 1:
-        raise TypeError("ragged_dot_general requires group_sizes to be a vector of integers, got "
+    if not dtypes.issubdtype(group_sizes.dtype, np.integer) or group_sizes.ndim < 1:
+        raise TypeError("ragged_dot_general requires group_sizes to be a vector of integers (or "
+                        f"one for each element of the axes before the ragged one), got "
                         f"{group_sizes.aval}.")
     numbers = ragged_dot_dimension_numbers
     if len(numbers.lhs_ragged_dimensions) != 1:
@@ -92,15 +95,13 @@ def ragged_dot_general(lhs: Any, rhs: Any, group_sizes: Any,
                "out_sharding": out_sharding}
     if ragged in x_batch:
         return dot_general(lhs, rhs, numbers.dot_dimension_numbers, **options)
-    groups = aval_of(group_sizes).shape[0]
-    masked = _masked(lhs, ragged, group_sizes, groups)
+    masked = _masked(lhs, ragged, group_sizes, _axes_before(lhs, ragged, x_contract, x_batch))
+    is_contracted = ragged in x_contract
     x_contract = tuple(d + 1 for d in x_contract)
     x_batch = tuple(d + 1 for d in x_batch)
-    if ragged + 1 in x_contract:
-        if x_batch:
-            raise NotImplementedError("ragged_dot_general with a ragged contracting dimension and "
-                                      "batch dimensions is not implemented")
-        return dot_general(masked, rhs, ((x_contract, y_contract), ((), ())), **options)
+    if is_contracted:
+        out = dot_general(masked, rhs, ((x_contract, y_contract), (x_batch, y_batch)), **options)
+        return move_axis(out, len(x_batch), 0)
     if len(numbers.rhs_group_dimensions) != 1:
         raise TypeError("ragged_dot_general expects exactly one rhs group dimension, got "
                         f"{numbers.rhs_group_dimensions}.")
@@ -108,15 +109,32 @@ def ragged_dot_general(lhs: Any, rhs: Any, group_sizes: Any,
     return dot_general(masked, rhs, (contract, (x_batch, y_batch)), **options)
 
 
-def _masked(x: Any, axis: int, group_sizes: Any, groups: int) -> Any:
+def _axes_before(x: Any, ragged: int, contracted: Any, batch: Any) -> tuple[int, ...]:
+    """The axes of `x` whose elements may have group sizes of their own: batch axes, and those of
+    the ragged axis' kind that stand before it."""
+    alike = contracted if ragged in contracted else positions(x.ndim, (*contracted, *batch))
+    return (*batch, *alike[:list(alike).index(ragged)])
+
+
+def _masked(x: Any, axis: int, group_sizes: Any, before: tuple[int, ...]) -> Any:
     """`x` once per group along a new leading axis, zero outside the group."""
+    sizes = aval_of(group_sizes).shape
+    groups, prefix = sizes[-1], tuple(x.shape[i] for i in before)
+    if sizes[:-1] not in ((), prefix):
+        raise TypeError(f"ragged_dot_general expected group_sizes to have shape {(*prefix, groups)}"
+                        f" or {(groups,)}, got {sizes}")
+    place_of = (*(i + 1 for i in before), 0) if sizes[:-1] else (0,)
     bind = {n: registry[n].bind for n in ("cumsum", "sub", "iota", "ge", "lt", "and", "select_n")}
     shape = (groups, *x.shape)
-    ends = bind["cumsum"](group_sizes, axis=0, reverse=False)
+    ends = bind["cumsum"](group_sizes, axis=len(sizes) - 1, reverse=False)
     starts = bind["sub"](ends, group_sizes)
     place = bind["iota"](dtype=aval_of(group_sizes).dtype, shape=shape, dimension=axis + 1,
                          sharding=None)
-    inside = bind["and"](bind["ge"](place, broadcast_in_dim(starts, shape, (0,))),
-                         bind["lt"](place, broadcast_in_dim(ends, shape, (0,))))
+    def spread(table: Any) -> Any:
+        order = np.argsort(place_of)
+        table = registry["transpose"].bind(table, permutation=tuple(map(int, order)))
+        return broadcast_in_dim(table, shape, sorted(place_of))
+
+    inside = bind["and"](bind["ge"](place, spread(starts)), bind["lt"](place, spread(ends)))
     copies = broadcast_in_dim(x, shape, range(1, len(shape)))
     return bind["select_n"](inside, zeros(aval_of(copies)), copies)
