@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core import dtypes
+from arrax.core import config, dtypes
 from arrax.core.ad_values import Zero
 from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.arithmetic import div, mul
 from arrax.ops.compare import eq, select
 from arrax.ops.create import full_like
 from arrax.ops.random import (KeyImplementation, drawn_width, floats_of_bits, key_implementation,
-                              unwrapped)
+                              threefry, unwrapped)
 from arrax.ops.random_gamma_stablehlo import gamma_form
 from arrax.ops.rules import batch_to_front
 from arrax.ops.special import erf_inv_p, random_gamma_grad
@@ -82,6 +83,17 @@ def _cubes(impl: KeyImplementation, keys: np.ndarray, d: np.ndarray) -> np.ndarr
 def _evaluate(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool) -> np.ndarray:
     impl = key_implementation(keys)
     words = impl.split(unwrapped(keys), alpha.shape[keys.ndim:]).reshape(-1, impl.words)
+    if impl is threefry and alpha.dtype == np.float32 and config.threefry_partitionable.value:
+        out = np.empty(alpha.shape, np.float32)
+        library.call_eagerly("arrax_random_gamma", (out.size, log_space), words,
+                             np.ascontiguousarray(alpha), out)
+        return out
+    return _draw(impl, words, alpha, log_space)
+
+
+def _draw(impl: KeyImplementation, words: np.ndarray, alpha: np.ndarray, log_space: bool,
+          ) -> np.ndarray:
+    """The draws by NumPy, all elements together."""
     a = alpha.reshape(-1)
     number = a.dtype.type
     with np.errstate(all="ignore"):
