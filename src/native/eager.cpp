@@ -8,9 +8,9 @@
 
 #include "small_vector.h"
 
-PyObject* eager_hook = nullptr;
-
 namespace {
+
+PyObject* eager_hook = nullptr;  // not NULL: every bind goes through the trace's `process`
 
 PyObject *name_evaluate, *name_process, *name_execute, *name_typed_results, *name_weak_type,
     *name_multiple_results, *name_dtype;

@@ -110,8 +110,8 @@ void multiply(const Spec& s, const In* a, const In* b, Out* c, const TileKernel<
 template <class Out>
 void multiply_bfloat16(const Spec& s, const Bfloat16* a, const Bfloat16* b, Out* c) {
   if (!bfloat16_tiles().tall) return multiply<Bfloat16, float, Out>(s, a, b, c, float32_tiles());
-  StridedBfloat16 left{{a, s.a_column, s.a_row}}, right{{b, s.b_row, s.b_column}};
-  Gemm<uint32_t, float, StridedBfloat16, StridedBfloat16, Out>(
+  Strided<Bfloat16> left{a, s.a_column, s.a_row}, right{b, s.b_row, s.b_column};
+  Gemm<uint32_t, float, Strided<Bfloat16>, Strided<Bfloat16>, Out>(
       bfloat16_tiles(), s.m, s.n, s.k, left, right, {c, s.c_row, s.c_column, s.add != 0}).run();
 }
 

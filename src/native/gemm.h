@@ -42,6 +42,12 @@ inline void transpose4(const float* from, int64_t from_step, float* to, int64_t 
 #endif
 }
 
+// An element as it is packed: widened, or, where two 16-bit floats share a step, its bits.
+template <class T, class In> inline T packed(In x) {
+  if constexpr (std::is_same<T, uint16_t>::value) return x.bits;
+  else return T(widen(x));
+}
+
 // A matrix in memory, `row` and `column` elements between neighbours.
 template <class In> struct Strided {
   const In* data;
@@ -55,8 +61,8 @@ template <class In> struct Strided {
         return;
       }
     }
-    if (column == 1) for (int64_t i = 0; i < count; i++) out[i] = T(widen(from[i]));
-    else for (int64_t i = 0; i < count; i++) out[i] = T(widen(from[i * column]));
+    if (column == 1) for (int64_t i = 0; i < count; i++) out[i] = packed<T>(from[i]);
+    else for (int64_t i = 0; i < count; i++) out[i] = packed<T>(from[i * column]);
   }
   // Where a row of consecutive elements can be used in place, or null.
   template <class T> const T* in_place() const {
@@ -83,9 +89,9 @@ template <class In> struct Strided {
         const In* from = data + first_row + p + (first + j) * column;
         T* to = out + p * width + j;
         if (rows == step) {
-          for (int64_t q = 0; q < step; q++) to[q * width] = T(widen(from[q]));
+          for (int64_t q = 0; q < step; q++) to[q * width] = packed<T>(from[q]);
         } else {
-          for (int64_t q = 0; q < rows; q++) to[q * width] = T(widen(from[q]));
+          for (int64_t q = 0; q < rows; q++) to[q * width] = packed<T>(from[q]);
         }
       }
       for (int64_t q = 0; q < rows; q++)
@@ -114,22 +120,22 @@ template <class Packed, class Source> struct Packer {
 template <class Source> struct Packer<uint32_t, Source> {
   static void pack(const Source& source, int64_t first_row, int64_t depth, int64_t first,
                    int64_t count, int64_t width, uint32_t* out) {
-    uint16_t low[64], high[64];
-    for (int64_t p = 0; p < depth; p += 2, out += width) {
-      source.read_bits(first_row + p, first, count, low);
-      if (p + 1 < depth) source.read_bits(first_row + p + 1, first, count, high);
-      else std::memset(high, 0, sizeof(high));
-      for (int64_t j = 0; j < count; j++) out[j] = uint32_t(low[j]) | uint32_t(high[j]) << 16;
-      for (int64_t j = count; j < width; j++) out[j] = 0;
+    constexpr int64_t rows = 32;
+    uint16_t bits[rows * 64];
+    for (int64_t p = 0; p < depth; p += rows) {
+      const int64_t size = least(rows, depth - p);
+      if (source.packs_itself()) source.pack_panel(first_row + p, size, first, count, width, bits);
+      else
+        for (int64_t q = 0; q < size; q++) {
+          source.read(first_row + p + q, first, count, bits + q * width);
+          for (int64_t j = count; j < width; j++) bits[q * width + j] = 0;
+        }
+      if (size % 2) std::memset(bits + size * width, 0, size_t(width) * 2);
+      for (int64_t q = 0; q < size; q += 2, out += width) {
+        const uint16_t *low = bits + q * width, *high = low + width;
+        for (int64_t j = 0; j < width; j++) out[j] = uint32_t(low[j]) | uint32_t(high[j]) << 16;
+      }
     }
-  }
-};
-
-struct StridedBfloat16 : Strided<Bfloat16> {
-  void read_bits(int64_t index, int64_t first, int64_t count, uint16_t* out) const {
-    const Bfloat16* from = data + index * row + first * column;
-    if (column == 1) std::memcpy(out, from, size_t(count) * 2);
-    else for (int64_t i = 0; i < count; i++) out[i] = from[i * column].bits;
   }
 };
 
@@ -138,6 +144,9 @@ template <class Out> struct Target {
   Out* data;
   int64_t row, column;
   bool add;
+  Out* at(int64_t i, int64_t j) const { return data + i * row + j * column; }
+  // The distance between rows of a tile whose columns are consecutive elements, or 0.
+  int64_t dense(int64_t, int64_t, int64_t, int64_t) const { return column == 1 ? row : 0; }
 };
 
 struct GemmScratch {
@@ -145,12 +154,13 @@ struct GemmScratch {
 };
 GemmScratch& gemm_scratch();  // of this thread
 
-template <class Packed, class Sum, class SourceA, class SourceB, class Out>
+template <class Packed, class Sum, class SourceA, class SourceB, class Out,
+          class Place = Target<Out>>
 class Gemm {
  public:
   // `a` is read by depth: row p of it is column p of A.
   Gemm(const TileKernel<Packed, Sum>& tiles, int64_t m, int64_t n, int64_t k, const SourceA& a,
-       const SourceB& b, Target<Out> c)
+       const SourceB& b, Place c)
       : tiles_(tiles), m_(m), n_(n), k_(k), a_(a), b_(b), c_(c) {
     if (m <= tiles.low_rows) kernel_ = tiles.low, rows_ = tiles.low_rows;
     else if (m <= tiles.medium_rows || (m < 6 * tiles.tall_rows && m % tiles.medium_rows == 0))
@@ -229,27 +239,30 @@ class Gemm {
 
   void multiply_tile(int64_t depth, const Packed* a, const Packed* b, int64_t b_stride, int64_t i,
                      int64_t rows, int64_t j, int64_t columns, bool add) {
-    Out* out = c_.data + i * c_.row + j * c_.column;
     if constexpr (std::is_same<Sum, Out>::value) {
-      if (rows == rows_ && columns == tiles_.columns && c_.column == 1) {
-        kernel_(depth, a, b, b_stride, out, c_.row, add);
-        return;
+      if (rows == rows_ && columns == tiles_.columns) {
+        if (const int64_t stride = c_.dense(i, rows, j, columns)) {
+          kernel_(depth, a, b, b_stride, c_.at(i, j), stride, add);
+          return;
+        }
       }
     }
     alignas(64) Sum tile[16 * 64];
     kernel_(depth, a, b, b_stride, tile, tiles_.columns, false);
+    const int64_t dense = c_.dense(i, rows, j, columns);
     for (int64_t r = 0; r < rows; r++) {
       const Sum* from = tile + r * tiles_.columns;
-      Out* to = out + r * c_.row;
       if (add) {
         for (int64_t q = 0; q < columns; q++) {
-          Out* place = to + q * c_.column;
+          Out* place = c_.at(i + r, j + q);
           *place = Narrow<Out, Sum>::apply(Sum(widen(*place)) + from[q]);
         }
-      } else if (c_.column == 1) {
+      } else if (dense) {
+        Out* to = c_.at(i, j) + r * dense;
         for (int64_t q = 0; q < columns; q++) to[q] = Narrow<Out, Sum>::apply(from[q]);
       } else {
-        for (int64_t q = 0; q < columns; q++) to[q * c_.column] = Narrow<Out, Sum>::apply(from[q]);
+        for (int64_t q = 0; q < columns; q++)
+          *c_.at(i + r, j + q) = Narrow<Out, Sum>::apply(from[q]);
       }
     }
   }
@@ -258,7 +271,7 @@ class Gemm {
   int64_t m_, n_, k_;
   const SourceA& a_;
   const SourceB& b_;
-  Target<Out> c_;
+  Place c_;
   typename TileKernel<Packed, Sum>::Function kernel_;
   int64_t rows_;
 };

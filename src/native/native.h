@@ -59,8 +59,6 @@ constexpr npy_intp kLarge = 1 << 16;
 
 extern PyTypeObject PrimitiveBaseType;
 extern PyTypeObject QuietType;
-// Not NULL: every bind goes through the trace's `process`, and nothing is served from records.
-extern PyObject* eager_hook;
 // The data (borrowed) of an Array whose dtype is that of its data; NULL for everything else.
 PyObject* plain_data(PyObject* value);
 bool is_weak(PyObject* array);

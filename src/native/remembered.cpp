@@ -58,7 +58,7 @@ PyObject* call(PyObject* object, PyObject* const* arguments, size_t flagged_coun
                PyObject* names) {
   auto* self = reinterpret_cast<RememberedObject*>(object);
   size_t count = size_t(PyVectorcall_NARGS(flagged_count));
-  if (thread_trace || eager_hook || !recorder)
+  if (thread_trace || !recorder)
     return call_function(self, arguments, flagged_count, names);
   Signature signature;
   if (!read_values(&signature, arguments, count, names))

@@ -56,12 +56,16 @@ class Step:
     results: list[Var]
 
 
+# Flags, parts of every signature, under which each operation of a call is looked at.
+_EACH_OPERATION = (config.debug_nans, config.debug_infs, config.debug_key_reuse)
+
+
 def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
            ) -> tuple[Any, Any]:
     """Call a remembered function: (result, the JitEntry for more such calls or None)."""
     warnings_before = issued[0]
     result = function(*args, **kwargs)
-    if issued[0] != warnings_before or config.debug_key_reuse.value:
+    if issued[0] != warnings_before or any(flag.value for flag in _EACH_OPERATION):
         return result, None
     try:
         return result, _entry(function, args, kwargs, result)
