@@ -17,7 +17,7 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from arrax import _native
 from arrax.core.scalar_types import ScalarType
@@ -29,7 +29,7 @@ def remembered(function: F) -> F:
     """A decorator: repeated eager calls of `function` run without its Python code."""
     wrapper = _native.Remembered(function)
     functools.update_wrapper(wrapper, function)
-    return wrapper  # type: ignore[return-value]
+    return cast(F, wrapper)
 
 
 _native.set_address_types((ScalarType, enum.Enum))

@@ -22,8 +22,6 @@ from arrax.numpy.promotion import (as_array, bool_dtype, broadcast_to_shape, can
                                    canonical_axis, complex_dtypes, convert,
                                    inexact_dtypes, inexact_of, integer_dtypes, refuse_out,
                                    scalar_array)
-from arrax.transforms.jit import jit
-from arrax.transforms.large_arrays import is_large
 
 _half_floats = frozenset({np.dtype(np.float16), dtypes.scalar_types["bfloat16"].dtype})
 _float32 = np.dtype(np.float32)
@@ -361,8 +359,6 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
       mean: the mean if it is known, with reduced axes of size 1.
     """
     refuse_out("var", out)
-    if where is None and mean is None and is_large(a):
-        return _fused_var(a, axis, dtype, ddof=ddof, keepdims=keepdims, correction=correction)
     if correction is None:
         correction = ddof
     elif not (isinstance(ddof, int) and ddof == 0):
@@ -395,10 +391,6 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
     return convert(result, result_dtype)
 
 
-# Several passes over a large array are better compiled as one.
-_fused_var = jit(var, static_argnames=("axis", "dtype", "ddof", "keepdims", "correction"))
-
-
 def _variance_dtypes(own: Any, dtype: Any) -> tuple[Any, Any]:
     if dtype is not None and own in complex_dtypes and dtype not in complex_dtypes:
         raise ValueError("jax.numpy.var does not yet support real dtype parameters when computing "
@@ -406,7 +398,7 @@ def _variance_dtypes(own: Any, dtype: Any) -> tuple[Any, Any]:
                          "seem unclear in this case.")
     result = inexact_of(own) if dtype is None else inexact_of(dtype)
     working = _float32 if result in _half_floats else result
-    if result in complex_dtypes:
+    if dtype is None and result in complex_dtypes:
         result = np.dtype(f"f{result.itemsize // 2}")
     return working, result
 
@@ -545,7 +537,12 @@ def _cumulative(name: str, function: Callable[..., Any], start: int, x: Any, axi
 @remembered
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None,
                    include_initial: bool = False) -> Any:
-    """The running sums along `axis`, from 0 on if `include_initial` (array API standard)."""
+    """The running sums along `axis`, from 0 on if `include_initial` (array API standard).
+
+    Unlike those of `cumsum`, sums of narrow integers have the default integer dtype.
+    """
+    x = as_array("cumulative_sum", x)
+    dtype = _accumulate_dtype(x, dtype, True)[1] if dtype is None else dtype
     return _cumulative("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, evaluate
-from arrax.core.array import ArrayImpl, from_numpy
+from arrax.core.array import from_numpy
 from arrax.core.primitive import Primitive
-from arrax.core.trace import current
 from arrax.engines import default_engine
 from arrax.ops.rules import broadcast_in_dim
 from arrax.transforms.staging import trace_to_jaxpr
@@ -46,13 +45,6 @@ def run_large(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any
         known = _programs[key] = _compile(primitive, [a.aval for a in args], shape, params)
     outs = known(list(args))
     return outs if primitive.multiple_results else outs[0]
-
-
-def is_large(value: Any) -> bool:
-    """Whether `value` is a concrete array so large that fused programs beat single operations,
-    and operations are evaluated at once."""
-    return type(value) is ArrayImpl and value.size >= evaluate.LARGE \
-        and current() is evaluate.EVAL and not config.disable_jit.value
 
 
 def _compact(array: Any) -> Any:
