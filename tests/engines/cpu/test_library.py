@@ -150,17 +150,28 @@ CONVOLUTIONS = [
     ((8, 9), (2, 3), (2, 1), ((-1, 1), (0, 2)), (1, 2), (2, 1), 2, 7),
     ((12, 40), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1, 2),
     ((5, 6, 7), (2, 1, 3), (1, 2, 1), ((1, 1), (0, 0), (2, 0)), (1, 1, 1), (1, 1, 2), 3, 4),
+    # holes in the image: each remainder of an output position has taps of its own, or none
+    ((11, 7), (4, 4), (1, 1), ((2, 2), (2, 1)), (2, 2), (1, 1), 3, 6),
+    ((13,), (2,), (1,), ((3, 4),), (5,), (1,), 2, 9),
+    ((6, 5), (1, 1), (1, 1), ((0, 0), (1, 2)), (3, 2), (1, 1), 4, 5),
+    ((9, 8), (5, 3), (1, 1), ((-2, 3), (0, -1)), (3, 2), (1, 1), 5, 17),
+    # more places than one item needs to fill a product; tiles across rows
+    ((37, 41), (3, 2), (1, 1), ((1, 1), (0, 0)), (1, 1), (1, 1), 6, 19),
+    ((64, 70), (1, 1), (2, 2), ((0, 0), (0, 0)), (1, 1), (1, 1), 5, 33),
 ]
 LAYOUTS = [("first", 0), ("last", 1)]
 
 
 def run_convolution(lhs: Any, rhs: Any, out_shape: Any, row: Any, layout: int, features: int,
                     batches: int) -> Any:  # fmt: skip
-    """`lhs`, `rhs` in NC..., OI...; computed in that layout or channels last."""
+    """`lhs`, `rhs` in NC..., OI...; computed in that layout, channels last or the batch last."""
     rank = lhs.ndim - 2
-    if layout:
+    if layout == 1:
         image = (0, rank + 1, *range(1, rank + 1))
         kernel = (rank + 1, rank, *range(rank))
+    elif layout == 2:  # the batch last, as in gradients by the kernel
+        image = (rank + 1, 0, *range(1, rank + 1))
+        kernel = (rank + 1, 0, *range(1, rank + 1))
     else:
         image = kernel = tuple(range(rank + 2))
     place = lambda array, axes: np.ascontiguousarray(array.transpose(np.argsort(axes)))
@@ -176,7 +187,8 @@ def run_convolution(lhs: Any, rhs: Any, out_shape: Any, row: Any, layout: int, f
     return out.transpose(image)
 
 
-@pytest.mark.parametrize("layout", [0, 1], ids=["channels-first", "channels-last"])
+@pytest.mark.parametrize("layout", [0, 1, 2],
+                         ids=["channels-first", "channels-last", "batch-last"])
 @pytest.mark.parametrize("name", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("row", CONVOLUTIONS, ids=lambda row: f"{row[0]}-{row[1]}")
 def test_convolutions(row: Any, name: str, layout: int) -> None:
@@ -188,7 +200,7 @@ def test_convolutions(row: Any, name: str, layout: int) -> None:
     np.testing.assert_allclose(got.astype(np.float64), want, rtol=tolerance, atol=tolerance * 4)
 
 
-@pytest.mark.parametrize("layout", [0, 1])
+@pytest.mark.parametrize("layout", [0, 1, 2])
 @pytest.mark.parametrize("row", CONVOLUTIONS[1:5], ids=lambda row: str(row[0]))
 def test_grouped_convolutions(row: Any, layout: int) -> None:
     groups = 3

@@ -33,8 +33,8 @@ def product_rewrite(eqn: Eqn) -> Expand | None:
             or is_small_product(eqn):
         return None
     stored = tuple(Stored(tuple(aval.shape), storage_dtype(aval.dtype)) for aval in avals)
-    return _rewrite(*stored, eqn.params["dimension_numbers"],
-                    min(product_sizes(eqn)[1:3]) == 1)
+    numbers = tuple(tuple(map(tuple, axes)) for axes in eqn.params["dimension_numbers"])
+    return _rewrite(*stored, numbers, min(product_sizes(eqn)[1:3]) == 1)
 
 
 @functools.lru_cache(maxsize=1024)
