@@ -105,6 +105,18 @@ def special_functions() -> Iterator[Case]:
     yield Case("special betainc 1e5", lambda jax: jax.lax.betainc, (few, other, unit))
 
 
+def fourier() -> Iterator[Case]:
+    """Lengths that are no powers of two, smooth and prime, of rows and of long lines."""
+    for rows, length in ((1000, 100), (1000, 360), (1000, 1000), (200, 1009), (100, 3000),
+                         (1, 1000), (1, 15625), (1, 100_000), (1, 1_000_000), (1, 100_003)):
+        x = _floats(rows, length)
+        yield Case(f"fft {rows}x{length}", lambda jax: jax.numpy.fft.fft,
+                   (x.astype(np.complex64),))
+        yield Case(f"rfft {rows}x{length}", lambda jax: jax.numpy.fft.rfft, (x,))
+    yield Case("fft2 480x640", lambda jax: jax.numpy.fft.fft2,
+               (_floats(480, 640).astype(np.complex64),))
+
+
 def best_times(functions: dict[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
     """The shortest time of each function, called in turns."""
     times = dict.fromkeys(functions, float("inf"))
@@ -142,6 +154,7 @@ def cases() -> Iterator[Case]:
     yield from pooling()
     yield from linear_algebra()
     yield from special_functions()
+    yield from fourier()
 
 
 if __name__ == "__main__":

@@ -122,4 +122,4 @@ def test_compiled_programs_call_the_library() -> None:
     closed, _ = traced(lambda x: lax.fft(x, "fft", (64,)), operand("fft", 3, 64, "float32"))
     assert "arrax_fft" in compiled(closed).as_text("llvm")
     closed, _ = traced(lambda x: lax.fft(x, "fft", (60,)), operand("fft", 3, 60, "float32"))
-    assert "arrax_fft" not in compiled(closed).as_text("llvm")
+    assert "arrax_fft_any" in compiled(closed).as_text("llvm")

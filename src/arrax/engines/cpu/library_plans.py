@@ -110,9 +110,12 @@ def _scan(eqn: Eqn) -> Emit | None:
 
 
 def _fft(eqn: Eqn) -> Emit | None:
-    lengths = eqn.params["fft_lengths"]
-    spec = library.fft_spec(_stored(eqn.invars[0]), int(eqn.params["fft_type"]), lengths)
-    return _simple("arrax_fft", spec)
+    lengths, kind = eqn.params["fft_lengths"], int(eqn.params["fft_type"])
+    operand = _stored(eqn.invars[0])
+    spec = library.fft_spec(operand, kind, lengths)
+    if spec is not None:
+        return _simple("arrax_fft", spec)
+    return _simple("arrax_fft_any", library.any_fft_spec(operand, kind, lengths))
 
 
 PLANS: dict[str, Callable[[Eqn], Emit | None]] = {

@@ -15,6 +15,7 @@ for a case that the library does not cover.
 | `arrax_scatter_rows` | out, indices, updates | rows set, added, multiplied, min, max |
 | `arrax_threefry_bits` | keys, out | random bits |
 | `arrax_fft` | operand, result | Fourier transforms of the last axes, lengths powers of two |
+| `arrax_fft_any` | operand, result | Fourier transforms of the last axes, of any lengths |
 """
 
 from __future__ import annotations
@@ -271,6 +272,18 @@ def fft_spec(operand: Any, kind: int, lengths: Shape) -> Spec | None:
     if others and (kind >= 2 or length % (128 // operand.dtype.itemsize)):
         return None
     if any(n > _LONGEST_COLUMN or n & (n - 1) for n in others):
+        return None
+    code = CODES[np.dtype(_TRANSFORMED[operand.dtype.name])]
+    return code, int(kind), rows, length, len(others), *others[::-1]
+
+
+def any_fft_spec(operand: Any, kind: int, lengths: Shape) -> Spec | None:
+    """`fft` along the last axes, of any lengths."""
+    if not lengths or operand.dtype.name not in _TRANSFORMED:
+        return None
+    *others, length = map(int, lengths)
+    rows = math.prod(operand.shape[:-1])
+    if not 1 <= min(lengths) <= max(lengths) <= _LONGEST_TRANSFORM or rows == 0:
         return None
     code = CODES[np.dtype(_TRANSFORMED[operand.dtype.name])]
     return code, int(kind), rows, length, len(others), *others[::-1]
