@@ -15,7 +15,7 @@ from arrax import lax  # noqa: E402
 from arrax.core import config  # noqa: E402
 from arrax.engines.pjrt.stablehlo import module_text  # noqa: E402
 
-from tests.engines.pjrt.test_rows import can_be_written  # noqa: E402
+from tests.engines.pjrt.test_rows import has_form  # noqa: E402
 from tests.ops.all_rows import all_rows  # noqa: E402
 from tests.ops.rows import doubled  # noqa: E402
 from tests.parity.stablehlo_runner import bytecode, run  # noqa: E402
@@ -68,13 +68,53 @@ _UP_TO_SIGNS = {"eigh", "svd"}  # vectors that these primitives give are unique 
 @pytest.mark.parametrize("name", all_rows())
 def test_row(name: str, double: bool) -> None:
     row = all_rows()[name]
-    if not can_be_written(row):
+    if not all(map(has_form, _names(row.function, row.operands))):
         pytest.skip("no form")
     with config.enable_x64(double):
         operands = [doubled(x) if double else np.asarray(x) for x in row.operands]
-        names = {eqn.primitive.name for eqn in arrax.make_jaxpr(row.function)(*operands).eqns}
-        check(row.function, *operands, moduli=bool(names & _UP_TO_SIGNS),
+        check(row.function, *operands,
+              moduli=bool(_names(row.function, operands) & _UP_TO_SIGNS),
               tolerance=max(row.tolerance * 1e-4, 1e-12) if double else row.tolerance)
+
+
+@pytest.mark.parametrize("name", [name for name, row in all_rows().items() if row.order])
+def test_gradient_of_row(name: str) -> None:
+    row = all_rows()[name]
+    operands, places = list(row.operands), row.differentiable()
+
+    def inexact(*active: Any) -> list[Any]:
+        values = list(operands)
+        for place, x in zip(places, active, strict=True):
+            values[place] = x
+        return [o for o in arrax.tree.leaves(row.function(*values))
+                if jnp.issubdtype(o.dtype, np.inexact)]
+
+    def gradient(*active: Any) -> Any:
+        outs, pull = arrax.vjp(inexact, *active)
+        return pull([jnp.full(o.shape, 0.5, o.dtype) for o in outs])
+    active = [operands[place] for place in places]
+    if _names(gradient, active) & _UP_TO_SIGNS:
+        pytest.skip("depends on the signs of the vectors")
+    if not all(map(has_form, _names(gradient, active))):
+        pytest.skip("no form")
+    check(gradient, *active, tolerance=5 * row.tolerance)
+
+
+@pytest.mark.parametrize("name", [name for name, row in all_rows().items()
+                                  if row.batch and row.operands])
+def test_batched_row(name: str) -> None:
+    row = all_rows()[name]
+    operands = [np.stack([x, x]) for x in row.operands]
+    batched = arrax.vmap(row.function)
+    if not all(map(has_form, _names(batched, operands))):
+        pytest.skip("no form")
+    check(batched, *operands, tolerance=5 * row.tolerance,
+          moduli=bool(_names(batched, operands) & _UP_TO_SIGNS))
+
+
+def _names(function: Callable[..., Any], operands: Sequence[Any]) -> set[str]:
+    """The primitives of a program."""
+    return {eqn.primitive.name for eqn in arrax.make_jaxpr(function)(*operands).eqns}
 
 
 # ---- programs ----------------------------------------------------------------------------------
