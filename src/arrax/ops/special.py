@@ -16,6 +16,7 @@ from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import Elementwise
+from arrax.ops import special_stablehlo as form
 from arrax.ops.arithmetic import (
     abs_p, add_p, integer_pow_p, mul_p, neg_p, sign_p, square_p, sub_p)
 from arrax.ops.compare import gt_p, select_n_p
@@ -215,13 +216,16 @@ def _igammac_evaluate(a: Any, x: Any) -> Any:
 
 igamma_p = _special("igamma", 2, _igamma_evaluate, by_operand(
     lambda g, out, a, x: mul_p.bind(g, igamma_grad_a_p.bind(a, x)),
-    lambda g, out, a, x: mul_p.bind(g, _gamma_density(a, x))))
+    lambda g, out, a, x: mul_p.bind(g, _gamma_density(a, x))), stablehlo=form.igamma_form)
 igammac_p = _special("igammac", 2, _igammac_evaluate, by_operand(
     lambda g, out, a, x: neg_p.bind(mul_p.bind(g, igamma_grad_a_p.bind(a, x))),
-    lambda g, out, a, x: neg_p.bind(mul_p.bind(g, _gamma_density(a, x)))))
+    lambda g, out, a, x: neg_p.bind(mul_p.bind(g, _gamma_density(a, x)))),
+    stablehlo=form.igammac_form)
 _NO_SECOND = NotApplicable("second derivatives by the shape parameter are not known")
-igamma_grad_a_p = _special("igamma_grad_a", 2, igamma_derivative, _NO_SECOND)
-random_gamma_grad_p = _special("random_gamma_grad", 2, sample_derivative, _NO_SECOND)
+igamma_grad_a_p = _special("igamma_grad_a", 2, igamma_derivative, _NO_SECOND,
+                           stablehlo=form.igamma_grad_a_form)
+random_gamma_grad_p = _special("random_gamma_grad", 2, sample_derivative, _NO_SECOND,
+                               stablehlo=form.random_gamma_grad_form)
 
 
 def igamma(a: Any, x: Any) -> Any:
@@ -267,7 +271,7 @@ def _betainc_evaluate(a: Any, b: Any, x: Any) -> Any:
 
 regularized_incomplete_beta_p = _special(
     "regularized_incomplete_beta", 3, _betainc_evaluate,
-    by_operand(_no_betainc, _no_betainc, _betainc_slope))
+    by_operand(_no_betainc, _no_betainc, _betainc_slope), stablehlo=form.betainc_form)
 
 
 def betainc(a: Any, b: Any, x: Any) -> Any:
@@ -280,7 +284,7 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
 bessel_i0e_p = _special("bessel_i0e", 1, lambda x: _scipy().i0e(x), by_operand(
     lambda g, out, x: mul_p.bind(
         g, sub_p.bind(bessel_i1e_p.bind(x), mul_p.bind(sign_p.bind(x), out)))),
-    emits("bessel_i0e", 40))
+    emits("bessel_i0e", 40), form.bessel_i0e_form)
 
 
 def bessel_i0e(x: Any) -> Any:
