@@ -25,7 +25,7 @@ test: dev
 
 lint: dev
 	$(BIN)/ruff check src tests tools
-	$(BIN)/mypy $(addprefix src/arrax/, core transforms control lax random nn)
+	$(BIN)/mypy $(addprefix src/arrax/, core engines/pjrt transforms control lax random nn)
 	$(BIN)/lint-imports
 
 bench: $(BIN)/python dev
