@@ -34,8 +34,6 @@ class RandomAlgorithm(enum.IntEnum):
     def __str__(self) -> str:
         return self.name
 
-    __repr__ = __str__
-
 
 def _bits_type(key: Any, *, shape: Any, dtype: Any, algorithm: Any, out_sharding: Any) -> Any:
     if key.shape != (4,) or key.dtype != np.uint32:
@@ -104,7 +102,7 @@ def _bits_stablehlo(b: Any, key: Any, *, shape: Any, dtype: Any, algorithm: Any,
 rng_bit_generator_p = Primitive(
     "rng_bit_generator", multiple_results=True, weak_type="none", type_rule=_bits_type,
     evaluate=_evaluate_bits, jvp=_DISCRETE, transpose=_DISCRETE, batch=_bits_batch,
-    lower=HostCall("a stream with a counter"), stablehlo=_bits_stablehlo)
+    shown={"algorithm": str}, lower=HostCall("a stream with a counter"), stablehlo=_bits_stablehlo)
 
 
 def rng_bit_generator(key: Any, shape: Sequence[int], dtype: Any = np.uint32,

@@ -383,6 +383,5 @@ def rev(operand: Any, dimensions: Sequence[int]) -> Any:
     """Reverse the order of elements along each of `dimensions`."""
     operand = _operand(operand, "rev")
     dimensions = canonical_shape(dimensions)
-    if any(d < 0 for d in dimensions):  # NumPy would count from the end
-        _rev_type(operand.aval, dimensions=dimensions)
+    _rev_type(operand.aval, dimensions=dimensions)  # evaluation would take any numbers
     return rev_p.bind(operand, dimensions=dimensions)

@@ -284,6 +284,9 @@ def _start_operands(name: str, aval: Any, start_indices: Any, allow_negative: An
 
 def _from_the_front(index: Any, size: int, allow_negative: bool) -> Any:
     """A start index, plus `size` where negative; constants are computed at once."""
+    if not allow_negative and isinstance(index, (int, np.integer)) and index < 0:
+        raise ValueError(f"Index {index} is out of bounds for dimension {size} if "
+                         "allow_negative_indices=False")
     if type(index) is int:
         index = index + size if allow_negative and index < 0 else index
         return _constant_index(index, dtypes.default_int_dtype())
