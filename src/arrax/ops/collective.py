@@ -85,6 +85,8 @@ def _reducer_type(x: Any, **params: Any) -> Any:
 
 
 _BATCHED_AWAY = HostCall("axis names are gone when a program is compiled")
+BATCHED_AWAY = NotApplicable("instances are a batch axis of one program, in which collectives are "
+                             "operations along that axis")
 
 
 def _reducer(name: str, reduce_name: str, unmapped: Callable[[Any, int], Any], **rules: Any,
@@ -105,7 +107,8 @@ def _reducer(name: str, reduce_name: str, unmapped: Callable[[Any, int], Any], *
         return (primitive.bind(out, axes=rest, axis_index_groups=None) if rest else out), None
 
     primitive = Primitive(name, type_rule=_reducer_type, execute=_unbound(name), batch=batch,
-                          named_axes=_bound_names, lower=_BATCHED_AWAY, **rules)
+                          named_axes=_bound_names, lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY,
+                          **rules)
     return primitive
 
 
@@ -218,7 +221,7 @@ def _all_gather_transpose(ct: Any, aval: Any, *, all_gather_dimension: int, **pa
 all_gather_p = Primitive(
     "all_gather", type_rule=_all_gather_type, execute=_unbound("all_gather"), jvp=linear_jvp(),
     transpose=transpose_unary(_all_gather_transpose), batch=_all_gather_batch,
-    named_axes=_bound_names, lower=_BATCHED_AWAY)
+    named_axes=_bound_names, lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
 def _reduce_scatter_type(x: Any, *, scatter_dimension: int, axis_size: int, tiled: bool,
@@ -276,7 +279,7 @@ reduce_scatter_p = Primitive(
     jvp=linear_jvp(), batch=_reduce_scatter_batch, named_axes=_bound_names,
     transpose=transpose_unary(lambda ct, aval, *, scatter_dimension, **params: all_gather_p.bind(
         ct, all_gather_dimension=scatter_dimension, **params)),
-    lower=_BATCHED_AWAY)
+    lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
 # ---- all_to_all, ppermute, axis_index ----------------------------------------------------------
@@ -345,7 +348,7 @@ all_to_all_p = Primitive(
                               all_to_all_p.bind(ct, split_axis=concat_axis, concat_axis=split_axis,
                                                 **params)),
     batch=_all_to_all_batch, named_axes=_bound_names,
-    lower=_BATCHED_AWAY)
+    lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
 def _ppermute_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any, perm: Any) -> Any:
@@ -395,7 +398,7 @@ ppermute_p = Primitive(
     transpose=transpose_unary(lambda ct, aval, *, axis_name, perm: ppermute_p.bind(
         ct, axis_name=axis_name, perm=tuple((d, s) for s, d in perm))),
     batch=_ppermute_batch, named_axes=_bound_names,
-    lower=_BATCHED_AWAY)
+    lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
 def _axis_index_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any) -> Any:
@@ -413,7 +416,7 @@ axis_index_p = Primitive(
     "axis_index", type_rule=_axis_index_type, execute=_unbound("axis_index"), weak_type="none",
     jvp=NotApplicable("it has no operands"), transpose=NotApplicable("it has no operands"),
     batch=_axis_index_batch, named_axes=_bound_names,
-    lower=_BATCHED_AWAY)
+    lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
 # ---- the functions -----------------------------------------------------------------------------

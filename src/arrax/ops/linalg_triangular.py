@@ -400,7 +400,8 @@ symmetric_product_p = Primitive(
     "symmetric_product", type_rule=_symmetric_product_type, weak_type="none",
     evaluate=_symmetric_product_evaluate, jvp=_symmetric_product_jvp,
     batch=batch_by_moving(lambda size, a, c, **params: symmetric_product_p.bind(a, c, **params)),
-    lower=Expand(_symmetric_product))
+    lower=Expand(_symmetric_product),
+    stablehlo=lambda b, a, c, **params: _symmetric_product(a, c, **params))
 
 
 def symmetric_product(a_matrix: Any, c_matrix: Any, *, alpha: float = 1.0, beta: float = 0.0,

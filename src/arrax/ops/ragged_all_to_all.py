@@ -12,7 +12,7 @@ from arrax.core.axis_env import axis_size, names_of
 from arrax.core.primitive import Primitive, registry
 from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import arguments
-from arrax.ops.collective import all_to_all
+from arrax.ops.collective import BATCHED_AWAY, all_to_all
 from arrax.ops.gather import gather
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
 from arrax.ops.rules import batch_to_front, broadcast_in_dim, instantiate, move_axis, zeros
@@ -127,7 +127,7 @@ def _exchange(x: Any, output: Any, inputs: Any, sizes: Any, outputs: Any) -> Any
 ragged_all_to_all_p = Primitive(
     "ragged_all_to_all", type_rule=_type, execute=_execute, jvp=_jvp, transpose=_transpose,
     batch=_batch, named_axes=lambda axis_name, **_: names_of(axis_name),
-    lower=HostCall("axis names are gone when a program is compiled"))
+    lower=HostCall("axis names are gone when a program is compiled"), stablehlo=BATCHED_AWAY)
 
 
 def ragged_all_to_all(operand: Any, output: Any, input_offsets: Any, send_sizes: Any,

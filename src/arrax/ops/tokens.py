@@ -30,7 +30,8 @@ def _no_contents(*tokens: Any) -> np.ndarray:
 
 create_token_p = Primitive(
     "create_token", typed_results=True, weak_type="none", type_rule=lambda: abstract_token,
-    evaluate=_no_contents, jvp=_NO_TANGENT, batch=NotApplicable("it has no operands"), lower=_EMPTY)
+    evaluate=_no_contents, jvp=_NO_TANGENT, batch=NotApplicable("it has no operands"), lower=_EMPTY,
+    stablehlo=lambda b: b.full(abstract_token.shape, False, abstract_token.dtype))
 
 
 def create_token(_: Any = None) -> Any:
@@ -48,7 +49,8 @@ def _after_all_type(*tokens: Any) -> Any:
 after_all_p = Primitive(
     "after_all", typed_results=True, weak_type="none", type_rule=_after_all_type,
     evaluate=_no_contents, jvp=zero_jvp(), transpose=_NO_TANGENT, lower=_EMPTY,
-    batch=NotApplicable("tokens have no axes"))
+    batch=NotApplicable("tokens have no axes"),
+    stablehlo=lambda b, *tokens: (b.barrier(tokens) or [create_token_p.bind()])[0])
 
 
 def after_all(*operands: Any) -> Any:
@@ -88,15 +90,17 @@ _BATCH = NotApplicable("a message between devices has no meaning for instances t
                        "use ppermute")
 _MESSAGE = NotApplicable("messages are not differentiated: use ppermute")
 
+_ONE_DEVICE = NotApplicable("programs are written for one device")
+
 psend_p = Primitive(
     "psend", weak_type="none", type_rule=_send_type, execute=_no_devices("psend"), jvp=_MESSAGE,
     batch=_BATCH, named_axes=lambda axis_name, **_: names_of(axis_name),
-    lower=HostCall("devices of the CPU engine exchange no messages"))
+    lower=HostCall("devices of the CPU engine exchange no messages"), stablehlo=_ONE_DEVICE)
 precv_p = Primitive(
     "precv", weak_type="none", type_rule=_receive_type, execute=_no_devices("precv"),
     shown={"out_shape": lambda aval: aval.str_short()},
     jvp=_MESSAGE, batch=_BATCH, named_axes=lambda axis_name, **_: names_of(axis_name),
-    lower=HostCall("devices of the CPU engine exchange no messages"))
+    lower=HostCall("devices of the CPU engine exchange no messages"), stablehlo=_ONE_DEVICE)
 
 
 def _pairs(perm: Any) -> tuple[tuple[int, int], ...]:
