@@ -21,6 +21,7 @@ RULES = {
     "transpose": "Without a transpose",
     "batch": "Without batching",
     "lower": "Run by NumPy in compiled programs",
+    "stablehlo": "Without a StableHLO form",
 }
 HEAD = """# Missing rules
 

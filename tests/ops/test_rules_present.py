@@ -10,7 +10,7 @@ from tools import missing_rules
 PRIMITIVES = missing_rules.primitives()
 
 
-@pytest.mark.parametrize("kind", ["type_rule", "jvp", "transpose", "batch", "lower"])
+@pytest.mark.parametrize("kind", ["type_rule", "jvp", "transpose", "batch", "lower", "stablehlo"])
 def test_every_rule_is_there_or_explained(kind: str) -> None:
     missing = [p.name for p in PRIMITIVES if getattr(p, kind) is None]
     assert not missing, f"without {kind} and without NotApplicable(reason): {missing}"

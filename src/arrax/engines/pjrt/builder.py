@@ -100,7 +100,7 @@ class Builder(Trace):
         """The results of a jaxpr, its operations written here."""
         jaxpr, consts = ((closed.jaxpr, closed.consts) if isinstance(closed, ClosedJaxpr)
                          else (closed, ()))
-        values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+        values: dict[Any, Any] = dict(zip(jaxpr.constvars, self._values(consts), strict=True))
         values.update(zip(jaxpr.invars, operands, strict=True))
 
         def read(variables: Sequence[Any]) -> list[Any]:
