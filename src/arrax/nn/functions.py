@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.remembered import remembered
 from arrax.numpy.promotion import as_array, inexact_array, promote_dtypes_inexact
 from arrax.transforms.custom_jvp import custom_jvp
 from arrax.transforms.jit import jit
@@ -159,6 +160,7 @@ def selu(x: Any) -> Any:
     return _SELU_SCALE * elu(x, _SELU_ALPHA)
 
 
+@remembered
 def gelu(x: Any, approximate: bool = True) -> Any:
     """x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
 

@@ -11,12 +11,14 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes, errors
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (as_array, canonical_axes, inexact_array,
                                    promote_dtypes_inexact)
 from arrax.transforms.jit import jit
 
 
+@remembered
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
               return_sign: bool = False, where: Any = None) -> Any:
     """log Σ b eᵃ over `axis`, without overflow.
@@ -78,6 +80,7 @@ def _shifted(name: str, x: Any, axis: Any, where: Any) -> tuple[Any, Any, tuple[
     return x, x - lax.stop_gradient(greatest), axes
 
 
+@remembered
 def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     """eˣ divided by its sum over `axis`; 0 where `where` is false.
 
@@ -110,7 +113,7 @@ def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
       algorithm: the variance as mean of squares less square of the mean ("fast"), or as mean square
         distance from the mean ("stable").
     """
-    x = inexact_array("standardize", x)
+    given, x = x, inexact_array("standardize", x)
     if algorithm not in ("fast", "stable"):
         raise ValueError(f"algorithm={algorithm!r} is not one of 'fast' and 'stable'")
     if mean is None:
@@ -121,9 +124,10 @@ def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
         else:
             squares = jnp.mean(jnp.square(x), axis, keepdims=True, where=where)
             variance = jnp.clip(squares - jnp.square(mean), min=0)
-    return (x - mean) * lax.rsqrt(jnp.asarray(variance) + epsilon)
+    return (given - mean) * lax.rsqrt(jnp.asarray(variance) + epsilon)
 
 
+@remembered
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Any:
     """A 1 at the place of each index, along a new axis of `num_classes`; all 0 when it is outside.
 

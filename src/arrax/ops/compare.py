@@ -13,6 +13,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
@@ -84,7 +85,7 @@ def ge(x: Any, y: Any) -> Any:
 
 def total_order_key(x: np.ndarray) -> np.ndarray:
     """Integers that order floats totally: -NaN < -inf < … < -0 < 0 < … < inf < NaN."""
-    if x.dtype.kind in "iub":
+    if not dtypes.issubdtype(x.dtype, np.floating):
         return x
     bits = x.dtype.itemsize * 8
     signed = np.dtype(f"int{bits}")
@@ -254,6 +255,7 @@ def select_n(which: Any, *cases: Any) -> Any:
     return select_n_p.bind(*values)
 
 
+@remembered
 def select(pred: Any, on_true: Any, on_false: Any) -> Any:
     """`on_true` where `pred` holds, else `on_false`; operands as for `select_n`."""
     return select_n(pred, on_false, on_true)
@@ -316,6 +318,7 @@ clamp_p = Primitive(
     lower=emits("clamp", 2), elementwise=True, stablehlo="stablehlo.clamp")
 
 
+@remembered
 def clamp(min: Any, x: Any, max: Any) -> Any:
     """Elementwise `x`, but `min` where it is smaller and `max` where it is larger.
 
@@ -369,6 +372,7 @@ round_p = unary("round", FLOAT, _round_evaluate, jvp=piecewise_constant, lower=E
         ("round_nearest_afz", "round_nearest_even")[int(rounding_method)], x))
 
 
+@remembered
 def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Any:
     """Elementwise nearest whole number; `rounding_method` decides halves."""
     x = operand(x, "round")

@@ -10,6 +10,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes
@@ -376,6 +377,7 @@ conv_general_dilated_p = Primitive(
 
 # ---- public function ---------------------------------------------------------------------------
 
+@remembered
 def conv_general_dilated(
         lhs: Any, rhs: Any, window_strides: Sequence[int], padding: Any,
         lhs_dilation: Sequence[int] | None = None, rhs_dilation: Sequence[int] | None = None,

@@ -13,6 +13,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType, float0
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.engines.cpu.lowering import Elementwise, Form
 from arrax.ops.arguments import operand as _operand
@@ -75,7 +76,7 @@ def _saturate(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     low, high = _integer_bounds(dtype)
     if x.size and not is_small(dtype) and not is_small(x.dtype):
         if low < 0 and dtype.itemsize >= 4:
-            out = x.astype(dtype)  # NumPy makes the least integer of what does not fit, or saturates
+            out = x.astype(dtype)  # what does not fit becomes the least integer, or saturates
             if _least(out, None) > low:
                 return out
         elif _least(x, None) >= low and _greatest(x, None) < float(high + 1):  # false for NaN
@@ -133,6 +134,7 @@ convert_element_type_p = Primitive(
     weak_type=lambda x, *, new_dtype, weak_type, sharding=None: weak_type)
 
 
+@remembered
 def convert_element_type(operand: Any, new_dtype: Any) -> Any:
     """`operand` with elements of `new_dtype`.
 
@@ -261,6 +263,7 @@ bitcast_convert_type_p = Primitive(
         "bitcast_convert", x, results=b.outs[0]))
 
 
+@remembered
 def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     """The bits of `operand` read as `new_dtype`.
 
@@ -327,6 +330,7 @@ reduce_precision_p = Primitive(
     stablehlo=lambda b, x, **bits: b.op("reduce_precision", x, **bits))
 
 
+@remembered
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
     """`operand` rounded to a float of so many exponent and mantissa bits, in its own dtype."""
     x = _operand(operand, "reduce_precision")

@@ -9,6 +9,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Library
 from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
@@ -163,6 +164,7 @@ cumsum_p = _cumulative(
         lambda ct, x, *, axis, reverse: cumsum_p.bind(ct, axis=axis, reverse=not reverse)))
 
 
+@remembered
 def cumsum(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
     """Sums of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`.
 
@@ -184,6 +186,7 @@ cumprod_p = _cumulative("cumprod", _NUMBER, _accumulate(np.multiply), _scan_jvp(
                         _prefixes(mul_p.bind, lambda dtype: 1))
 
 
+@remembered
 def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
     """Products of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
     return _call(cumprod_p, operand, axis, reverse)
@@ -201,11 +204,13 @@ cummin_p = _cumulative("cummin", _NUMBER, _accumulate(np.minimum, False), _scan_
                        _prefixes(min_p.bind, highest))
 
 
+@remembered
 def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
     """Maxima of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
     return _call(cummax_p, operand, axis, reverse)
 
 
+@remembered
 def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
     """Minima of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
     return _call(cummin_p, operand, axis, reverse)
@@ -266,6 +271,7 @@ cumlogsumexp_p = _cumulative("cumlogsumexp", _INEXACT, _evaluate_by(_accumulate_
                              _scan_jvp(_log_add_exp_pairs), _prefixes(_log_add_exp, lowest))
 
 
+@remembered
 def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
     """`log(cumsum(exp(operand)))` along `axis`, without overflow, for inexact operands."""
     return _call(cumlogsumexp_p, operand, axis, reverse)

@@ -10,6 +10,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Product
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
@@ -235,6 +236,25 @@ dot_general_p = Primitive(
 
 # ---- public functions --------------------------------------------------------------------------
 
+def _check_not_narrower(own: Any, preferred: Any) -> None:
+    """TypeError for a result with fewer bits than integer or complex operands' (parts) have, or of
+    another signedness. Floats may be summed in any dtype."""
+    if dtypes.issubdtype(own, np.floating) or own == preferred:
+        return
+
+    def bits(dtype: Any) -> int:
+        whole = 1 if dtype == np.bool_ else dtypes.itemsize_bits(dtype)
+        return whole // 2 if dtype.kind == "c" else whole
+    if bits(preferred) < bits(own):
+        raise TypeError("`preferred_element_type` must not be narrower than the original type, got "
+                        f"preferred_element_type of {preferred} for result type of {own}.")
+    if dtypes.issubdtype(own, np.signedinteger) \
+            and dtypes.issubdtype(preferred, np.unsignedinteger):
+        raise TypeError("`preferred_element_type` must have the same signedness as the original "
+                        f"type, got {preferred} for {own}.")
+
+
+@remembered
 def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None,
                 preferred_element_type: Any = None, *, out_sharding: Any = None) -> Any:
     """Multiply and sum over contracting axes, separately for each index of the batch axes.
@@ -262,12 +282,14 @@ def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = Non
     _check_dimensions(lhs.aval, rhs.aval, numbers)
     if preferred_element_type is not None:
         preferred_element_type = dtypes.check_user_dtype(preferred_element_type, "dot_general")
+        _check_not_narrower(lhs.aval.dtype, preferred_element_type)
     return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers,
                               precision=canonicalize_precision(precision),
                               preferred_element_type=preferred_element_type,
                               out_sharding=out_sharding)
 
 
+@remembered
 def dot(lhs: Any, rhs: Any, *, dimension_numbers: Any = None, precision: Any = None,
         preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
     """The product of vectors and matrices (or `dot_general`, with `dimension_numbers`).
@@ -286,6 +308,7 @@ def dot(lhs: Any, rhs: Any, *, dimension_numbers: Any = None, precision: Any = N
                        out_sharding=out_sharding)
 
 
+@remembered
 def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     """Matrix products along leading batch axes, which both operands have."""
     lhs, rhs = arguments.operand(lhs, "batch_matmul"), arguments.operand(rhs, "batch_matmul", 1)

@@ -11,6 +11,7 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import Library
 from arrax.ops import arguments
@@ -159,6 +160,7 @@ fft_p = Primitive("fft", weak_type="none", type_rule=_fft_type, evaluate=_fft_ev
                   lower=Library("fft"), stablehlo=_fft_stablehlo)
 
 
+@remembered
 def fft(x: Any, fft_type: Any, fft_lengths: Any) -> Any:
     """The Fourier transform along the last `len(fft_lengths)` axes.
 

@@ -12,6 +12,7 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Form
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape, positions
@@ -303,6 +304,7 @@ gather_p = Primitive("gather", type_rule=_gather_type, evaluate=_gather_evaluate
                      lower=Form("gather"), stablehlo=_gather_stablehlo)
 
 
+@remembered
 def gather(operand: Any, start_indices: Any, dimension_numbers: GatherDimensionNumbers,
            slice_sizes: Any, *, unique_indices: bool = False, indices_are_sorted: bool = False,
            mode: Any = None, fill_value: Any = None) -> Any:

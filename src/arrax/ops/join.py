@@ -11,6 +11,7 @@ from arrax.core.ad_values import Zero, is_undefined
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.engines.cpu.lowering import Form
 from arrax.ops import arguments
@@ -371,6 +372,7 @@ pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_
                   stablehlo=_pad_stablehlo)
 
 
+@remembered
 def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:
     """Pad with a scalar: `(low, high, interior)` elements per axis, before, after and between.
 

@@ -10,6 +10,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import matrices as m
 from arrax.ops.linalg_orthogonal_stablehlo import eigh_form
@@ -77,6 +78,7 @@ eigh_p = Primitive(
     lower=Library("eigh"))
 
 
+@remembered
 def eigh(x: Any, *, lower: bool = True, symmetrize_input: bool = True,
          sort_eigenvalues: bool = True, subset_by_index: tuple[int, int] | None = None,
          implementation: EighImplementation | None = None) -> Any:
@@ -179,6 +181,7 @@ eig_p = Primitive(
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
+@remembered
 def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True,
         enable_eigvec_derivs: bool = False, implementation: EigImplementation | None = None,
         use_magma: bool | None = None) -> Any:

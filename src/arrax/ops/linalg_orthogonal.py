@@ -9,6 +9,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import arguments, linalg_orthogonal_stablehlo as form, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
@@ -75,6 +76,7 @@ qr_p = Primitive(
     lower=Library("qr"))
 
 
+@remembered
 def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True,
        use_magma: bool | None = None) -> Any:
     """The factors (q, r) of matrices […, m, n], and with `pivoting` the permutation of columns.
@@ -261,6 +263,7 @@ svd_p = Primitive(
     lower=Library("svd"))
 
 
+@remembered
 def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True,
         subset_by_index: tuple[int, int] | None = None, algorithm: SvdAlgorithm | None = None,
         ) -> Any:

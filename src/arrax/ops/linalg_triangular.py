@@ -9,6 +9,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Expand, Library
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.elementwise_rules import check_kind
@@ -95,6 +96,7 @@ triangular_solve_p = Primitive(
     lower=Library("triangular_solve"))
 
 
+@remembered
 def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = False,
                      transpose_a: bool = False, conjugate_a: bool = False,
                      unit_diagonal: bool = False) -> Any:
@@ -168,6 +170,7 @@ cholesky_p = Primitive(
     lower=Library("cholesky"))
 
 
+@remembered
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     """The lower triangular L with L Lᴴ = x, for Hermitian positive definite `x` […, n, n].
 
@@ -326,6 +329,7 @@ lu_p = Primitive(
     lower=Library("lu"))
 
 
+@remembered
 def lu(x: Any) -> Any:
     """LU factorization with partial pivoting of matrices […, m, n].
 

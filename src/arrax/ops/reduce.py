@@ -11,6 +11,7 @@ from arrax.core.ad_values import Zero
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Reduce
 from arrax.ops.arguments import operand, positions
 from arrax.ops.arithmetic import add_any, div_p, mul_p
@@ -382,6 +383,7 @@ def _call_position(primitive: Primitive, x: Any, axis: int, index_dtype: Any) ->
     return primitive.bind(x, axes=(axis,), index_dtype=dtype)
 
 
+@remembered
 def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:
     """The index of the first maximum along `axis` (of the first NaN, if there is one).
 
@@ -391,6 +393,7 @@ def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:
     return _call_position(argmax_p, operand, axis, index_dtype)
 
 
+@remembered
 def argmin(operand: Any, axis: int, index_dtype: Any) -> Any:
     """The index of the first minimum along `axis` (of the first NaN, if there is one)."""
     return _call_position(argmin_p, operand, axis, index_dtype)

@@ -14,6 +14,7 @@ from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer, current
 from arrax.engines.cpu.lowering import Form
 from arrax.ops import arguments
@@ -96,6 +97,7 @@ slice_p = Primitive("slice", type_rule=_slice_type, evaluate=_slice_evaluate, jv
                         limit_indices=limit_indices, strides=strides or (1,) * x.ndim))
 
 
+@remembered
 def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int],
           strides: Sequence[int] | None = None) -> Any:
     """`operand[start:limit:stride]` along each axis; TypeError for bounds outside the operand."""
@@ -240,6 +242,7 @@ dynamic_slice_p = Primitive(
         "dynamic_slice", x, *starts, results=b.outs[0], slice_sizes=slice_sizes))
 
 
+@remembered
 def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any, *,
                   allow_negative_indices: bool | Sequence[bool] = True) -> Any:
     """A window of `slice_sizes` at `start_indices` (scalars, may be traced).
@@ -420,6 +423,7 @@ dynamic_update_slice_p = Primitive(
     stablehlo=lambda b, x, update, *starts: b.op("dynamic_update_slice", x, update, *starts))
 
 
+@remembered
 def dynamic_update_slice(operand: Any, update: Any, start_indices: Any, *,
                          allow_negative_indices: bool | Sequence[bool] = True) -> Any:
     """`operand` with the window at `start_indices` replaced by `update`.

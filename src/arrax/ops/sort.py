@@ -11,6 +11,7 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
+from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import arguments
@@ -127,6 +128,7 @@ sort_p = Primitive("sort", multiple_results=True, type_rule=_sort_type, evaluate
                    lower=Library("sort"), stablehlo=sort_form)
 
 
+@remembered
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
     """Sort along `dimension`; several operands are permuted together by the first `num_keys`.
 
@@ -213,6 +215,7 @@ top_k_p = Primitive("top_k", multiple_results=True, type_rule=_top_k_type,
                     lower=Library("top_k"), stablehlo=top_k_form)
 
 
+@remembered
 def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
     """The `k` greatest elements along `axis`, descending, and their indices.
 
