@@ -104,12 +104,21 @@ def _conv_evaluate(x: np.ndarray, kernel: np.ndarray, *, window_strides: Any, pa
               for (lo, hi), dilation in zip(padding, lhs_dilation, strict=True)]
     if any(c != (0, 0, 0) for c in config):
         x = pad_evaluate(x, np.zeros((), work), padding_config=((0, 0, 0), (0, 0, 0), *config))
+    if x.ndim == 3 and x.shape[:2] == kernel.shape[:2] == (1, 1) and x.size >= kernel.size > 0 \
+            and (*window_strides, *rhs_dilation) == (1, 1):
+        out = np.correlate(x[0, 0], kernel[0, 0].conj(), "valid")[None, None]
+        return _rounded(out, work, dtype).transpose(np.argsort(dimension_numbers.out_spec))
     windows = _windows(x, kernel.shape[2:], window_strides, rhs_dilation)
     out = _grouped_product(windows, kernel, feature_group_count, batch_group_count)
-    if dtype != work:
-        out = out.astype(np.int64).astype(dtype) if dtypes.issubdtype(dtype, np.integer) and \
-            np.dtype(work).kind == "f" else out.astype(dtype)
-    return out.transpose(np.argsort(dimension_numbers.out_spec))
+    return _rounded(out, work, dtype).transpose(np.argsort(dimension_numbers.out_spec))
+
+
+def _rounded(out: np.ndarray, work: Any, dtype: Any) -> np.ndarray:
+    """What was computed in `work` as `dtype`; integers wrap."""
+    if dtype == work:
+        return out
+    wraps = dtypes.issubdtype(dtype, np.integer) and np.dtype(work).kind == "f"
+    return out.astype(np.int64).astype(dtype) if wraps else out.astype(dtype)
 
 
 def _work_dtype(operand: Any, result: Any) -> Any:

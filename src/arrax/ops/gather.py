@@ -161,6 +161,11 @@ def _point_plan(shape: Any, indices_shape: Any, numbers: GatherDimensionNumbers,
 
 def _take_axis(x: np.ndarray, index: np.ndarray, axis: int, mode: Any, fill_value: Any,
                ) -> np.ndarray:
+    if index.dtype == np.int32:
+        try:  # as unsigned numbers, negative indices are out of bounds too
+            return np.asarray(x.take(index.view(np.uint32), axis))
+        except IndexError:
+            pass
     if index.dtype.kind == "u" and index.dtype.itemsize == 8:
         index = np.minimum(index, x.shape[axis])
     out = np.asarray(x.take(index, axis, mode="clip"))
