@@ -87,13 +87,14 @@ ROWS = [
     Row("reduce", reduce_or, (real(3, 4, 5, low=-.5, high=.5),),
         lambda x: 1 - np.prod(1 - x, axis=(0, 2))),
     Row("reduce_pairs", reduce_pairs, (real(2, 5), real(2, 5, seed=1)),
-        lambda x, y: [np.prod(x + 1j * y, 1).real, np.prod(x + 1j * y, 1).imag]),
+        lambda x, y: [np.prod(x + 1j * y, 1).real, np.prod(x + 1j * y, 1).imag],
+        matrix="hf"),
     Row("reduce_latest", reduce_latest, (whole(5, 3), whole(5, 3, seed=1)),
-        lambda x, y: [x.max(0), y[4 - x[::-1].argmax(0), np.arange(3)]], order=0),
+        lambda x, y: [x.max(0), y[4 - x[::-1].argmax(0), np.arange(3)]], order=0, matrix="i"),
     Row("reduce_window", window_or, (real(4, 3, low=-.5, high=.5),), window_or_reference),
     Row("reduce_window_pairs", window_pairs, (real(7), real(7, seed=1))),
     Row("select_and_scatter", scatter_selected, (real(3, 5), real(3, 3, low=-.5, high=.5, seed=1)),
-        scatter_selected_reference, active=(1,)),
+        scatter_selected_reference, active=(1,), matrix="hf"),
 ]
 
 test_rows = checks(ROWS)

@@ -69,6 +69,13 @@ ROWS = [Row(name, lambda x, k, a=(strides, pads), b=options: lax.conv_general_di
 ROWS += [
     Row("conv_transpose", lambda x, k: lax.conv_transpose(x, k, (2, 2), "SAME"),
         (real(1, 3, 4, 2), real(3, 2, 2, 3, seed=1)), order=1),
+    Row("conv", lambda x, k: lax.conv(x, k, (2, 1), "VALID"),
+        (real(2, 2, 5, 4), real(3, 2, 3, 2, seed=1)),
+        lambda x, k: _convolve(x, k, (2, 1), "VALID")),
+    Row("conv_with_general_padding", lambda x, k: lax.conv_with_general_padding(
+            x, k, (1, 1), ((1, 0), (0, 2)), (2, 1), (1, 2)),
+        (real(1, 2, 3, 4), real(3, 2, 2, 2, seed=1)), lambda x, k: _convolve(
+            x, k, (1, 1), ((1, 0), (0, 2)), (2, 1), (1, 2))),
     Row("patches", lambda x: lax.conv_general_dilated_patches(x, (2, 2), (1, 1), "VALID"),
         (real(1, 2, 3, 4),), lambda x: np.stack(
             [x[:, c, i:i + 2, j:j + 3] for c in range(2) for i in range(2) for j in range(2)], 1)),

@@ -93,6 +93,25 @@ INTEGERS = [Row(f"{name} integers", getattr(lax, name), (whole(2, 3), whole(2, 3
     ("shift_right_logical", _shift_right_logical),
     ("mulhi", lambda x, y: ((x.astype(np.int64) * y) >> 32).astype(np.int32)),
     ("eq", np.equal), ("lt", np.less)]]
+def _bit_counts(x, bits):  # type: ignore[no-untyped-def]
+    """What `bits` makes of the binary digits of each element."""
+    width = 8 * x.itemsize
+    texts = [format(int(v) % 2 ** width, f"0{width}b") for v in x.ravel()]
+    return np.array([bits(t) for t in texts]).astype(x.dtype).reshape(x.shape)
+
+
+INTEGERS += [
+    Row("bitwise_not", lax.bitwise_not, (whole(2, 3),), np.invert, order=0),
+    Row("population_count", lax.population_count, (whole(2, 3),),
+        lambda x: _bit_counts(x, lambda text: text.count("1")), order=0, matrix="iu"),
+    Row("clz", lax.clz, (whole(2, 3),),
+        lambda x: _bit_counts(x, lambda text: len(text) - len(text.lstrip("0"))), order=0,
+        matrix="iu")]
+OTHERS += [
+    *[Row(f"{name} in total order", getattr(lax, f"{name}_to_p").bind, (X, Y), reference, order=0)
+      for name, reference in [("eq", np.equal), ("le", np.less_equal), ("lt", np.less)]],
+    Row("stop_gradient", lax.stop_gradient, (X,), lambda x: x, order=0),
+    Row("copy", lax.copy_p.bind, (X,), lambda x: x), Row("stage", lax.stage, (X,), lambda x: x)]
 CONVERSIONS = [
     Row("convert float16", lambda x: lax.convert_element_type(x, np.float16), (X,),
         lambda x: x.astype(np.float16), order=0),

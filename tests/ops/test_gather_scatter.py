@@ -91,7 +91,10 @@ def _scatter_row(function, name, mode):  # type: ignore[no-untyped-def]
         lambda x, u: _scatter(x, indices, u, numbers, mode, COMBINE[function]), order=order)
 
 
-ROWS = [_gather_row(name, mode) for name in GATHERS for mode in ("clip", "fill")]
+TAKEN = (np.array([2, -1, 0]), np.array([0, 3, 1]))
+ROWS = [Row("index_take", lambda x: lax.index_take(x, TAKEN, (0, 1)), (real(3, 4, 2),),
+            lambda x: x[TAKEN])]
+ROWS += [_gather_row(name, mode) for name in GATHERS for mode in ("clip", "fill")]
 ROWS += [_scatter_row(function, "rows", "drop") for function in COMBINE]
 ROWS += [_scatter_row(function, name, mode) for function in ("scatter", "scatter_add")
          for name in SCATTERS for mode in ("clip", "drop") if (name, mode) != ("rows", "drop")]

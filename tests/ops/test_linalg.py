@@ -75,6 +75,27 @@ ROWS += [
     Row("tridiagonal_solve", linalg.tridiagonal_solve,
         (real(4), real(4, seed=1) + 5, real(4, seed=2), real(4, 2, seed=3)), _tridiagonal, **LOOSE)]
 
+# Forms as LAPACK keeps them: what they multiply back to is checked below.
+REFLECTIONS, SCALARS = (np.asarray(o) for o in linalg.geqrf(real(5, 3)))
+FIXED = {**LOOSE, "order": 0}
+ROWS += [
+    Row("cholesky_update", linalg.cholesky_update, (np.triu(T), real(4)),
+        lambda r, w: np.linalg.cholesky(r.T @ r + np.outer(w, w)).T, **FIXED),
+    Row("geqrf", linalg.geqrf, (real(5, 3),), **FIXED),
+    Row("householder_product", linalg.householder_product, (REFLECTIONS, SCALARS),
+        **{**FIXED, "matrix": ""}),
+    Row("ormqr", linalg.ormqr, (REFLECTIONS, SCALARS, real(5, 2, seed=1)),
+        **{**FIXED, "matrix": ""}),
+    Row("hessenberg", linalg.hessenberg, (A,), **FIXED),
+    Row("tridiagonal", linalg.tridiagonal, (P,), **FIXED),
+    Row("schur", linalg.schur, (A,), **{**FIXED, "matrix": ""}),
+    Row("symmetric_product", lambda a, c: linalg.symmetric_product(a, c, alpha=2.0, beta=0.5),
+        (real(4, 3), P), lambda a, c: 2 * a @ a.T + c / 2, **{**FIXED, "matrix": "f"}),
+    Row("qdwh", lambda x: linalg.qdwh(x)[:2], (A,), batch=False, **{**FIXED, "matrix": "f"}),
+    Row("lu_pivots_to_permutation", lambda p: linalg.lu_pivots_to_permutation(p, 4),
+        (np.array([2, 1, 3], np.int32),), lambda p: np.array([2, 1, 3, 0], np.int32), order=0,
+        matrix="")]
+
 test_rows = checks(ROWS)
 
 

@@ -58,7 +58,14 @@ ROWS = [
     Row("tile", lambda x: lax.tile(x, (2, 3)), (X,), lambda x: np.tile(x, (2, 3))),
     Row("full_like", lambda x: lax.full_like(x, 2), (X,), lambda x: np.full_like(x, 2), order=0),
     *[Row(f"pad {config}", lambda x, v, config=config: lax.pad(x, v, config), (X, SCALAR),
-          lambda x, v, config=config: _pad(x, v, config)) for config in CONFIGS]]
+          lambda x, v, config=config: _pad(x, v, config)) for config in CONFIGS],
+    Row("broadcast_like", lambda x, y: lax.broadcast_like(x, y), (real(4), X),
+        lambda x, y: np.broadcast_to(x, (3, 4)), active=(0,), batch=False, matrix=""),
+    Row("broadcast_to_rank", lambda x: lax.broadcast_to_rank(x, 4), (X,), lambda x: x[None, None]),
+    Row("plus iota", lambda x: lax.add(x, lax.broadcasted_iota(x.dtype, (3, 4), 1)), (X,),
+        lambda x: x + np.arange(4, dtype=x.dtype), matrix="iuf"),
+    Row("one iota", lambda x: lax.mul(x, lax.iota(x.dtype, 5)), (real(5),),
+        lambda x: x * np.arange(5, dtype=x.dtype), matrix="iuf")]
 
 test_rows = checks(ROWS)
 

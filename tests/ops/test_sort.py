@@ -38,6 +38,8 @@ ROWS = [
     Row("values of top_k", lambda x: lax.top_k(x, 3)[0], (X,), lambda x: np.sort(x)[:, :-4:-1]),
     Row("top_k other axis", lambda x: lax.top_k(x, 2, axis=0), (X,),
         lambda x: [np.sort(x, 0)[:-3:-1], _falling(x, 0)[:2]], order=1),
+    Row("approx_max_k", lambda x: lax.approx_max_k(x, 2), (X,),
+        lambda x: [np.sort(x)[:, :-3:-1], _falling(x, -1)[:, :2]], order=1),
     Row("approx_min_k", lambda x: lax.approx_min_k(x, 2), (X,),
         lambda x: [np.sort(x)[:, :2], np.argsort(x, kind="stable")[:, :2].astype(np.int32)],
         order=1)]
