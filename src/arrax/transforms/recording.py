@@ -12,7 +12,6 @@ program, where all equations fuse into loops, and agrees to a few ulp, as for `j
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,14 +45,15 @@ class Constant(Record):
     aval: Any
 
 
-@dataclass(slots=True)
 class Step:
     """results = primitive[params] operands; operands are `Var`s and `Constant`s."""
 
-    primitive: Primitive
-    operands: list[Any]
-    params: dict[str, Any]
-    results: list[Var]
+    __slots__ = ("primitive", "operands", "params", "results")
+
+    def __init__(self, primitive: Primitive, operands: list[Any], params: dict[str, Any],
+                 results: list[Var]):
+        self.primitive, self.operands = primitive, operands
+        self.params, self.results = params, results
 
 
 # Flags, parts of every signature, under which each operation of a call is looked at.
