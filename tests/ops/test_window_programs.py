@@ -1,14 +1,17 @@
 """Compiled windowed folds against their evaluation, over all dimension numbers and dtypes."""
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import arrax
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arrax import lax
 from arrax.core.config import enable_x64
 from arrax.core.primitive import registry
 
@@ -143,3 +146,25 @@ def test_any_selection(dims: Any) -> None:
     selection(shape, params_of(window, strides, padding, base, dilation))
     ones = (1,) * len(shape)
     selection(shape, params_of(window, strides, padding, ones, ones))
+
+
+def test_windows_of_any_computation() -> None:
+    """Associative, not commutative: 2x2 matrices as four arrays; long and short windows."""
+    def product(a: Any, b: Any) -> Any:
+        return (a[0] * b[0] + a[1] * b[2], a[0] * b[1] + a[1] * b[3],
+                a[2] * b[0] + a[3] * b[2], a[2] * b[1] + a[3] * b[3])
+
+    rng = np.random.default_rng(0)
+    matrices = np.eye(2) + 0.1 * rng.standard_normal((130, 2, 2))
+    parts = tuple(matrices[:, i, j].astype(np.float32) for i in (0, 1) for j in (0, 1))
+    start = tuple(np.float32(x) for x in (1, 0, 0, 1))
+    for window, stride in ((3, 1), (100, 1), (100, 7), (50, 50), (23, 30), (130, 1)):
+        def fold(*xs: Any, window: int = window, stride: int = stride) -> Any:
+            return lax.reduce_window(xs, start, product, (window,), (stride,), "VALID")
+
+        count = (130 - window) // stride + 1
+        want = np.array([functools.reduce(np.matmul, matrices[i * stride:i * stride + window])
+                         for i in range(count)]).reshape(count, 4).T
+        for got in (fold(*parts), arrax.jit(fold)(*parts)):
+            np.testing.assert_allclose(np.array([np.asarray(x) for x in got]), want, rtol=1e-3,
+                                       atol=1e-4)

@@ -20,9 +20,9 @@ from arrax.core.aval import aval_of
 from arrax.core.axis_env import Axis
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
 from arrax.core.primitive import Primitive
+from arrax.ops import window_programs
 from arrax.ops.arguments import positions
 from arrax.ops.compare import eq, select
-from arrax.ops.conv_dims import dilated, window_count
 from arrax.ops.create import full, full_like
 from arrax.ops.join import concatenate, pad
 from arrax.ops.rules import batch_at, broadcast_in_dim
@@ -155,36 +155,15 @@ def _window_type(*avals: Any, jaxpr: Jaxpr, consts: Any, **window: Any) -> list[
     return [x.update(shape=out) for x in operands]
 
 
-def fold_windows(combine: Callable[..., Arrays], xs: Arrays, initials: Arrays, *, padding: Any,
-                 base_dilation: Any, **window: Any) -> Arrays:
+def fold_windows(combine: Callable[..., Arrays], xs: Arrays, initials: Arrays, **window: Any,
+                 ) -> Arrays:
     """The elements of each window combined, starting from `initials`, which fill the padding."""
-    config = [(lo, hi, d - 1) for (lo, hi), d in zip(padding, base_dilation, strict=True)]
-    xs = [pad(x, initial, config) for x, initial in zip(xs, initials, strict=True)]
-    for axis in range(len(config)):
-        xs = _fold_axis(xs, axis, window, combine)
-    if not xs[0].size:
-        return [full(x.shape, 0, x.dtype) for x in xs]
+    fold = window_programs.Fold(lambda left, right: tuple(combine(*left, *right)), initials)
+    folded = window_programs.fold_windows(fold, tuple(xs), **window)
+    if not folded[0].size:
+        return [full(x.shape, 0, x.dtype) for x in folded]
     return combine(*(broadcast_in_dim(initial, x.shape, ())
-                     for x, initial in zip(xs, initials, strict=True)), *xs)
-
-
-def _fold_axis(xs: Arrays, axis: int, window: dict[str, Any], combine: Callable[..., Arrays],
-               ) -> Arrays:
-    size, stride = window["window_dimensions"][axis], window["window_strides"][axis]
-    dilation = window["window_dilation"][axis]
-    shape = xs[0].shape
-    count = window_count(shape[axis], dilated(size, dilation), stride)
-    if not count:
-        return [slice_in_dim(x, 0, 0, axis=axis) for x in xs]
-    outs = [_part(x, axis, 0, count, stride) for x in xs]
-    for k in range(1, size):
-        outs = combine(*outs, *(_part(x, axis, k * dilation, count, stride) for x in xs))
-    return outs
-
-
-def _part(x: Any, axis: int, start: int, count: int, stride: int) -> Any:
-    """`count` elements of `x` along `axis`, from `start` on, `stride` apart."""
-    return slice_in_dim(x, start, start + (count - 1) * stride + 1, stride, axis)
+                     for x, initial in zip(folded, initials, strict=True)), *folded)
 
 
 def _reduce_window(*operands: Any, jaxpr: Jaxpr, consts: Any, **window: Any) -> Arrays:

@@ -1,6 +1,7 @@
 """Reductions over windows: sums, maxima and minima, and what differentiates the extrema."""
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -90,8 +91,12 @@ def extremum_identity(dtype: Any, largest: bool) -> Any:
     return np.asarray(int(info.max if largest else info.min)).astype(dtype)[()]
 
 
-def _window_evaluate(combine: Any, identity: Callable[[Any], Any]) -> Callable[..., np.ndarray]:
-    """Windows are boxes, so one axis is reduced after the other."""
+def _window_evaluate(combine: Any, identity: Callable[[Any], Any],
+                     corrected: Callable[..., Any] = lambda fold: fold,
+                     ) -> Callable[..., np.ndarray]:
+    """The fold of padded arrays; `corrected` wraps that fold."""
+    fold = corrected(functools.partial(_reduce_axes, combine))
+
     def evaluate(x: np.ndarray, *, window_dimensions: Any, window_strides: Any, padding: Any,
                  base_dilation: Any, window_dilation: Any) -> np.ndarray:
         dtype = x.dtype
@@ -101,12 +106,18 @@ def _window_evaluate(combine: Any, identity: Callable[[Any], Any]) -> Callable[.
         if any(c != (0, 0, 0) for c in config):
             fill = np.asarray(identity(x.dtype), x.dtype)
             x = pad_evaluate(x, fill, padding_config=tuple(config))
-        for axis, (size, stride, dilation) in enumerate(
-                zip(window_dimensions, window_strides, window_dilation, strict=True)):
-            if size > 1 or stride > 1:
-                x = _reduce_axis(x, axis, size, stride, dilation, combine)
-        return np.asarray(x).astype(dtype, copy=False)
+        out = fold(x, windows=tuple(zip(window_dimensions, window_strides, window_dilation,
+                                        strict=True)))
+        return np.asarray(out).astype(dtype, copy=False)
     return evaluate
+
+
+def _reduce_axes(combine: Any, x: np.ndarray, *, windows: Any) -> np.ndarray:
+    """Windows are boxes, so one axis is reduced after the other."""
+    for axis, (size, stride, dilation) in enumerate(windows):
+        if size > 1 or stride > 1:
+            x = _reduce_axis(x, axis, size, stride, dilation, combine)
+    return x
 
 
 def _reduce_axis(x: np.ndarray, axis: int, size: int, stride: int, dilation: int, combine: Any,
@@ -172,16 +183,16 @@ def _extremum_jvp(name: str, select: str) -> Callable[..., Any]:
 
 reduce_window_max_p = Primitive(
     "reduce_window_max", type_rule=_type,
-    evaluate=signed_zeros(
-        _window_evaluate(np.maximum, lambda dtype: extremum_identity(dtype, False)), True),
+    evaluate=_window_evaluate(np.maximum, lambda dtype: extremum_identity(dtype, False),
+                              lambda fold: signed_zeros(fold, True)),
     jvp=_extremum_jvp("reduce_window_max", "ge"), batch=_window_batch("reduce_window_max"),
     lower=Expand(window_reduction(
         "max", "reduce_max", lambda dtype: extremum_identity(dtype, False))),
     stablehlo=windowed("max", lambda dtype: extremum_identity(dtype, False)))
 reduce_window_min_p = Primitive(
     "reduce_window_min", type_rule=_type,
-    evaluate=signed_zeros(
-        _window_evaluate(np.minimum, lambda dtype: extremum_identity(dtype, True)), False),
+    evaluate=_window_evaluate(np.minimum, lambda dtype: extremum_identity(dtype, True),
+                              lambda fold: signed_zeros(fold, False)),
     jvp=_extremum_jvp("reduce_window_min", "le"), batch=_window_batch("reduce_window_min"),
     lower=Expand(window_reduction(
         "min", "reduce_min", lambda dtype: extremum_identity(dtype, True))),

@@ -29,8 +29,9 @@ RADIX = 8  # folds that are joined in one step
 
 
 class Fold(NamedTuple):
-    """`combine(xs, ys)`, associative, xs standing before ys; `fills` are its identities.
-    `reduction`, if any, is a primitive that folds whole axes of a single array."""
+    """`combine(xs, ys)`, associative, xs standing before ys; `fills` are scalars for the padding.
+    `reduction`, if any, is a primitive that folds whole axes of a single array; an `idempotent`
+    fold may take elements twice."""
 
     combine: Callable[[Values, Values], Values]
     fills: Sequence[Any]
@@ -71,11 +72,11 @@ class _Axis(NamedTuple):
 def _padded(x: Any, fill: Any, config: Any) -> Any:
     if all(c == (0, 0, 0) for c in config):
         return x
-    return registry["pad"].bind(x, constant(fill, aval_of(x)), padding_config=config)
+    return registry["pad"].bind(x, fill, padding_config=config)
 
 
 def _filled(x: Any, fill: Any, shape: Sequence[int]) -> Any:
-    return broadcast_in_dim(constant(fill, aval_of(x)), tuple(shape), ())
+    return broadcast_in_dim(fill, tuple(shape), ())
 
 
 def _direct(fold: Fold, xs: Values, axes: Sequence[_Axis]) -> Values:
@@ -156,7 +157,8 @@ def _fold_overlapping(fold: Fold, xs: Values, axis: _Axis) -> Values:
 
 
 def _fold_blocks(fold: Fold, xs: Values, axis: _Axis) -> Values:
-    """Windows that don't overlap: an axis of blocks, whose elements are another axis."""
+    """Windows that don't overlap: an axis of blocks, whose elements are another axis. What pads
+    the last block is beyond its window."""
     number, length = axis.number, axis.count * axis.stride
     shape = list(aval_of(xs[0]).shape)
     config = [(0, 0, 0)] * len(shape)
@@ -177,15 +179,14 @@ def _fold_whole(fold: Fold, xs: Values, number: int) -> Values:
         more = {"out_sharding": None} if fold.reduction == "reduce_sum" else {}
         folded = registry[fold.reduction].bind(xs[0], axes=(number,), **more)
         return (broadcast_in_dim(folded, tuple(shape), kept),)
+    ends: list[Values] = []  # what is left over behind whole groups
     while (extent := aval_of(xs[0]).shape[number]) > 1:
-        count = -(-extent // RADIX)
-        config = [(0, 0, 0)] * aval_of(xs[0]).ndim
         radix = min(RADIX, extent)
-        config[number] = (0, count * radix - extent, 0)
-        xs = tuple(_padded(x, fill, tuple(config)) for x, fill in zip(xs, fold.fills, strict=True))
+        count = extent // radix
+        ends = [_along(xs, number, k, 1) for k in range(count * radix, extent)] + ends
         xs = functools.reduce(fold.combine, [
             _along(xs, number, k, count, radix) for k in range(radix)])
-    return xs
+    return functools.reduce(fold.combine, [xs, *ends])
 
 # ---- sums and extrema --------------------------------------------------------------------------
 
@@ -195,8 +196,9 @@ def window_reduction(combine: str, reduction: str, identity: Callable[[Any], Any
     def rewrite(x: Any, **params: Any) -> Any:
         dtype = aval_of(x).dtype
         wide = _widened(x) if combine == "add" else x
-        fold = Fold(lambda a, b: (registry[combine].bind(*a, *b),),
-                    [identity(aval_of(wide).dtype)], reduction, idempotent=combine != "add")
+        fill = constant(identity(aval_of(wide).dtype), aval_of(wide))
+        fold = Fold(lambda a, b: (registry[combine].bind(*a, *b),), [fill], reduction,
+                    idempotent=combine != "add")
         return _converted(fold_windows(fold, (wide,), **params)[0], dtype)
     return rewrite
 
@@ -217,7 +219,7 @@ def _widened(x: Any) -> Any:
 
 # ---- what the extrema select -------------------------------------------------------------------
 
-def _selection(select_prim: Any, value_fill: Any, fills: Sequence[Any], real: bool) -> Fold:
+def _selection(select_prim: Any, fills: Sequence[Any], real: bool) -> Fold:
     """Folds (value, place, more…) to those of the first extremum; a NaN is one. Places below 0 are
     outside: all others win against them."""
     larger = select_prim.name == "ge"
@@ -233,7 +235,7 @@ def _selection(select_prim: Any, value_fill: Any, fills: Sequence[Any], real: bo
             np.int32(0).astype(aval_of(xs[1]).dtype), aval_of(xs[1]).shape, ()))
         take = registry["or"].bind(outside, better)
         return tuple(registry["select_n"].bind(take, a, b) for a, b in zip(xs, ys, strict=True))
-    return Fold(combine, [value_fill, -1, *fills], idempotent=True)
+    return Fold(combine, fills, idempotent=True)
 
 
 def _places(shape: Sequence[int]) -> Any:
@@ -254,9 +256,10 @@ def _selected(x: Any, more: Values, select_prim: Any, identity: Any, params: Any
     """(value, place, more…) of the element that each window selects."""
     x = _widened(x)
     aval = aval_of(x)
-    fold = _selection(select_prim, identity(aval.dtype, select_prim.name == "le"),
-                      [0] * len(more), aval.dtype.kind == "f")
-    return fold_windows(fold, (x, _places(aval.shape), *more), **params)
+    operands = (x, _places(aval.shape), *more)
+    worst = [identity(aval.dtype, select_prim.name == "le"), -1, *[0] * len(more)]
+    fills = [constant(fill, aval_of(y)) for fill, y in zip(worst, operands, strict=True)]
+    return fold_windows(_selection(select_prim, fills, aval.dtype.kind == "f"), operands, **params)
 
 
 def gather_selected(identity: Any) -> Callable[..., Any]:
@@ -276,9 +279,10 @@ def scatter_selected(identity: Any) -> Callable[..., Any]:
     def rewrite(source: Any, x: Any, *, select_prim: Any, **params: Any) -> Any:
         shape, aval = aval_of(x).shape, aval_of(source)
         places = _selected(x, (), select_prim, identity, params)[1]
+        zeros = _filled(source, constant(0, aval), (math.prod(shape),))
         sums = scatter_add_p.bind(
-            _filled(source, 0, (math.prod(shape),)), _reshaped(places, (aval.size, 1)),
-            _reshaped(source, (aval.size,)), dimension_numbers=_ELEMENTS,
+            zeros, _reshaped(places, (aval.size, 1)), _reshaped(source, (aval.size,)),
+            dimension_numbers=_ELEMENTS,
             indices_are_sorted=False, unique_indices=False, mode=GatherScatterMode.FILL_OR_DROP,
             update_jaxpr=update_jaxpr_of("add", aval), update_consts=())
         return _reshaped(sums, shape)

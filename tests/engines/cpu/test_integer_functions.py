@@ -39,7 +39,8 @@ def test_mulhi(dtype: str) -> None:
 def test_reduce_precision(dtype: Any, exponent: int, mantissa: int) -> None:
     words = np.random.default_rng(0).integers(0, 1 << 8, 4000 * dtype.itemsize, np.uint8)
     x = words.view(dtype)
-    x = np.concatenate([x[~np.isnan(x.astype(np.float64))], np.array([0., -0., np.inf, -np.inf, 1, -1], dtype)])
+    numbers = x[~np.isnan(x.astype(np.float64))]
+    x = np.append(numbers, np.array([0., -0., np.inf, -np.inf, 1, -1], dtype))
     same_bits(lambda x: prim("reduce_precision")(
         x, exponent_bits=exponent, mantissa_bits=mantissa), x)
     nan = np.array([np.nan, 1], dtype)
