@@ -21,6 +21,16 @@ CASES = [
     ("outer", (3,), (2,), (((), ()), ((), ())), "a,b->ab"),
     ("nothing to sum", (3, 0), (0, 2), (((1,), (0,)), ((), ())), "ab,bc->ac")]
 
+SIZES = np.array([[1, 3], [3, 1]], np.int32)
+BATCHED_ROWS = lax.RaggedDotDimensionNumbers((((2,), (2,)), ((0,), (0,))), [1], [1])
+BATCHED_SUMS = lax.RaggedDotDimensionNumbers((((2,), (1,)), ((0,), (0,))), [2], [])
+
+
+def by_size(x, y):  # type: ignore[no-untyped-def]
+    """Each batch element with the size of its first group."""
+    return zip(x, y, SIZES[:, 0], strict=True)
+
+
 ROWS = [Row(name, lambda x, y, d=dims: lax.dot_general(x, y, d), (real(*a), real(*b, seed=1)),
             lambda x, y, s=sub: np.einsum(s, x, y))
         for name, a, b, dims, sub in CASES]
@@ -28,7 +38,17 @@ ROWS += [Row("complex", lax.dot, (cplx(3, 4), cplx(4, 2, seed=1)), np.matmul),
          Row("batch_matmul", lax.batch_matmul, (real(2, 3, 4), real(2, 4, 5)), np.matmul),
          Row("ragged_dot", lambda x, y: lax.ragged_dot(x, y, np.array([2, 3], np.int32)),
              (real(6, 4), real(2, 4, 5)),
-             lambda x, y: np.concatenate([x[:2] @ y[0], x[2:5] @ y[1], np.zeros((1, 5))]))]
+             lambda x, y: np.concatenate([x[:2] @ y[0], x[2:5] @ y[1], np.zeros((1, 5))])),
+         Row("ragged_dot with groups of its own for each batch element",
+             lambda x, y: lax.ragged_dot_general(x, y, SIZES, BATCHED_ROWS),
+             (real(2, 4, 3), real(2, 2, 3, 5, seed=1)),
+             lambda x, y: np.stack([np.concatenate([v[:n] @ w[0], v[n:] @ w[1]])
+                                    for v, w, n in by_size(x, y)])),
+         Row("ragged_dot over the ragged axis",
+             lambda x, y: lax.ragged_dot_general(x, y, SIZES, BATCHED_SUMS),
+             (real(2, 3, 4), real(2, 4, 5, seed=1)),
+             lambda x, y: np.stack([np.stack([v[:, :n] @ w[:n] for v, w, n in by_size(x, y)]),
+                                    np.stack([v[:, n:] @ w[n:] for v, w, n in by_size(x, y)])]))]
 
 test_rows = checks(ROWS)
 

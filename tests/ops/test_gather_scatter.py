@@ -189,3 +189,14 @@ def test_dimension_numbers_may_be_lists():  # type: ignore[no-untyped-def]
     np.testing.assert_array_equal(rows.data, x[2:])
     out = lax.scatter(x, indices, x[:1], lax.ScatterDimensionNumbers([1], [0], [0]))
     np.testing.assert_array_equal(out.data[2], x[0])
+
+
+def test_scatter_apply_with_batching_dimensions():  # type: ignore[no-untyped-def]
+    x = real(3, 4)
+    indices = np.array([[[1], [2]], [[0], [3]], [[1], [1]]], np.int32)
+    out = lax.scatter_apply(x, indices, lambda v: 2 * v + 1, lax.ScatterDimensionNumbers(
+        (), (1,), (1,), (0,), (0,)), update_shape=(3, 2))
+    expected = x.copy()
+    for row, column in [(0, 1), (0, 2), (1, 0), (1, 3), (2, 1), (2, 1)]:
+        expected[row, column] = 2 * expected[row, column] + 1
+    np.testing.assert_allclose(out.data, expected, rtol=1e-6)

@@ -103,3 +103,16 @@ def test_refusals(case):  # type: ignore[no-untyped-def]
     call, error, message = case
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(("size", "k", "recall", "override", "candidates"), [
+    (1000, 5, .5, -1, 1000), (3000, 5, .95, -1, 2048), (10000, 1, .95, -1, 1024),
+    (100000, 50, .99, -1, 7168), (100000, 5, .5, -1, 2048), (3000, 5, .95, 100000, 2048)])
+def test_candidates_of_an_approximate_search(  # type: ignore[no-untyped-def]
+        size, k, recall, override, candidates):
+    x = real(size)
+    for search, ordered in ((lax.approx_max_k, np.sort(x)[::-1]), (lax.approx_min_k, np.sort(x))):
+        values, order = search(x, k, recall_target=recall, reduction_input_size_override=override,
+                               aggregate_to_topk=False)
+        np.testing.assert_array_equal(values.data, ordered[:candidates])
+        np.testing.assert_array_equal(x[order.data], values.data)

@@ -9,13 +9,21 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.axis_env import axis_size, names_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import arguments
-from arrax.ops.collective import BATCHED_AWAY, all_to_all
+from arrax.ops.arithmetic import add, sub
+from arrax.ops.bits import bitwise_and
+from arrax.ops.collective import BATCHED_AWAY, all_gather
+from arrax.ops.compare import ge, lt, select
+from arrax.ops.convert import convert_element_type
+from arrax.ops.create import broadcasted_iota
 from arrax.ops.gather import gather
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
+from arrax.ops.reduce import reduce_max
 from arrax.ops.rules import batch_to_front, broadcast_in_dim, instantiate, move_axis, zeros
+from arrax.ops.shape import reshape
+from arrax.ops.slicing import slice_in_dim
 
 
 def _type(x: Any, output: Any, *tables: Any, axis_name: Any, axis_index_groups: Any) -> Any:
@@ -58,14 +66,34 @@ def _transpose(cotangent: Any, x: Any, output: Any, *tables: Any, axis_name: Any
     params = {"axis_name": axis_name, "axis_index_groups": axis_index_groups}
     x_cotangent = output_cotangent = None
     if is_undefined(x):
-        inputs, sent, outputs, received = tables
-        places = [all_to_all(t, axis_name, 0, 0, tiled=True) for t in (outputs, inputs)]
-        x_cotangent = ragged_all_to_all_p.bind(
-            cotangent, zeros(x.aval), places[0], received, places[1], sent, **params)
+        everyone = all_gather(cotangent, axis_name, axis_index_groups=axis_index_groups)
+        x_cotangent = _collected(everyone, x.aval, *tables[:3])
     if is_undefined(output):
         nothing = zeros(x.aval if is_undefined(x) else aval_of(x))
         output_cotangent = ragged_all_to_all_p.bind(nothing, cotangent, *tables, **params)
     return [x_cotangent, output_cotangent, *rest]
+
+
+def _collected(cotangents: Any, aval: Any, inputs: Any, sizes: Any, outputs: Any) -> Any:
+    """The cotangent of an operand: for each part the rows of its receiver's cotangent, added up,
+    because parts may overlap."""
+    count, rows = cotangents.shape[:2]
+    parts = inputs.shape[0]
+    flat = reshape(cotangents, (count * rows, *cotangents.shape[2:]))
+    numbers = GatherDimensionNumbers(tuple(range(1, flat.ndim)), (0,), (0,))
+    places = broadcasted_iota(np.int32, (aval.shape[0],), 0)
+    total = zeros(aval)
+    for part in range(parts):
+        begin, size, there = (
+            convert_element_type(reshape(slice_in_dim(t, part, part + 1), ()), np.int32)
+            for t in (inputs, sizes, outputs))
+        step = sub(places, begin)
+        inside = bitwise_and(ge(step, np.int32(0)), lt(step, size))
+        start = add(there, np.int32(part // (parts // count) * rows))
+        taken = gather(flat, reshape(add(step, start), (aval.shape[0], 1)), numbers,
+                       (1, *flat.shape[1:]), mode=GatherScatterMode.CLIP)
+        total = add(total, select(broadcast_in_dim(inside, aval.shape, (0,)), taken, zeros(aval)))
+    return total
 
 
 def _batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any, axis_index_groups: Any) -> Any:
@@ -83,45 +111,28 @@ def _batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any, axis_index_gr
 def _exchange(x: Any, output: Any, inputs: Any, sizes: Any, outputs: Any) -> Any:
     """The meaning, with the instances along axis 0 of all operands: every row of the results finds
     the part that it lies in, if any, and from that its source."""
-    bind = {name: registry[name].bind for name in (
-        "add", "sub", "ge", "lt", "and", "select_n", "convert_element_type", "iota", "reshape",
-        "reduce_max")}
     (count, length), rows = aval_of(x).shape[:2], aval_of(output).shape[1]
     parts = aval_of(inputs).shape[1] // count
     full = (count, rows, count * parts)  # receiver, row, part of sender
 
     def spread(table: Any) -> Any:
         """[sender, receiver × part] → [receiver, any row, sender × part], as int32."""
-        table = bind["convert_element_type"](table, new_dtype=np.dtype(np.int32), weak_type=False,
-                                             sharding=None)
-        table = bind["reshape"](table, new_sizes=(count, count, parts), dimensions=None,
-                                sharding=None)
-        table = bind["reshape"](move_axis(table, 0, 1), new_sizes=(count, count * parts),
-                                dimensions=None, sharding=None)
+        table = reshape(convert_element_type(table, np.int32), (count, count, parts))
+        table = reshape(move_axis(table, 0, 1), (count, count * parts))
         return broadcast_in_dim(table, full, (0, 2))
 
-    def iota(dimension: int) -> Any:
-        return bind["iota"](dtype=np.dtype(np.int32), shape=full, dimension=dimension,
-                            sharding=None)
-
-    begin = spread(outputs)
-    inside = bind["and"](bind["ge"](iota(1), begin),
-                         bind["lt"](iota(1), bind["add"](begin, spread(sizes))))
+    begin, row = spread(outputs), broadcasted_iota(np.int32, full, 1)
+    inside = bitwise_and(ge(row, begin), lt(row, add(begin, spread(sizes))))
     sender = np.repeat(np.arange(count, dtype=np.int32) * length, parts)
-    source = bind["add"](bind["add"](spread(inputs), bind["sub"](iota(1), begin)),
-                         broadcast_in_dim(sender, full, (2,)))
+    source = add(add(spread(inputs), sub(row, begin)), broadcast_in_dim(sender, full, (2,)))
     nowhere = broadcast_in_dim(np.int32(-1), full, ())
-    source = bind["reduce_max"](bind["select_n"](inside, nowhere, source), axes=(2,),
-                                out_sharding=None)
-    flat = bind["reshape"](x, new_sizes=(count * length, *aval_of(x).shape[2:]), dimensions=None,
-                           sharding=None)
-    tail = aval_of(flat).ndim - 1
-    numbers = GatherDimensionNumbers(tuple(range(2, 2 + tail)), (0,), (0,))
-    index = broadcast_in_dim(source, (count, rows, 1), (0, 1))
-    taken = gather(flat, index, numbers, (1, *aval_of(flat).shape[1:]), mode=GatherScatterMode.CLIP)
-    written = bind["ge"](source, broadcast_in_dim(np.int32(0), (count, rows), ()))
-    written = broadcast_in_dim(written, aval_of(output).shape, (0, 1))
-    return bind["select_n"](written, output, taken)
+    source = reduce_max(select(inside, source, nowhere), (2,))
+    flat = reshape(x, (count * length, *aval_of(x).shape[2:]))
+    numbers = GatherDimensionNumbers(tuple(range(2, flat.ndim + 1)), (0,), (0,))
+    taken = gather(flat, reshape(source, (count, rows, 1)), numbers, (1, *flat.shape[1:]),
+                   mode=GatherScatterMode.CLIP)
+    written = broadcast_in_dim(ge(source, np.int32(0)), aval_of(output).shape, (0, 1))
+    return select(written, taken, output)
 
 
 ragged_all_to_all_p = Primitive(
