@@ -217,6 +217,8 @@ def _bitcast_type(x: Any, *, new_dtype: Any) -> Any:
 
 
 def _bitcast_evaluate(x: Any, *, new_dtype: Any) -> Any:
+    if x.dtype.kind in "iuf" and new_dtype.kind in "iuf" and x.itemsize == new_dtype.itemsize:
+        return x.view(new_dtype)
     shape = _bitcast_type(ShapedArray(x.shape, x.dtype), new_dtype=new_dtype).shape
     packed = _packed_bits(np.ascontiguousarray(x).reshape(x.shape))
     return _unpacked_bits(packed, shape, np.dtype(new_dtype))

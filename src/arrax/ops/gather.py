@@ -150,12 +150,20 @@ def _point_plan(shape: Any, indices_shape: Any, numbers: GatherDimensionNumbers,
             places.append(np.intp(0))
     limits = np.array([shape[axis] - 1 for axis in numbers.start_index_map])
 
+    def at(x: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        return np.asarray(x[tuple([indices[..., p] if type(p) is int else p for p in places])])
+
     def take(x: np.ndarray, indices: np.ndarray, clip: bool) -> np.ndarray | None:
+        if indices.dtype == np.int32:
+            try:  # as unsigned numbers, negative indices are out of bounds too
+                return at(x, indices.view(np.uint32))
+            except IndexError:
+                pass
         inside = np.minimum(np.maximum(indices, 0), limits, dtype=np.intp, casting="unsafe") \
             if indices.dtype.itemsize < 8 or indices.dtype.kind == "i" else None
         if inside is None or not (clip or (inside == indices).all()):
             return None
-        return np.asarray(x[tuple([inside[..., p] if type(p) is int else p for p in places])])
+        return at(x, inside)
     return take
 
 
