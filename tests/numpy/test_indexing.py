@@ -11,60 +11,113 @@ from hypothesis import strategies as st
 import arrax
 import arrax.numpy as jnp
 from tests.numpy.comparing import check_gradient
+from tests.numpy.index_expressions import arrays_and_indices
 
 SHAPE = (3, 4, 5)
 DATA = np.arange(60, dtype=np.float32).reshape(SHAPE)
 
 
-def _axis_index(size: int) -> st.SearchStrategy:
-    return st.one_of(
-        st.integers(-size, size - 1),
-        st.slices(size),
-        st.lists(st.integers(-size, size - 1), min_size=2, max_size=2).map(np.array),
-        st.lists(st.integers(-size, size - 1), min_size=2, max_size=2).map(
-            lambda v: np.array(v)[:, None]))
+UFUNCS = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
+          "power": np.power, "min": np.minimum, "max": np.maximum}
 
 
-@st.composite
-def indices(draw) -> tuple:
-    """Index tuples of ints, slices, arrays, None, an ellipsis and a mask."""
-    count = draw(st.integers(0, 3))
-    items = [draw(_axis_index(size)) for size in SHAPE[:count]]
-    if count == 1 and draw(st.booleans()):
-        items = [np.array(draw(st.lists(st.booleans(), min_size=3, max_size=3)))]
-    if draw(st.booleans()):
-        items.insert(draw(st.integers(0, len(items))), None)
-    if count < 3 and draw(st.booleans()):
-        items.append(Ellipsis)
-    return tuple(items)
+@settings(max_examples=200, deadline=None)
+@given(arrays_and_indices())
+def test_reading(pair):
+    data, index = pair
+    expected = data[index]
+    np.testing.assert_array_equal(jnp.asarray(data)[index], expected)
+    np.testing.assert_array_equal(jnp.asarray(data).at[index].get(), expected)
+    np.testing.assert_array_equal(
+        jnp.asarray(data).at[index].get(mode="fill", fill_value=-1), expected)
 
 
-@settings(max_examples=150, deadline=None)
-@given(indices())
-def test_reading(index):
-    expected = DATA[index]
-    np.testing.assert_array_equal(jnp.asarray(DATA)[index], expected)
-    np.testing.assert_array_equal(arrax.jit(lambda x: x[index])(DATA), expected)
+@settings(max_examples=200, deadline=None)
+@given(arrays_and_indices(), st.sampled_from(["set", "apply", *UFUNCS]))
+def test_updating(pair, kind):
+    data, index = pair
+    expected, values = updated(data, index, kind)
+    found = update(jnp.asarray(data), index, kind, values)
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
 
 
-@settings(max_examples=80, deadline=None)
-@given(indices(), st.sampled_from(["set", "add", "multiply", "min", "max"]))
-def test_updating(index, kind):
-    chosen = DATA[index]
-    expected = DATA.copy()
+@settings(max_examples=30, deadline=None)
+@given(arrays_and_indices(masks=False), st.sampled_from(["set", *UFUNCS]))
+def test_compiled(pair, kind):
+    """Compiled, with index arrays as arguments."""
+    data, index = pair
+    expected, values = updated(data, index, kind)
+    traced = [i for i in whole(index) if isinstance(i, np.ndarray)]
+
+    @arrax.jit
+    def both(x, traced):
+        given = iter(traced)
+        known = tuple(next(given) if isinstance(i, np.ndarray) else i for i in whole(index))
+        return x[known], update(x, known, kind, values)
+    read, written = both(data, traced)
+    np.testing.assert_array_equal(read, data[index])
+    np.testing.assert_allclose(written, expected, rtol=2e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays_and_indices())
+def test_derivatives(pair):
+    """The transpose of reading is adding; a batch is read as its members are."""
+    data, index = pair
+    weights = np.cos(np.arange(data[index].size, dtype=np.float32)).reshape(data[index].shape)
+    gradient = arrax.grad(lambda x: jnp.sum(x[index] * weights))(jnp.asarray(data))
+    expected = np.zeros_like(data)
+    np.add.at(expected, index, weights)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+    batch = np.stack([data, data + 1])
+    np.testing.assert_array_equal(arrax.vmap(lambda x: x[index])(jnp.asarray(batch)),
+                                  np.stack([data[index], data[index] + 1]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 5), st.lists(st.integers(-9, 9), min_size=1, max_size=5),
+       st.sampled_from([None, "fill", "drop", "clip"]), st.booleans())
+def test_modes(size, places, mode, wrap_negative):
+    """Out of bounds, by a written model of each mode."""
+    data = np.arange(10, 10 + size, dtype=np.float32)
+    index = jnp.array(places)
+    options = {"mode": mode, "wrap_negative_indices": wrap_negative}
+    real = [p + size if p < 0 and wrap_negative else p for p in places]
+    inside = [0 <= p < size for p in real]
+    clipped = data[np.clip(real, 0, size - 1)]
+    read = np.where(inside, clipped, np.nan) if mode in ("fill", "drop") else clipped
+    np.testing.assert_array_equal(jnp.asarray(data).at[index].get(**options), read)
+    written = data.copy()
+    kept = np.clip(real, 0, size - 1) if mode == "clip" else [
+        p for p, ok in zip(real, inside, strict=True) if ok]
+    np.add.at(written, np.array(kept, int), 1)
+    np.testing.assert_array_equal(jnp.asarray(data).at[index].add(1, **options), written)
+
+
+def whole(index):
+    """The index as a tuple."""
+    return index if isinstance(index, tuple) else (index,)
+
+
+def updated(data, index, kind):
+    """(NumPy's array after the update, the values for it); equal ones where order would matter."""
+    shape = data[index].shape
+    expected = data.copy()
+    values = (np.arange(int(np.prod(shape)), dtype=np.float32) % 3 + 1).reshape(shape)
     if kind == "set":
-        expected[index] = -1
-        value = np.float32(-1)
+        expected[index] = values = np.float32(7)
+    elif kind == "apply":
+        np.negative.at(expected, index)
     else:
-        value = np.arange(chosen.size, dtype=np.float32).reshape(chosen.shape) % 7 - 3
-        ufunc = {"add": np.add, "multiply": np.multiply, "min": np.minimum,
-                 "max": np.maximum}[kind]
-        ufunc.at(expected, index, value)
+        with np.errstate(over="ignore"):
+            UFUNCS[kind].at(expected, index, values)
+    return expected, values
 
-    def update(x):
-        return getattr(x.at[index], kind)(value)
-    np.testing.assert_array_equal(update(jnp.asarray(DATA)), expected)
-    np.testing.assert_array_equal(arrax.jit(update)(DATA), expected)
+
+def update(x, index, kind, values):
+    if kind == "apply":
+        return x.at[index].apply(jnp.negative)
+    return getattr(x.at[index], kind)(values)
 
 
 @pytest.mark.parametrize("index", [

@@ -101,8 +101,8 @@ _numpy_parents: dict[Any, Any] = {
 _subdtypes: dict[tuple[Any, Any], bool] = {}
 
 
-def issubdtype(a: DTypeLike, b: DTypeLike) -> bool:
-    """Whether dtype `a` is `b` or belongs to the abstract kind `b`.
+def issubdtype(arg1: DTypeLike, arg2: DTypeLike) -> bool:
+    """Whether dtype `arg1` is `arg2` or belongs to the abstract kind `arg2`.
 
     As `numpy.issubdtype`, with bfloat16, float8, int4 and their kin under `numpy.floating`,
     `numpy.signedinteger`, …, and typed keys under `prng_key` and `extended`.
@@ -112,18 +112,18 @@ def issubdtype(a: DTypeLike, b: DTypeLike) -> bool:
       True
     """
     try:
-        return _subdtypes[a, b]
+        return _subdtypes[arg1, arg2]
     except (KeyError, TypeError):
         pass
-    kind, family = _scalar_class(a), _scalar_class(b)
-    if isinstance(b, ExtendedDType):
-        result = a == b
+    kind, family = _scalar_class(arg1), _scalar_class(arg2)
+    if isinstance(arg2, ExtendedDType):
+        result = arg1 == arg2
     else:
         result = issubclass(_numpy_parents.get(kind, kind), family) or kind is family
     try:
         if len(_subdtypes) > 4096:
             _subdtypes.clear()
-        _subdtypes[a, b] = result
+        _subdtypes[arg1, arg2] = result
     except TypeError:
         pass
     return result  # type: ignore[no-any-return]

@@ -34,9 +34,9 @@ class ScalarType(type):
     def __ne__(cls, other: Any) -> Any:
         return not cls == other
 
-    def __call__(cls, value: Any) -> Any:
-        """`value` as an array of this dtype."""
-        return _constructor[0](value, cls.dtype)
+    def __call__(cls, x: Any) -> Any:
+        """`x` as an array of this dtype."""
+        return _constructor[0](x, cls.dtype)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, cls.dtype.type)

@@ -21,7 +21,7 @@ from arrax.numpy.promotion import as_array, check_arraylike, convert, promote_dt
 @remembered
 def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "auto",
            precision: Any = None, preferred_element_type: Any = None,
-           _dot_general: Any = None, out_sharding: Any = None) -> Any:
+           _dot_general: Any = lax.dot_general, out_sharding: Any = None) -> Any:
     """The sums of products that `subscripts`, such as "ij,jk->ik", say.
 
     Args:
@@ -50,7 +50,7 @@ def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any =
     if isinstance(path, list):
         path = tuple(path)
     inputs, result, steps = _plan(names, tuple(a.shape for a in arrays), path, optimize is False)
-    dot = functools.partial(_dot_general or lax.dot_general, precision=precision,
+    dot = functools.partial(_dot_general, precision=precision,
                             preferred_element_type=dtype)
     terms = list(zip(inputs, arrays, strict=True))
     for places, target in steps:
@@ -166,7 +166,7 @@ def _diagonal(names: str, x: Any) -> tuple[str, Any]:
             row = lax.broadcasted_iota(np.uint32, x.shape, first)
             column = lax.broadcasted_iota(np.uint32, x.shape, second)
             kept = elementwise.where(elementwise.equal(row, column), x, lax.full_like(x, 0))
-            x = reductions.sum(kept, axis=first, promote_integers=False)
+            x = _sum(kept, first)
             names = names[:first] + names[first + 1:]
             count -= 1
     return names, x
@@ -177,8 +177,13 @@ def _sum_out(names: str, x: Any, kept: Any) -> tuple[str, Any]:
     gone = tuple(i for i, n in enumerate(names) if n not in kept)
     if not gone:
         return names, x
-    return "".join(n for n in names if n in kept), reductions.sum(x, axis=gone,
-                                                                  promote_integers=False)
+    return "".join(n for n in names if n in kept), _sum(x, gone)
+
+
+def _sum(x: Any, axes: Any) -> Any:
+    """The sum in the dtype of `x`; of bools, whether any is true."""
+    total = reductions.sum(x, axis=axes, promote_integers=False)
+    return lax.convert_element_type(total, x.dtype)
 
 
 def _single(term: tuple[str, Any], target: str) -> Any:

@@ -525,8 +525,7 @@ def _known_integer(value: Any) -> int | None:
     """The value of an integer or bool scalar that is known now, else None."""
     if isinstance(value, (bool, int, np.integer, np.bool_)):
         return int(value)
-    if type(value) is ArrayImpl and value.ndim == 0 and (
-            value.dtype in integer_dtypes or value.dtype == bool_dtype):
+    if type(value) is ArrayImpl and value.ndim == 0 and value.dtype in integer_dtypes:
         return int(value)
     return None
 

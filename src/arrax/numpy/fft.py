@@ -40,10 +40,15 @@ def _resized(x: Any, axis: int, size: int) -> Any:
     return x
 
 
+_HALF_FLOATS = frozenset({np.dtype(np.float16), dtypes.scalar_types["bfloat16"].dtype})
+
+
 def _transform(name: str, kind: str, a: Any, sizes: Sequence[int] | None,
                axes: Sequence[int] | None, norm: str | None) -> Any:
     """A transform along several axes, which are moved to the end for it, three at a time."""
     x = as_array(f"jax.numpy.fft.{name}", a)
+    if kind == "RFFT" and x.dtype in _HALF_FLOATS:
+        raise ValueError(f"RFFT input must be float32 or float64, got {x.dtype}")
     if axes is None:
         axes = range(x.ndim) if sizes is None else range(x.ndim - len(sizes), x.ndim)
     places = [canonical_axis(i, x.ndim) for i in axes]

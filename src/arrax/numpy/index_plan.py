@@ -81,7 +81,7 @@ def parse(shape: tuple[int, ...], idx: Any) -> Index:
         raise IndexError("an index can only have a single ellipsis ('...')")
     missing = [slice(None)] * (len(shape) - consumed)
     if ellipses:
-        items[ellipses[0]:ellipses[0] + 1] = missing
+        items[ellipses[0]:ellipses[0] + 1] = missing or [Ellipsis]
     else:
         items += missing
     return _assemble(shape, items)
@@ -170,13 +170,18 @@ def _axes_consumed(item: Any) -> int:
 
 
 def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
-    """Entries by axis, from items without ellipsis. New axes are placed in the result."""
+    """Entries by axis, from items whose ellipsis, if any, stands for no axis; even so it separates
+    arrays, as in NumPy. New axes are placed in the result."""
     full_shape: list[int] = []
     entries: list[Any] = []
     marks: list[Any] = []  # None for a new axis, else the position of an entry
     added: list[int] = []
     axis = 0
+    gap = -1
     for item in items:
+        if item is Ellipsis:
+            gap = len(marks)
+            continue
         if item is None:
             marks.append(None)
             continue
@@ -196,7 +201,8 @@ def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
             marks.append(len(entries))
             entries.append(entry)
     places = [i for i, m in enumerate(marks) if m is not None and not isinstance(entries[m], Span)]
-    contiguous = bool(places) and places[-1] - places[0] + 1 == len(places)
+    contiguous = bool(places) and places[-1] - places[0] + 1 == len(places) \
+        and not places[0] < gap <= places[-1]
     return Index(tuple(full_shape), entries, _new_axes(marks, entries, contiguous), added,
                  contiguous)
 

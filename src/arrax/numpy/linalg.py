@@ -350,7 +350,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *,
     rcond = eps * max(m, n) if rcond is None else (eps if rcond < 0 else rcond)
     u, s, vh = svd(x, full_matrices=False)
     mask = elementwise.greater_equal(s, elementwise._multiply(rcond, s[0]))
-    rank = reductions.sum(mask, dtype=np.int32)
+    rank = reductions.sum(mask, dtype=dtypes.default_int_dtype())
     safe = elementwise.where(mask, s, scalar_array(1, s.dtype))
     inverse = elementwise.where(mask, elementwise.divide(1, safe), scalar_array(0, s.dtype))
     weighted = elementwise._multiply(convert(inverse, x.dtype)[:, None],
@@ -479,13 +479,17 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
         rtol = max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps)
     limit = elementwise._multiply(convert_number(rtol, s.dtype)[..., None],
                                   reductions.max(s, axis=-1, keepdims=True))
-    return reductions.sum(elementwise.greater(s, limit), axis=-1, dtype=np.int32)
+    return reductions.sum(elementwise.greater(s, limit), axis=-1,
+                          dtype=dtypes.default_int_dtype())
 
 
 @remembered
 def matrix_power(a: Any, n: int) -> Any:
     """Square matrices to an integer power, by repeated squaring."""
-    x = _matrix("matrix_power", a, square=True)
+    x = as_array("linalg.matrix_power", a)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise TypeError("linalg.matrix_power: argument must have shape (..., n, n); got "
+                        f"{x.shape}")
     try:
         n = operator.index(n)
     except TypeError:

@@ -17,7 +17,7 @@ from arrax.numpy.promotion import (as_array, convert, promote_dtypes, promote_dt
 @remembered
 def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
     """The values at `x` of the polynomial with coefficients `p`, by Horner's rule."""
-    p, x = promote_dtypes_inexact("polyval", as_array("polyval", p), as_array("polyval", x, 1))
+    p, x = promote_dtypes("polyval", as_array("polyval", p), as_array("polyval", x, 1))
     shape = np.broadcast_shapes(p.shape[1:], x.shape)
     value = creation.zeros(shape, p.dtype)
     for i in range(p.shape[0]) if p.shape[0] <= unroll else ():

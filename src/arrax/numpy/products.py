@@ -156,10 +156,23 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
     return _contract(x, y, (last, last), (batch, batch), precision, dtype)
 
 
+def _check_core(name: str, x: Any, y: Any, x_size: Any, y_size: Any, x_rank: int,
+                y_rank: int) -> None:
+    """ValueError unless operands have enough axes, agree in the contracted one and broadcast."""
+    if x.ndim < x_rank or y.ndim < y_rank:
+        raise ValueError(f"{name}: operands need at least {x_rank} and {y_rank} dimensions, got "
+                         f"shapes {x.shape} and {y.shape}")
+    if x_size != y_size:
+        raise ValueError(f"{name}: the contracted axes have sizes {x_size[0]} and {y_size[0]}, "
+                         f"for shapes {x.shape} and {y.shape}")
+    shaping.broadcast_shapes(x.shape[:x.ndim - x_rank], y.shape[:y.ndim - y_rank])
+
+
 @remembered
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Matrices times vectors; leading axes broadcast."""
     x, y = as_array("matvec", x1), as_array("matvec", x2, 1)
+    _check_core("matvec", x, y, x.shape[-1:], y.shape[-1:], 2, 1)
     return shaping.squeeze(matmul(x, y[..., None]), -1)
 
 
@@ -167,6 +180,7 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Vectors, conjugated, times matrices; leading axes broadcast."""
     x, y = as_array("vecmat", x1), as_array("vecmat", x2, 1)
+    _check_core("vecmat", x, y, x.shape[-1:], y.shape[-2:-1], 1, 2)
     return shaping.squeeze(matmul(elementwise.conjugate(x)[..., None, :], y), -2)
 
 

@@ -84,7 +84,9 @@ def _checked(name: str, a: Any, q: Any, axis: Any, out: Any, overwrite_input: bo
     if weights is not None and method != "inverted_cdf":
         raise ValueError("Weighted quantiles are only supported for method='inverted_cdf'; "
                          f"got {method=!r}")
-    x, q = promote_dtypes_inexact(name, inexact_array(name, a), as_array(name, q, 1))
+    x, q = inexact_array(name, a), as_array(name, q, 1)
+    own = x.aval.dtype
+    x, q = promote_dtypes_inexact(name, x, q)
     if x.dtype in complex_dtypes:
         raise ValueError(f"jax.numpy.{name} does not support complex inputs, as the operation is "
                          "poorly defined.")
@@ -99,6 +101,7 @@ def _checked(name: str, a: Any, q: Any, axis: Any, out: Any, overwrite_input: bo
         found = _weighted(lines, lax.full_like(lines, 1), q)
     else:
         found = _interpolated(lines, q, method, skip_nan)
+    found = convert(found, own)
     return shaping.reshape(found, (*q.shape, *kept)) if keepdims else found
 
 

@@ -135,6 +135,9 @@ def compress(condition: Any, a: Any, axis: int | None = None, *, size: int | Non
     if mask.shape[0] > x.shape[0] and not isinstance(mask, Tracer) \
             and bool(reductions.any(mask[length:])):
         raise ValueError("condition contains entries that are out of bounds")
+    if size is not None and not 0 <= size <= length:
+        raise ValueError("size must be positive and not greater than the size of the array axis; "
+                         f"got size={size} for a.shape[axis]={length}")
     (places,) = nonzero(mask[:length], size=size, fill_value=x.shape[0])
     if size is None:
         return shaping.moveaxis(x[places], 0, axis)
@@ -164,6 +167,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
     axis = canonical_axis(axis, x.ndim)
     if mode == "raise":
         raise NotImplementedError("The 'raise' mode to jnp.take is not supported.")
+    if mode not in (None, "fill", "clip", "wrap"):
+        raise ValueError(f"Invalid mode '{mode}' for np.take")
     if index.dtype not in integer_dtypes:
         if index.dtype != np.bool_:
             raise TypeError("take requires integer indices, got indices of dtype "
@@ -172,8 +177,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
     known = GatherScatterMode.FILL_OR_DROP
     if mode == "wrap":
         index, known = elementwise.remainder(index, x.shape[axis]), GatherScatterMode.CLIP
-    elif mode is not None:
-        known = GatherScatterMode.from_any(mode)
+    elif mode == "clip":
+        known = GatherScatterMode.CLIP
     if x.shape[axis] == 0 and index.size:
         raise IndexError("cannot do a non-empty take from an empty axis")
     entries: list[Any] = [Span(0, d, 1) for d in x.shape]

@@ -232,8 +232,7 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     kwargs: dict[str, Any] = {"side": "right" if not right else "left", "method": method}
     rising = searchsorted(edges, x, **kwargs)
     falling = elementwise._subtract(
-        edges.shape[0], searchsorted(lax.rev(edges, (0,)), x, method=method,
-                                     side="left" if not right else "right"))
+        edges.shape[0], searchsorted(lax.rev(edges, (0,)), x, **kwargs))
     ascending = elementwise.greater_equal(edges[-1], edges[0])
     return elementwise.where(ascending, rising, convert(falling, rising.dtype))
 

@@ -13,9 +13,9 @@ from arrax.core.array import from_numpy
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, products, reductions, shaping, sorting
-from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
-                                   convert, inexact_of, integer_dtypes, promote_dtypes_inexact,
-                                   scalar_array)
+from arrax.numpy.promotion import (as_array, bool_dtype, canonical_axis, check_arraylike,
+                                   complex_dtypes, convert, inexact_of, integer_dtypes,
+                                   promote_dtypes_inexact, scalar_array)
 from arrax.transforms.api_vmap import vmap
 
 builtin_range = range
@@ -123,6 +123,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
         Negative ones count as 0.
     """
     values = as_array("bincount", x)
+    if values.dtype == bool_dtype:
+        values = convert(values, dtypes.default_int_dtype())
     if values.dtype not in integer_dtypes:
         raise TypeError(f"x argument to bincount must have an integer type; got {values.dtype}")
     if values.ndim != 1:
@@ -179,10 +181,13 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None,
     With `density`, the integral over the bins is 1.
     """
     x = shaping.ravel(as_array("histogram", a))
-    edges = histogram_bin_edges(x, bins, range, weights)
     (x,) = promote_dtypes_inexact("histogram", x)
-    w = creation.ones((x.size,), x.dtype) if weights is None else \
-        shaping.ravel(as_array("histogram", weights))
+    if weights is None:
+        w = creation.ones((x.size,), x.dtype)
+    else:
+        x, w = promote_dtypes_inexact("histogram", x, shaping.ravel(
+            as_array("histogram", weights)))
+    edges = histogram_bin_edges(x, bins, range, weights)
     if w.size != x.size:
         raise ValueError("weights should have the same shape as a.")
     counts = _count_in_bins([x], [edges], w)
@@ -245,10 +250,14 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None,
     columns = [points[:, i] for i in builtin_range(dimensions)]
     edges = [histogram_bin_edges(c, b, None if range is None else range[i])
              for i, (c, b) in enumerate(zip(columns, bins, strict=True))]
-    w = creation.ones((points.shape[0],), np.int32) if weights is None \
-        else as_array("histogramdd", weights)
+    if weights is None:
+        w = creation.ones((points.shape[0],), dtypes.default_int_dtype())
+    else:
+        points, w = promote_dtypes_inexact("histogramdd", points,
+                                           as_array("histogramdd", weights))
     counts = _count_in_bins(columns, edges, w)
     if density:
+        counts = convert(counts, points.dtype)
         counts = elementwise.divide(counts, reductions.sum(counts))
         for axis, e in enumerate(edges):
             shape = [1] * dimensions

@@ -1,6 +1,7 @@
 """`ufunc`: an elementwise function with the methods `reduce`, `accumulate`, `at`, `outer`."""
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ from arrax.numpy.index_update import IndexUpdateRef
 from arrax.numpy.promotion import (as_array, canonical_axes, canonical_axis, check_arraylike,
                                    convert, refuse_out)
 from arrax.numpy.vectorization import vectorize
+
+_CALL = inspect.signature(lambda *args, out=None, where=None: None)
 
 
 class ufunc:
@@ -40,6 +43,7 @@ class ufunc:
         self.__doc__ = func.__doc__
         self.__name__ = self.__qualname__ = name or func.__name__
         self.__wrapped__ = func
+        self.__signature__ = _CALL
         self._nin, self._nout = operator.index(nin), operator.index(nout)
         self._nargs = operator.index(nargs if nargs is not None else nin)
         self._identity = identity
@@ -192,7 +196,8 @@ class ufunc:
             stop = stop if stop > start else int(start) + 1
             part = lax.slice_in_dim(x, int(start), stop, axis=axis)
             parts.append(self.reduce(part, axis=axis, dtype=dtype, keepdims=True))
-        return joining.concatenate(parts, axis)
+        joined = joining.concatenate(parts, axis)
+        return convert(joined, x.dtype) if dtype is None else joined
 
 
 def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None) -> ufunc:

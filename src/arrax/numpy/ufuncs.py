@@ -13,8 +13,8 @@ from arrax.numpy import elementwise, reductions
 from arrax.numpy.index_update import IndexUpdateRef
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, check_arraylike,
                                    complex_dtypes, convert, inexact_array, inexact_dtypes,
-                                   integer_dtypes, promote, promote_inexact, refuse_out,
-                                   scalar_array)
+                                   integer_dtypes, promote, promote_dtypes, promote_inexact,
+                                   refuse_out, scalar_array)
 from arrax.numpy.smooth import logaddexp_of, logaddexp2_of
 from arrax.numpy.ufunc_class import ufunc
 
@@ -155,7 +155,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
     x, y = promote("isclose", a, b)
     dtype = x.dtype
     if dtype == bool_dtype:
-        return lax.eq(x, y)
+        return elementwise.equal(x, y)
     if dtype not in inexact_dtypes:
         x, y = promote_inexact("isclose", x, y)
         dtype = x.dtype
@@ -210,7 +210,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
     """`sqrt(x1**2 + x2**2)` of real operands, without overflow on the way."""
     x, y = promote_inexact("hypot", x1, x2)
     if x.dtype in complex_dtypes:
-        raise TypeError("hypot does not support complex-valued inputs")
+        raise ValueError("jnp.hypot is not well defined for complex-valued inputs.")
     x, y = lax.abs(x), lax.abs(y)
     infinite = elementwise._logical_or(elementwise.isposinf(x), elementwise.isposinf(y))
     great, small = elementwise._maximum(x, y), elementwise._minimum(x, y)
@@ -225,9 +225,11 @@ def hypot(x1: Any, x2: Any, /) -> Any:
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 below zero, 1 above, `x2` at zero."""
     x, y = promote_inexact("heaviside", x1, x2)
-    zero, one = scalar_array(0, x.dtype), scalar_array(1, x.dtype)
-    out = elementwise.where(elementwise.greater(x, 0), one, y)
-    out = elementwise.where(elementwise.less(x, 0), zero, out)
+    if x.dtype in complex_dtypes:
+        raise TypeError(f"heaviside does not accept dtype {x.dtype}. It orders its operands, "
+                        "so they must be real.")
+    out = elementwise.where(elementwise.greater(x, 0), 1, y)
+    out = elementwise.where(elementwise.less(x, 0), 0, out)
     return elementwise.where(elementwise.isnan(x), x, out)
 
 
@@ -292,6 +294,8 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
 def spacing(x: Any, /) -> Any:
     """The distance from each element to the next float away from zero."""
     x = inexact_array("spacing", x)
+    if x.dtype in complex_dtypes:
+        raise ValueError("jnp.spacing is not defined for complex inputs.")
     away = elementwise.copysign(np.inf, x)
     away = convert(away, x.dtype)
     step = elementwise._subtract(elementwise.nextafter(x, away), x)
@@ -310,10 +314,9 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
                          f"({len(condlist)} vs {len(choicelist)})")
     if len(condlist) == 0:
         raise ValueError("condlist must be non-empty")
-    dtype = dtypes.result_type(default, *choicelist)
-    out: Any = convert_number(default, dtype)
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        out = elementwise.where(condition, convert_number(choice, dtype), out)
+    out, *choices = promote_dtypes("select", default, *choicelist)
+    for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
+        out = elementwise.where(condition, choice, out)
     return out
 
 
