@@ -93,9 +93,9 @@ constexpr int64_t kSmall = 512, kParallel = 1 << 16, kMaximumParts = 64;
 
 // Sorts `data` by bits [low, high) of the keys, stably; `spare` has the same size. Least
 // significant digit first; in parallel, each part of the data keeps its own counts.
-template <class Item, int digit>
-void radix_passes(Item* data, Item* spare, int64_t count, int low, int high) {
-  constexpr int buckets = 1 << digit;
+template <class Item>
+void radix_sort(Item* data, Item* spare, int64_t count, int low, int high) {
+  constexpr int digit = 8, buckets = 1 << digit;  // more ends of buckets than that miss the cache
   Item* from = data;
   Item* to = spare;
   const int64_t parts = count < kParallel ? 1 : least(arrax_num_threads(), kMaximumParts);
@@ -139,13 +139,6 @@ void radix_passes(Item* data, Item* spare, int64_t count, int low, int high) {
 }
 
 template <class Item>
-void radix_sort(Item* data, Item* spare, int64_t count, int low, int high) {
-  // Wide digits save passes; narrow ones save counting where keys or data are short.
-  if (high - low > 16 && count > 4096) radix_passes<Item, 11>(data, spare, count, low, high);
-  else radix_passes<Item, 8>(data, spare, count, low, high);
-}
-
-template <class Item>
 void sort_items(Item* data, Scratch& spare, int64_t count, int low, int high, bool stable) {
   if (count > kSmall) return radix_sort(data, spare.get<Item>(count), count, low, high);
   auto less = [low](const Item& a, const Item& b) { return sort_key(a) >> low < sort_key(b) >> low; };
@@ -163,18 +156,173 @@ SortScratch& sort_scratch() {
 
 // ---- one operand --------------------------------------------------------------------------------
 
+// Keys of 8 or 16 bits are counted, not moved.
+template <class O>
+void count_line(const typename O::Key* from, typename O::Key* to, int64_t count, int64_t step) {
+  typedef typename O::Key Key;
+  constexpr size_t buckets = size_t(1) << (sizeof(Key) * 8);
+  std::vector<uint32_t> counts(2 * buckets);  // two tables: equal neighbours need not wait
+  int64_t i = 0;
+  for (; i + 1 < count; i += 2) {
+    counts[O::key(from[i * step], false)]++;
+    counts[buckets + O::key(from[(i + 1) * step], false)]++;
+  }
+  if (i < count) counts[O::key(from[i * step], false)]++;
+  int64_t place = 0;
+  for (size_t b = 0; b < buckets; b++) {
+    const Key bits = O::bits(Key(b));
+    const int64_t end = place + counts[b] + counts[buckets + b];
+    for (; place < end; place++) to[place * step] = bits;
+  }
+}
+
+// A long line of 32- or 64-bit keys: values become keys as the first pass reads them, and values
+// again as the last one writes them. Digits that all keys share take no pass.
+template <class O> class LongLine {
+  typedef typename O::Key Key;
+  static constexpr int kDigit = 8, kBuckets = 1 << kDigit, kBits = int(sizeof(Key) * 8);
+  static constexpr int kPasses = (kBits + kDigit - 1) / kDigit;
+
+ public:
+  LongLine(const Key* from, Key* to, int64_t count, int64_t step)
+      : from_(from), to_(to), count_(count), step_(step),
+        parts_(count < kParallel ? 1 : least(arrax_num_threads(), kMaximumParts)),
+        part_(ceil_div(count, parts_)), counts_(size_t(parts_ * kPasses * kBuckets)) {}
+
+  void run() {
+    count_values();
+    int live[kPasses], passes = 0;
+    for (int pass = 0; pass < kPasses; pass++)
+      if (!shared(pass)) live[passes++] = pass;
+    Key* const first = sort_scratch().items.get<Key>(count_);
+    Key* const second = passes > 2 ? sort_scratch().spare.get<Key>(count_) : nullptr;
+    const Values value{from_, step_};
+    const Results result{to_, step_};
+    if (passes < 2) {
+      if (passes == 1) move(live[0], value, Keys{first});
+      else each([&](int64_t i) { first[i] = value(i); });
+      each([&](int64_t i) { result(i, first[i]); });
+      return;
+    }
+    move(live[0], value, Keys{first});
+    Key* now = first;
+    for (int q = 1; q < passes; q++) {
+      if (parts_ > 1) recount(live[q], Keys{now});
+      Key* const next = now == first ? second : first;
+      if (q == passes - 1) move(live[q], Keys{now}, result);
+      else move(live[q], Keys{now}, Keys{next});
+      now = next;
+    }
+  }
+
+ private:
+  // Where passes read and write. Loops copy these and their counts to their own stack, where the
+  // compiler knows that no key is stored.
+  struct Values {
+    const Key* from;
+    int64_t step;
+    Key operator()(int64_t i) const { return O::key(from[i * step], false); }
+  };
+  struct Keys {
+    Key* keys;
+    Key operator()(int64_t i) const { return keys[i]; }
+    void operator()(int64_t i, Key key) const { keys[i] = key; }
+  };
+  struct Results {
+    Key* to;
+    int64_t step;
+    void operator()(int64_t i, Key key) const { to[i * step] = O::bits(key); }
+  };
+
+  static int64_t digit(Key key, int pass) { return int64_t(key >> (pass * kDigit)) & (kBuckets - 1); }
+  uint32_t* counts(int64_t part, int pass) {
+    return &counts_[size_t((part * kPasses + pass) * kBuckets)];
+  }
+  template <class Body> void each(const Body& body) const {
+    parallel(parts_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin * part_; i < least(count_, end * part_); i++) body(i);
+    });
+  }
+
+  void count_values() {
+    parallel(parts_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; p++) {
+        const Values value{from_, step_};
+        const int64_t last = least(count_, (p + 1) * part_);
+        uint32_t own[kPasses * kBuckets] = {};
+        for (int64_t i = p * part_; i < last; i++) {
+          const Key key = value(i);
+#pragma GCC unroll 8
+          for (int pass = 0; pass < kPasses; pass++) own[pass * kBuckets + digit(key, pass)]++;
+        }
+        std::copy_n(own, kPasses * kBuckets, counts(p, 0));
+      }
+    });
+  }
+
+  // What each part holds after the passes before.
+  template <class Read> void recount(int pass, const Read& read) {
+    parallel(parts_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; p++) {
+        const Read reader = read;
+        const int64_t last = least(count_, (p + 1) * part_);
+        uint32_t own[kBuckets] = {};
+        for (int64_t i = p * part_; i < last; i++) own[digit(reader(i), pass)]++;
+        std::copy_n(own, kBuckets, counts(p, pass));
+      }
+    });
+  }
+
+  bool shared(int pass) {
+    const int64_t bucket = digit(O::key(from_[0], false), pass);
+    int64_t equal = 0;
+    for (int64_t p = 0; p < parts_; p++) equal += counts(p, pass)[bucket];
+    return equal == count_;
+  }
+
+  template <class Read, class Write> void move(int pass, const Read& read, const Write& write) {
+    uint32_t total = 0;
+    for (int64_t b = 0; b < kBuckets; b++)
+      for (int64_t p = 0; p < parts_; p++) {
+        const uint32_t own = counts(p, pass)[b];
+        counts(p, pass)[b] = total;
+        total += own;
+      }
+    parallel(parts_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; p++) {
+        const Read reader = read;
+        const Write writer = write;
+        const int64_t last = least(count_, (p + 1) * part_);
+        const int shift = pass * kDigit;
+        uint32_t place[kBuckets];
+        std::copy_n(counts(p, pass), kBuckets, place);
+        for (int64_t i = p * part_; i < last; i++) {
+          const Key key = reader(i);
+          writer(place[(key >> shift) & (kBuckets - 1)]++, key);
+        }
+      }
+    });
+  }
+
+  const Key* from_;
+  Key* to_;
+  int64_t count_, step_, parts_, part_;
+  std::vector<uint32_t> counts_;
+};
+
 template <class O>
 void sort_line(const typename O::Key* from, typename O::Key* to, int64_t count, int64_t step) {
   typedef typename O::Key Key;
+  if constexpr (sizeof(Key) <= 2) {
+    if (count > (sizeof(Key) == 1 ? 256 : 1 << 14)) return count_line<O>(from, to, count, step);
+  } else if (count > 4096) {
+    return LongLine<O>(from, to, count, step).run();
+  }
   SortScratch& scratch = sort_scratch();
   Key* keys = step == 1 ? to : scratch.items.get<Key>(count);
-  parallel(count, 1 << 17, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) keys[i] = O::key(from[i * step], false);
-  });
+  for (int64_t i = 0; i < count; i++) keys[i] = O::key(from[i * step], false);
   sort_items(keys, scratch.spare, count, 0, int(sizeof(Key) * 8), false);
-  parallel(count, 1 << 17, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) to[i * step] = O::bits(keys[i]);
-  });
+  for (int64_t i = 0; i < count; i++) to[i * step] = O::bits(keys[i]);
 }
 
 // ---- several operands -----------------------------------------------------------------------------

@@ -286,6 +286,40 @@ def test_sort_by_several_keys_along_any_axis() -> None:
             np.testing.assert_array_equal(np.moveaxis(result, axis, -1).reshape(-1, 30), want)
 
 
+LONG = {
+    "few bytes differ": lambda n: np.random.default_rng(0).integers(0, 200, n).astype(np.int32),
+    "two bytes differ": lambda n: np.random.default_rng(0).integers(0, 60_000, n).astype(np.int64),
+    "all equal": lambda n: np.full(n, -7, np.int32),
+    "one differs": lambda n: np.r_[np.zeros(n - 1), -1].astype(np.float64),
+    "float32": lambda n: normal(n, "float32"), "float64": lambda n: normal(n, "float64"),
+    "int8": lambda n: normal(n, "float32").astype(np.int8),
+    "bool": lambda n: normal(n, "float32") > 0,
+    "bfloat16": lambda n: normal(n, "bfloat16"), "float16": lambda n: normal(n, "float16"),
+    "uint64": lambda n: np.random.default_rng(0).integers(0, 1 << 64, n, np.uint64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [4099, 17_003, 140_001])
+@pytest.mark.parametrize("name", LONG)
+def test_sorts_of_long_lines(name: str, count: int) -> None:
+    """Counted, or moved digit by digit, where digits may be the same in all keys; NaN last; on one
+    thread and on several; lines of distant elements too."""
+    x = LONG[name](count)
+    if "float" in x.dtype.name:
+        x[[3, count // 2]] = np.nan
+    spec = library.sort_spec([x], 0, 1)
+    assert spec is not None
+    want = np.sort(x.astype(np.float64) if x.dtype.itemsize == 2 else x).astype(x.dtype)
+    got = library.sort_eagerly(spec, [x])[0]
+    assert np.array_equal(got, want, equal_nan="float" in x.dtype.name)
+    two = np.stack([x, x[::-1]], 1)
+    spec = library.sort_spec([two], 0, 1)
+    assert spec is not None
+    got = library.sort_eagerly(spec, [two])[0]
+    for column in (0, 1):
+        assert np.array_equal(got[:, column], want, equal_nan="float" in x.dtype.name)
+
+
 @pytest.mark.parametrize("order", ["random", "rising", "falling", "equal"])
 @pytest.mark.parametrize("count, k", [(1, 1), (997, 3), (1000, 1000), (100_003, 1), (100_003, 40),
                                       (140_000, 5000)])
