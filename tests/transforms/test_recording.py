@@ -207,3 +207,11 @@ def test_remembered_functions_look_like_functions():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert jnp.sum.forget() is None
+
+
+def test_cleared_caches_forget_recordings():
+    for _ in range(4):
+        jnp.stack((X, X))
+    assert jnp.stack.entry_of((X, X)) is not None
+    jax.clear_caches()
+    assert jnp.stack.entry_of((X, X)) is None

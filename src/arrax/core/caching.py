@@ -34,5 +34,15 @@ def generation() -> int:
 
 
 def clear_caches() -> None:
-    """Forget all memoized transformations."""
+    """Forget all memoized transformations, and what eager calls have recorded."""
     _generation[0] += 1
+    for forget in _forgetters:
+        forget()
+
+
+_forgetters: list[Callable[[], Any]] = []
+
+
+def on_clear(forget: Callable[[], Any]) -> None:
+    """Have `clear_caches` call `forget`, for caches that no generation is part of the key of."""
+    _forgetters.append(forget)

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from arrax import _native
+from arrax.core.caching import on_clear
 from arrax.core.scalar_types import ScalarType
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +30,7 @@ def remembered(function: F) -> F:
     """A decorator: repeated eager calls of `function` run without its Python code."""
     wrapper = _native.Remembered(function)
     functools.update_wrapper(wrapper, function)
+    on_clear(wrapper.forget)
     return cast(F, wrapper)
 
 
