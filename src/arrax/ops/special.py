@@ -180,7 +180,7 @@ def _hurwitz(s: Any, q: Any) -> Any:
 
 zeta_p = _special("zeta", 2, _hurwitz,
                   NotApplicable("the derivative of ζ(s, q) by s has no closed form"),
-                  stablehlo="chlo.zeta")
+                  emits("zeta", 100), "chlo.zeta")
 
 
 def zeta(x: Any, q: Any) -> Any:

@@ -379,6 +379,9 @@ class ScalarBuilder:
     def bessel_i1e(self, x: Value) -> Value:
         return self._rounded(vector_gamma.bessel_i1e(self.emit, x.llvm), x.dtype)
 
+    def zeta(self, x: Value, q: Value) -> Value:
+        return self._rounded(vector_gamma.zeta(self.emit, x.llvm, q.llvm), x.dtype)
+
     def by_library(self, name: str, *args: Value) -> Value:
         """A special function that the native library computes for one element."""
         operands = [argument.llvm for argument in args]

@@ -118,6 +118,45 @@ def digamma(e: Lanes, x: ir.Value) -> ir.Value:
     return e.helper("digamma", _digamma, x)
 
 
+ZETA_STEPS = 9  # terms that are summed before the Euler-Maclaurin formula takes over
+BERNOULLI = (12.0, -720.0, 30240.0, -1209600.0, 47900160.0, -1.8924375803183791606e9)
+
+
+def _zeta_plain(e: Lanes, s: ir.Value, q: ir.Value) -> ir.Value:
+    """Σ (q + n)^-s for s > 1 and q > 0, as in special.cpp, to more than float32's precision."""
+    total, a, power = e.like(s, 0.0), q, q
+    for step in range(ZETA_STEPS + 1):
+        a = e.add(q, e.like(q, float(step)))
+        power = basic.exp(e, e.neg(e.mul(s, basic.log(e, a))))
+        total = e.add(total, power)
+    rest = e.div(e.mul(power, a), e.sub(s, e.like(s, 1.0)))
+    total = e.add(total, e.fma(power, e.like(s, -0.5), rest))
+    inverse = e.div(e.like(s, 1.0), a)
+    square = e.mul(inverse, inverse)
+    term = e.mul(e.mul(power, s), inverse)  # of s (s + 1) … over powers of a
+    for k, each in enumerate(BERNOULLI):
+        total = e.fma(term, e.like(s, 1.0 / each), total)
+        steps = e.mul(e.add(s, e.like(s, 2.0 * k + 1)), e.add(s, e.like(s, 2.0 * k + 2)))
+        term = e.mul(term, e.mul(steps, square))
+    return total
+
+
+def _zeta(e: Lanes, s: ir.Value, q: ir.Value) -> ir.Value:
+    b, wide_s, wide_q = e.builder, e.widen(s), e.widen(q)
+    usual = b.and_(e.compare(">", s, e.like(s, 1.0)), e.compare("<", s, e.like(s, 100.0)))
+    usual = b.and_(usual, e.compare(">", q, e.like(q, 0.0)))
+    usual = b.and_(usual, e.compare("<", q, e.like(q, 1e8)))
+    return e.unless_any(b.not_(usual), lambda: e.narrow(_zeta_plain(e, wide_s, wide_q)),
+                        lambda: by_library(e, "zeta", s, q))
+
+
+def zeta(e: Lanes, s: ir.Value, q: ir.Value) -> ir.Value:
+    """The Hurwitz zeta function; by the library in float64, and where operands are unusual."""
+    if scalar_of(s.type) is F64:
+        return by_library(e, "zeta", s, q)
+    return e.helper("zeta", _zeta, s, q)
+
+
 def _bessel(order: int) -> dict[bool, tuple[tuple[float, ...], tuple[float, ...]]]:
     """The polynomials near 0 and far from it, of float64 and of float32."""
     def of(name: str) -> tuple[float, ...]:
