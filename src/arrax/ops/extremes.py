@@ -49,14 +49,19 @@ def _flipped(bits: Any) -> Any:
 def _of_two(ufunc: Any, greatest: bool) -> Fold:
     """The binary function. Of single and double precision, a tie gives the second operand, so a
     second operand that cannot lose a tie wrongly needs no look at the result."""
-    corrected = signed_zeros(ufunc, greatest)
+    join_signs = np.bitwise_and if greatest else np.bitwise_or
 
     def of_two(x: Any, y: Any) -> Any:
         if not y.ndim and y.dtype.kind == "f" and y.dtype.itemsize > 2:
             bound = float(y)
             if bound or (math.copysign(1.0, bound) > 0) == greatest:
                 return ufunc(x, y)
-        return corrected(x, y)
+        out = ufunc(x, y)
+        if out.dtype.kind != "f" or _all_nonzero(out):
+            return out
+        bits = f"i{out.dtype.itemsize}"
+        both_zero = np.equal(x, y) & np.equal(out, 0)
+        return np.where(both_zero, join_signs(x.view(bits), y.view(bits)).view(out.dtype), out)
     return of_two
 
 
