@@ -105,6 +105,13 @@ def test_reduce_over_nothing_gives_the_initial_value():
     assert out.tolist() == [5, 5] and not out.weak_type
 
 
+@pytest.mark.parametrize("transform", [lambda f: f, arrax.jit], ids=["eager", "jit"])
+def test_computations_may_call_compiled_functions(transform):
+    x = real(2, 3, 4)
+    out = transform(lambda x: lax.reduce(x, np.float32(0), lambda a, b: jnp.hypot(a, b), (0, 2)))(x)
+    np.testing.assert_allclose(out, np.sqrt((x ** 2).sum((0, 2))), rtol=1e-5)
+
+
 def test_initial_values_may_be_batched():
     def function(x, start):
         return lax.reduce(x, start, lambda a, b: a + b, (0,))

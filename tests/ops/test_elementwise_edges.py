@@ -164,10 +164,18 @@ def test_narrow_shifts_and_counts() -> None:
         .astype(int).tolist() == [4, 3]
     assert np.asarray(lax.population_count(np.array([-1, 3], ml_dtypes.int4))) \
         .astype(int).tolist() == [4, 2]
-    packed = lax.bitcast_convert_type(i32(0x76543210), ml_dtypes.int4)
-    assert np.asarray(packed).astype(int).tolist() == [[0, 1, 2, 3, 4, 5, 6, 7]]
-    back = lax.bitcast_convert_type(packed, np.int32)
-    assert np.asarray(back).tolist() == [0x76543210]
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, jit], ids=["eager", "jit"])
+@pytest.mark.parametrize(("dtype", "digits"), [
+    (ml_dtypes.int4, [0, 1, 2, 3, 4, 5, 6, 7]), (ml_dtypes.uint2, [0, 0, 1, 0, 2, 0, 3, 0] * 2)])
+def test_bits_of_narrow_integers(transform: Any, dtype: Any, digits: list[int]) -> None:
+    """Numbers of less than a byte take a byte each, which is not how their bits lie in words."""
+    word = i32(0x76543210 if len(digits) == 8 else 0x32103210)
+    packed = transform(lambda x: lax.bitcast_convert_type(x, dtype))(word)
+    assert np.asarray(packed).astype(int).tolist() == [digits]
+    back = transform(lambda x: lax.bitcast_convert_type(x, np.int32))(packed)
+    assert np.asarray(back).tolist() == word.tolist()
 
 
 WEAK = [

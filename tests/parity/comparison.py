@@ -41,8 +41,18 @@ def _leaf(x: Any) -> tuple[Any, ...]:
 
 
 def differences(text: str, rtol: float = 2e-6, atol: float = 0.0) -> str | None:
-    """What differs between the libraries, or None."""
-    (kind, ours), (their_kind, theirs) = outcome(text, arrax), outcome(text, jax)
+    """What differs between the libraries, or None: of the call, and of a compiled program of it."""
+    theirs = outcome(text, jax)
+    found = _difference(text, outcome(text, arrax), theirs, rtol, atol)
+    if found is None and theirs[0] == "value" and all(leaf[0] == "array" for leaf in theirs[1]):
+        compiled = f"jax.jit(lambda: {text})()"
+        return _difference(compiled, outcome(compiled, arrax), theirs, 2 * rtol, atol + rtol / 20)
+    return found
+
+
+def _difference(text: str, outcome: Any, their_outcome: Any, rtol: float, atol: float,
+                ) -> str | None:
+    (kind, ours), (their_kind, theirs) = outcome, their_outcome
     if kind != their_kind:
         return f"{text}\n  ours:   {kind} {ours}\n  theirs: {their_kind} {theirs}"
     if kind == "error":

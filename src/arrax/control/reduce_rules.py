@@ -41,14 +41,8 @@ Arrays = list[Any]
 def on_arrays(closed: ClosedJaxpr, consts: Sequence[Any] = ()) -> Callable[..., Arrays]:
     """The program `closed` of (*consts, *scalars), applied to arrays of one shape element by
     element; `consts` are scalars or arrays that every element sees."""
-    elementwise = not consts and not closed.consts and \
-        all(eqn.primitive.elementwise for eqn in closed.eqns)
-
     def apply(*operands: Any) -> Arrays:
         shape = aval_of(operands[0]).shape
-        if elementwise:
-            outs = eval_jaxpr(closed.jaxpr, closed.consts, *operands)
-            return [_filled(x, shape) for x in outs]
         size = math.prod(shape)
         flat = [reshape(x, (size,)) for x in operands]
         batched = [False] * len(consts) + [True] * len(flat)
@@ -56,10 +50,6 @@ def on_arrays(closed: ClosedJaxpr, consts: Sequence[Any] = ()) -> Callable[..., 
         outs = eval_jaxpr(mapped.jaxpr, mapped.consts, *consts, *flat)
         return [reshape(x, shape) for x in outs]
     return apply
-
-
-def _filled(x: Any, shape: tuple[int, ...]) -> Any:
-    return x if aval_of(x).shape == shape else broadcast_in_dim(x, shape, ())
 
 
 # ---- reduce --------------------------------------------------------------------------------------

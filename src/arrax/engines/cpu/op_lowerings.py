@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from arrax.core import dtypes
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu import control, library_plans, updates, views
 from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, Form, HostCall, Product,
@@ -52,10 +53,13 @@ def emission_key(eqn: Any) -> Any:
 
 
 def _bitcast(eqn: Any) -> Any:
-    """Between dtypes of one width an element-wise operation, else another view of the memory."""
-    if eqn.invars[0].aval.shape == eqn.outvars[0].aval.shape:
+    """Between dtypes of one width an element-wise operation, else another view of the memory; but
+    numbers of less than a byte take a byte each."""
+    old, new = eqn.invars[0].aval, eqn.outvars[0].aval
+    if old.shape == new.shape:
         return Elementwise(lambda b, x: b.bitcast_convert_type(x, b.out_dtype))
-    return Reinterpret()
+    narrow = min(dtypes.itemsize_bits(old.dtype), dtypes.itemsize_bits(new.dtype)) < 8
+    return NO_LOWERING if narrow else Reinterpret()
 
 
 def _scatter(lower: Scatter) -> Choice:
