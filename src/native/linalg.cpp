@@ -1,6 +1,7 @@
-// Factorizations and solves of many small matrices: Cholesky, LU, triangular and tridiagonal
+// Factorizations and solves of many small matrices: Cholesky, LU, QR, triangular and tridiagonal
 // systems. Matrices are row-major; loops run along rows, which vectorize. Matrices above a few dozen
 // rows go to LAPACK (lapack.cpp), whose blocking wins there; below, its calls cost more than the work.
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -205,6 +206,67 @@ template <class T> void update_factor(int64_t n, const T* r, const T* w, T* out)
   }
 }
 
+// x -= factor v (v^H x) for rows first.. of x, columns from.. of it; v stands in column `at` of f, its
+// first element is 1.
+template <class T>
+ARRAX_INLINE void reflect(int64_t rows, int64_t first, const T* f, int64_t f_columns, int64_t at,
+                          T factor, int64_t from, int64_t columns, T* x, T* sums) {
+  for (int64_t j = from; j < columns; j++) sums[j] = x[first * columns + j];
+  for (int64_t i = first + 1; i < rows; i++) {
+    const T v = conjugate(f[i * f_columns + at]);
+    for (int64_t j = from; j < columns; j++) sums[j] += times(v, x[i * columns + j]);
+  }
+  for (int64_t j = from; j < columns; j++) {
+    sums[j] = times(factor, sums[j]);
+    x[first * columns + j] -= sums[j];
+  }
+  for (int64_t i = first + 1; i < rows; i++) {
+    const T v = f[i * f_columns + at];
+    for (int64_t j = from; j < columns; j++) x[i * columns + j] -= times(v, sums[j]);
+  }
+}
+
+// The reflection of LAPACK's larfg that turns column k of f, from row k on, into a real multiple of a
+// unit vector; gives its factor.
+template <class T> ARRAX_INLINE T make_reflection(int64_t rows, int64_t columns, int64_t k, T* f) {
+  typedef typename RealOf<T>::type Real;
+  Real square = 0, largest = 0;
+  for (int64_t i = k; i < rows; i++) largest = std::max(largest, pivot_size(f[i * columns + k]));
+  const Real scale = largest > 0 && std::isfinite(largest) ? Real(1) / largest : Real(1);
+  for (int64_t i = k + 1; i < rows; i++) {
+    const T x = f[i * columns + k] * scale;
+    square += real_part(times(conjugate(x), x));
+  }
+  const T alpha = f[k * columns + k];
+  if (square == 0 && conjugate(alpha) == alpha) return T(0);
+  const T scaled = alpha * scale;
+  const Real length = std::sqrt(square + real_part(times(conjugate(scaled), scaled))) / scale;
+  const Real beta = std::copysign(length, -real_part(alpha));
+  const T inverse = T(1) / (alpha - beta);
+  for (int64_t i = k + 1; i < rows; i++) f[i * columns + k] = times(f[i * columns + k], inverse);
+  f[k * columns + k] = T(beta);
+  return (T(beta) - alpha) / beta;
+}
+
+// Householder's QR with the signs that LAPACK's has: q has `inner` columns, r as many rows.
+template <class T>
+ARRAX_INLINE void qr(int64_t rows, int64_t columns, int64_t inner, const T* a, T* q, T* r) {
+  const int64_t rank = least(rows, columns);
+  T* f = scratch.get<T>(rows * columns + most(columns, inner) + rank);
+  T *sums = f + rows * columns, *factors = sums + most(columns, inner);
+  std::memcpy((void*)f, (const void*)a, size_t(rows * columns) * sizeof(T));
+  for (int64_t k = 0; k < rank; k++) {
+    factors[k] = make_reflection(rows, columns, k, f);
+    reflect(rows, k, f, columns, k, conjugate(factors[k]), k + 1, columns, f, sums);
+  }
+  for (int64_t i = 0; i < inner; i++)
+    for (int64_t j = 0; j < columns; j++) r[i * columns + j] = j < i ? T(0) : f[i * columns + j];
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < inner; j++) q[i * inner + j] = T(i == j);
+  for (int64_t k = rank; k-- > 0;)
+    reflect(rows, k, f, columns, k, factors[k], k, inner, q, sums);
+}
+
 // ---- batches -----------------------------------------------------------------------------------
 
 // Arguments of the functions below, which are compiled for several instruction sets.
@@ -244,6 +306,13 @@ template <class T> ARRAX_INLINE void tridiagonal_batch(const Batch& m) {
                 (const T*)m.d + i * n * k, (T*)m.x + i * n * k);
 }
 
+template <class T> ARRAX_INLINE void qr_batch(const Batch& m) {
+  const int64_t rows = m.spec[2], columns = m.spec[3], inner = m.spec[4] ? rows : least(rows, columns);
+  for (int64_t i = m.begin; i < m.end; i++)
+    qr(rows, columns, inner, (const T*)m.a + i * rows * columns, (T*)m.x + i * rows * inner,
+       (T*)m.y + i * inner * columns);
+}
+
 #define FOR_EACH_DTYPE(name)                                                                    \
   ARRAX_VECTORIZE void name##_f32(const Batch& m) { name<float>(m); }                           \
   ARRAX_VECTORIZE void name##_f64(const Batch& m) { name<double>(m); }                          \
@@ -261,6 +330,7 @@ FOR_EACH_DTYPE(cholesky_batch)
 FOR_EACH_DTYPE(lu_batch)
 FOR_EACH_DTYPE(solve_batch)
 FOR_EACH_DTYPE(tridiagonal_batch)
+FOR_EACH_DTYPE(qr_batch)
 
 // Calls body on ranges of spec[1] matrices; `work` is the operations that one takes.
 template <class Body> void each(Batch batch, int64_t work, const Body& body) {
@@ -302,6 +372,12 @@ extern "C" void arrax_tridiagonal_solve(const int64_t* spec, const void* dl, con
        [](const Batch& m) { tridiagonal_batch(m); });
 }
 
+// spec: dtype, matrices, rows, columns, whether q is square.
+extern "C" void arrax_small_qr(const int64_t* spec, const void* a, void* q, void* r) {
+  each({0, 0, spec, a, 0, 0, 0, q, r, 0}, 4 * spec[2] * spec[2] * spec[3],
+       [](const Batch& m) { qr_batch(m); });
+}
+
 // Upper factors updated by vectors. spec: dtype (float32 or float64), matrices, n.
 extern "C" void arrax_cholesky_update(const int64_t* spec, const void* r, const void* w,
                                       void* out) {
@@ -330,5 +406,6 @@ extern "C" void arrax_permutation(const int64_t* spec, const int32_t* pivots, in
 ARRAX_SYMBOLS({"arrax_cholesky", (void*)arrax_cholesky}, {"arrax_lu", (void*)arrax_lu},
               {"arrax_triangular_solve", (void*)arrax_triangular_solve},
               {"arrax_tridiagonal_solve", (void*)arrax_tridiagonal_solve},
+              {"arrax_small_qr", (void*)arrax_small_qr},
               {"arrax_cholesky_update", (void*)arrax_cholesky_update},
               {"arrax_permutation", (void*)arrax_permutation});

@@ -119,6 +119,9 @@ def test_cholesky_update(dtype: str) -> None:
 def test_qr_and_svd(shape: Any, full: bool, dtype: str) -> None:
     x = matrices(*shape, dtype=dtype)
     run("qr", x, pivoting=False, full_matrices=full, use_magma=None)
+    x[..., 0] = 0
+    run("qr", x, pivoting=False, full_matrices=full, use_magma=None)
+    x = matrices(*shape, dtype=dtype)
     # Where u or vh is completed to a square, the added vectors are only known to be orthogonal.
     options = {"full_matrices": full, "subset_by_index": None, "algorithm": None}
     if not full or shape[-1] == shape[-2]:

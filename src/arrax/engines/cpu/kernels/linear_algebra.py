@@ -80,7 +80,9 @@ def _triangular_solve(operands: Sequence[Any], params: Any) -> Call:
 def _qr(operands: Sequence[Any], params: Any) -> Call | None:
     if params["pivoting"]:
         return None
-    return _lapack("arrax_qr", (*_head(operands[0]), int(params["full_matrices"])))
+    spec = (*_head(operands[0]), int(params["full_matrices"]))
+    small = max(spec[2:4]) <= SMALL
+    return ("arrax_small_qr", spec) if small else _lapack("arrax_qr", spec)
 
 
 def _householder_product(operands: Sequence[Any], params: Any) -> Call:
