@@ -94,7 +94,23 @@ template <class T> T combine(int64_t update, T a, T b) {
 
 struct Scatter {
   int64_t update, length, rows, count, index_dtype;
+  int64_t first_column, last_column;  // the part of each row to update
 };
+
+// One row after the other; `Index` is what the indices are read as.
+template <class T, class Work, int64_t update, class Index>
+__attribute__((optimize("O3"))) void scatter_rows(const Scatter& s, T* out, const Index* indices,
+                                                  const T* updates, int64_t begin, int64_t end) {
+  const int64_t length = s.length, rows = s.rows, first = s.first_column, last = s.last_column;
+  for (int64_t i = begin; i < end; i++) {
+    const int64_t index = int64_t(indices[i]);
+    if (uint64_t(index) >= uint64_t(rows)) continue;
+    T* __restrict row = out + index * length;
+    const T* __restrict from = updates + i * length;
+    for (int64_t j = first; j < last; j++)
+      row[j] = Narrow<T, Work>::apply(combine<Work>(update, Work(widen(row[j])), Work(widen(from[j]))));
+  }
+}
 
 template <class T, class Work, int64_t update>
 void scatter_range(const Scatter& s, T* out, const void* indices, const T* updates, int64_t begin,
@@ -108,14 +124,34 @@ void scatter_range(const Scatter& s, T* out, const void* indices, const T* updat
     }
     return;
   }
-  for (int64_t i = begin; i < end; i++) {
-    const int64_t index = index_at(indices, s.index_dtype, i);
-    if (uint64_t(index) >= uint64_t(s.rows)) continue;
-    T* row = out + index * s.length;
-    const T* from = updates + i * s.length;
-    for (int64_t j = 0; j < s.length; j++)
-      row[j] = Narrow<T, Work>::apply(combine<Work>(update, Work(widen(row[j])), Work(widen(from[j]))));
+  if (s.index_dtype == kInt32)
+    return scatter_rows<T, Work, update>(s, out, (const int32_t*)indices, updates, begin, end);
+  if (s.index_dtype == kInt64)
+    return scatter_rows<T, Work, update>(s, out, (const int64_t*)indices, updates, begin, end);
+  constexpr int64_t block = 256;
+  int64_t wide[block];
+  for (int64_t first = begin; first < end; first += block) {
+    const int64_t count = least(block, end - first);
+    for (int64_t i = 0; i < count; i++) wide[i] = index_at(indices, s.index_dtype, first + i);
+    scatter_rows<T, Work, update>(s, out, wide, updates + first * s.length, 0, count);
   }
+}
+
+constexpr int64_t kWide = 64;  // elements of a row from which threads share each row
+
+// Every row in order. Of wide rows each thread updates its part, so that no two write to one place.
+template <class T, class Work, int64_t update>
+void scatter_all(const Scatter& s, T* out, const void* indices, const T* updates) {
+  if (s.length < kWide || s.count * s.length < 1 << 17)
+    return scatter_range<T, Work, update>(s, out, indices, updates, 0, s.count);
+  const int64_t parts = least(arrax_num_threads(), s.length / (kWide / 2));
+  const int64_t part = ceil_div(ceil_div(s.length, parts), 16) * 16;
+  parallel(parts, 1, [&](int64_t begin, int64_t end) {
+    Scatter own = s;
+    own.first_column = least(s.length, begin * part);
+    own.last_column = least(s.length, end * part);
+    scatter_range<T, Work, update>(own, out, indices, updates, 0, s.count);
+  });
 }
 
 // Long sums into few rows: each thread sums into rows of its own, which are added up at the end.
@@ -123,7 +159,7 @@ template <class T, class Work>
 void scatter_add(const Scatter& s, T* out, const void* indices, const T* updates) {
   const int64_t size = s.rows * s.length, threads = arrax_num_threads();
   if (s.count * s.length < 1 << 16 || size * threads * 4 > s.count * s.length || threads == 1)
-    return scatter_range<T, Work, kAdd>(s, out, indices, updates, 0, s.count);
+    return scatter_all<T, Work, kAdd>(s, out, indices, updates);
   Scratch memory;
   T* partial = memory.get<T>(size * (threads - 1));
   const int64_t part = ceil_div(s.count, threads);
@@ -145,11 +181,11 @@ void scatter(const Scatter& s, void* out, const void* indices, const void* updat
   T* to = (T*)out;
   const T* from = (const T*)updates;
   switch (s.update) {
-    case kSet: return scatter_range<T, Work, kSet>(s, to, indices, from, 0, s.count);
+    case kSet: return scatter_all<T, Work, kSet>(s, to, indices, from);
     case kAdd: return scatter_add<T, Work>(s, to, indices, from);
-    case kMultiply: return scatter_range<T, Work, kMultiply>(s, to, indices, from, 0, s.count);
-    case kMinimum: return scatter_range<T, Work, kMinimum>(s, to, indices, from, 0, s.count);
-    case kMaximum: return scatter_range<T, Work, kMaximum>(s, to, indices, from, 0, s.count);
+    case kMultiply: return scatter_all<T, Work, kMultiply>(s, to, indices, from);
+    case kMinimum: return scatter_all<T, Work, kMinimum>(s, to, indices, from);
+    case kMaximum: return scatter_all<T, Work, kMaximum>(s, to, indices, from);
   }
 }
 
@@ -160,7 +196,7 @@ void scatter(const Scatter& s, void* out, const void* indices, const void* updat
 // indices, dtype of indices.
 extern "C" void arrax_scatter_rows(const int64_t* spec, void* out, const void* indices,
                                    const void* updates) {
-  const Scatter s{spec[1], spec[2], spec[3], spec[4], spec[5]};
+  const Scatter s{spec[1], spec[2], spec[3], spec[4], spec[5], 0, spec[2]};
   switch (spec[0]) {
     case kInt8: return scatter<int8_t, int8_t>(s, out, indices, updates);
     case kInt16: return scatter<int16_t, int16_t>(s, out, indices, updates);
@@ -177,7 +213,7 @@ extern "C" void arrax_scatter_rows(const int64_t* spec, void* out, const void* i
     case kComplex64: case kComplex128: {  // sets and sums work on the parts
       if (s.update > kAdd) return;
       Scatter parts = s;
-      parts.length *= 2;
+      parts.length *= 2, parts.last_column *= 2;
       if (spec[0] == kComplex64) return scatter<float, float>(parts, out, indices, updates);
       return scatter<double, double>(parts, out, indices, updates);
     }

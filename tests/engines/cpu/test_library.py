@@ -398,11 +398,13 @@ SCATTERS = [("scatter", lambda a, b: b), ("scatter-add", np.add), ("scatter-mul"
 @pytest.mark.parametrize("name", ["int16", "float32", "bfloat16"])
 def test_row_scatters_drop_indices_outside(row: Any, name: str) -> None:
     primitive, combine = row
-    for shape, count in [((20,), 50), ((20, 3), 50), ((10,), 70000)]:
+    cases = [((20,), 50, "int32"), ((20, 3), 50, "int32"), ((10,), 70000, "int32"),
+             ((30, 131), 1100, "int32"), ((20, 3), 600, "int8"), ((20,), 50, "int64")]  # fmt: skip
+    for shape, count, index_dtype in cases:
         operand, updates = normal(shape, name), normal((count, *shape[1:]), name, 1)
         if primitive == "scatter-mul":
             updates = np.ones_like(updates)
-        indices = np.random.default_rng(2).integers(-3, shape[0] + 3, (count, 1)).astype(np.int32)
+        indices = np.random.default_rng(2).integers(-3, shape[0] + 3, (count, 1), index_dtype)
         numbers = SimpleNamespace(
             update_window_dims=tuple(range(1, len(shape))),
             inserted_window_dims=(0,),
