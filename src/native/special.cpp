@@ -238,9 +238,10 @@ double incomplete_gamma(double a, double x, bool lower) {
   return x < a ? 1 - lower_series(a, x) : upper_fraction(a, x);
 }
 
-// ∂P/∂a, left of the bulk: the series, differentiated (see arrax/ops/gamma_derivative.py).
-double slope_by_series(double a, double x) {
-  double weight = poisson_weight(a, x), psi = digamma_positive(a + 1), z = a + 1, total = 0;
+// ∂P/∂a, left of the bulk: the series, differentiated (see arrax/ops/gamma_derivative.py), in units
+// in which xᵃ e⁻ˣ / Γ(a+1) is `weight`.
+double slope_by_series(double a, double x, double weight) {
+  double psi = digamma_positive(a + 1), z = a + 1, total = 0;
   const double log_x = std::log(x);
   const int most_terms = int(least(20000, 60 + int64_t(12 * std::sqrt(a + 1))));
   for (int n = 0; n < most_terms; n++) {
@@ -254,8 +255,9 @@ double slope_by_series(double a, double x) {
   return total;
 }
 
-// The continued fraction of Q, differentiated by a as it is evaluated; all parts are positive.
-double slope_by_fraction(double a, double x) {
+// The continued fraction of Q, differentiated by a as it is evaluated; all parts are positive. In
+// units in which xᵃ e⁻ˣ / Γ(a) is `weight`.
+double slope_by_fraction(double a, double x, double weight) {
   double b = x + 1 - a, c = 1 / kTiny, d = 1 / b, h = d;
   double c_slope = 0, d_slope = d * d, h_slope = d_slope;
   for (int i = 1; i < 100000; i++) {
@@ -273,20 +275,21 @@ double slope_by_fraction(double a, double x) {
     h *= step;
     if (std::fabs(step - 1) < 2 * kEpsilon && std::fabs(change) < kEpsilon * h_slope) break;
   }
-  const double weight = poisson_weight(a, x) * a;
-  return -weight * (h_slope + (std::log(x) - digamma_positive(a)) * h);
+  return -(weight * h_slope + (std::log(x) - digamma_positive(a)) * (weight * h));
 }
 
 double gamma_slope(double a, double x) {
   if (a > 0 && (x == 0 || x == kInfinity)) return 0;
   if (!(a > 0 && x > 0) || a == kInfinity) return kNaN;
-  return x <= a + 1 ? slope_by_series(a, x) : slope_by_fraction(a, x);
+  const double weight = poisson_weight(a, x);
+  return x <= a + 1 ? slope_by_series(a, x, weight) : slope_by_fraction(a, x, weight * a);
 }
 
+// -∂P/∂a divided by the density, which may underflow while this does not.
 double gamma_sample_slope(double a, double x) {
   if (a > 0 && x == 0) return 0;  // samples that underflowed do not move
-  const double density = std::exp((a - 1) * std::log(x) - x - log_gamma(a));
-  return -gamma_slope(a, x) / density;
+  if (!(a > 0 && x > 0) || a == kInfinity || x == kInfinity) return kNaN;
+  return x <= a + 1 ? slope_by_series(a, x, -x / a) : slope_by_fraction(a, x, -x);
 }
 
 // ---- incomplete beta ---------------------------------------------------------------------------

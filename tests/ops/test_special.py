@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import scipy.special
-from arrax import lax
+from arrax import jit, lax
 
 from tests.ops.rows import Row, checks, real
 
@@ -73,6 +73,17 @@ def test_igamma_derivative_over_the_whole_range(a: float) -> None:
                 - scipy.special.gammainc(a - step, x)) / (2 * step)
     actual = lax.igamma_grad_a(np.full(5, a, np.float32), x.astype(np.float32))
     np.testing.assert_allclose(np.asarray(actual), expected, rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("a", [30.0, 1000.0, 2e4])
+def test_gamma_samples_move_where_their_density_underflows(a: float) -> None:
+    x = (a * np.logspace(-3, 0.5, 40)).astype(np.float32)
+    shape = np.full(40, a, np.float32)
+    slopes = np.asarray(lax.random_gamma_grad(shape, x))
+    assert np.isfinite(slopes).all() and (np.diff(slopes) > 0).all()
+    first = x / a * (scipy.special.psi(a + 1) - np.log(x))  # of the series in x / a
+    np.testing.assert_allclose(slopes[:5], first[:5], rtol=1e-2)
+    np.testing.assert_allclose(jit(lax.random_gamma_grad)(shape, x), slopes, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("call", "kind", "text"), [

@@ -32,26 +32,34 @@ def igamma_derivative(a: Any, x: Any) -> Any:
         out = np.where((a > 0) & ((x == 0) | (x == np.inf)), 0.0, np.nan)
         left = valid & (x <= a + 1)
         right = valid & ~left
-        out[left] = _by_series(a[left], x[left])
+        weight = np.exp(a * np.log(x) - x - _scipy().gammaln(a + 1))
+        out[left] = _by_series(a[left], x[left], weight[left])
         out[right] = -_by_integral(a[right], x[right])
         return out
 
 
 def sample_derivative(a: Any, x: Any) -> Any:
-    """How a gamma-distributed sample moves with its shape: -∂P/∂a divided by the density."""
+    """How a gamma-distributed sample moves with its shape: -∂P/∂a divided by the density.
+
+    The density is left out from the start, since it may underflow where the quotient does not.
+    """
     with np.errstate(all="ignore"):
         a, x = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(x, np.float64))
-        density = np.exp((a - 1) * np.log(x) - x - _scipy().gammaln(a))
-        general = -igamma_derivative(a, x) / density
-        far = (a > 0) & (x == 0)  # samples that underflowed do not move
-        return np.where(far, 0.0, general)
+        valid = (a > 0) & (x > 0) & np.isfinite(a) & np.isfinite(x)
+        out = np.where((a > 0) & (x == 0), 0.0, np.nan)  # samples that underflowed do not move
+        left = valid & (x <= a + 1)
+        right = valid & ~left
+        out[left] = _by_series(a[left], x[left], -x[left] / a[left])
+        tail, moved = _tail_integrals(a[right], x[right])
+        out[right] = (np.log(x[right]) - _scipy().psi(a[right])) * tail + moved
+        return out
 
 
-def _by_series(a: Any, x: Any) -> Any:
+def _by_series(a: Any, x: Any, weight: Any) -> Any:
+    """∂P/∂a in units in which xᵃ e⁻ˣ / Γ(a+1) is `weight`."""
     if a.size == 0:
         return a
     special = _scipy()
-    weight = np.exp(a * np.log(x) - x - special.gammaln(a + 1))
     digamma, log_x, z = special.psi(a + 1), np.log(x), a + 1
     total = np.zeros_like(a)
     for _ in range(min(_MOST_TERMS, 60 + int(12 * np.sqrt(a.max() + 1)))):
@@ -65,17 +73,26 @@ def _by_series(a: Any, x: Any) -> Any:
     return total
 
 
+def _tail_integrals(a: Any, x: Any) -> tuple[Any, Any]:
+    """∫₀^∞ (1 + v/x)ᵃ⁻¹ e⁻ᵛ dv, which is Q(a, x) divided by the density, and the same integral with
+    the factor log(1 + v/x)."""
+    scale = np.minimum(x / (x - a + 1), np.sqrt(x))  # how far the integrand reaches
+    plain, total = np.zeros_like(a), np.zeros_like(a)
+    for t in np.arange(-4.0, 3.0 + _STEP, _STEP):
+        v = scale * np.exp(np.pi / 2 * np.sinh(t))
+        log_ratio = np.log1p(v / x)
+        value = np.exp((a - 1) * log_ratio - v) * v * (np.pi / 2 * np.cosh(t) * _STEP)
+        value = np.where(np.isfinite(value), value, 0.0)
+        plain += value
+        total += value * log_ratio
+    return plain, total
+
+
 def _by_integral(a: Any, x: Any) -> Any:
     if a.size == 0:
         return a
     special = _scipy()
-    scale = np.minimum(x / (x - a + 1), np.sqrt(x))  # how far the integrand reaches
-    total = np.zeros_like(a)
-    for t in np.arange(-4.0, 3.0 + _STEP, _STEP):
-        v = scale * np.exp(np.pi / 2 * np.sinh(t))
-        log_ratio = np.log1p(v / x)
-        value = log_ratio * np.exp((a - 1) * log_ratio - v)
-        total += np.where(np.isfinite(value), value, 0.0) * v * (np.pi / 2 * np.cosh(t) * _STEP)
+    total = _tail_integrals(a, x)[1]
     front = np.exp((a - 1) * np.log(x) - x - special.gammaln(a))
     # SciPy gives no Q(a, x) below 1e-300: it tends to a E₁(x).
     above = np.where(a < 1e-20, a * special.exp1(x), special.gammaincc(a, x))

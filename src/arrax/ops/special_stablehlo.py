@@ -179,26 +179,27 @@ def _slope(b: Any, a: Expression, x: Expression, inside: Expression, left: Expre
 
     psi = call("digamma", a + 1.0)
     by_series = _until_small(b, step, in_series, filled(1.0, a), psi, psi - log_x)[2]
-    return where(left, by_series, a / x * _tail(b, a, x, log_x - call("digamma", a)))
+    tail, moved = _tail_integrals(b, a, x)
+    return where(left, by_series, a / x * ((log_x - call("digamma", a)) * tail + moved))
 
 
-def _tail(b: Any, a: Expression, x: Expression, excess: Expression) -> Expression:
-    """∫₀^∞ (excess + log(1 + v/x)) (1 + v/x)ᵃ⁻¹ e⁻ᵛ dv, by double exponential quadrature (Takahasi
-    and Mori, 1974)."""
+def _tail_integrals(b: Any, a: Expression, x: Expression) -> list[Expression]:
+    """∫₀^∞ (1 + v/x)ᵃ⁻¹ e⁻ᵛ dv, and the same with the factor log(1 + v/x), by double exponential
+    quadrature (Takahasi and Mori, 1974)."""
     room = x - a + 1.0
     scale = where(room > 0, call("min", x / where(room > 0, room, 1.0), sqrt(x)), 1.0)
 
-    def step(i: Any, sum_: Any) -> Any:
+    def step(i: Any, plain: Any, total: Any) -> Any:
         t = Expression(b.convert(i, a.dtype)) / 16.0 - 4.0
         grow, shrink = exp(t), exp(-t)
         v = scale * exp(math.pi / 4 * (grow - shrink))
         ratio = log1p(v / x)
-        value = (excess + ratio) * exp((a - 1.0) * ratio - v)
-        value = value * v * (math.pi / 4 * (grow + shrink) / 16.0)
-        finite = magnitude(value) < math.inf
-        return (Expression(sum_) + where(finite, value, 0.0)).value
+        value = exp((a - 1.0) * ratio - v) * v * (math.pi / 4 * (grow + shrink) / 16.0)
+        value = where(magnitude(value) < math.inf, value, 0.0)
+        return (Expression(plain) + value).value, (Expression(total) + value * ratio).value
 
-    return Expression(b.for_loop(_NODES, step, filled(0.0, a).value)[0])
+    zero = filled(0.0, a).value
+    return [Expression(out) for out in b.for_loop(_NODES, step, zero, zero)]
 
 
 def _igamma_grad_a(b: Any, a: Expression, x: Expression) -> Expression:
