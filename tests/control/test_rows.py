@@ -94,7 +94,7 @@ ROWS = [
         np.sin, **FLOATS),
     Row("jit", jax.jit(lambda x, y: (x @ y.T, jnp.tanh(x))), (X, Y),
         lambda x, y: [x @ y.T, np.tanh(x)], **FLOATS),
-    Row("composite", lax.composite(lambda x: jnp.sin(x) * 2, "test.twice"), (X,),
+    Row("composite", lambda x: lax.composite(lambda x: jnp.sin(x) * 2, "test.twice")(x), (X,),
         lambda x: np.sin(x) * 2, order=0, batch=False, **FLOATS),
     Row("platform_dependent", lambda x: lax.platform_dependent(x, cpu=jnp.sin, default=jnp.cos),
         (X,), np.sin, **FLOATS),

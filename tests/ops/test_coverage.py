@@ -46,8 +46,9 @@ def reached() -> tuple[set[str], set[str]]:
     """The primitives and public functions that all rows together reach."""
     functions = reach.public_functions(lax, linalg)
     in_jaxprs: set[str] = set()
+    rows = all_rows().values()  # importing their tables calls functions too
     with reach.primitives_bound() as bound, reach.functions_called(functions) as called:
-        for row in all_rows().values():
+        for row in rows:
             for closed in reach.trace(row):
                 in_jaxprs.update(reach.primitives_in(closed.jaxpr))
     return bound | in_jaxprs, called

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from typing import Any
 
 import numpy as np
@@ -375,7 +376,7 @@ def integer_pow(x: Any, y: int) -> Any:
     Raises TypeError for negative powers of integers.
     """
     x = operand(x, "integer_pow")
-    y = y.__index__()
+    y = operator.index(y)
     if y < 0 or not accepted(x.aval.dtype, NUMBER):
         _integer_pow_type(x.aval, y=y)
     return integer_pow_p.bind(x, y=y)

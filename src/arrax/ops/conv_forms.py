@@ -65,7 +65,8 @@ def conv_transpose(lhs: Any, rhs: Any, strides: Sequence[int], padding: Any,
     extents = list(map(dilated, kernel, rhs_dilation))
     if isinstance(padding, str):
         if padding not in ("SAME", "VALID"):
-            raise ValueError(f"Padding mode must be `SAME` or `VALID`, got {padding!r}.")
+            raise RuntimeError("Unrecognized padding type: expected 'VALID' or 'SAME', got "
+                               f"{padding}.")
         pads = [transposed_padding(k, s, padding) for k, s in zip(extents, strides, strict=True)]
     elif use_consistent_padding:
         pads = [(k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(extents, padding, strict=True)]

@@ -17,7 +17,8 @@ from arrax.engines.cpu.lowering import Form
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
-                                   ScatterDimensionNumbers, with_tuples)
+                                   ScatterDimensionNumbers, check_batching, check_in_range,
+                                   check_index_map, check_sorted, with_tuples)
 from arrax.ops.index_windows import Windows, along, clips
 from arrax.ops.indexing_stablehlo import filled_outside, gathered
 from arrax.ops.rules import move_axis, zeros
@@ -31,10 +32,14 @@ def _gather_type(x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: A
     return x.update(shape=_gather_shape(indices.shape, dimension_numbers, slice_sizes))
 
 
+_GONE = ("collapsed_slice_dims", "start_indices_batching_dims")
+
+
 def _check_numbers(x: Any, indices: Any, numbers: GatherDimensionNumbers, sizes: Any) -> None:
     if indices.ndim < 1:
         raise TypeError("Gather index leaf dimension must be within [0, rank(indices) + 1). "
                         f"rank(indices) is {indices.ndim} and gather index leaf dimension is -1.")
+    check_sorted("gather", "offset_dims", numbers.offset_dims)
     if len(sizes) != x.ndim:
         raise TypeError("Gather op must have one slice size for every input dimension; got: "
                         f"len(slice_sizes)={len(sizes)}, input_shape.rank={x.ndim}")
@@ -47,6 +52,10 @@ def _check_numbers(x: Any, indices: Any, numbers: GatherDimensionNumbers, sizes:
         if not 0 <= size <= x.shape[i]:
             raise TypeError(f"Slice size at index {i} in gather op is out of range, must be within "
                             f"[0, {x.shape[i]} + 1), got {size}.")
+    check_index_map("gather", "start_index_map", numbers.start_index_map, x.ndim)
+    check_sorted("gather", "collapsed_slice_dims", numbers.collapsed_slice_dims)
+    check_in_range("gather", "collapsed_slice_dims", numbers.collapsed_slice_dims, x.ndim)
+    check_batching("gather", x, indices, numbers, _GONE, numbers.start_index_map)
     for i, axis in enumerate(numbers.collapsed_slice_dims):
         if sizes[axis] > 1:
             raise TypeError("Gather op can only collapse slice dims with bound 1, but bound is "
@@ -74,7 +83,8 @@ def _check_numbers(x: Any, indices: Any, numbers: GatherDimensionNumbers, sizes:
 def _check_types(x: Any, indices: Any, numbers: GatherDimensionNumbers, sizes: Any) -> None:
     """The type rule's checks; eager calls of equal types make them once."""
     if not dtypes.issubdtype(indices.dtype, np.integer):
-        raise ValueError("indices must have an integer type")
+        raise ValueError("indices must have an integer type, got "
+                         f"{dtypes.dtype_name(indices.dtype)}")
     _check_numbers(x, indices, numbers, sizes)
 
 

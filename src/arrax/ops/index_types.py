@@ -47,6 +47,59 @@ class ScatterDimensionNumbers(NamedTuple):
     scatter_indices_batching_dims: Any = ()
 
 
+def check_sorted(op: str, name: str, axes: tuple[int, ...]) -> None:
+    """TypeError unless `axes`, the field `name` of dimension numbers, are rising."""
+    if list(axes) != sorted(axes):
+        raise TypeError(f"{name} in {op} op must be sorted; got {axes}")
+    if len(set(axes)) != len(axes):
+        raise TypeError(f"{name} in {op} op must not repeat; got: {axes}.")
+
+
+def check_in_range(op: str, name: str, axes: tuple[int, ...], rank: int) -> None:
+    """TypeError unless `axes` are axes of an array of `rank`."""
+    for axis in axes:
+        if not 0 <= axis < rank:
+            raise TypeError(f"Invalid {name} set in {op} op; valid range is [0, {rank}); "
+                            f"got: {axis}.")
+
+
+def check_index_map(op: str, name: str, axes: tuple[int, ...], rank: int) -> None:
+    """TypeError unless the components of an index vector go to different axes of the operand."""
+    for i, axis in enumerate(axes):
+        if not 0 <= axis < rank:
+            raise TypeError(f"Invalid {name} in {op} op; domain is [0, {rank}), got: {i}->{axis}.")
+    if len(set(axes)) != len(axes):
+        raise TypeError(f"{name} in {op} op must not repeat; got: {axes}.")
+
+
+def check_batching(op: str, operand: Any, indices: Any, numbers: Any, gone: tuple[str, str],
+                   index_map: tuple[int, ...]) -> None:
+    """Checks of the batching axes; TypeError that names the field.
+
+    `gone` has the names of two fields: the operand's axes that are no axes of windows, and the
+    indices' batching axes. Batching axes are neither among the former nor in `index_map`.
+    """
+    outside, index_axes = (getattr(numbers, name) for name in gone)
+    batching = numbers.operand_batching_dims
+    check_sorted(op, "operand_batching_dims", batching)
+    check_in_range(op, "operand_batching_dims", batching, operand.ndim)
+    for name, axes in ((gone[0], outside), ("the index map", index_map)):
+        if set(axes) & set(batching):
+            raise TypeError(f"{name} and operand_batching_dims in {op} op must be disjoint; got: "
+                            f"{axes} and {batching}.")
+    if len(index_axes) != len(batching):
+        raise TypeError(f"{op.capitalize()} op requires equal numbers of operand_batching_dims and "
+                        f"{gone[1]}, got {batching} and {index_axes}.")
+    check_in_range(op, gone[1], index_axes, indices.ndim - 1)
+    if len(set(index_axes)) != len(index_axes):
+        raise TypeError(f"{gone[1]} in {op} op must not repeat; got: {index_axes}.")
+    sizes = [tuple(x.shape[i] for i in axes)
+             for x, axes in ((operand, batching), (indices, index_axes))]
+    if sizes[0] != sizes[1]:
+        raise TypeError(f"{op.capitalize()} op requires operand_batching_dims and {gone[1]} to be "
+                        f"axes of equal sizes, got {sizes[0]} and {sizes[1]}.")
+
+
 @parameter_type
 def with_tuples(numbers: Any) -> Any:
     """Dimension numbers whose fields are tuples of ints, whatever sequences were given."""

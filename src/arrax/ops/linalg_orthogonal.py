@@ -113,6 +113,10 @@ def geqrf(x: Any) -> Any:
 
 def _householder_type(a: Any, taus: Any) -> Any:
     rows, columns = a.shape[-2:]
+    if a.ndim - 2 != taus.ndim - 1:
+        raise TypeError("All inputs to householder_product must have the same number of batch "
+                        f"dimensions, but got {[a.ndim - 2, taus.ndim - 1]} batch dimensions for "
+                        "the inputs.")
     if a.dtype != taus.dtype or a.shape[:-2] != taus.shape[:-1]:
         raise ValueError("Type mismatch for Householder product: "
                          f"{a.str_short()}, {taus.str_short()}")

@@ -18,7 +18,8 @@ from arrax.engines.cpu.lowering import Scatter
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
-                                   ScatterDimensionNumbers, with_tuples)
+                                   ScatterDimensionNumbers, check_batching, check_in_range,
+                                   check_index_map, check_sorted, with_tuples)
 from arrax.ops.index_windows import Windows, clips
 from arrax.ops.indexing_stablehlo import scattered
 from arrax.ops.join import aval_of_operand
@@ -40,9 +41,13 @@ def _check_types(name: str, x: Any, indices: Any, updates: Any, numbers: Scatter
                  ) -> None:
     """The type rule's checks; calls of equal types make them once."""
     if not dtypes.issubdtype(indices.dtype, np.integer):
-        raise ValueError("indices must have an integer type")
+        raise ValueError("indices must have an integer type, got "
+                         f"{dtypes.dtype_name(indices.dtype)}")
     check_same_dtypes(name, x, updates)
     _check_numbers(x, indices, updates, numbers)
+
+
+_GONE = ("inserted_window_dims", "scatter_indices_batching_dims")
 
 
 def _check_numbers(x: Any, indices: Any, updates: Any, numbers: ScatterDimensionNumbers) -> None:
@@ -56,6 +61,12 @@ def _check_numbers(x: Any, indices: Any, updates: Any, numbers: ScatterDimension
     if updates.ndim != indices.ndim - 1 + len(window):
         raise TypeError(f"Updates tensor must be of rank {indices.ndim - 1 + len(window)}; got "
                         f"{updates.ndim}.")
+    for name, rank in (("update_window_dims", updates.ndim), ("inserted_window_dims", x.ndim)):
+        check_sorted("scatter", name, getattr(numbers, name))
+        check_in_range("scatter", name, getattr(numbers, name), rank)
+    check_index_map("scatter", "scatter_dims_to_operand_dims",
+                    numbers.scatter_dims_to_operand_dims, x.ndim)
+    check_batching("scatter", x, indices, numbers, _GONE, numbers.scatter_dims_to_operand_dims)
     gone = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
     if x.ndim != len(window) + len(gone):
         raise TypeError(f"Scatter op has window of size {len(window) + len(gone)}; doesn't match "

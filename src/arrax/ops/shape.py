@@ -129,8 +129,15 @@ def broadcast_in_dim(operand: Any, shape: Any, broadcast_dimensions: Sequence[in
     dims = canonical_shape(broadcast_dimensions)
     if operand.shape == shape and dims == tuple(range(len(shape))) and out_sharding is None:
         return operand
+    _check_broadcast(operand.aval, shape, dims)
     return broadcast_in_dim_p.bind(operand, shape=shape, broadcast_dimensions=dims,
                                    sharding=out_sharding)
+
+
+@lru_cache(maxsize=4096)
+def _check_broadcast(aval: Any, shape: tuple[int, ...], dims: tuple[int, ...]) -> None:
+    """The type rule's checks, once for equal types: eager evaluation makes none."""
+    _broadcast_type(aval, shape=shape, broadcast_dimensions=dims)
 
 
 _operand = operand  # the public functions have a parameter of this name

@@ -140,7 +140,7 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
       >>> lax.sort((jnp.array([2, 1]), jnp.array([10, 20])))
       (Array([1, 2], dtype=int32), Array([20, 10], dtype=int32))
     """
-    if isinstance(operand, (ArrayImpl, Tracer, np.ndarray)):
+    if isinstance(operand, (ArrayImpl, Tracer, np.ndarray, np.generic)):
         operand = arguments.operand(operand, "sort")
         axis = canonical_axis(dimension, operand.ndim)
         return sort_p.bind(operand, dimension=axis, is_stable=bool(is_stable), num_keys=1)[0]
