@@ -198,10 +198,10 @@ def _extreme(primitive: Primitive) -> Callable[[Pair, Pair], Pair]:
     return combine
 
 
-cummax_p = _cumulative("cummax", _NUMBER, _accumulate(np.maximum, True), _scan_jvp(_extreme(max_p)),
-                       _prefixes(max_p.bind, lowest))
-cummin_p = _cumulative("cummin", _NUMBER, _accumulate(np.minimum, False), _scan_jvp(_extreme(min_p)),
-                       _prefixes(min_p.bind, highest))
+cummax_p = _cumulative("cummax", _NUMBER, _accumulate(np.maximum, True),
+                       _scan_jvp(_extreme(max_p)), _prefixes(max_p.bind, lowest))
+cummin_p = _cumulative("cummin", _NUMBER, _accumulate(np.minimum, False),
+                       _scan_jvp(_extreme(min_p)), _prefixes(min_p.bind, highest))
 
 
 @remembered
