@@ -516,6 +516,8 @@ def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
     rows, columns = canonical_shape((N,))[0], canonical_shape((N if M is None else M,))[0]
     if rows < 0 or columns < 0:
         raise ValueError(f"negative dimensions are not allowed, got {rows} and {columns}")
+    if np.ndim(k) or not dtypes.issubdtype(dtypes.result_type(k), np.integer):
+        raise ValueError(f"eye: k must be a scalar integer; got {k}")
     if current() is EVAL and not isinstance(k, Tracer):
         result = from_numpy(np.eye(rows, columns, operator.index(k)).astype(known))
         return result if device is None else device_put(result, device)
@@ -536,6 +538,7 @@ def identity(n: int, dtype: Any = None) -> Any:
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """An N × M matrix with ones on and below diagonal `k`, zeros above."""
     known = dtypes.check_user_dtype(np.float32 if dtype is None else dtype, "tri")
+    canonical_shape((N, N if M is None else M))
     return convert(lower_mask(N, N if M is None else M, k), known)
 
 

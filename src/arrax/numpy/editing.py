@@ -285,7 +285,10 @@ def _pairs(value: Any, rank: int, name: str) -> list[tuple[int, int]]:
             full[canonical_axis(axis, rank)] = pair if isinstance(pair, (tuple, list)) \
                 else (pair, pair)
         value = full
-    known = np.asarray(value)
+    try:
+        known = np.asarray(value)
+    except ValueError:
+        raise TypeError(f"`{name}` entries must be the same shape: {value}") from None
     if known.dtype.kind not in "iu":
         if known.size == 0:
             return [(0, 0)] * rank

@@ -61,7 +61,8 @@ def _transform(name: str, kind: str, a: Any, sizes: Sequence[int] | None,
     if not places:
         return x
     if kind == "RFFT" and x.dtype in complex_dtypes:
-        raise TypeError(f"jax.numpy.fft.{name}: real input is needed, got dtype {x.dtype.name}")
+        raise ValueError(f"jax.numpy.fft.{name}: only real valued inputs supported, got dtype "
+                         f"{x.dtype.name}")
     lengths = _lengths(x, places, sizes, kind)
     if min(lengths) < 1:
         raise ValueError(f"Shape should be non-zero; got {list(sizes or lengths)}")

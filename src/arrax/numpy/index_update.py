@@ -16,7 +16,7 @@ from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import current
 from arrax.core.warn import warn
-from arrax.numpy import elementwise
+from arrax.numpy import creation, elementwise
 from arrax.numpy.index_plan import Index, StaticInt, parse, plan
 from arrax.numpy.indexing import read, start_indices
 from arrax.numpy.promotion import as_array, broadcast_to_shape, convert, promote_dtypes
@@ -187,9 +187,8 @@ def update(kind: str, x: Any, idx: Any, values: Any, indices_are_sorted: bool,
 
 
 def _array_value(values: Any) -> Any:
-    if isinstance(values, (list, tuple)):
-        raise TypeError("scatter requires ndarray or scalar arguments, got "
-                        f"{type(values)} at position 1.")
+    if values is None or isinstance(values, (list, tuple)):
+        return creation.asarray(values)
     if isinstance(values, str):
         raise TypeError(f"Value {values!r} with dtype {np.asarray(values).dtype} is not a valid "
                         "JAX array type. Only arrays of numeric types are supported by JAX.")

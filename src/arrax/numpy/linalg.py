@@ -54,12 +54,13 @@ class SVDResult(NamedTuple):
     Vh: Any
 
 
-def _matrix(name: str, a: Any, square: bool = False) -> Any:
-    """The operand in floating point; ValueError unless it holds (square) matrices."""
+def _matrix(name: str, a: Any, square: bool = False,
+            error: type[Exception] = ValueError) -> Any:
+    """The operand in floating point; `error` unless it holds (square) matrices."""
     x = inexact_array(f"linalg.{name}", a)
     if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
         what = "(..., n, n)" if square else "(..., m, n)"
-        raise ValueError(f"linalg.{name}: argument must have shape {what}; got {x.shape}")
+        raise error(f"linalg.{name}: argument must have shape {what}; got {x.shape}")
     return x
 
 
@@ -75,7 +76,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
 
     NaN where a matrix is not positive definite.
     """
-    x = _matrix("cholesky", a, square=True)
+    x = _matrix("cholesky", a, square=True, error=TypeError)
     factor = lax_linalg.cholesky(x, symmetrize_input=symmetrize_input)
     return _hermitian(factor) if upper else factor
 
@@ -88,7 +89,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
       mode: "reduced" (q with min(m, n) columns), "complete" (q square), "r" (only r), or "raw" (the
         Householder vectors and their factors).
     """
-    x = _matrix("qr", a)
+    x = _matrix("qr", a, error=TypeError)
     if mode == "raw":
         vectors, factors = lax_linalg.geqrf(x)
         return QRResult(shaping.matrix_transpose(vectors), factors)
@@ -108,7 +109,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
       compute_uv: whether to return (U, S, Vh), or S alone.
       hermitian: the matrices are; their eigenvectors are used.
     """
-    x = _matrix("svd", a)
+    x = _matrix("svd", a, error=TypeError)
     if not hermitian:
         out = lax_linalg.svd(x, full_matrices=full_matrices, compute_uv=compute_uv,
                              subset_by_index=subset_by_index)
@@ -145,7 +146,7 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     """
     if UPLO not in (None, "L", "U"):
         raise ValueError(f"UPLO must be one of None, 'L', or 'U', got {UPLO}")
-    x = _matrix("eigh", a, square=True)
+    x = _matrix("eigh", a, square=True, error=TypeError)
     vectors, values = lax_linalg.eigh(x, lower=UPLO != "U", symmetrize_input=symmetrize_input)
     return EighResult(values, vectors)
 
@@ -469,12 +470,18 @@ def cond(x: Any, p: Any = None) -> Any:
 @remembered
 def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
                 tol: Any = None) -> Any:
-    """The number of singular values above `rtol` times the greatest (eps max(m, n) if None)."""
+    """The number of singular values above `rtol` times the greatest (eps max(m, n) if None), or
+    above `tol`."""
     x = inexact_array("linalg.matrix_rank", M)
     if x.ndim < 2:
         return reductions.any(elementwise.not_equal(x, 0)).astype(dtypes.default_int_dtype())
-    rtol = tol if rtol is None else rtol
+    if tol is not None and rtol is not None:
+        raise ValueError(f"matrix_rank: give rtol or tol, not both; got {rtol} and {tol}")
     s = svd(x, compute_uv=False, hermitian=hermitian)
+    if tol is not None:
+        limit = convert_number(tol, s.dtype)[..., None]
+        return reductions.sum(elementwise.greater(s, limit), axis=-1,
+                              dtype=dtypes.default_int_dtype())
     if rtol is None:
         rtol = max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps)
     limit = elementwise._multiply(convert_number(rtol, s.dtype)[..., None],

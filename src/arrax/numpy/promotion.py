@@ -197,7 +197,10 @@ def _check_rank_promotion(name: str, operands: Sequence[Any]) -> None:
 
 
 def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that `shapes` broadcast to; TypeError naming them when they do not."""
+    """The shape that `shapes`, not those of scalars, broadcast to.
+
+    When they do not: TypeError if their ranks are equal, ValueError if not.
+    """
     first = shapes[0]
     if all(s == first for s in shapes):
         return first
@@ -206,6 +209,9 @@ def common_shape(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     for axis in range(-rank, 0):
         sizes = {s[axis] for s in shapes if len(s) >= -axis} - {1}
         if len(sizes) > 1:
+            if any(len(s) != rank for s in shapes):
+                raise ValueError(f"{name}: Incompatible shapes for broadcasting: "
+                                 f"shapes={list(shapes)}")
             raise TypeError(f"{_PRIMITIVE_NAMES.get(name, name)} got incompatible shapes for "
                             f"broadcasting: {', '.join(map(str, shapes))}.")
         result.append(sizes.pop() if sizes else 1)

@@ -331,7 +331,8 @@ def _average_operands(x: Any, w: Any, axis: Any) -> tuple[Any, Any]:
     if w.shape == x.shape:
         return x, w
     if axis is None:
-        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        raise ValueError("average: Axis must be specified when shapes of a and weights differ, got "
+                         f"{x.shape} and {w.shape}.")
     if isinstance(axis, tuple) or w.ndim != 1:
         axes = canonical_axes(axis, x.ndim)
         if tuple(x.shape[i] for i in axes) != w.shape:

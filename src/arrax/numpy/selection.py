@@ -58,7 +58,8 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     """
     x = as_array("nonzero", a)
     if x.ndim == 0:
-        x = shaping.reshape(x, (1,))
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use "
+                         "jnp.atleast_1d(scalar).nonzero() instead.")
     known = x if type(x) is ArrayImpl else x.concrete()
     if size is None and known is None:
         raise errors.ConcretizationTypeError(
@@ -171,8 +172,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
         raise ValueError(f"Invalid mode '{mode}' for np.take")
     if index.dtype not in integer_dtypes:
         if index.dtype != np.bool_:
-            raise TypeError("take requires integer indices, got indices of dtype "
-                            f"{index.dtype.name}.")
+            raise ValueError("take: indices must have an integer type, got "
+                             f"{index.dtype.name}.")
         index = convert(index, dtypes.default_int_dtype())
     known = GatherScatterMode.FILL_OR_DROP
     if mode == "wrap":
@@ -299,7 +300,7 @@ def _known_positions(found: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
 @remembered
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
     """The row and column indices of the lower triangle of an n × m matrix."""
-    rows, columns = _known_positions(np.tril_indices(n, k, m))
+    rows, columns = _known_positions(np.tril_indices(operator.index(n), k, m))
     return rows, columns
 
 

@@ -110,15 +110,18 @@ def _positions(order: Any, is_new: Any, size: int | None) -> tuple[Any, Any, Any
     """Where groups begin in the order; first positions, inverse and counts of the groups."""
     count = order.shape[0]
     dtype = dtypes.default_int_dtype()
-    (places,) = selection.nonzero(is_new, size=None if size is None else operator.index(size),
-                                  fill_value=count)
+    if size is None:
+        (places,) = selection.nonzero(is_new)
+        ends = lax.concatenate([places[1:], lax.full((1,), np.int32(count)).astype(dtype)], 0) \
+            if places.shape[0] else places
+    else:  # one group more, since the last one ends where the next begins
+        (edges,) = selection.nonzero(is_new, size=operator.index(size) + 1, fill_value=count)
+        places, ends = edges[:-1], edges[1:]
     group = elementwise._subtract(reductions.cumsum(is_new, dtype=dtype), 1)
     inverse = lax.full((count,), np.int32(0)).astype(dtype).at[order].set(group)
     first = order.at[places].get(mode="clip") if count else order
     if size is not None and count:
         first = elementwise.where(elementwise.less(places, count), first, order[:1])
-    ends = lax.concatenate([places[1:], lax.full((1,), np.int32(count)).astype(dtype)], 0) \
-        if places.shape[0] else places
     counts = elementwise._subtract(ends, places)
     return places, first, inverse, counts
 

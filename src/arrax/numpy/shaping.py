@@ -61,7 +61,7 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None,
             return view_of(x, x._value().reshape(new))
         return lax.reshape_p.bind(x, new_sizes=new, dimensions=None, sharding=None)
     if order != "F":
-        raise NotImplementedError(f"np.reshape order={order} is not implemented.")
+        raise ValueError(f"Unexpected value for 'order' argument of reshape: {order}.")
     dimensions = tuple(range(x.ndim))[::-1]
     if evaluating():
         return transpose(reshape(transpose(x), new[::-1]))
@@ -245,6 +245,8 @@ def flipud(m: Any) -> Any:
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """`m` turned by `k` quarters in the plane of two axes, from the first towards the second."""
     x = as_array("rot90", m)
+    if len(axes) != 2:
+        raise ValueError(f"rot90: axes must be two, got {axes}")
     first, second = (canonical_axis(i, x.ndim) for i in axes)
     if first == second:
         raise ValueError("Axes must be different")
@@ -278,6 +280,9 @@ def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
         shifts *= len(axes)
     if len(axes) == 1:
         axes *= len(shifts)
+    if len(shifts) != len(axes):
+        raise ValueError(f"roll: shift and axis must have one length; got shift={shift} and "
+                         f"axis={axis}")
     for by, along in zip(shifts, axes, strict=True):
         x = _roll_one(x, by, canonical_axis(along, x.ndim))
     return x

@@ -44,10 +44,10 @@ def canonical_shape(shape: Any) -> tuple[int, ...]:
 
 
 def canonical_axis(axis: Any, ndim: int) -> int:
-    """`axis` in [0, ndim); ValueError when out of bounds."""
+    """`axis` in [0, ndim); AxisError (a ValueError and an IndexError) when out of bounds."""
     axis = operator.index(axis)
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} is out of bounds for array of dimension {ndim}")
+        raise np.exceptions.AxisError(axis, ndim)
     return axis + ndim if axis < 0 else axis
 
 
