@@ -34,6 +34,9 @@ def test_numpy_functions(greatest, dtype):
     function = maximum if greatest else minimum
     expected = [ordered(x, y, greatest) for x, y in zip(FIRST, SECOND, strict=True)]
     assert_same(function(FIRST.astype(dtype), SECOND.astype(dtype)), expected)
+    real = ~np.isnan(FIRST) & ~np.isnan(SECOND)
+    pairs = FIRST[real].astype(dtype), SECOND[real].astype(dtype)
+    assert_same(function(*pairs), np.array(expected)[real])
     for y in VALUES:
         assert_same(function(VALUES.astype(dtype), np.asarray(y, dtype)),
                     [ordered(x, y, greatest) for x in VALUES])

@@ -47,21 +47,29 @@ def _flipped(bits: Any) -> Any:
 
 
 def _of_two(ufunc: Any, greatest: bool) -> Fold:
-    """The binary function. Of single and double precision, a tie gives the second operand, so a
-    second operand that cannot lose a tie wrongly needs no look at the result."""
-    join_signs = np.bitwise_and if greatest else np.bitwise_or
+    """The binary function.
+
+    In a tie the ufunc gives the operand on one side, so that with the operands exchanged it gives
+    the other one, and the sign of a zero is joined from both. Of single and double precision it
+    is the second one: if that cannot lose a tie wrongly, the result needs no look.
+    """
+    join = np.bitwise_and if greatest else np.bitwise_or
+    general = signed_zeros(ufunc, greatest)
 
     def of_two(x: Any, y: Any) -> Any:
-        if not y.ndim and y.dtype.kind == "f" and y.dtype.itemsize > 2:
+        out = ufunc(x, y)
+        if out.dtype.kind != "f":
+            return out
+        if not y.ndim and y.dtype.itemsize > 2:
             bound = float(y)
             if bound or (math.copysign(1.0, bound) > 0) == greatest:
-                return ufunc(x, y)
-        out = ufunc(x, y)
-        if out.dtype.kind != "f" or _all_nonzero(out):
+                return out
+        if _all_nonzero(out):
             return out
-        bits = f"i{out.dtype.itemsize}"
-        both_zero = np.equal(x, y) & np.equal(out, 0)
-        return np.where(both_zero, join_signs(x.view(bits), y.view(bits)).view(out.dtype), out)
+        if not out.ndim or np.count_nonzero(out != out):
+            return general(x, y)  # the bits of NaNs must not be joined
+        bits = np.dtype(f"i{out.dtype.itemsize}")
+        return join(out.view(bits), ufunc(y, x).view(bits)).view(out.dtype)
     return of_two
 
 
