@@ -108,7 +108,7 @@ INTEGERS += [
         lambda x: _bit_counts(x, lambda text: len(text) - len(text.lstrip("0"))), order=0,
         matrix="iu")]
 OTHERS += [
-    *[Row(f"{name} in total order", getattr(lax, f"{name}_to_p").bind, (X, Y), reference, order=0)
+    *[Row(f"{name}_to", getattr(lax, f"{name}_to_p").bind, (X, Y), reference, order=0)
       for name, reference in [("eq", np.equal), ("le", np.less_equal), ("lt", np.less)]],
     Row("stop_gradient", lax.stop_gradient, (X,), lambda x: x, order=0),
     Row("copy", lax.copy_p.bind, (X,), lambda x: x), Row("stage", lax.stage, (X,), lambda x: x)]

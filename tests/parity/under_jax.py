@@ -4,6 +4,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from tests.ops.all_rows import named, rows_of, tables
 
 TESTS = Path(__file__).parent.parent
 PUBLIC = "lax|numpy|random|errors|grad|jit|vmap"
@@ -31,3 +34,18 @@ def table(path: str) -> ModuleType:
     module.__file__ = str(TESTS / path)
     exec(compile(source, module.__file__, "exec"), module.__dict__)
     return module
+
+
+def rows_under_jax() -> dict[str, Any]:
+    """The rows of operations with JAX's functions, by the names that `all_rows` gives them.
+
+    Tables that need arrax's inside are left out.
+    """
+    found: dict[str, Any] = {}
+    for name, path in tables().items():
+        try:
+            module = table(path)
+        except (ImportError, AttributeError):
+            continue
+        found.update(named(rows_of(module), name))
+    return found
