@@ -137,41 +137,63 @@ template <class T> void multiply_complex(const Spec& s, const T* a, const T* b, 
   multiply<T, T, T>(part, a + 1, b, c + 1, tiles);
 }
 
+// Dot products of up to four rows with one vector: what is read of the vector serves all rows, and
+// memory is read at four places.
+#define ARRAX_ROW_PRODUCTS(T, lanes)                                                             \
+  ARRAX_VECTORIZE void row_products(const T* __restrict a, int64_t stride, int64_t rows,          \
+                                    const T* __restrict b, int64_t count, T* __restrict sums) {   \
+    const T *r0 = a, *r1 = a + (rows > 1 ? stride : 0), *r2 = a + (rows > 2 ? 2 * stride : 0),    \
+            *r3 = a + (rows > 3 ? 3 * stride : 0);                                                \
+    T s0[lanes] = {}, s1[lanes] = {}, s2[lanes] = {}, s3[lanes] = {};                             \
+    int64_t p = 0;                                                                                \
+    for (; p + lanes <= count; p += lanes)                                                        \
+      for (int64_t q = 0; q < lanes; q++) {                                                       \
+        s0[q] += r0[p + q] * b[p + q];                                                            \
+        s1[q] += r1[p + q] * b[p + q];                                                            \
+        s2[q] += r2[p + q] * b[p + q];                                                            \
+        s3[q] += r3[p + q] * b[p + q];                                                            \
+      }                                                                                           \
+    T t0 = 0, t1 = 0, t2 = 0, t3 = 0;                                                             \
+    for (int64_t q = 0; q < lanes; q++) t0 += s0[q], t1 += s1[q], t2 += s2[q], t3 += s3[q];       \
+    for (; p < count; p++)                                                                        \
+      t0 += r0[p] * b[p], t1 += r1[p] * b[p], t2 += r2[p] * b[p], t3 += r3[p] * b[p];             \
+    sums[0] = t0, sums[1] = t1, sums[2] = t2, sums[3] = t3;                                       \
+  }
+ARRAX_ROW_PRODUCTS(float, 32)
+ARRAX_ROW_PRODUCTS(double, 16)
+
 // A product with one column: rows times a vector. Memory-bound.
 template <class T> void multiply_vector(const Spec& s, const T* a, const T* b, T* c) {
-  typedef T Vector __attribute__((vector_size(32), aligned(alignof(T)), may_alias));
-  constexpr int64_t lanes = 32 / sizeof(T);
-  parallel(s.m, most(1, (1 << 16) / most(s.k, 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      const T* row = a + i * s.a_row;
-      Vector parts[4] = {};
-      int64_t p = 0;
-      for (; p + 4 * lanes <= s.k; p += 4 * lanes)
-        for (int q = 0; q < 4; q++)
-          parts[q] += *(const Vector*)(row + p + q * lanes) * *(const Vector*)(b + p + q * lanes);
-      Vector sum = (parts[0] + parts[1]) + (parts[2] + parts[3]);
-      T total = 0;
-      for (int64_t q = 0; q < lanes; q++) total += sum[q];
-      for (; p < s.k; p++) total += row[p] * b[p];
-      T* place = c + i * s.c_row;
-      *place = s.add ? *place + total : total;
+  parallel(s.m, most(4, (1 << 16) / most(s.k, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += 4) {
+      T sums[4];
+      const int64_t rows = least(4, end - i);
+      row_products(a + i * s.a_row, s.a_row, rows, b, s.k, sums);
+      for (int64_t q = 0; q < rows; q++) {
+        T* place = c + (i + q) * s.c_row;
+        *place = s.add ? *place + sums[q] : sums[q];
+      }
     }
   });
+}
+
+// Products of rows of consecutive elements with a vector; false for any other product.
+template <class T> bool by_vector(const Spec& s, const T* a, const T* b, T* c) {
+  if (s.n == 1 && s.a_column == 1 && s.b_row == 1) return multiply_vector<T>(s, a, b, c), true;
+  if (s.m != 1 || s.b_row != 1 || s.a_column != 1) return false;
+  Spec t = s;
+  t.m = s.n, t.n = 1, t.a_row = s.b_column, t.c_row = s.c_column;
+  return multiply_vector<T>(t, b, a, c), true;
 }
 
 void multiply_one(const Spec& s, const void* a, const void* b, void* c) {
   switch (s.in) {
     case kFloat32:
-      if (s.n == 1 && s.a_column == 1 && s.b_row == 1)
-        return multiply_vector<float>(s, (const float*)a, (const float*)b, (float*)c);
-      if (s.m == 1 && s.b_row == 1 && s.a_column == 1) {
-        Spec t = s;
-        t.m = s.n, t.n = 1, t.a_row = s.b_column, t.a_column = 1, t.b_row = 1, t.c_row = s.c_column;
-        return multiply_vector<float>(t, (const float*)b, (const float*)a, (float*)c);
-      }
+      if (by_vector<float>(s, (const float*)a, (const float*)b, (float*)c)) return;
       return multiply<float, float, float>(s, (const float*)a, (const float*)b, (float*)c,
                                            float32_tiles());
     case kFloat64:
+      if (by_vector<double>(s, (const double*)a, (const double*)b, (double*)c)) return;
       return multiply<double, double, double>(s, (const double*)a, (const double*)b, (double*)c,
                                               float64_tiles());
     case kInt32: case kUint32:
