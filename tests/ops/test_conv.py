@@ -85,6 +85,14 @@ ROWS += [
 test_rows = checks(ROWS)
 
 
+@pytest.mark.parametrize(("x", "kernel", "shape"), [
+    ((2, 3, 2), (4, 3, 3), (2, 4, 0)), ((0, 3, 5), (4, 3, 3), (0, 4, 3)),
+    ((2, 3, 5), (0, 3, 3), (2, 0, 3)), ((2, 0, 5), (4, 0, 3), (2, 4, 3))])
+def test_nothing_to_convolve(x, kernel, shape) -> None:  # type: ignore[no-untyped-def]
+    out = lax.conv(np.ones(x, np.float32), np.ones(kernel, np.float32), (1,), "VALID")
+    assert out.shape == shape and not np.asarray(out).any()
+
+
 def test_transpose_of_a_convolution_is_its_gradient():  # type: ignore[no-untyped-def]
     from arrax.transforms.api_ad import vjp
     x, kernel = real(1, 4, 5, 3), real(3, 2, 3, 2, seed=1)

@@ -427,7 +427,8 @@ def test_solves(dtype: str) -> None:
         together(cases, tolerance=1e-11 if dtype in ("float64", "complex128") else 1e-3)
 
 
-@pytest.mark.parametrize(("dtype", "full"), zip(FLOATS, (True, False, False, True), strict=True))
+@pytest.mark.parametrize(("dtype", "full"), list(zip(FLOATS, (True, False, False, True),
+                                                        strict=True)))
 def test_singular_values(dtype: str, full: bool) -> None:
     low = values(6, 3, dtype=dtype) @ values(3, 6, dtype=dtype)
     odd = np.stack([low, low * 0, np.eye(6), low * 1e30]).astype(dtype)

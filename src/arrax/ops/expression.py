@@ -16,13 +16,30 @@ from arrax.ops import matrices as m
 from arrax.ops.rules import broadcast_in_dim, constant
 
 
+Operator = Callable[["Expression", Any], "Expression"]
+
+
+def _binary(name: str, swapped: bool = False) -> Operator:
+    combine = m.binary(name)
+
+    def operator(self: Expression, other: Any) -> Expression:
+        x, y = self.value, _scalar(other, self.value)
+        return Expression(combine(y, x) if swapped else combine(x, y))
+    return operator
+
+
+def _both(name: str) -> tuple[Operator, Operator]:
+    """The operator, and the one with its operands exchanged."""
+    return _binary(name), _binary(name, swapped=True)
+
+
 class Expression:
     """A value in a formula; `value` is what it wraps."""
 
     __slots__ = ("value",)
 
     def __init__(self, value: Any):
-        self.value = value.value if isinstance(value, Expression) else value
+        self.value: Any = value.value if isinstance(value, Expression) else value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -38,29 +55,21 @@ class Expression:
     def __invert__(self) -> Expression:
         return Expression(registry["not"].bind(self.value))
 
+    __add__, __radd__ = _both("add")
+    __sub__, __rsub__ = _both("sub")
+    __mul__, __rmul__ = _both("mul")
+    __truediv__, __rtruediv__ = _both("div")
+    __and__, __or__, __xor__ = _binary("and"), _binary("or"), _binary("xor")
+    __lt__, __le__, __gt__, __ge__ = (_binary("lt"), _binary("le"), _binary("gt"), _binary("ge"))
+    __eq__, __ne__ = _binary("eq"), _binary("ne")  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
 
 def _scalar(value: Any, like: Any) -> Any:
     """`value`, or a scalar of the dtype of `like`."""
     if isinstance(value, Expression):
         return value.value
     return constant(value, aval_of(like)) if isinstance(value, (int, float, complex)) else value
-
-
-def _binary(name: str, swapped: bool = False) -> Callable[[Any, Any], Expression]:
-    combine = m.binary(name)
-
-    def operator(self: Expression, other: Any) -> Expression:
-        x, y = self.value, _scalar(other, self.value)
-        return Expression(combine(y, x) if swapped else combine(x, y))
-    return operator
-
-
-for _name, _primitive in {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "and": "and",
-                          "or": "or", "xor": "xor"}.items():
-    setattr(Expression, f"__{_name}__", _binary(_primitive))
-    setattr(Expression, f"__r{_name}__", _binary(_primitive, swapped=True))
-for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Expression, f"__{_name}__", _binary(_name))
 
 
 def call(name: str, *operands: Any, **params: Any) -> Expression:

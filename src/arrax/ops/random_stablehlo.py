@@ -29,12 +29,12 @@ _UINT32, _UINT64, _FLOAT64 = np.dtype(np.uint32), np.dtype(np.uint64), np.dtype(
 def threefry_form(b: Any, *words: Any) -> list[Any]:
     """The rule of `threefry2x32`: one function of the module for each shape."""
     shape = b.outs[0].shape
-    return b.shared("threefry2x32", lambda *arrays: _rounds(b, *arrays),
-                    *(b.broadcast(w, shape) for w in words))
+    return list(b.shared("threefry2x32", lambda *arrays: _rounds(b, *arrays),
+                         *(b.broadcast(w, shape) for w in words)))
 
 
-def _rounds(b: Any, *words: Any) -> Any:
-    shape = words[0].aval.shape
+def _rounds(b: Any, k1: Any, k2: Any, x1: Any, x2: Any) -> Any:
+    shape = k1.aval.shape
 
     def word(value: int) -> Any:
         return b.full(shape, value, _UINT32)
@@ -42,8 +42,8 @@ def _rounds(b: Any, *words: Any) -> Any:
     def rotate(x: Any, amount: int) -> Any:
         return b.op("or", b.op("shift_left", x, word(amount)),
                     b.op("shift_right_logical", x, word(32 - amount)))
-    return threefry_rounds(*words, lambda x, y: b.op("add", x, y), lambda x, y: b.op("xor", x, y),
-                           rotate, word)
+    return threefry_rounds(k1, k2, x1, x2, lambda x, y: b.op("add", x, y),
+                           lambda x, y: b.op("xor", x, y), rotate, word)
 
 
 def _threefry(*words: Any) -> list[Any]:
