@@ -1,5 +1,6 @@
 # make demo   train a digit classifier, in a fresh environment if there is none
 # make test   run the tests       make lint   run the linters      make bench   time it
+# make parity compare with JAX, in an environment of its own
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,9 @@ CMAKE = $(shell command -v cmake || echo $(BIN)/cmake)
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 PTH = $(SITE)/arrax-dev.pth
 
-.PHONY: demo test lint bench dev native clean
+PARITY := .venv-parity
+
+.PHONY: demo test parity lint bench dev native clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +25,13 @@ demo: $(BIN)/python
 
 test: dev
 	$(BIN)/python -m pytest -q -n 2 tests
+
+# Compares with the JAX release whose behaviour arrax has, in an environment beside the other.
+parity: dev
+	@test -e $(PARITY)/bin/python || $(BIN)/python -m venv $(PARITY)
+	@$(PARITY)/bin/python tools/dependencies.py --missing parity > $(PARITY)/missing.txt
+	@test ! -s $(PARITY)/missing.txt || $(PARITY)/bin/python -m pip install -q -r $(PARITY)/missing.txt
+	PYTHONPATH=src $(PARITY)/bin/python -m pytest -q tests/parity
 
 lint: dev
 	$(BIN)/ruff check src tests tools
