@@ -134,7 +134,7 @@ def test_calls_that_warn_warn_each_time():
 
 def test_calls_that_fail_fail_each_time():
     for _ in range(5):
-        with pytest.raises(TypeError, match="incompatible shapes"):
+        with pytest.raises(ValueError, match="Incompatible shapes"):
             jnp.where(B, X, M)
 
 
