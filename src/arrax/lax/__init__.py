@@ -88,7 +88,8 @@ from arrax.ops.slicing import (dynamic_index_in_dim, dynamic_slice, dynamic_slic
                                dynamic_slice_p, dynamic_update_index_in_dim, dynamic_update_slice,
                                dynamic_update_slice_in_dim, dynamic_update_slice_p, index_in_dim,
                                slice, slice_in_dim, slice_p)
-from arrax.ops.collective import (all_gather, all_gather_p, all_to_all, all_to_all_p, axis_index,
-                                  axis_index_p, axis_size, pbroadcast, pmax, pmax_p, pmean, pmin,
-                                  pmin_p, ppermute, ppermute_p, pshuffle, psum, psum_p,
-                                  psum_scatter, pswapaxes, reduce_scatter_p)
+from arrax.ops.collective import (all_gather_p, all_to_all_p, axis_index_p, pmax_p, pmin_p,
+                                  ppermute_p, psum_p, reduce_scatter_p)
+from arrax.ops.collective_functions import (all_gather, all_to_all, axis_index, axis_size,
+                                            pbroadcast, pmax, pmean, pmin, ppermute, pshuffle, psum,
+                                            psum_scatter, pswapaxes)

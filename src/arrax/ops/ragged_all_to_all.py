@@ -14,7 +14,8 @@ from arrax.engines.cpu.lowering import HostCall
 from arrax.ops import arguments
 from arrax.ops.arithmetic import add, sub
 from arrax.ops.bits import bitwise_and
-from arrax.ops.collective import BATCHED_AWAY, all_gather
+from arrax.ops.collective import BATCHED_AWAY
+from arrax.ops.collective_functions import all_gather
 from arrax.ops.compare import ge, lt, select
 from arrax.ops.convert import convert_element_type
 from arrax.ops.create import broadcasted_iota
