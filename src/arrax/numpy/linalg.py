@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,8 @@ from arrax import lax
 from arrax.core import dtypes
 from arrax.core.remembered import remembered
 from arrax.lax import linalg as lax_linalg
-from arrax.numpy import creation, einstein, elementwise, products, reductions, selection, shaping
+from arrax.numpy import (creation, elementwise, linalg_products, products, reductions, selection,
+                         shaping)
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, complex_dtypes,
                                    convert, inexact_array, promote_dtypes_inexact, scalar_array)
 from arrax.numpy.ufuncs import convert_number
@@ -515,93 +515,17 @@ def matrix_power(a: Any, n: int) -> Any:
     return result
 
 
-# ---- products ------------------------------------------------------------------------------------
+# ---- products and tensors ------------------------------------------------------------------------
 
-@remembered
-def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
-    """The product of several matrices (vectors at the ends), in the cheapest order."""
-    operands = [as_array("linalg.multi_dot", a, i) for i, a in enumerate(arrays)]
-    if len(operands) < 2:
-        raise ValueError(f"multi_dot requires at least two arrays; got {len(operands)}")
-    names = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    terms = []
-    shared = next(names)
-    first = "" if operands[0].ndim == 1 else next(names)
-    terms.append(first + shared)
-    last = ""
-    for position, x in enumerate(operands[1:], 1):
-        if x.ndim == 1 and position == len(operands) - 1:
-            terms.append(shared)
-        elif x.ndim == 2:
-            following = next(names)
-            terms.append(shared + following)
-            shared = last = following
-        else:
-            raise ValueError("multi_dot: the arrays must be matrices, but for vectors at the ends; "
-                             f"got shapes {[v.shape for v in operands]}")
-    last = shared if operands[-1].ndim == 2 else ""
-    return einstein.einsum(f"{','.join(terms)}->{first}{last}", *operands, optimize="auto",
-                           precision=precision)
-
-
-@remembered
-def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The cross product of vectors of 3 components."""
-    if np.shape(x1)[axis] != 3 or np.shape(x2)[axis] != 3:
-        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors, but they "
-                         f"have shapes {np.shape(x1)} and {np.shape(x2)}")
-    return products.cross(x1, x2, axis=axis)
-
-
-@remembered
-def outer(x1: Any, x2: Any, /) -> Any:
-    """The products of each element of one vector with each of another."""
-    x, y = as_array("linalg.outer", x1), as_array("linalg.outer", x2, 1)
-    if x.ndim != 1 or y.ndim != 1:
-        raise ValueError("Input arrays must be one-dimensional, but they are "
-                         f"x1.ndim={x.ndim} x2.ndim={y.ndim}")
-    return products.outer(x, y)
-
-
-@remembered
-def matmul(x1: Any, x2: Any, /, *, precision: Any = None,
-           preferred_element_type: Any = None) -> Any:
-    """The matrix product; see `arrax.numpy.matmul`."""
-    return products.matmul(x1, x2, precision=precision,
-                           preferred_element_type=preferred_element_type)
-
-
-@remembered
-def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, precision: Any = None,
-              preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
-    """The product sums over pairs of axes; see `arrax.numpy.tensordot`."""
-    return products.tensordot(x1, x2, axes, precision=precision,
-                              preferred_element_type=preferred_element_type)
-
-
-@remembered
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
-           preferred_element_type: Any = None) -> Any:
-    """The product sums along an axis, the first operand conjugated."""
-    return products.vecdot(x1, x2, axis=axis, precision=precision,
-                           preferred_element_type=preferred_element_type)
-
-
-@remembered
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    """The diagonals of the matrices in the last two axes."""
-    return selection.diagonal(x, offset, -2, -1)
-
-
-@remembered
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    """The sums of the diagonals of the matrices in the last two axes."""
-    return products.trace(x, offset, -2, -1, dtype)
-
-
-def matrix_transpose(x: Any, /) -> Any:
-    """The matrices in the last two axes transposed."""
-    return shaping.matrix_transpose(x)
+cross = linalg_products.cross
+diagonal = linalg_products.diagonal
+matmul = linalg_products.matmul
+matrix_transpose = linalg_products.matrix_transpose
+multi_dot = linalg_products.multi_dot
+outer = linalg_products.outer
+tensordot = linalg_products.tensordot
+trace = linalg_products.trace
+vecdot = linalg_products.vecdot
 
 
 @remembered
