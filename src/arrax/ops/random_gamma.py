@@ -12,15 +12,16 @@ import numpy as np
 
 from arrax.core import config, dtypes
 from arrax.core.ad_values import Zero
+from arrax.core.array import array_of, from_numpy
 from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import HostCall
+from arrax.engines.cpu.lowering import Choice, Expand, HostCall
 from arrax.ops.arithmetic import div, mul
 from arrax.ops.compare import eq, select
 from arrax.ops.create import full_like
 from arrax.ops.random import (KeyImplementation, drawn_width, floats_of_bits, key_implementation,
-                              threefry, unwrapped)
+                              threefry, unsafe, unwrapped)
 from arrax.ops.random_gamma_stablehlo import gamma_form
 from arrax.ops.rules import batch_to_front
 from arrax.ops.special import erf_inv_p, random_gamma_grad
@@ -140,9 +141,34 @@ def _batch(axis: Any, operands: Any, dims: Any, *, log_space: bool) -> Any:
     return random_gamma_p.bind(keys, alpha, log_space=log_space), 0
 
 
+def _execute(keys: Any, alpha: Any, *, log_space: bool) -> Any:
+    """By the generator that the aval of the keys names; their storage tells threefry from rbg."""
+    primitive = unsafe_gamma_p if keys.dtype == dtypes.key_unsafe_rbg else random_gamma_p
+    data = [array_of(x)._value() for x in (keys, alpha)]
+    return from_numpy(primitive.evaluate(*data, log_space=log_space))
+
+
+def _evaluate_unsafe(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool) -> np.ndarray:
+    """One element after the other: keys of a batch would share one stream, as no draw alone does."""
+    words = unsafe.split(unwrapped(keys), alpha.shape[keys.ndim:]).reshape(-1, unsafe.words)
+    draws = [_draw(unsafe, words[i:i + 1].copy(), a, log_space)
+             for i, a in enumerate(alpha.reshape(-1, 1))]
+    return np.array(draws, alpha.dtype).reshape(alpha.shape)
+
+
+_ONLY_COMPILED = NotApplicable("it is what `random_gamma` is compiled to")
+_OWN_LOOPS = HostCall("each element has a loop of its own")
+unsafe_gamma_p = Primitive(
+    "random_gamma_unsafe", weak_type="none", type_rule=_type_rule, evaluate=_evaluate_unsafe,
+    jvp=_ONLY_COMPILED,
+    batch=_ONLY_COMPILED, lower=_OWN_LOOPS,
+    stablehlo=_ONLY_COMPILED)
+_FOR_UNSAFE = Expand(unsafe_gamma_p.bind)
+
 random_gamma_p = Primitive(
-    "random_gamma", weak_type="none", type_rule=_type_rule, evaluate=_evaluate, jvp=_jvp,
-    transpose=NotApplicable("random_gamma is not linear"), batch=_batch,
-    lower=HostCall("each element has a loop of its own"),
+    "random_gamma", weak_type="none", type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
+    jvp=_jvp, transpose=NotApplicable("random_gamma is not linear"), batch=_batch,
+    lower=Choice(lambda eqn: _FOR_UNSAFE if eqn.invars[0].aval.dtype == dtypes.key_unsafe_rbg
+                 else _OWN_LOOPS),
     stablehlo=lambda b, keys, alpha, *, log_space: gamma_form(
         b, keys, alpha, log_space=log_space, drawn_width=drawn_width))
