@@ -149,7 +149,7 @@ def _execute(keys: Any, alpha: Any, *, log_space: bool) -> Any:
 
 
 def _evaluate_unsafe(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool) -> np.ndarray:
-    """One element after the other: keys of a batch would share one stream, as no draw alone does."""
+    """One element after the other: keys of a batch would share one stream."""
     words = unsafe.split(unwrapped(keys), alpha.shape[keys.ndim:]).reshape(-1, unsafe.words)
     draws = [_draw(unsafe, words[i:i + 1].copy(), a, log_space)
              for i, a in enumerate(alpha.reshape(-1, 1))]
