@@ -149,19 +149,6 @@ Served serve_program(JitEntryObject* entry, Signature* signature, PyObject** res
   return *result ? Served::Done : Served::Failed;
 }
 
-// All leaves are Arrays: signatures of remembered functions have no others.
-Served serve_steps(JitEntryObject* entry, Signature* signature, PyObject** result) {
-  auto* steps = reinterpret_cast<StepsObject*>(entry->executable);
-  SmallVector<PyObject*, 32> inputs, outputs;
-  for (Py_ssize_t i = 0; i < entry->input_count; i++)
-    inputs.push(input_leaf(entry, signature, i).value);
-  outputs.resize(size_t(steps_output_count(steps)));
-  if (!steps_run(steps, inputs.data(), outputs.data())) return Served::Failed;
-  *result = build_result(entry, outputs.data(), Py_ssize_t(outputs.size()));
-  for (PyObject* output : outputs) Py_DECREF(output);
-  return *result ? Served::Done : Served::Failed;
-}
-
 // An Array (new reference) of a leaf, as the aval wants it.
 PyObject* leaf_array(const Leaf& leaf, PyObject* aval) {
   if (leaf.kind == LeafKind::Array) return Py_NewRef(leaf.value);
@@ -174,6 +161,28 @@ PyObject* leaf_array(const Leaf& leaf, PyObject* aval) {
     PyErr_Format(PyExc_TypeError, "cannot convert %s to %R", Py_TYPE(leaf.value)->tp_name, dtype);
   Py_DECREF(dtype);
   return data ? array_new(data, aval, nullptr) : nullptr;
+}
+
+Served serve_steps(JitEntryObject* entry, Signature* signature, PyObject** result) {
+  auto* steps = reinterpret_cast<StepsObject*>(entry->executable);
+  SmallVector<PyObject*, 32> inputs, outputs;
+  Conversions conversions;
+  for (Py_ssize_t i = 0; i < entry->input_count; i++) {
+    const Leaf& leaf = input_leaf(entry, signature, i);
+    PyObject* array = leaf.value;
+    if (leaf.kind != LeafKind::Array) {
+      if (!entry->in_avals) return Served::NotServable;
+      array = leaf_array(leaf, PyTuple_GET_ITEM(entry->in_avals, i));
+      if (!array) return Served::Failed;
+      conversions.owned.push(array);
+    }
+    inputs.push(array);
+  }
+  outputs.resize(size_t(steps_output_count(steps)));
+  if (!steps_run(steps, inputs.data(), outputs.data())) return Served::Failed;
+  *result = build_result(entry, outputs.data(), Py_ssize_t(outputs.size()));
+  for (PyObject* output : outputs) Py_DECREF(output);
+  return *result ? Served::Done : Served::Failed;
 }
 
 Served serve_callable(JitEntryObject* entry, Signature* signature, PyObject** result) {
@@ -252,6 +261,15 @@ static bool fill_entry(JitEntryObject* self, PyObject* executable, PyObject* out
     auto* steps = reinterpret_cast<StepsObject*>(executable);
     self->input_count = steps_input_count(steps);
     output_count = steps_output_count(steps);
+    if (in_avals != Py_None) {
+      self->in_avals = PySequence_Tuple(in_avals);
+      if (!self->in_avals) return false;
+      if (PyTuple_GET_SIZE(self->in_avals) != self->input_count) {
+        PyErr_Format(PyExc_ValueError, "JitEntry: %zd avals for %zd inputs",
+                     PyTuple_GET_SIZE(self->in_avals), self->input_count);
+        return false;
+      }
+    }
   } else {
     self->in_avals = PySequence_Tuple(in_avals);
     if (!self->in_avals) return false;
@@ -334,7 +352,8 @@ int entry_type_ready() {
       "JitEntry(executable, output=None, *, in_avals=None, kept=None, unflatten=None,\n"
       "         placement=None)\n\n"
       "How calls of one signature are served. `executable` is a Program, Steps or a callable from a\n"
-      "list of Arrays to a sequence of Arrays; a callable needs `in_avals`, one per input. `output` is\n"
+      "list of Arrays to a sequence of Arrays; a callable needs `in_avals`, one per input, and Steps do\n"
+      "where leaves may be no Arrays. `output` is\n"
       "the result's pytree of builtin containers and namedtuples, with output numbers as leaves;\n"
       "where other nodes are in it, `unflatten` makes the result from the list of outputs. `kept`\n"
       "numbers, for each input, its leaf among the leaves of the dynamic arguments (None: all, in\n"

@@ -10,8 +10,9 @@
 //
 // In calls of remembered functions (`read_values`):
 //   call      = context, positional count, value*, (Keywords n, (name hash, value)*n)?
-//   value     = Array aval | Tuple n, value*n | List n, value*n | Slice value*3 | None
-//             | Static, type, hash | Bits, bits of a float | Address, object
+//   value     = Array aval | Scalar? NumPy dtype ndim, size*ndim | Tuple n, value*n | List n, value*n
+//             | Slice value*3 | None | Static, type, hash | Bits, bits of a float | Address, object
+// where Scalar tells NumPy's scalars from its arrays without axes.
 #include "signature.h"
 
 #include <algorithm>
@@ -348,6 +349,11 @@ bool read_value(Signature* s, PyObject* value) {
   if (type == &PyTuple_Type) return read_items(s, value, kTuple);
   if (type == &PyList_Type) return read_items(s, value, kList);
   if (type == &PySlice_Type) return read_slice(s, value);
+  if (type == &PyArray_Type) return read_numpy(s, value);
+  if (PyArray_IsScalar(value, Generic)) {
+    s->words.push(kScalar);
+    return read_numpy(s, value);
+  }
   if (!known_by_address(value)) return false;
   s->words.push(kAddress);
   s->words.push(reinterpret_cast<uint64_t>(value));

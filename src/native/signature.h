@@ -35,8 +35,8 @@ struct StaticArguments {
 bool read_signature(Signature* signature, const StaticArguments& statics, PyObject* const* arguments,
                     size_t count, PyObject* keyword_names);
 
-// Reads the arguments of a call in which only Arrays, also in tuples and lists, are leaves: scalars,
-// strings, slices, dtypes and the like count by value. False: something else, or too many of them.
+// Reads the arguments of a call in which only Arrays and NumPy's arrays and scalars, also in tuples
+// and lists, are leaves: Python's scalars, strings, slices, dtypes and the like count by value. False: something else, or too many of them.
 bool read_values(Signature* signature, PyObject* const* arguments, size_t count,
                  PyObject* keyword_names);
 // Registers the types whose instances `read_values` tells apart by address.

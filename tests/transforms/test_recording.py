@@ -110,6 +110,38 @@ def test_different_arguments_have_different_signatures(one, other):
     assert len(seen) == count + 1
 
 
+@pytest.mark.parametrize("make", [
+    lambda x: np.asarray(x), lambda x: np.asarray(x, np.float32), lambda x: np.asarray(x, np.int64),
+    lambda x: np.asarray(x, np.float16), lambda x: np.asarray(x)[::-1], lambda x: np.float32(x[0])])
+def test_numpy_arrays_are_recorded_as_the_arrays_they_become(make):
+    for number in range(6):
+        given = make([number + 0.5, 2.0, -3.0])
+        assert_same(jnp.sum(given), jnp.sum(jnp.asarray(given)))
+        assert_same(jnp.stack([given, given]), jnp.stack([jnp.asarray(given)] * 2))
+    assert jnp.sum.entry_of(given) is not None
+
+
+def test_recordings_do_not_share_memory_with_numpy_arrays():
+    given = np.arange(4, dtype=np.float32)
+    results = [jnp.ravel(given) for _ in range(6)]
+    given[:] = 7
+    assert all(np.asarray(result).tolist() == [0, 1, 2, 3] for result in results)
+
+
+@pytest.mark.parametrize("call, values", [
+    (lambda x: jnp.full_like(jnp.zeros(1, jnp.int32), x), [1.0, 16777217.0]),
+    (lambda x: jnp.astype(x, jnp.uint8), [1.0, 16777217.0]),
+    (lambda x: lax.convert_element_type(x, jnp.int32), [1.0, 16777217.0]),
+    (lambda x: jnp.astype(x, jnp.float32), [1, 2 ** 40 + 1]),
+    (lambda x: random.key_data(random.PRNGKey(x[0])), [1, 2 ** 40 + 1])])
+def test_conversions_of_wide_numpy_arrays_round_once(call, values):
+    first, last = (np.asarray([value]) for value in values)
+    right = np.asarray(call(last))
+    for _ in range(5):
+        call(first)
+    np.testing.assert_array_equal(call(last), right)
+
+
 def test_flags_are_part_of_the_signature():
     for _ in range(5):
         assert jnp.arange(3).dtype == np.int32

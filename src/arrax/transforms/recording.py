@@ -27,6 +27,7 @@ from arrax.core.trace import Tracer
 from arrax.core.warn import issued
 from arrax.engines import default_engine
 from arrax.engines.cpu.lowering import Inline
+from arrax.ops.convert import convert_element_type_p
 from arrax.ops.shape import broadcast_in_dim_p
 from arrax.transforms.jit import compiled, jit_p
 from arrax.transforms.staging import trace_to_jaxpr
@@ -77,9 +78,13 @@ _native.set_recorder(record)
 
 
 def _entry(function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Any:
-    arrays: list[ArrayImpl] = []
+    leaves: list[Any] = []
     packed = (args, tuple(kwargs.values()))
-    _replace_arrays(packed, lambda array: arrays.append(array))
+    _replace_arrays(packed, leaves.append)
+    arrays = [array_of(leaf) for leaf in leaves]
+    wide = [leaf.dtype != array.dtype for leaf, array in zip(leaves, arrays, strict=True)]
+    if any(is_wide and leaf.ndim == 0 for is_wide, leaf in zip(wide, leaves, strict=True)):
+        raise NotRecordable("functions may read 64 bits of a number: seeds")
     tree: Any = None
 
     def flat(*tracers: Any) -> list[Any]:
@@ -95,18 +100,21 @@ def _entry(function: Callable[..., Any], args: Any, kwargs: Any, result: Any) ->
         raise NotRecordable("the function has effects")
     wanted = tree.flatten_up_to(result)
     output = tree.unflatten(range(tree.num_leaves))
+    wide_vars = {var for var, is_wide in zip(closed.jaxpr.invars, wide, strict=True) if is_wide}
     if _wants_program(closed):
+        if wide_vars:
+            raise NotRecordable("conversions in it are not looked at")
         return _native.JitEntry(_program(closed), output, in_avals=closed.in_avals)
-    steps = _steps(closed)
+    steps = _steps(closed, wide_vars)
     _check_same(steps(arrays), wanted)
-    return _native.JitEntry(steps, output)
+    return _native.JitEntry(steps, output, in_avals=closed.in_avals)
 
 
-def _replace_arrays(value: Any, replace: Callable[[ArrayImpl], Any]) -> Any:
-    """`value` with the arrays in it, also in tuples and lists, replaced; in the order in which
-    `native/signature.cpp` finds them."""
+def _replace_arrays(value: Any, replace: Callable[[Any], Any]) -> Any:
+    """`value` with the arrays in it (NumPy's and its scalars too), also in tuples and lists,
+    replaced; in the order in which `native/signature.cpp` finds them."""
     kind = type(value)
-    if kind is ArrayImpl:
+    if kind is ArrayImpl or kind is np.ndarray or isinstance(value, np.generic):
         return replace(value)
     if kind is tuple or kind is list:
         return kind([_replace_arrays(item, replace) for item in value])
@@ -141,11 +149,19 @@ def _program(closed: ClosedJaxpr) -> Any:
 
 # ---- steps -----------------------------------------------------------------------------------
 
-def _steps(closed: ClosedJaxpr) -> Any:
+def _steps(closed: ClosedJaxpr, wide_vars: set[Var]) -> Any:
+    """The native steps. `wide_vars` stand for NumPy arrays of 64 bits, which an operation takes in
+    32: but conversions do not, which round just once."""
     known: dict[Var, Any] = {
         var: Constant(array._value(), array.aval)
         for var, array in zip(closed.jaxpr.constvars, closed.consts, strict=True)}
-    steps = [step for step in _flat_steps(closed.jaxpr, known) if not _fold(step, known)]
+    steps = []
+    for step in _flat_steps(closed.jaxpr, known):
+        if wide_vars and step.primitive is convert_element_type_p \
+                and type(step.operands[0]) is Var and step.operands[0] in wide_vars:
+            raise NotRecordable("a conversion of 64-bit data is not one of 32-bit data")
+        if not _fold(step, known):
+            steps.append(step)
     _drop_broadcasts(steps)
     outs = [known.get(v, v) if isinstance(v, Var) else _constant(v) for v in closed.jaxpr.outvars]
     return _assemble(closed.jaxpr.invars, _live(steps, outs), outs)
