@@ -289,14 +289,16 @@ def _lu_solve(factors: Any, permutation: Any, b: Any, transpose: bool) -> Any:
     triangular = functools.partial(lax_linalg.triangular_solve, factors, left_side=True,
                                    transpose_a=transpose)
     if not transpose:
-        b = selection.take_along_axis(b, permutation[..., None], -2, mode="promise_in_bounds")
+        b = selection.take_along_axis(b, permutation[..., None], -2, mode="promise_in_bounds",
+                                      wrap_negative_indices=False)
         x = triangular(b, lower=True, unit_diagonal=True)
         return triangular(x, lower=False)
     x = triangular(b, lower=False)
     x = triangular(x, lower=True, unit_diagonal=True)
     places = lax.broadcasted_iota(permutation.dtype, permutation.shape, permutation.ndim - 1)
     back = lax.sort((permutation, places), dimension=permutation.ndim - 1, num_keys=1)[1]
-    return selection.take_along_axis(x, back[..., None], -2, mode="promise_in_bounds")
+    return selection.take_along_axis(x, back[..., None], -2, mode="promise_in_bounds",
+                                     wrap_negative_indices=False)
 
 
 @remembered

@@ -10,6 +10,7 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
+from arrax.engines.cpu.kernels.library import call_eagerly
 from arrax.engines.cpu.lowering import Expand, Library
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.elementwise_rules import check_kind
@@ -49,6 +50,13 @@ def _triangular_solve_evaluate(a: np.ndarray, b: np.ndarray, *, left_side: bool,
                                transpose_a: bool, conjugate_a: bool, unit_diagonal: bool,
                                ) -> np.ndarray:
     out = np.empty(b.shape, b.dtype)
+    spec = m.small_spec("triangular_solve", (a.shape, a.dtype), (b.shape, b.dtype),
+                        left_side=left_side, lower=lower, transpose_a=transpose_a,
+                        conjugate_a=conjugate_a, unit_diagonal=unit_diagonal)
+    if spec is not None:
+        call_eagerly("arrax_triangular_solve", spec, np.ascontiguousarray(a),
+                     np.ascontiguousarray(b), out)
+        return out
     if b.size == 0:
         return out
     solve = _blas("trsm", b)
@@ -143,6 +151,11 @@ def _square_type(name: str) -> Any:
 
 
 def _cholesky_evaluate(x: np.ndarray) -> np.ndarray:
+    spec = m.small_spec("cholesky", (x.shape, x.dtype))
+    if spec is not None:
+        factor = np.empty(x.shape, x.dtype)
+        call_eagerly("arrax_cholesky", spec, np.ascontiguousarray(x), factor)
+        return factor
     try:
         return np.linalg.cholesky(x)
     except np.linalg.LinAlgError:
@@ -244,6 +257,13 @@ def _lu_type(x: Any) -> list[Any]:
 
 
 def _lu_evaluate(x: np.ndarray) -> list[np.ndarray]:
+    spec = m.small_spec("lu", (x.shape, x.dtype))
+    if spec is not None:
+        *batch, rows, columns = x.shape
+        found = [np.empty(x.shape, x.dtype), np.empty((*batch, min(rows, columns)), np.int32),
+                 np.empty((*batch, rows), np.int32)]
+        call_eagerly("arrax_lu", spec, np.ascontiguousarray(x), *found)
+        return found
     if x.ndim == 2 and x.size:
         factor, pivots, _ = _lapack("getrf", x)(x)
         return [factor, pivots, _permutation(pivots.tolist(), x.shape[0])]

@@ -1,6 +1,7 @@
 """Matrix algebra on the last two axes, for the rules of linear-algebra operations."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import registry
+from arrax.engines.cpu.kernels import library, linear_algebra
 from arrax.ops import arguments
 from arrax.ops.dot import dot_general
 from arrax.ops.dot_types import Precision
@@ -224,6 +226,18 @@ def each_matrix(fn: Callable[..., Any], outs: list[ShapedArray], *operands: np.n
             result[place] = (np.nan if result.dtype.kind in "fc" else 0) if found is None \
                 else found[i]
     return results
+
+
+@functools.lru_cache(maxsize=2048)
+def small_spec(plan: str, *operands: tuple[tuple[int, ...], Any], **params: Any,
+               ) -> library.Spec | None:
+    """What the native library's function for small matrices is told about operands of these shapes
+    and dtypes; None where LAPACK does better, or there is no such function."""
+    avals = [ShapedArray(shape, dtype) for shape, dtype in operands]
+    if any(a.size == 0 for a in avals) or max(avals[0].shape[-2:]) > linear_algebra.SMALL:
+        return None
+    call = linear_algebra.call_of(plan, avals, params)
+    return None if call is None else call[1]
 
 
 def aval_like(x: Any, shape: tuple[int, ...], dtype: Any = None) -> ShapedArray:
