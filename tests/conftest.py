@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import Phase, settings
 
 # The same examples in every run, so that a green suite stays green; HYPOTHESIS_PROFILE=explore
@@ -10,3 +11,10 @@ from hypothesis import Phase, settings
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, phases=(Phase.generate,))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tables of operations (`tests.ops.rows.checks`) become a test for each check that applies."""
+    cases = getattr(metafunc.function, "cases", None)
+    if cases is not None:
+        metafunc.parametrize(("row", "kind"), cases())

@@ -21,6 +21,8 @@ from tests.parity.test_stablehlo import storage  # noqa: E402
 
 # Steps of these are rounded to eight bits by StableHLO, but not by eager evaluation.
 _ROUNDED_IN_BETWEEN = {"logistic", "integer_pow -3"}
+# XLA counts the bits of the byte that holds a negative number.
+_WRONG_IN_XLA = {("population_count", "int4"), ("population_count", "int2")}
 
 
 @pytest.mark.parametrize("name", [name for name in all_rows() if name.startswith("elementwise: ")])
@@ -51,6 +53,8 @@ def _cases(row: Row) -> Iterator[tuple[Any, ...]]:
         try:
             arrax.make_jaxpr(row.function)(*operands)
         except (TypeError, ValueError, NotImplementedError):
+            continue
+        if (row.name, dtype.name) in _WRONG_IN_XLA:
             continue
         narrow = dtype.itemsize == 1 and matrix.kind(dtype) == "f"
         yield operands if narrow and row.name in _ROUNDED_IN_BETWEEN else \
