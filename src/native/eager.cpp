@@ -189,6 +189,7 @@ struct QuietObject {
   vectorcallfunc vectorcall;
   PyObject* function;
   PyObject* careful;  // takes arrays of dtypes that NumPy's own code does not know; NULL: nobody
+  bool has_loops;     // whether `function` is a ufunc whose inner loops can be called
 };
 
 PyObject *error_state_variable = nullptr, *silent_state = nullptr;
@@ -216,13 +217,18 @@ PyObject* silent_context() {
 
 // Entering a ready-made context costs much less than setting a context variable and resetting it.
 PyObject* quiet_call(PyObject* self, PyObject* const* arguments, size_t count, PyObject* names) {
+  auto* quiet = reinterpret_cast<QuietObject*>(self);
+  if (quiet->has_loops && !names) {
+    PyObject* result = call_ufunc_loop(quiet->function, arguments,
+                                       size_t(PyVectorcall_NARGS(count)));
+    if (result) return result;
+  }
   PyObject* context = silent_context();
   if (!context) return nullptr;
   if (PyContext_Enter(context) < 0) {
     Py_DECREF(context);
     return nullptr;
   }
-  auto* quiet = reinterpret_cast<QuietObject*>(self);
   bool foreign = quiet->careful && PyVectorcall_NARGS(count) && PyArray_Check(arguments[0]) &&
                  PyTypeNum_ISUSERDEF(PyArray_TYPE(reinterpret_cast<PyArrayObject*>(arguments[0])));
   PyObject* result = PyObject_Vectorcall(foreign ? quiet->careful : quiet->function, arguments,
@@ -254,6 +260,7 @@ PyObject* quiet_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
   self->vectorcall = quiet_call;
   self->function = Py_NewRef(function);
   self->careful = Py_XNewRef(careful);
+  self->has_loops = is_loop_ufunc(function);
   return reinterpret_cast<PyObject*>(self);
 }
 

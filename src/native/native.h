@@ -65,6 +65,14 @@ bool is_weak(PyObject* array);
 // Told the class of avals, to read its slots directly.
 void learn_aval_type(PyObject* factory);
 
+// ---- ufunc_loop.cpp: inner loops of ufuncs, called directly ----
+
+// Whether `call_ufunc_loop` may be asked about this function.
+bool is_loop_ufunc(PyObject* function);
+// The result (new reference) for small contiguous ndarrays whose dtypes the ufunc has a loop for;
+// NULL without an exception for others, which NumPy's own call must serve.
+PyObject* call_ufunc_loop(PyObject* ufunc, PyObject* const* arguments, size_t count);
+
 // ---- buffers.cpp: pooled memory ----
 
 // 64-byte aligned memory of at least `bytes` bytes; NULL when there is none (no exception set).
