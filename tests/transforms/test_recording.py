@@ -247,3 +247,13 @@ def test_cleared_caches_forget_recordings():
     assert jnp.stack.entry_of((X, X)) is not None
     jax.clear_caches()
     assert jnp.stack.entry_of((X, X)) is None
+
+
+def test_an_operation_that_repeats_is_recorded_once():
+    @remembered
+    def function(x, how):
+        return jnp.exp(x + 1) * jnp.exp(x + how)
+    for how, most in ((1, 3), (2, 5)):
+        for _ in range(4):
+            assert_same(function(X, how), function.__wrapped__(X, how))
+        assert function.entry_of(X, how).executable.count() == most

@@ -155,12 +155,13 @@ def _steps(closed: ClosedJaxpr, wide_vars: set[Var]) -> Any:
     known: dict[Var, Any] = {
         var: Constant(array._value(), array.aval)
         for var, array in zip(closed.jaxpr.constvars, closed.consts, strict=True)}
-    steps = []
+    steps: list[Step] = []
+    seen: dict[Any, Step] = {}
     for step in _flat_steps(closed.jaxpr, known):
         if wide_vars and step.primitive is convert_element_type_p \
                 and type(step.operands[0]) is Var and step.operands[0] in wide_vars:
             raise NotRecordable("a conversion of 64-bit data is not one of 32-bit data")
-        if not _fold(step, known):
+        if not _fold(step, known) and not _repeats(step, seen, known):
             steps.append(step)
     _drop_broadcasts(steps)
     outs = [known.get(v, v) if isinstance(v, Var) else _constant(v) for v in closed.jaxpr.outvars]
@@ -219,6 +220,24 @@ def _fold(step: Step, known: dict[Var, Any]) -> bool:
         outs = [outs]
     for var, data in zip(step.results, outs, strict=True):
         known[var] = Constant(np.asarray(data), var.aval)
+    return True
+
+
+def _repeats(step: Step, seen: dict[Any, Step], known: dict[Var, Any]) -> bool:
+    """Whether an earlier step computes the same, whose results then stand for this one's."""
+    if any(type(value) is float for value in step.params.values()):
+        return False  # zeros have signs, which `==` does not see
+    operands = [v if type(v) is Var else (v.data.dtype, v.data.shape, v.data.tobytes())
+                for v in step.operands]
+    avals = tuple(v.aval for v in step.results)
+    try:
+        earlier = seen.setdefault(
+            (step.primitive, tuple(operands), tuple(sorted(step.params.items())), avals), step)
+    except TypeError:  # params that cannot be hashed, or compared
+        return False
+    if earlier is step:
+        return False
+    known.update(zip(step.results, earlier.results, strict=True))
     return True
 
 
