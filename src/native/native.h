@@ -148,6 +148,7 @@ extern PyMethodDef pytree_functions[];
 extern PyMethodDef remembered_functions[];
 extern PyMethodDef getitem_functions[];
 extern PyMethodDef library_functions[];
+extern PyMethodDef select_functions[];
 
 // ---- symbols: addresses that generated code calls ----
 

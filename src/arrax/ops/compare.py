@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax._native import select_small
 from arrax.core import dtypes
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import ArrayImpl
@@ -147,6 +148,9 @@ def _select_evaluate(which: Any, *cases: Any) -> Any:
     if which.ndim == 0:
         return cases[min(max(int(which), 0), len(cases) - 1)]
     if len(cases) == 2:
+        found = select_small(which, *cases)
+        if found is not None:
+            return found
         return np.where(which if which.dtype is _BOOL else which > 0, cases[1], cases[0])
     if len(cases) == 1:
         return cases[0]
