@@ -97,6 +97,25 @@ Place place_at(const Spec& s, int64_t number) {
           position / (s.out[2] * s.out[1]), position / s.out[2] % s.out[1], position % s.out[2]};
 }
 
+// Copies rows of `bytes`, between `part` and twice that, by their two ends.
+template <size_t part>
+void copy_ends(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t rows,
+               size_t bytes) {
+  for (int64_t r = 0; r < rows; r++, to += to_step, from += from_step) {
+    std::memcpy(to, from, part);
+    std::memcpy(to + bytes - part, from + bytes - part, part);
+  }
+}
+
+// Many short rows of one length: copies of constant size, not one call of memcpy for each.
+void copy_rows(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t rows,
+               size_t bytes) {
+  if (bytes >= 16 && bytes <= 32) return copy_ends<16>(to, to_step, from, from_step, rows, bytes);
+  if (bytes > 32 && bytes <= 64) return copy_ends<32>(to, to_step, from, from_step, rows, bytes);
+  if (bytes > 64 && bytes <= 128) return copy_ends<64>(to, to_step, from, from_step, rows, bytes);
+  for (int64_t r = 0; r < rows; r++) std::memcpy(to + r * to_step, from + r * from_step, bytes);
+}
+
 // The image as a matrix: row p is a tap, columns are places of the output.
 template <class In> struct Patches {
   const Spec* spec;
@@ -120,8 +139,9 @@ template <class In> struct Patches {
     return found;
   }
 
-  // Calls emit(step, channels, start, count, first element or null, stride) for runs of channels
-  // of all taps, in order.
+  // Calls emit(step, channels, start, count, first element or null, stride) for the channels under
+  // one place of the kernel, for all places: where an item lies is found once for its channels.
+  // Their steps are next to each other where channels come last, else volume(kernel) apart.
   template <class Emit>
   void visit(int64_t first_tap, int64_t depth, int64_t first, int64_t count,
              const Emit& emit) const {
@@ -130,14 +150,16 @@ template <class In> struct Patches {
     const int64_t found = split(first, count, pieces);
     const bool last = channels_last(s);
     Tap tap = tap_at(s, first_tap);
-    for (int64_t step = 0; step < depth;) {
-      const int64_t channels = last ? least(depth - step, s.in_channels - tap.channel) : 1;
+    const int64_t places = volume(s.kernel), steps = last ? depth : least(depth, places);
+    for (int64_t step = 0; step < steps;) {
+      const int64_t channels = last ? least(depth - step, s.in_channels - tap.channel)
+                                    : ceil_div(depth - step, places);
       for (int64_t q = 0; q < found; q++)
         piece(pieces[q], tap, [&](int64_t start, int64_t length, const In* from, int64_t stride) {
           emit(step, channels, start, length, from, stride);
         });
       advance(s, last, channels, tap);
-      step += channels;
+      step += last ? channels : 1;
     }
   }
 
@@ -184,9 +206,13 @@ template <class In> struct Patches {
   void copy(T* to, int64_t width, int64_t channels, int64_t length, const In* from,
             int64_t stride) const {
     constexpr bool as_it_is = std::is_same<T, In>::value || std::is_same<T, uint16_t>::value;
+    const int64_t channel = spec->image_channel;
+    if (as_it_is && from && stride == 1)
+      return copy_rows((char*)to, width * int64_t(sizeof(T)), (const char*)from,
+                       channel * int64_t(sizeof(T)), channels, size_t(length) * sizeof(T));
     int64_t c = 0;
     if constexpr (std::is_same<T, float>::value && std::is_same<In, float>::value) {
-      for (; from && stride != 1 && c + 4 <= channels; c += 4) {
+      for (; from && channel == 1 && c + 4 <= channels; c += 4) {
         int64_t j = 0;
         for (; j + 4 <= length; j += 4)
           transpose4(from + c + j * stride, stride, to + c * width + j, width);
@@ -196,10 +222,9 @@ template <class In> struct Patches {
     }
     for (; c < channels; c++) {
       T* row = to + c * width;
-      const In* line = from ? from + c * spec->image_channel : nullptr;
-      if (!from) std::memset((void*)row, 0, size_t(length) * sizeof(T));
+      const In* line = from ? from + c * channel : nullptr;
+      if (!from) for (int64_t i = 0; i < length; i++) row[i] = 0;
       else if (stride != 1) for (int64_t i = 0; i < length; i++) row[i] = packed<T>(line[i * stride]);
-      else if (as_it_is) std::memcpy((void*)row, line, size_t(length) * sizeof(T));
       else for (int64_t i = 0; i < length; i++) row[i] = packed<T>(line[i]);
     }
   }
@@ -213,10 +238,11 @@ template <class In> struct Patches {
   template <class T>
   void pack_panel(int64_t first_row, int64_t depth, int64_t first, int64_t count, int64_t width,
                   T* out) const {
+    const int64_t next = channels_last(*spec) ? width : width * volume(spec->kernel);
     visit(first_row, depth, first, count,
           [&](int64_t step, int64_t channels, int64_t start, int64_t length, const In* from,
               int64_t stride) {
-            copy(out + step * width + start, width, channels, length, from, stride);
+            copy(out + step * width + start, next, channels, length, from, stride);
           });
     for (int64_t step = 0; step < depth; step++)
       for (int64_t j = count; j < width; j++) out[step * width + j] = 0;

@@ -203,6 +203,21 @@ def test_convolutions(row: Any, name: str, layout: int) -> None:
 
 
 @pytest.mark.parametrize("layout", [0, 1, 2])
+@pytest.mark.parametrize("name", ["float32", "float64", "int32", "bfloat16", "float16"])
+@pytest.mark.parametrize("width", [1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65])
+def test_rows_of_any_length_are_convolved_exactly(width: int, name: str, layout: int) -> None:
+    """Whole numbers, so that nothing rounds; blocks of the depth end amid the taps of a channel."""
+    row: Any = ((4, width), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1))
+    random = np.random.default_rng(width)
+    lhs, rhs = (random.integers(-1, 2, shape) for shape in ((3, 47, 4, width), (9, 47, 3, 3)))
+    want = convolution(lhs, rhs, *row[2:6])
+    dtype = normal((1,), name).dtype
+    with np.errstate(invalid="ignore"):  # results start as NaN, which no integer is
+        got = run_convolution(lhs.astype(dtype), rhs.astype(dtype), want.shape, row, layout, 1, 1)
+    np.testing.assert_array_equal(got.astype(np.float64), want)
+
+
+@pytest.mark.parametrize("layout", [0, 1, 2])
 @pytest.mark.parametrize("row", CONVOLUTIONS[1:5], ids=lambda row: str(row[0]))
 def test_grouped_convolutions(row: Any, layout: int) -> None:
     groups = 3
