@@ -20,22 +20,22 @@ from arrax.core.scalar_types import (bfloat16, bool_, complex64, complex128, flo
                                      uint8, uint16, uint32, uint64)
 from arrax.numpy import array_methods as _array_methods
 from arrax.numpy import fft, linalg
+from arrax.numpy.angles import angle, arccosh, deg2rad, degrees, log2, log10, rad2deg, radians
 from arrax.numpy.creation import (arange, array, asarray, astype, empty, empty_like, eye, full,
                                   full_like, geomspace, identity, linspace, logspace, ones,
                                   ones_like, tri, zeros, zeros_like)
 from arrax.numpy.editing import (delete, fill_diagonal, insert, pad, place, put, put_along_axis,
                                  trim_zeros)
 from arrax.numpy.einstein import einsum, einsum_path
-from arrax.numpy.elementwise import (absolute, angle, arccos, arccosh, arcsin, arcsinh, arctan,
-                                     arctan2, arctanh, bitwise_count, cbrt, conj, conjugate,
-                                     copysign, cos, cosh, deg2rad, degrees, divide, divmod, equal,
-                                     exp, exp2, expm1, fabs, float_power, floor_divide, fmod,
-                                     greater, greater_equal, imag, invert, iscomplex, isfinite,
-                                     isinf, isnan, isneginf, isposinf, isreal, left_shift, less,
-                                     less_equal, log, log1p, log2, log10, logical_not, mod,
-                                     nextafter, not_equal, positive, power, rad2deg, radians, real,
-                                     reciprocal, remainder, right_shift, sign, signbit, sin, sinh,
-                                     sqrt, square, tan, tanh)
+from arrax.numpy.elementwise import (absolute, arccos, arcsin, arcsinh, arctan, arctan2,
+                                     arctanh, bitwise_count, cbrt, conj, conjugate, copysign, cos,
+                                     cosh, divide, divmod, equal, exp, exp2, expm1, fabs,
+                                     float_power, floor_divide, fmod, greater, greater_equal, imag,
+                                     invert, iscomplex, isfinite, isinf, isnan, isneginf, isposinf,
+                                     isreal, left_shift, less, less_equal, log, log1p, logical_not,
+                                     mod, nextafter, not_equal, positive, power, real, reciprocal,
+                                     remainder, right_shift, sign, signbit, sin, sinh, sqrt, square,
+                                     tan, tanh)
 from arrax.numpy.grids import (c_, fromfunction, index_exp, indices, meshgrid, mgrid, ogrid, r_, s_)
 from arrax.numpy.interop import (array_repr, array_str, can_cast, from_dlpack, frombuffer, fromfile,
                                  fromiter, fromstring, get_printoptions, iscomplexobj, isdtype,

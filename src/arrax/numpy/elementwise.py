@@ -271,15 +271,6 @@ conj = conjugate
 
 
 @remembered
-def angle(z: Any, deg: bool = False) -> Any:
-    """The argument of complex elements, in radians or degrees; 0 or π of real ones."""
-    z = inexact_array("angle", z)
-    re = real(z)
-    result = lax.atan2(imag(z), re)
-    return degrees(result) if deg else result
-
-
-@remembered
 def iscomplex(x: Any) -> Any:
     """Whether the imaginary part of each element is not zero."""
     return not_equal(imag(x), False)
@@ -549,50 +540,6 @@ def _integer_power(base: Any, exponent: Any) -> Any:
 def float_power(x: Any, y: Any, /) -> Any:
     """`x` to the power of `y`, in floating point whatever the dtypes."""
     return lax.pow_p.bind(*promote_inexact("float_power", x, y))
-
-
-# ---- logarithms, angles ----------------------------------------------------------------------
-
-@remembered
-def log2(x: Any, /) -> Any:
-    """The logarithm of each element to base 2."""
-    x = inexact_array("log2", x)
-    dtype = x.aval.dtype
-    return lax.div_p.bind(log(x), scalar_array(np.log(2.0), dtype))
-
-
-@remembered
-def log10(x: Any, /) -> Any:
-    """The logarithm of each element to base 10."""
-    x = inexact_array("log10", x)
-    return lax.mul_p.bind(log(x), scalar_array(1 / np.log(10.0), x.aval.dtype))
-
-
-@remembered
-def degrees(x: Any, /) -> Any:
-    """Angles in radians as degrees."""
-    x = inexact_array("degrees", x)
-    return _multiply(x, 180 / np.pi)
-
-
-@remembered
-def radians(x: Any, /) -> Any:
-    """Angles in degrees as radians."""
-    x = inexact_array("radians", x)
-    return _multiply(x, np.pi / 180)
-
-
-rad2deg, deg2rad = degrees, radians
-
-
-@remembered
-def arccosh(x: Any, /) -> Any:
-    """The inverse hyperbolic cosine of each element, non-negative (real part) for complex ones."""
-    x = inexact_array("arccosh", x)
-    result = lax.acosh(x)
-    if x.aval.dtype in complex_dtypes:
-        result = where(less(real(result), 0), _negative(result), result)
-    return result
 
 
 # ---- choice ----------------------------------------------------------------------------------
