@@ -19,6 +19,6 @@ __all__ = [
     "cholesky_update", "cholesky_update_p", "eig", "eig_p", "eigh", "eigh_p", "geqrf", "geqrf_p",
     "hessenberg", "hessenberg_p", "householder_product", "householder_product_p", "lu", "lu_p",
     "lu_pivots_to_permutation", "lu_pivots_to_permutation_p", "ormqr", "ormqr_p", "qdwh", "qr",
-    "qr_p", "schur", "schur_p", "svd", "svd_p", "symmetric_product", "symmetric_product_p", "triangular_solve",
-    "triangular_solve_p", "tridiagonal", "tridiagonal_p", "tridiagonal_solve",
+    "qr_p", "schur", "schur_p", "svd", "svd_p", "symmetric_product", "symmetric_product_p",
+    "triangular_solve", "triangular_solve_p", "tridiagonal", "tridiagonal_p", "tridiagonal_solve",
     "tridiagonal_solve_p"]
