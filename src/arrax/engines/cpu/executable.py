@@ -66,6 +66,7 @@ LONG_WORK = 200_000
 
 def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ...],
                     name: str) -> Any:
+    assert c.program is not None
     calls = [_host_call(step) for step in c.emitter.host_calls]
     return _native.Program(
         c.code.address, closed.in_avals, closed.out_avals,

@@ -55,7 +55,7 @@ class Buffer:
     def __init__(self, shape: Sequence[int], dtype: Any, kind: str, position: int = -1,
                  base: Buffer | None = None):
         self.shape = tuple(shape)
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.kind = kind
         self.position = position
         self.offset = -1

@@ -1,12 +1,12 @@
 """Index maps: how an element of a view is found among the elements of its operands.
 
 Each function here is the `build` of a `lowering.View`: `index` is a tuple of `Index`es of the
-result, operands have `aval`, `at(index) -> Expr` and `scalar() -> Expr`.
+result.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,21 +18,34 @@ Indices = Sequence[Index]
 INT64 = np.dtype(np.int64)
 
 
-def broadcast_in_dim(index: Indices, x: Any, *dynamic: Any, broadcast_dimensions: Any,
+class Operand(Protocol):
+    """An operand as index maps see it."""
+
+    @property
+    def aval(self) -> Any: ...
+
+    def at(self, index: Any) -> Expr:
+        """The expression of one element."""
+
+    def scalar(self) -> Expr:
+        """The expression of a 0-d operand."""
+
+
+def broadcast_in_dim(index: Indices, x: Operand, *dynamic: Any, broadcast_dimensions: Any,
                      **_: Any) -> Expr:
     """Axis k of the operand is axis broadcast_dimensions[k] of the result."""
     return x.at(tuple(ZERO if extent == 1 else index[axis] for extent, axis in
                       zip(x.aval.shape, broadcast_dimensions, strict=True)))
 
 
-def transpose(index: Indices, x: Any, *, permutation: Any, **_: Any) -> Expr:
+def transpose(index: Indices, x: Operand, *, permutation: Any, **_: Any) -> Expr:
     source: list[Index] = [ZERO] * len(index)
     for position, axis in zip(index, permutation, strict=True):
         source[axis] = position
     return x.at(tuple(source))
 
 
-def reshape(index: Indices, x: Any, *, out: Any, dimensions: Any = None, **_: Any) -> Expr:
+def reshape(index: Indices, x: Operand, *, out: Any, dimensions: Any = None, **_: Any) -> Expr:
     """Through the row-major position; exact parts of the division stay affine."""
     position = offset_of(out.shape, index)
     shape = x.aval.shape
@@ -43,20 +56,20 @@ def reshape(index: Indices, x: Any, *, out: Any, dimensions: Any = None, **_: An
     return x.at(tuple(source))
 
 
-def squeeze(index: Indices, x: Any, *, dimensions: Any, **_: Any) -> Expr:
+def squeeze(index: Indices, x: Operand, *, dimensions: Any, **_: Any) -> Expr:
     rank = x.aval.ndim
     gone = {axis % rank for axis in dimensions}
     kept = iter(index)
     return x.at(tuple(ZERO if axis in gone else next(kept) for axis in range(rank)))
 
 
-def slice_view(index: Indices, x: Any, *, start_indices: Any, strides: Any, **_: Any) -> Expr:
+def slice_view(index: Indices, x: Operand, *, start_indices: Any, strides: Any, **_: Any) -> Expr:
     steps = strides or (1,) * len(index)
     return x.at(tuple(i * step + start for i, start, step in
                       zip(index, start_indices, steps, strict=True)))
 
 
-def rev(index: Indices, x: Any, *, dimensions: Any, **_: Any) -> Expr:
+def rev(index: Indices, x: Operand, *, dimensions: Any, **_: Any) -> Expr:
     return x.at(tuple(i * -1 + (extent - 1) if axis in dimensions and extent > 1 else i
                       for axis, (i, extent) in enumerate(zip(index, x.aval.shape, strict=True))))
 
@@ -65,7 +78,7 @@ def iota(index: Indices, *dynamic: Any, out: Any, dimension: int, **_: Any) -> E
     return Position(index[dimension], storage_dtype(out.dtype))
 
 
-def pad(index: Indices, x: Any, fill: Any, *, padding_config: Any, **_: Any) -> Expr:
+def pad(index: Indices, x: Operand, fill: Operand, *, padding_config: Any, **_: Any) -> Expr:
     """Inside where (i - low) is a multiple of (interior + 1) and in range."""
     conditions = []
     source = []
@@ -87,7 +100,7 @@ def pad(index: Indices, x: Any, fill: Any, *, padding_config: Any, **_: Any) -> 
     return Choose(conditions, inside, fill.scalar()) if conditions else inside
 
 
-def concatenate(index: Indices, *operands: Any, dimension: int, **_: Any) -> Expr:
+def concatenate(index: Indices, *operands: Operand, dimension: int, **_: Any) -> Expr:
     """A chain of choices, for concatenations that are not materialized piece by piece."""
     pieces = []
     start = 0
@@ -110,13 +123,13 @@ def concatenate(index: Indices, *operands: Any, dimension: int, **_: Any) -> Exp
         return piece(next(k for k, (_, _, end) in enumerate(pieces) if at < end))
     result = piece(len(pieces) - 1)
     for k in range(len(pieces) - 2, -1, -1):
-        _, first, end = pieces[k]
+        first, end = pieces[k][1:]
         rest = Choose([(index[dimension], end, 1 << 62)], result, Constant(0, result.dtype))
         result = Choose([(index[dimension], first, end)], piece(k), rest)
     return result
 
 
-def _clamped(start: Any, high: int) -> Index:
+def _clamped(start: Operand, high: int) -> Index:
     """A dynamic start index, clamped to 0..high."""
     if high == 0:
         return ZERO
@@ -146,12 +159,13 @@ def wide_index(expr: Expr) -> Index:
                           INT64))
 
 
-def dynamic_slice(index: Indices, x: Any, *starts: Any, slice_sizes: Any, **_: Any) -> Expr:
+def dynamic_slice(index: Indices, x: Operand, *starts: Operand, slice_sizes: Any, **_: Any) -> Expr:
     return x.at(tuple(i + _clamped(start, extent - size) for i, start, extent, size in
                       zip(index, starts, x.aval.shape, slice_sizes, strict=False)))
 
 
-def dynamic_update_slice(index: Indices, x: Any, update: Any, *starts: Any, **_: Any) -> Expr:
+def dynamic_update_slice(index: Indices, x: Operand, update: Operand, *starts: Operand,
+                         **_: Any) -> Expr:
     """The update inside its window, else the operand."""
     conditions, source = [], []
     for i, start, extent, size in zip(index, starts, x.aval.shape, update.aval.shape, strict=True):
@@ -174,8 +188,8 @@ def promises_inside(mode: Any) -> bool:
     return "PROMISE" in getattr(mode, "name", str(mode)).upper()
 
 
-def gather(index: Indices, x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any,
-           mode: Any, fill_value: Any = None, out: Any, **_: Any) -> Expr:
+def gather(index: Indices, x: Operand, indices: Operand, *, dimension_numbers: Any,
+           slice_sizes: Any, mode: Any, fill_value: Any = None, out: Any, **_: Any) -> Expr:
     """Start indices, clamped or checked, plus the offset within the slice."""
     d = dimension_numbers
     shape = x.aval.shape
@@ -217,24 +231,24 @@ def _fill(dtype: Any, fill_value: Any) -> Any:
     return info.min if dtype.kind == "i" else info.max
 
 
-def split(index: Indices, x: Any, *, sizes: Any, axis: int, result: int, **_: Any) -> Expr:
+def split(index: Indices, x: Operand, *, sizes: Any, axis: int, result: int, **_: Any) -> Expr:
     """Piece `result` starts where the pieces before it end."""
     source = list(index)
     source[axis] = index[axis] + sum(sizes[:result])
     return x.at(tuple(source))
 
 
-def unstack(index: Indices, x: Any, *, axis: int, result: int, **_: Any) -> Expr:
+def unstack(index: Indices, x: Operand, *, axis: int, result: int, **_: Any) -> Expr:
     """Element `result` of the axis."""
     return x.at((*index[:axis], Index(result), *index[axis:]))
 
 
-def stack(index: Indices, *operands: Any, axis: int, **_: Any) -> Expr:
+def stack(index: Indices, *operands: Operand, axis: int, **_: Any) -> Expr:
     """A chain of choices by the position on the new axis."""
     position = index[axis]
     source = (*index[:axis], *index[axis + 1:])
     if not position.terms:
-        return operands[position.const].at(source)  # type: ignore[no-any-return]
+        return operands[position.const].at(source)
     result = operands[-1].at(source)
     if len(operands) > 1:
         last = len(operands) - 1
@@ -244,7 +258,7 @@ def stack(index: Indices, *operands: Any, axis: int, **_: Any) -> Expr:
     return result
 
 
-def tile(index: Indices, x: Any, *, reps: Any, **_: Any) -> Expr:
+def tile(index: Indices, x: Operand, *, reps: Any, **_: Any) -> Expr:
     """The position modulo the extent."""
     return x.at(tuple(divide(i, extent)[1] if extent > 1 and repeat > 1 else
                       (i if extent > 1 else ZERO)

@@ -79,7 +79,7 @@ class ExprEmitter:
             found = memory.splat_value(level.scalar_builder(lanes), emitted.value)
             level.memo[key] = found
             level.memo[("keep", *key)] = emitted.value  # the id above stays unique
-        return found  # type: ignore[no-any-return]
+        return found
 
     # ---- expressions ---------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class ExprEmitter:
             return level.scalar_builder().constant(expr.value, expr.dtype)
         return self.widened(self.emit(expr), level.lanes)
 
-    def _emit(self, expr: Expr, where: Conditions) -> Emitted:
+    def _emit(self, expr: Any, where: Conditions) -> Emitted:
         kind = type(expr)
         if kind is loop_ir.Apply:
             return self._apply(expr, where)
@@ -198,7 +198,8 @@ class ExprEmitter:
 
     def _split(self, index: Index, where: Conditions) -> tuple[list[Any], list[Any]]:
         """Terms as (value, depth, coefficient, key): scalar ones, and those of the lanes."""
-        scalars, vectors = [], []
+        scalars: list[Any] = []
+        vectors: list[Any] = []
         for term, coefficient in index.terms:
             if isinstance(term, LoopVar):
                 depth = self.depth_of(term)
@@ -218,7 +219,8 @@ class ExprEmitter:
 
     def _scalar_sum(self, terms: list[Any]) -> tuple[ir.Value, int]:
         """The sum of scalar terms, outer levels first, so that partial sums stay outside loops."""
-        total, depth, key = None, 0, ()
+        total, depth = None, 0
+        key: tuple[Any, ...] = ()
         for value, at, coefficient, name in sorted(terms, key=lambda t: t[1]):
             key = (*key, (name, coefficient))
             depth = max(depth, at)

@@ -121,14 +121,15 @@ class KernelEmitter:
 
     def turned(self, kernel: Kernel, loops: list[Any], loads: Turned, lanes: int) -> None:
         """The kernel in tiles that are transposed in registers."""
-        opened = 0
+        opened, stage = 0, kernel.stages[0]
+        assert isinstance(stage, Map)
         for var, (start, end) in loops:
             if var is loads.row:
                 rows = self.levels.open_loop(start, end, lanes)
                 opened += 1
             else:
                 opened += self.open_scalar(var, start, end)
-        write_tiles(self, kernel.stages[0], loads, rows, lanes)
+        write_tiles(self, stage, loads, rows, lanes)
         for _ in range(opened):
             self.levels.close()
 

@@ -71,7 +71,7 @@ def mark_wide(function: ir.Function) -> None:
         set.add(function.attributes, text)
 
 
-class Splat(ir.Constant):
+class Splat(ir.Constant):  # type: ignore[misc]  # llvmlite has no types
     """A constant with one number in every lane, in LLVM's short `splat` form."""
 
     def __init__(self, llvm_type: ir.Type, text: str, number: float | int) -> None:

@@ -9,6 +9,7 @@ Waite's; the polynomials come from `tools/fit_polynomials.py`. The schemes are t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -245,7 +246,10 @@ def erf_inv(e: Lanes, x: ir.Value) -> ir.Value:
 
 
 def _choose_horner(
-    e: Lanes, t: ir.Value, cases: list[tuple[ir.Value, tuple[float, ...]]], last: tuple[float, ...]
+    e: Lanes,
+    t: ir.Value,
+    cases: Sequence[tuple[ir.Value, tuple[float, ...]]],
+    last: tuple[float, ...],
 ) -> ir.Value:
     """A polynomial whose coefficients depend on the lane: the first case that holds, or `last`."""
     total: ir.Value | None = None

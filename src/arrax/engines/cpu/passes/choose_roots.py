@@ -134,7 +134,7 @@ def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, E
     atom, out = eqn.invars[position], eqn.outvars[0].aval
     lower = lowering_of(eqn)
     if atom.aval.ndim == 0:
-        return out.ndim > 0
+        return bool(out.shape)
     if type(lower) is Product:
         return operand.cost > 0 and _reads(eqn) > atom.aval.size
     if type(lower) is not View:

@@ -253,13 +253,14 @@ class Lowerer:
         if type(lower) is View and lower.pieces is not None and out.aval.size >= MANY:
             lower.pieces(self, eqn, self.result_buffer(out))
             return
-        if not shape:
-            variables, index, position = [], (), ir.ZERO
-        elif self.is_flat(out):
+        variables: list[LoopVar] = []
+        index: Any = ()
+        position = ir.ZERO
+        if shape and self.is_flat(out):
             var = LoopVar(out.aval.size)
             variables, position = [var], index_of(var)
-            index: Any = (COLLAPSED, position)
-        else:
+            index = (COLLAPSED, position)
+        elif shape:
             variables = [LoopVar(extent) for extent in shape]
             index = tuple(index_of(v) for v in variables)
             position = offset_of(shape, index)

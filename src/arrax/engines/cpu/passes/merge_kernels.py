@@ -105,7 +105,7 @@ def _common_outer(first: Kernel, second: Kernel) -> list[int] | None:
     a, b = ([v.extent for v in k.outer] for k in (first, second))
     if a == b:
         return a
-    flexible = [k for k in (first, second) if _is_map(k)]
+    flexible = [k for k in (first, second) if _only_map(k) is not None]
     if not flexible:
         return None
     if len(flexible) == 2:
@@ -114,17 +114,19 @@ def _common_outer(first: Kernel, second: Kernel) -> list[int] | None:
     return [v.extent for v in rigid.outer]
 
 
-def _is_map(kernel: Kernel) -> bool:
-    return len(kernel.stages) == 1 and isinstance(kernel.stages[0], Map)
+def _only_map(kernel: Kernel) -> Map | None:
+    """The map that is all of the kernel."""
+    stage = kernel.stages[0] if len(kernel.stages) == 1 else None
+    return stage if isinstance(stage, Map) else None
 
 
 def with_outer(kernel: Kernel, extents: list[int]) -> Kernel | None:
     """The kernel with outer loops of these extents; only maps can change theirs."""
     if [v.extent for v in kernel.outer] == extents:
         return kernel
-    if not _is_map(kernel):
+    stage = _only_map(kernel)
+    if stage is None:
         return None
-    stage = kernel.stages[0]
     loops = [*kernel.outer, *stage.vars]
     if len(loops) == 1:
         return _split_loop(loops[0], stage, extents, kernel.name)
