@@ -192,6 +192,19 @@ def test_files(tmp_path):
         jnp.fromfile("x")
 
 
+def test_files_of_several_arrays(tmp_path):
+    path = tmp_path / "a.npz"
+    jnp.savez(path, jnp.arange(3), allow_pickle=False, b=jnp.ones(2))
+    with jnp.load(path) as files:
+        assert sorted(files) == ["arr_0", "b"]
+        np.testing.assert_array_equal(files["arr_0"], [0, 1, 2])
+    objects = np.array([None], object)
+    for args, kwds in (((objects,), {}), ((), {"b": objects})):
+        jnp.savez(path, *args, **kwds)
+        with pytest.raises(ValueError, match="allow_pickle=False"):
+            jnp.savez(path, *args, allow_pickle=False, **kwds)
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_sets_of_static_size(compiled):
     x = jnp.array([3, 1, 3, 2])

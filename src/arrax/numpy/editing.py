@@ -102,7 +102,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 def _interleave(x: Any, new: Any, places: Any, axis: int, length: int, count: int) -> Any:
     """Old and new slices gathered from their concatenation, in the order of their positions."""
     if isinstance(places, Tracer):
-        places = elementwise.where(places < 0, places + length, places)
+        places = elementwise.where(elementwise.less(places, 0),
+                                   elementwise._add(places, length), places)
     else:
         if np.any((places < -length) | (places > length)):
             raise IndexError(f"index {places} is out of bounds for axis {axis} with size {length}")

@@ -57,7 +57,8 @@ def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any =
         chosen = [terms[i] for i in sorted(places)]
         for i in sorted(places, reverse=True):
             terms.pop(i)
-        value = _single(chosen[0], target) if len(chosen) == 1 else _pair(*chosen, target, dot)
+        value = _single(chosen[0], target) if len(chosen) == 1 \
+            else _pair(chosen[0], chosen[1], target, dot)
         terms.append((target, value))
     name, value = terms[0]
     return convert(shaping.transpose(value, [name.index(n) for n in result]), dtype, weak)

@@ -70,7 +70,7 @@ def parse(shape: tuple[int, ...], idx: Any) -> Index:
       TypeError: strings, floats, lists outside of tuples.
       NonConcreteBooleanIndexError: a traced mask.
     """
-    items = list(idx) if isinstance(idx, tuple) else [_checked_whole(idx)]
+    items: list[Any] = list(idx) if isinstance(idx, tuple) else [_checked_whole(idx)]
     items = [_item(item) for item in items]
     consumed = sum(_axes_consumed(item) for item in items)
     if consumed > len(shape):
@@ -79,7 +79,7 @@ def parse(shape: tuple[int, ...], idx: Any) -> Index:
     ellipses = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(ellipses) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    missing = [slice(None)] * (len(shape) - consumed)
+    missing: list[Any] = [slice(None)] * (len(shape) - consumed)
     if ellipses:
         items[ellipses[0]:ellipses[0] + 1] = missing or [Ellipsis]
     else:
@@ -178,6 +178,7 @@ def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
     added: list[int] = []
     axis = 0
     gap = -1
+    found: list[Any]
     for item in items:
         if item is Ellipsis:
             gap = len(marks)
@@ -231,7 +232,7 @@ def _span(item: slice, dimension: int, position: int) -> Span:
 
 
 def _tracer_text(tracer: Tracer) -> str:
-    return ("~" if tracer.aval.weak_type else "") + tracer.aval.str_short()
+    return f"{'~' if tracer.aval.weak_type else ''}{tracer.aval.str_short()}"
 
 
 def _refuse_bound(bound: Any) -> int:
@@ -289,7 +290,8 @@ def plan(index: Index) -> Plan:
     order: list[Any] = []
     sizes: list[int] = []
     components: list[tuple[int, Any]] = []
-    slice_sizes, collapsed = [], []
+    slice_sizes: list[int] = []
+    collapsed: list[int] = []
     if has_arrays and not contiguous:
         order += ["batch"] * len(batch_shape)
         sizes += batch_shape

@@ -94,8 +94,17 @@ def save(file: Any, arr: Any, allow_pickle: bool = True) -> None:
 
 
 def savez(file: Any, *args: Any, allow_pickle: bool = True, **kwds: Any) -> None:
-    """Write several arrays to a zip file in NumPy's format."""
-    np.savez(file, *map(np.asarray, args), **{k: np.asarray(v) for k, v in kwds.items()})
+    """Write several arrays to a zip file in NumPy's format.
+
+    Raises:
+      ValueError: an array of Python objects without `allow_pickle`.
+    """
+    arrays = [np.asarray(a) for a in args]
+    named: dict[str, Any] = {name: np.asarray(value) for name, value in kwds.items()}
+    # Before 2.1, NumPy's function writes a file for `allow_pickle` instead of minding it.
+    if not allow_pickle and any(a.dtype.hasobject for a in (*arrays, *named.values())):
+        raise ValueError("Object arrays cannot be saved when allow_pickle=False")
+    np.savez(file, *arrays, **named)
 
 
 def load(file: Any, *args: Any, **kwargs: Any) -> Any:

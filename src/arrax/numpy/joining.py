@@ -24,9 +24,10 @@ from arrax.ops.arguments import canonical_shape
 def _sequence_of_arrays(name: str, arrays: Any) -> list[Any]:
     """The arrays of a sequence (an array is a sequence of its rows)."""
     if isinstance(arrays, (ArrayImpl, Tracer, np.ndarray)):
-        if arrays.ndim == 0:
+        whole: Any = arrays
+        if whole.ndim == 0:
             raise ValueError("Zero-dimensional arrays cannot be concatenated.")
-        return [as_array(name, arrays[i]) for i in range(arrays.shape[0])]
+        return [as_array(name, whole[i]) for i in range(whole.shape[0])]
     try:
         members = list(arrays)
     except TypeError:

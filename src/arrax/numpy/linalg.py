@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -438,8 +439,9 @@ def _matrix_norm(v: Any, axes: tuple[int, ...], order: Any, keepdims: bool) -> A
         return lax.sqrt(reductions.sum(squares, axis=axes, keepdims=keepdims))
     if order in ("nuc", 2, -2):
         values = svd(shaping.moveaxis(v, axes, (-2, -1)), compute_uv=False)
-        pick = {"nuc": reductions.sum, 2: reductions.max, -2: reductions.min}[order]
-        out = pick(values, axis=-1)
+        picks: dict[Any, Callable[..., Any]] = {
+            "nuc": reductions.sum, 2: reductions.max, -2: reductions.min}
+        out = picks[order](values, axis=-1)
         return shaping.expand_dims(out, axes) if keepdims else out
     if order in (1, -1, np.inf, -np.inf):
         inner, outer = (rows, columns) if abs(order) == 1 else (columns, rows)

@@ -18,7 +18,7 @@ from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import Tracer, current
 from arrax.core.warn import warn
-from arrax.ops.arguments import canonical_axis
+from arrax.ops.arguments import canonical_axis as canonical_axis
 
 _python_scalars = dtypes.python_scalar_types
 inexact_dtypes = frozenset(d for d in dtypes.all_dtypes if dtypes.issubdtype(d, np.inexact))

@@ -280,7 +280,8 @@ def tril(m: Any, k: int = 0) -> Any:
     x = as_array("tril", m)
     if x.ndim < 2:
         raise ValueError("Argument to jax.numpy.tril must be at least 2D")
-    return elementwise.where(creation.lower_mask(*x.shape[-2:], k), x, lax.full_like(x, 0))
+    rows, columns = x.shape[-2:]
+    return elementwise.where(creation.lower_mask(rows, columns, k), x, lax.full_like(x, 0))
 
 
 @remembered
@@ -289,7 +290,8 @@ def triu(m: Any, k: int = 0) -> Any:
     x = as_array("triu", m)
     if x.ndim < 2:
         raise ValueError("Argument to jax.numpy.triu must be at least 2D")
-    return elementwise.where(creation.lower_mask(*x.shape[-2:], k - 1), lax.full_like(x, 0), x)
+    rows, columns = x.shape[-2:]
+    return elementwise.where(creation.lower_mask(rows, columns, k - 1), lax.full_like(x, 0), x)
 
 
 def _known_positions(found: tuple[np.ndarray, ...]) -> tuple[Any, ...]:

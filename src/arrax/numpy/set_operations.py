@@ -59,19 +59,17 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False,
     shape = x.shape
     if axis is None:
         rows = shaping.reshape(x, (x.size, 1))
-        flat = True
     else:
         axis = canonical_axis(axis, x.ndim)
         moved = shaping.moveaxis(x, axis, 0)
         rows = shaping.reshape(moved, (moved.shape[0], -1) if moved.size else
                                (moved.shape[0], max(int(np.prod(moved.shape[1:])), 0)))
-        flat = False
     order, is_new = _order_rows(rows, equal_nan)
     places, first, inverse, counts = _positions(order, is_new, size)
     values = rows[first] if rows.shape[0] else rows
     if size is not None and rows.shape[0]:
         values = _fill(values, rows, order, places, is_new, fill_value)
-    if flat:
+    if axis is None:
         values = shaping.reshape(values, (values.shape[0],))
     else:
         values = shaping.moveaxis(
@@ -80,7 +78,7 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False,
     if return_index:
         out.append(first)
     if return_inverse:
-        out.append(shaping.reshape(inverse, shape) if flat else inverse)
+        out.append(shaping.reshape(inverse, shape) if axis is None else inverse)
     if return_counts:
         out.append(counts)
     return out[0] if len(out) == 1 else tuple(out)

@@ -27,7 +27,7 @@ def shape(a: Any) -> tuple[int, ...]:
 
 def ndim(a: Any) -> int:
     """The number of dimensions of an array or of nested lists."""
-    return a.ndim if hasattr(a, "ndim") else np.ndim(a)  # type: ignore[no-any-return]
+    return a.ndim if hasattr(a, "ndim") else np.ndim(a)
 
 
 def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
@@ -122,7 +122,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     return reshape(lax.slice_in_dim(flat, 0, wanted), new)
 
 
-def expand_dims(a: Any, axis: int | Sequence[int]) -> Any:
+def expand_dims(a: Any, axis: int | tuple[int, ...] | list[int]) -> Any:
     """`a` with new axes of size 1 at the positions `axis` of the result."""
     x = as_array("expand_dims", a)
     positions = tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)

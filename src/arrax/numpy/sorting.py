@@ -133,7 +133,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
         return creation.zeros(queries.shape, dtype)
     if type(sorted_values) is ArrayImpl and type(queries) is ArrayImpl and evaluating() \
             and sorted_values.dtype.kind in "biuf":
-        found = np.searchsorted(sorted_values._value(), queries._value(), side)
+        found = np.searchsorted(sorted_values._value(), queries._value(),
+                                "left" if side == "left" else "right")
         return creation.asarray(np.asarray(found).astype(dtype))
     few = sorted_values.size * queries.size <= MOST_COMPARISONS
     if method == "compare_all" or (few and stages_eager_call()):

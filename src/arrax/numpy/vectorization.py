@@ -92,7 +92,7 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Collection[int | str] = f
         if parsed is not None and len(parsed[0]) != len(arrays):
             raise TypeError(f"wrong number of positional arguments: expected {len(parsed[0])}, "
                             f"got {len(arrays)} {context}")
-        cores = [()] * len(arrays) if parsed is None else parsed[0]
+        cores: list[CoreDims] = [()] * len(arrays) if parsed is None else parsed[0]
         return _map(function, arrays, cores, None if parsed is None else parsed[1], context)
     return wrapped
 
