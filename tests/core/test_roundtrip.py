@@ -1,17 +1,23 @@
 """Traced programs keep the checker's invariants, and their text reads back to the same text."""
 from __future__ import annotations
 
+import enum
+import importlib
+import pkgutil
+
 import numpy as np
 import pytest
 
-from arrax import lax
+from arrax import lax, ops
 from arrax.control.cond import cond, switch
 from arrax.control.loops import fori_loop, while_loop
 from arrax.control.scan import scan
 from arrax.core import config
 from arrax.core.aval import ShapedArray
 from arrax.core.checker import check_jaxpr
-from arrax.core.parser import Opaque, parse_closed_jaxpr
+from arrax.core.parser import Opaque, parse_closed_jaxpr, parse_value
+from arrax.core.primitive import registry
+from arrax.core.printer import value_text
 from arrax.core.pytree import tree_leaves
 from arrax.transforms.batching import Axis, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
@@ -72,6 +78,39 @@ def test_text_reads_back(name, function, avals):
         assert not any(isinstance(value, Opaque) for value in eqn.params.values()), eqn
         original = next(e for e in closed.eqns if e.primitive is eqn.primitive)
         assert eqn.params.keys() == original.params.keys()
+
+
+def enums_of_operations():
+    """The enums of arrax.ops: all stand in parameters."""
+    modules = [importlib.import_module(f"{ops.__name__}.{m.name}")
+               for m in pkgutil.iter_modules(ops.__path__)]
+    found = {value for module in modules for value in vars(module).values()
+             if isinstance(value, enum.EnumType) and value.__module__ == module.__name__}
+    return sorted(found, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("member", [m for kind in enums_of_operations() for m in kind], ids=repr)
+def test_members_of_enums_read_back(member):
+    assert parse_value(value_text((member,)))[0] is member
+    if type(member).__name__ in value_text(member):
+        assert parse_value(value_text(member)) is member
+
+
+@pytest.mark.parametrize("preset", lax.DotAlgorithmPreset)
+def test_algorithms_of_products_read_back(preset):
+    closed = trace(lambda x: registry["dot_general"].bind(
+        x, x, dimension_numbers=(((0,), (0,)), ((), ())), precision=preset,
+        preferred_element_type=None, out_sharding=None), [VECTOR])
+    again = parse_closed_jaxpr(str(closed), closed.consts)
+    assert again.eqns[-1].params["precision"] is preset
+
+
+def test_modes_of_gathers_read_back():
+    closed = trace(lambda x, i: lax.gather(
+        x, i, lax.GatherDimensionNumbers((), (0,), (0,)), (1,), mode="clip"),
+        [VECTOR, ShapedArray((2, 1), np.dtype("int32"))])
+    again = parse_closed_jaxpr(str(closed), closed.consts)
+    assert again.eqns[-1].params["mode"] is lax.GatherScatterMode.CLIP
 
 
 @pytest.mark.parametrize("name,function,avals", PROGRAMS, ids=NAMES)

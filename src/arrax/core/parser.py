@@ -59,6 +59,7 @@ _open_jaxprs_of = {("remat2", "jaxpr"), ("checkpoint", "jaxpr"), ("reduce", "jax
 _texts = {"name", "fmt"}  # parameters that are strings whatever they look like
 
 _enums = {"fft_type": "FftType"}  # parameters whose enum prints as its number
+_bare_enums = {"precision": "DotAlgorithmPreset"}  # … as its name, without that of the class
 
 # Hidden parameters that the equation's operands and results give.
 _restored: dict[str, Callable[[list[Any], list[Any]], Any]] = {
@@ -302,6 +303,9 @@ class _Parser:
         text = self.raw_value()
         if name in _texts:
             return text
+        bare: Any = parameter_types.get(_bare_enums.get(name, ""))
+        if bare is not None and text in bare.__members__:
+            return bare[text]
         kind = parameter_types.get(_enums.get(name, ""))
         return parse_value(text) if kind is None else kind(parse_value(text))
 

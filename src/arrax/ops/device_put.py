@@ -11,11 +11,13 @@ from typing import Any
 from arrax.core.ad_values import Zero, is_undefined
 from arrax.core.array import array_of, with_aval
 from arrax.core.device import Sharding
+from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive
 from arrax.engines.cpu.lowering import Expand
 from arrax.ops.rules import linear_jvp
 
 
+@parameter_type
 class ArrayCopySemantics(enum.IntEnum):
     """What may happen to the memory of the value that is placed."""
 

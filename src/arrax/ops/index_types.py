@@ -100,7 +100,6 @@ def check_batching(op: str, operand: Any, indices: Any, numbers: Any, gone: tupl
                         f"axes of equal sizes, got {sizes[0]} and {sizes[1]}.")
 
 
-@parameter_type
 def with_tuples(numbers: Any) -> Any:
     """Dimension numbers whose fields are tuples of ints, whatever sequences were given."""
     if all(type(field) is tuple for field in numbers):
@@ -108,6 +107,7 @@ def with_tuples(numbers: Any) -> Any:
     return type(numbers)(*(tuple(map(int, field)) for field in numbers))
 
 
+@parameter_type
 class GatherScatterMode(enum.Enum):
     """What to do with windows that are not inside the operand.
 

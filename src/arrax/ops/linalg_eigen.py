@@ -9,6 +9,7 @@ import numpy as np
 
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
+from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import HostCall, Library
@@ -21,6 +22,7 @@ _NO_DERIVATIVE = NotApplicable("no differentiation rule is known to JAX either")
 _ONLY_CPU = NotApplicable("LAPACK computes it on the CPU; JAX has it on CPUs only too")
 
 
+@parameter_type
 class EighImplementation(enum.Enum):
     """How `eigh` computes; on the CPU by LAPACK, which QR stands for."""
 
@@ -29,6 +31,7 @@ class EighImplementation(enum.Enum):
     QDWH = "qdwh"
 
 
+@parameter_type
 class EigImplementation(enum.Enum):
     """How `eig` computes; on the CPU by LAPACK."""
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
+from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import HostCall, Library
@@ -183,6 +184,7 @@ def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = Fal
 
 # ---- svd -----------------------------------------------------------------------------------------
 
+@parameter_type
 class SvdAlgorithm(enum.Enum):
     """How an SVD is computed; on the CPU by LAPACK's divide and conquer, also if QR is asked for.
     JACOBI and POLAR are for accelerators."""

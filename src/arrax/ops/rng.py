@@ -11,6 +11,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray
+from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.lowering import HostCall
 from arrax.ops.arguments import canonical_shape, operand
@@ -24,6 +25,7 @@ _NO_BATCH = NotApplicable("the generator has one state; draw the batch's numbers
 _DISCRETE = NotApplicable("random bits have no tangents")
 
 
+@parameter_type
 class RandomAlgorithm(enum.IntEnum):
     """The generator of `rng_bit_generator`; the default is Philox."""
 
