@@ -45,10 +45,10 @@ def canonical_shape(shape: Any) -> tuple[int, ...]:
 
 def canonical_axis(axis: Any, ndim: int) -> int:
     """`axis` in [0, ndim); AxisError (a ValueError and an IndexError) when out of bounds."""
-    axis = operator.index(axis)
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(axis, ndim)
-    return axis + ndim if axis < 0 else axis
+    position = operator.index(axis)
+    if not -ndim <= position < ndim:
+        raise np.exceptions.AxisError(position, ndim)
+    return position + ndim if position < 0 else position
 
 
 def canonical_axes(axes: Any, ndim: int) -> tuple[int, ...]:

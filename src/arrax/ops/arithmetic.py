@@ -99,7 +99,7 @@ def add_any(x: Any, y: Any) -> Any:
 
 # ---- mul, div, rem ---------------------------------------------------------------------------
 
-mul_p = binary(
+mul_p: Primitive = binary(
     "mul", NUMBER, np.multiply,
     jvp=by_operand(lambda g, out, x, y: mul_p.bind(g, y), lambda g, out, x, y: mul_p.bind(x, g)),
     transpose=transpose_bilinear(lambda ct, x, y: unbroadcast(mul_p.bind(ct, y), x),
@@ -131,7 +131,7 @@ def _div_evaluate(x: Any, y: Any) -> Any:
     return quotient if y.ndim == 0 and y else np.where(y == 0, ~np.zeros((), x.dtype), quotient)
 
 
-div_p = binary(
+div_p: Primitive = binary(
     "div", NUMBER, _div_evaluate, cost=4,
     jvp=by_operand(
         lambda g, out, x, y: div_p.bind(g, y),
@@ -203,9 +203,9 @@ def mulhi(x: Any, y: Any, /) -> Any:
 
 # ---- neg, abs, sign --------------------------------------------------------------------------
 
-neg_p = unary("neg", NUMBER, np.negative, jvp=linear_jvp(),
-              transpose=transpose_unary(lambda ct, x: neg_p.bind(ct)),
-              stablehlo="stablehlo.negate")
+neg_p: Primitive = unary("neg", NUMBER, np.negative, jvp=linear_jvp(),
+                         transpose=transpose_unary(lambda ct, x: neg_p.bind(ct)),
+                         stablehlo="stablehlo.negate")
 
 
 def neg(x: Any) -> Any:
@@ -229,8 +229,8 @@ def _abs_evaluate(x: Any) -> Any:
     return np.where(np.isnan(x), np.asarray(np.nan, out.dtype), out) if x.dtype.kind == "c" else out
 
 
-abs_p = unary("abs", SIGNED, _abs_evaluate, result=to_real, jvp=by_operand(_abs_jvp),
-              stablehlo="stablehlo.abs")
+abs_p: Primitive = unary("abs", SIGNED, _abs_evaluate, result=to_real, jvp=by_operand(_abs_jvp),
+                         stablehlo="stablehlo.abs")
 
 
 def abs(x: Any) -> Any:
@@ -256,8 +256,8 @@ def _sign_stablehlo(b: Any, x: Any) -> Any:
     return b.select(b.compare("EQ", x, zero), zero, b.full(x.shape, 1, x.dtype))
 
 
-sign_p = unary("sign", NUMBER, _sign_evaluate, jvp=piecewise_constant, cost=2,
-               stablehlo=_sign_stablehlo)
+sign_p: Primitive = unary("sign", NUMBER, _sign_evaluate, jvp=piecewise_constant, cost=2,
+                          stablehlo=_sign_stablehlo)
 
 
 def sign(x: Any) -> Any:
@@ -363,7 +363,7 @@ class _integer_pow_rule:
         return rule
 
 
-integer_pow_p = Primitive(
+integer_pow_p: Primitive = Primitive(
     "integer_pow", type_rule=_integer_pow_type, evaluate=evaluate_by(_integer_pow_evaluate),
     jvp=_integer_pow_rule(), transpose=NotApplicable("not linear"), batch=batch_elementwise(),
     lower=Elementwise(lambda b, x, y: b.integer_pow(x, y), 3), elementwise=True,

@@ -127,7 +127,7 @@ def _vectorized_batch(primitive: Callable[..., list[Any]], axis: Any, operands: 
     return outs, [0] * len(outs)
 
 
-pure_callback_p = Primitive(
+pure_callback_p: Primitive = Primitive(
     "pure_callback", multiple_results=True, evaluate=_evaluate, weak_type="none",
     type_rule=lambda *avals, result_avals, **_: list(result_avals),
     jvp=NotApplicable("Pure callbacks do not support JVP. Please use `jax.custom_jvp` to use "

@@ -113,7 +113,7 @@ def _times(x: Any, count: int) -> Any:
     return registry["mul"].bind(x, constant(count, x))
 
 
-psum_p = _reducer(
+psum_p: Primitive = _reducer(
     "psum", "reduce_sum", _times, jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, aval, **params: psum_p.bind(ct, **params)))
 pmax_p = _reducer("pmax", "reduce_max", lambda x, _: x,
@@ -339,7 +339,7 @@ def _exchanged(x: Any, one: int, other: int) -> Any:
     return registry["transpose"].bind(x, permutation=tuple(order))
 
 
-all_to_all_p = Primitive(
+all_to_all_p: Primitive = Primitive(
     "all_to_all", type_rule=_all_to_all_type, execute=_unbound("all_to_all"), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, aval, *, split_axis, concat_axis, **params:
                               all_to_all_p.bind(ct, split_axis=concat_axis, concat_axis=split_axis,
@@ -390,7 +390,7 @@ def _same_type(x: Any, **params: Any) -> Any:
     return x
 
 
-ppermute_p = Primitive(
+ppermute_p: Primitive = Primitive(
     "ppermute", type_rule=_same_type, execute=_unbound("ppermute"), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, aval, *, axis_name, perm: ppermute_p.bind(
         ct, axis_name=axis_name, perm=tuple((d, s) for s, d in perm))),

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,9 @@ def total_order_key(x: np.ndarray) -> np.ndarray:
     bits = x.dtype.itemsize * 8
     signed = np.dtype(f"int{bits}")
     key = x.view(signed)
-    return key ^ ((key >> signed.type(bits - 1)) & signed.type(np.iinfo(signed).max))
+    ordered: np.ndarray = key ^ (
+        (key >> signed.type(bits - 1)) & signed.type(np.iinfo(signed).max))
+    return ordered
 
 
 def _emit_key(b: Any, x: Any) -> Any:
@@ -225,7 +228,7 @@ def _chosen(b: Any, which: Any, cases: tuple[Any, ...], first: int) -> Any:
 
 
 def _unbatched_shape(x: Any, dim: int | None) -> tuple[int, ...]:
-    shape = aval_of(x).shape
+    shape: tuple[int, ...] = aval_of(x).shape
     return shape if dim is None else shape[:dim] + shape[dim + 1:]
 
 
@@ -284,9 +287,10 @@ def _clamp_jvp(primals: Any, tangents: Any) -> Any:
     low, x, high = primals
     out = clamp_p.bind(low, x, high)
     total: Any = Zero(tangent_aval(aval_of(out)))
-    conditions = (lambda: _and(gt_p.bind(low, x), lt_p.bind(low, high)),
-                  lambda: _and(gt_p.bind(x, low), lt_p.bind(x, high)),
-                  lambda: lt_p.bind(high, x))
+    conditions: tuple[Callable[[], Any], ...] = (
+        lambda: _and(gt_p.bind(low, x), lt_p.bind(low, high)),
+        lambda: _and(gt_p.bind(x, low), lt_p.bind(x, high)),
+        lambda: lt_p.bind(high, x))
     for tangent, condition in zip(tangents, conditions, strict=True):
         if type(tangent) is not Zero:
             tangent = to_shape_of(tangent, out)

@@ -6,6 +6,7 @@ the reals: real and imag transpose to complex numbers with conjugated imaginary 
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,9 @@ class _complex_jvp:
 
 def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     results: list[Any] = []
-    for value, part in ((x, lambda: real_p.bind(ct)), (y, lambda: imag_p.bind(neg_p.bind(ct)))):
+    parts: tuple[tuple[Any, Callable[[], Any]], ...] = (
+        (x, lambda: real_p.bind(ct)), (y, lambda: imag_p.bind(neg_p.bind(ct))))
+    for value, part in parts:
         if type(value) is not UndefinedPrimal:
             results.append(None)
         elif type(ct) is Zero:

@@ -376,7 +376,7 @@ def _labelled(spec: Sequence[int], letters: str) -> str:
     return f"[{', '.join(labels[i] for i in range(len(spec)))}]"
 
 
-conv_general_dilated_p = Primitive(
+conv_general_dilated_p: Primitive = Primitive(
     "conv_general_dilated", type_rule=_conv_type, evaluate=_conv_evaluate,
     jvp=by_operand(lambda t, out, x, y, **params: conv_general_dilated_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: conv_general_dilated_p.bind(x, t, **params)),

@@ -323,7 +323,7 @@ def _reduce_exponent(word: Any, bits: int, mantissa: int, exponent_bits: int) ->
     return np.where(exponent <= kind((bias - reduced) << mantissa), sign, word)
 
 
-reduce_precision_p = Primitive(
+reduce_precision_p: Primitive = Primitive(
     "reduce_precision", type_rule=_reduce_precision_type, evaluate=quiet(_reduce_precision),
     jvp=linear_jvp(), batch=batch_elementwise(),
     transpose=transpose_unary(lambda ct, x, **params: reduce_precision_p.bind(ct, **params)),

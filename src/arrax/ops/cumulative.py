@@ -58,7 +58,7 @@ def scan_pairs(combine: Callable[[Pair, Pair], Pair], elements: Pair, axis: int)
         return elements
 
     def take(pair: Pair, start: int, stop: int, stride: int = 1) -> Pair:
-        return tuple(_slice(x, axis, start, stop, stride) for x in pair)  # type: ignore
+        return tuple(_slice(x, axis, start, stop, stride) for x in pair)
 
     odd = scan_pairs(combine, combine(take(elements, 0, count - 1, 2),
                                       take(elements, 1, count, 2)), axis)
@@ -67,9 +67,9 @@ def scan_pairs(combine: Callable[[Pair, Pair], Pair], elements: Pair, axis: int)
     if count > 2:
         before = take(odd, 0, known - 1) if count % 2 == 0 else odd
         filled = combine(before, take(elements, 2, count, 2))
-        even = tuple(apply("concatenate", x, y, dimension=axis)  # type: ignore
+        even = tuple(apply("concatenate", x, y, dimension=axis)
                      for x, y in zip(even, filled, strict=True))
-    return tuple(_interleave(x, y, axis) for x, y in zip(even, odd, strict=True))  # type: ignore
+    return tuple(_interleave(x, y, axis) for x, y in zip(even, odd, strict=True))
 
 
 class _scan_jvp:
@@ -83,7 +83,7 @@ class _scan_jvp:
             out = primitive.bind(*primals, axis=axis, reverse=reverse)
             pair = (primals[0], tangents[0])
             if reverse:
-                pair = tuple(apply("rev", x, dimensions=(axis,)) for x in pair)  # type: ignore
+                pair = tuple(apply("rev", x, dimensions=(axis,)) for x in pair)
             tangent = scan_pairs(self.combine, pair, axis)[1]
             return out, apply("rev", tangent, dimensions=(axis,)) if reverse else tangent
         return when_nonzero(rule).attach(primitive)
@@ -158,7 +158,7 @@ def _call(primitive: Primitive, x: Any, axis: int, reverse: bool) -> Any:
 
 # ---- cumsum, cumprod, cummax, cummin -----------------------------------------------------------
 
-cumsum_p = _cumulative(
+cumsum_p: Primitive = _cumulative(
     "cumsum", _NUMBER, _accumulate(np.add), linear_jvp(), _prefixes(add_p.bind, lambda dtype: 0),
     transpose_unary(
         lambda ct, x, *, axis, reverse: cumsum_p.bind(ct, axis=axis, reverse=not reverse)))
@@ -194,7 +194,8 @@ def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
 
 def _extreme(primitive: Primitive) -> Callable[[Pair, Pair], Pair]:
     def combine(left: Pair, right: Pair) -> Pair:
-        return primitive.jvp((left[0], right[0]), (left[1], right[1]))  # type: ignore
+        out: Pair = primitive.jvp((left[0], right[0]), (left[1], right[1]))
+        return out
     return combine
 
 
@@ -220,7 +221,7 @@ def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
 
 def _accumulate_log_sums(x: np.ndarray, axis: int) -> np.ndarray:
     if x.dtype.kind != "c":
-        return np.logaddexp.accumulate(x, axis=axis, dtype=x.dtype)  # type: ignore[no-any-return]
+        return np.logaddexp.accumulate(x, axis=axis, dtype=x.dtype)
     rows = np.moveaxis(x, axis, 0)
     out = np.empty_like(rows)
     for i, row in enumerate(rows):

@@ -56,7 +56,7 @@ def _transpose(cotangents: Any, *operands: Any, devices: Any, srcs: Any, copy_se
     return out
 
 
-device_put_p = Primitive(
+device_put_p: Primitive = Primitive(
     "device_put", multiple_results=True, weak_type="rule",
     type_rule=lambda *avals, **params: list(avals), execute=_execute, jvp=linear_jvp(),
     transpose=_transpose,

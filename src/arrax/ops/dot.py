@@ -136,12 +136,13 @@ def _contract(x: np.ndarray, y: np.ndarray, dimension_numbers: Any) -> np.ndarra
     batch, x_free, contract, y_free = groups
     if batch <= 1 and x_free <= 1 and contract == 1 and y_free <= 1 and not (batch and (
             not x_free or not y_free)):
-        return np.matmul(x, y)
+        product: np.ndarray = np.matmul(x, y)
+        return product
     batch_shape = x.shape[:batch]
     x_free_shape, y_free_shape = x.shape[batch:batch + x_free], y.shape[batch + contract:]
     terms = math.prod(x.shape[batch + x_free:])
-    out = np.matmul(x.reshape(*batch_shape, math.prod(x_free_shape), terms),
-                    y.reshape(*batch_shape, terms, math.prod(y_free_shape)))
+    out: np.ndarray = np.matmul(x.reshape(*batch_shape, math.prod(x_free_shape), terms),
+                                y.reshape(*batch_shape, terms, math.prod(y_free_shape)))
     return out.reshape((*batch_shape, *x_free_shape, *y_free_shape))
 
 
@@ -224,7 +225,7 @@ def _numbers_text(dimension_numbers: Any) -> str:
     return f"(({list(x_contract)}, {list(y_contract)}), ({list(x_batch)}, {list(y_batch)}))"
 
 
-dot_general_p = Primitive(
+dot_general_p: Primitive = Primitive(
     "dot_general", type_rule=_dot_type, evaluate=_dot_evaluate,
     jvp=by_operand(lambda t, out, x, y, **params: dot_general_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: dot_general_p.bind(x, t, **params)),

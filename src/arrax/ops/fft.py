@@ -47,8 +47,8 @@ def _fft_type(x: Any, *, fft_type: FftType, fft_lengths: Any) -> Any:
     if fft_type is FftType.IRFFT:
         last = fft_lengths[-1] // 2 + 1 if fft_lengths[-1] else 0
         _check_lengths(x, (*fft_lengths[:-1], last), fft_lengths, name)
-        dtype = np.float32 if x.dtype == np.complex64 else np.float64
-        return ShapedArray((*x.shape[:x.ndim - rank], *fft_lengths), dtype)
+        real = np.float32 if x.dtype == np.complex64 else np.float64
+        return ShapedArray((*x.shape[:x.ndim - rank], *fft_lengths), real)
     _check_lengths(x, fft_lengths, fft_lengths, name)
     return x
 
@@ -191,6 +191,6 @@ def fft(x: Any, fft_type: Any, fft_lengths: Any) -> Any:
     if x.dtype != dtype:
         x = registry["convert_element_type"].bind(x, new_dtype=dtype, weak_type=False,
                                                   sharding=None)
-    params = {"fft_type": kind, "fft_lengths": canonical_shape(fft_lengths)}
+    params: dict[str, Any] = {"fft_type": kind, "fft_lengths": canonical_shape(fft_lengths)}
     _fft_type(x.aval, **params)
     return fft_p.bind(x, **params)

@@ -76,7 +76,7 @@ def _barrier_transpose(cotangents: Any, *operands: Any) -> list[Any]:
     return [next(passed) if is_linear else None for is_linear in linear]
 
 
-optimization_barrier_p = Primitive(
+optimization_barrier_p: Primitive = Primitive(
     "optimization_barrier", multiple_results=True, type_rule=lambda *avals: list(avals),
     evaluate=lambda *arrays: list(arrays), jvp=_barrier_jvp, transpose=_barrier_transpose,
     batch=lambda axis, operands, dims: (optimization_barrier_p.bind(*operands), list(dims)),

@@ -122,7 +122,7 @@ def _stack_type(*xs: Any, axis: int) -> Any:
 def _stack_evaluate(*xs: np.ndarray, axis: int) -> np.ndarray:
     shape = xs[0].shape
     out = np.empty((*shape[:axis], len(xs), *shape[axis:]), xs[0].dtype)
-    front = (slice(None),) * axis
+    front: tuple[Any, ...] = (slice(None),) * axis
     for i, x in enumerate(xs):
         out[(*front, i)] = x
     return out
@@ -269,7 +269,7 @@ def _tile_stablehlo(b: Any, x: Any, *, reps: Any) -> Any:
     return b.reshape(wide, b.outs[0].shape)
 
 
-tile_p = Primitive(
+tile_p: Primitive = Primitive(
     "tile", type_rule=_tile_type, evaluate=_tile_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_tile_transpose),
     batch=lambda axis, operands, dims, *, reps: (

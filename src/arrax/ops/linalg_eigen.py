@@ -74,7 +74,7 @@ def _eigh_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     return [v, w], [v_tangent, m.real(m.diagonal(inner))]
 
 
-eigh_p = Primitive(
+eigh_p: Primitive = Primitive(
     "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=_eigh_evaluate, jvp=_eigh_jvp,
     batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)),
     stablehlo=eigh_form,
@@ -177,7 +177,7 @@ def _normalized_tangent(v: Any, moved: Any) -> Any:
     return m.sub(moved, m.mul(v, m.as_row(excess)))
 
 
-eig_p = Primitive(
+eig_p: Primitive = Primitive(
     "eig", multiple_results=True, type_rule=_eig_type, evaluate=_eig_evaluate, jvp=_eig_jvp,
     batch=batch_by_moving(lambda size, x, **params: eig_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,
@@ -218,7 +218,7 @@ def _schur_evaluate(x: np.ndarray, *, compute_schur_vectors: bool, **params: Any
     return m.each_matrix(lambda a: scipy_schur(a, output=output, check_finite=False), outs, x)
 
 
-schur_p = Primitive(
+schur_p: Primitive = Primitive(
     "schur", multiple_results=True, type_rule=_schur_type, evaluate=_schur_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x, **params: schur_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,
@@ -252,7 +252,7 @@ def _hessenberg_evaluate(x: np.ndarray) -> list[np.ndarray]:
     return m.each_matrix(lambda a: _lapack("gehrd", x)(a)[:2], _hessenberg_type(x), x)
 
 
-hessenberg_p = Primitive(
+hessenberg_p: Primitive = Primitive(
     "hessenberg", multiple_results=True, type_rule=_hessenberg_type, evaluate=_hessenberg_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: hessenberg_p.bind(x)),
     stablehlo=_ONLY_CPU,
@@ -287,7 +287,7 @@ def _tridiagonal_evaluate(x: np.ndarray, *, lower: bool) -> list[np.ndarray]:
                          _tridiagonal_type(x, lower=lower), x)
 
 
-tridiagonal_p = Primitive(
+tridiagonal_p: Primitive = Primitive(
     "tridiagonal", multiple_results=True, type_rule=_tridiagonal_type,
     evaluate=_tridiagonal_evaluate, jvp=_NO_DERIVATIVE,
     batch=batch_by_moving(lambda size, x, **params: tridiagonal_p.bind(x, **params)),

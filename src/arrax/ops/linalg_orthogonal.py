@@ -14,7 +14,7 @@ from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import HostCall, Library
 from arrax.ops import arguments, linalg_orthogonal_stablehlo as form, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
-from arrax.ops.rules import batch_by_moving
+from arrax.ops.rules import batch_by_moving, zeros
 
 _INT32 = np.dtype(np.int32)
 
@@ -31,9 +31,8 @@ def _qr_type(x: Any, *, pivoting: bool, full_matrices: bool, use_magma: Any = No
 
 def _qr_evaluate(x: np.ndarray, *, pivoting: bool, full_matrices: bool, use_magma: Any = None,
                  ) -> list[np.ndarray]:
-    mode = "complete" if full_matrices else "reduced"
     if not pivoting:
-        return list(np.linalg.qr(x, mode=mode))
+        return list(np.linalg.qr(x, mode="complete" if full_matrices else "reduced"))
     from scipy.linalg import qr as scipy_qr  # heavy: at first need
     outs = _qr_type(x, pivoting=True, full_matrices=full_matrices)
     return m.each_matrix(lambda a: scipy_qr(
@@ -70,7 +69,7 @@ def _qr_jvp(primals: Any, tangents: Any, *, pivoting: bool, full_matrices: bool,
     return outs, [q_tangent, m.matmul(m.sub(inner, skew), r), *none[2:]]
 
 
-qr_p = Primitive(
+qr_p: Primitive = Primitive(
     "qr", multiple_results=True, type_rule=_qr_type, evaluate=_qr_evaluate, jvp=_qr_jvp,
     batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)),
     stablehlo=form.qr_form,
@@ -98,7 +97,7 @@ def _geqrf_type(x: Any) -> list[Any]:
     return [x, m.aval_like(x, (*x.shape[:-2], min(x.shape[-2:])))]
 
 
-geqrf_p = Primitive(
+geqrf_p: Primitive = Primitive(
     "geqrf", multiple_results=True, type_rule=_geqrf_type,
     evaluate=lambda x: m.each_matrix(lambda a: _lapack("geqrf", x)(a)[:2], _geqrf_type(x), x)
     if x.size else [np.zeros(o.shape, o.dtype) for o in _geqrf_type(x)],
@@ -134,7 +133,7 @@ def _householder_evaluate(a: np.ndarray, taus: np.ndarray) -> np.ndarray:
     return m.each_matrix(lambda v, t: [generate(v, t)[0]], [a], a, taus, ranks=(2, 1))[0]
 
 
-householder_product_p = Primitive(
+householder_product_p: Primitive = Primitive(
     "householder_product", type_rule=_householder_type, evaluate=_householder_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus: householder_product_p.bind(a, taus)),
@@ -164,7 +163,7 @@ def _ormqr_evaluate(a: np.ndarray, taus: np.ndarray, c: np.ndarray, *, left: boo
     return m.each_matrix(one, [c], a, taus, c, ranks=(2, 1, 2))[0]
 
 
-ormqr_p = Primitive(
+ormqr_p: Primitive = Primitive(
     "ormqr", type_rule=lambda a, taus, c, **params: c, evaluate=_ormqr_evaluate,
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus, c, **params: ormqr_p.bind(a, taus, c, **params)),
@@ -246,7 +245,7 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
     eye = m.identity(shape, dtype)
     gaps = m.mul(m.add(row, column), m.sub(row, column))
     inverse_gaps = m.sub(m.reciprocal(m.add(gaps, eye)), eye)
-    is_zero = m.as_dtype(registry["eq"].bind(s, m.zeros(aval_of(s))), dtype)
+    is_zero = m.as_dtype(registry["eq"].bind(s, zeros(aval_of(s))), dtype)
     inverses = m.sub(m.reciprocal(m.add(s, is_zero)), is_zero)
     phase = m.scale(m.sub(inner, m.adjoint(inner)), 0.5)
     phase = m.mul(phase, m.mul(eye, m.as_row(inverses)))
@@ -262,7 +261,7 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
     return outs, [s_tangent, u_tangent, m.adjoint(v_tangent)]
 
 
-svd_p = Primitive(
+svd_p: Primitive = Primitive(
     "svd", multiple_results=True, type_rule=_svd_type, evaluate=_svd_evaluate, jvp=_svd_jvp,
     batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)),
     stablehlo=form.svd_form,

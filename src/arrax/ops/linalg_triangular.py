@@ -94,7 +94,7 @@ def _triangular_solve_transpose(cotangent: Any, a: Any, b: Any, *, transpose_a: 
     return [None, triangular_solve_p.bind(a, cotangent, transpose_a=not transpose_a, **params)]
 
 
-triangular_solve_p = Primitive(
+triangular_solve_p: Primitive = Primitive(
     "triangular_solve", type_rule=_triangular_solve_type, evaluate=_triangular_solve_evaluate,
     jvp=by_operand(_solve_matrix_tangent,
                    lambda t, out, a, b, **params: triangular_solve_p.bind(a, t, **params)),
@@ -177,7 +177,7 @@ def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
     return factor, m.matmul(factor, m.div(inner, halves))
 
 
-cholesky_p = Primitive(
+cholesky_p: Primitive = Primitive(
     "cholesky", type_rule=_square_type("cholesky"), evaluate=_cholesky_evaluate, jvp=_cholesky_jvp,
     batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)), stablehlo=form.cholesky_form,
     lower=Library("cholesky"))
@@ -229,7 +229,7 @@ def _cholesky_update_type(r: Any, w: Any) -> Any:
     return r
 
 
-cholesky_update_p = Primitive(
+cholesky_update_p: Primitive = Primitive(
     "cholesky_update", type_rule=_cholesky_update_type, evaluate=_cholesky_update_evaluate,
     jvp=NotApplicable("differentiate through `cholesky`"),
     batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)),
@@ -343,7 +343,7 @@ def _widen(x: Any, rows: int, columns: int) -> Any:
     return registry["pad"].bind(x, constant(0, aval), padding_config=config)
 
 
-lu_p = Primitive(
+lu_p: Primitive = Primitive(
     "lu", multiple_results=True, type_rule=_lu_type, evaluate=_lu_evaluate, jvp=_lu_jvp,
     batch=batch_by_moving(lambda size, x: lu_p.bind(x)), stablehlo=form.lu_form,
     lower=Library("lu"))
@@ -359,7 +359,7 @@ def lu(x: Any) -> Any:
     return list(lu_p.bind(m.matrix_operand(x, "lu")))
 
 
-lu_pivots_to_permutation_p = Primitive(
+lu_pivots_to_permutation_p: Primitive = Primitive(
     "lu_pivots_to_permutation",
     type_rule=lambda pivots, *, permutation_size: ShapedArray(
         (*pivots.shape[:-1], permutation_size), np.dtype(np.int32)),
@@ -420,7 +420,7 @@ def _symmetric_product_jvp(primals: Any, tangents: Any, *, alpha: float, beta: f
     return out, total
 
 
-symmetric_product_p = Primitive(
+symmetric_product_p: Primitive = Primitive(
     "symmetric_product", type_rule=_symmetric_product_type, weak_type="none",
     evaluate=_symmetric_product_evaluate, jvp=_symmetric_product_jvp,
     batch=batch_by_moving(lambda size, a, c, **params: symmetric_product_p.bind(a, c, **params)),

@@ -123,7 +123,7 @@ def _transpose(cotangent: Any, dl: Any, d: Any, du: Any, b: Any, **params: Any) 
         _shift(du, 1), d, _shift(dl, -1), cotangent, **params)]
 
 
-tridiagonal_solve_p = Primitive(
+tridiagonal_solve_p: Primitive = Primitive(
     "tridiagonal_solve", type_rule=_type, evaluate=_evaluate, jvp=_jvp, transpose=_transpose,
     batch=batch_by_moving(lambda size, *xs, **params: tridiagonal_solve_p.bind(*xs, **params)),
     stablehlo=tridiagonal_solve_form,

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -203,9 +203,10 @@ def permute_rows(x: Any, permutation: Any) -> Any:
 
 # ---- evaluation --------------------------------------------------------------------------------
 
-def each_matrix(fn: Callable[..., Any], outs: list[ShapedArray], *operands: np.ndarray,
-                ranks: tuple[int, ...] | None = None) -> list[np.ndarray]:
-    """Call `fn` on each element of the leading batch axes; results of the given avals.
+def each_matrix(fn: Callable[..., Any], outs: Sequence[ShapedArray | np.ndarray],
+                *operands: np.ndarray, ranks: tuple[int, ...] | None = None) -> list[np.ndarray]:
+    """Call `fn` on each element of the leading batch axes; results of the shapes and dtypes of
+    `outs`.
 
     `ranks` are the ranks of `fn`'s operands (2, by default). A matrix that `fn` cannot do, for it
     raises LinAlgError or the matrix is not finite, gives NaN.

@@ -28,8 +28,8 @@ def _with_errstate(fn: Callable[..., Any], careful: Any = None) -> Callable[...,
 quiet: Callable[..., Callable[..., Any]] = _with_errstate
 try:
     from numpy._core import umath as _umath
-    _native.set_error_state(_umath._extobj_contextvar,  # type: ignore[attr-defined]
-                            _umath._make_extobj(all="ignore"))  # type: ignore[attr-defined]
+    _native.set_error_state(_umath._extobj_contextvar,
+                            _umath._make_extobj(all="ignore"))
     quiet = _native.Quiet
 except (ImportError, AttributeError, TypeError):
     pass

@@ -38,10 +38,10 @@ def _type(x: Any, output: Any, *tables: Any, axis_name: Any, axis_index_groups: 
                 table.shape != tables[0].shape or not table.size:
             raise ValueError(f"ragged_all_to_all {name} must be a vector of integers, as long as "
                              f"input_offsets and not empty, got {table.str_short()}")
-    for name in names_of(axis_name):
-        if tables[0].size % axis_size(name):
+    for axis in names_of(axis_name):
+        if tables[0].size % axis_size(axis):
             raise ValueError(f"ragged_all_to_all needs equally many parts for each instance, got "
-                             f"{tables[0].size} for {axis_size(name)} instances")
+                             f"{tables[0].size} for {axis_size(axis)} instances")
     return output
 
 

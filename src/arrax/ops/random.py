@@ -191,6 +191,7 @@ def _threefry_bits_in_halves(key: np.ndarray, dtype: np.dtype, shape: tuple[int,
     size = math.prod(shape)
     count = -(-dtype.itemsize * size // 4)
     words = _pairwise(key, np.arange(count, dtype=np.uint32))
+    out: np.ndarray
     if dtype.itemsize == 8:
         count = size
         words = _pairwise(key, np.arange(2 * count, dtype=np.uint32))
@@ -282,7 +283,7 @@ def _shared_stream(key: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 unsafe = KeyImplementation("unsafe_rbg", dtypes.key_unsafe_rbg, _rbg_seed, _unsafe_split,
                            _unsafe_fold_in, _philox_bits)
 implementations = {i.name: i for i in (threefry, rbg, unsafe)}
-_by_dtype = unsafe_rbg.implementation_by_dtype
+_by_dtype: dict[Any, KeyImplementation] = unsafe_rbg.implementation_by_dtype
 _by_dtype.update({i.dtype: i for i in implementations.values()})
 
 
@@ -376,7 +377,7 @@ def _expand_fold_in(keys: Any, data: Any) -> Any:
     return _key_of_words([threefry_word_p.bind(*words, word=i) for i in range(2)])
 
 
-random_seed_p = Primitive(
+random_seed_p: Primitive = Primitive(
     "random_seed", typed_results=True, weak_type="none",
     type_rule=lambda seeds, *, impl: ShapedArray(seeds.shape, impl.dtype),
     evaluate=lambda seeds, *, impl: wrapped(impl.seed(np.asarray(seeds)), impl.dtype),
@@ -392,14 +393,14 @@ def _wrap_type(words: Any, *, impl: KeyImplementation) -> Any:
     return ShapedArray(words.shape[:-1], impl.dtype)
 
 
-random_wrap_p = Primitive(
+random_wrap_p: Primitive = Primitive(
     "random_wrap", typed_results=True, weak_type="none", type_rule=_wrap_type,
     evaluate=lambda words, *, impl: wrapped(words, impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_wrap_p.bind(*xs, **ps)), lower=Reinterpret(),
     stablehlo=form.wrap_form)
 
-random_unwrap_p = Primitive(
+random_unwrap_p: Primitive = Primitive(
     "random_unwrap", weak_type="none",
     type_rule=lambda keys: ShapedArray((*keys.shape, _key_aval(keys, "random_unwrap").words),
                                        np.uint32),
@@ -413,7 +414,7 @@ def key_implementation(storage: np.ndarray) -> KeyImplementation:
     return threefry if storage.dtype.itemsize == 8 else rbg
 
 
-random_clone_p = Primitive(
+random_clone_p: Primitive = Primitive(
     "random_clone", typed_results=True, weak_type="none",
     type_rule=lambda keys: ShapedArray(keys.shape, _key_aval(keys, "random_clone").dtype),
     evaluate=lambda keys: keys, jvp=zero_jvp(), transpose=_DISCRETE,
@@ -441,7 +442,7 @@ def _unless_unsafe(expand: Callable[..., Any], rule: Callable[..., Any]) -> Call
     return chosen
 
 
-random_split_p = Primitive(
+random_split_p: Primitive = Primitive(
     "random_split", typed_results=True, weak_type="none",
     type_rule=lambda keys, *, shape: ShapedArray((*keys.shape, *shape),
                                                  _key_aval(keys, "random_split").dtype),
@@ -505,7 +506,7 @@ def _evaluate_bits(keys: np.ndarray, *, bit_width: int, shape: tuple[int, ...]) 
     return np.asarray(impl.bits(words, bit_width, shape))
 
 
-random_bits_p = Primitive(
+random_bits_p: Primitive = Primitive(
     "random_bits", weak_type="none", type_rule=_bits_type, evaluate=_evaluate_bits,
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_bits_p.bind(*xs, **ps)),
@@ -526,7 +527,8 @@ def floats_of_bits(words: np.ndarray, dtype: Any) -> np.ndarray:
     unsigned, one = np.dtype(f"uint{info.bits}"), np.ones((), dtype)
     mantissa = words.astype(unsigned, copy=False) \
         >> unsigned.type(words.dtype.itemsize * 8 - info.nmant)
-    return np.asarray(mantissa | one.view(unsigned)).view(dtype) - one
+    floats: np.ndarray = np.asarray(mantissa | one.view(unsigned)).view(dtype) - one
+    return floats
 
 
 def unit_floats(key: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

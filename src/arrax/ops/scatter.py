@@ -104,6 +104,7 @@ def _scatter_evaluate(combine: Any) -> Callable[..., np.ndarray]:
         if updates.size == 0 or out.size == 0:
             return out
         sizes = window_sizes(x.ndim, updates.shape, dimension_numbers)
+        write: Callable[..., None]
         if math.prod(indices.shape[:-1]) == 1:
             write, indices = _write_window, indices.reshape(-1)
         elif x.ndim == 1 and indices.shape[-1] == 1 and dimension_numbers.inserted_window_dims:

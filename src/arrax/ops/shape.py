@@ -163,7 +163,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     if not shapes:
         return ()
     shapes = tuple(map(canonical_shape, shapes))
-    first = shapes[0]
+    first: tuple[int, ...] = shapes[0]
     if all(shape == first for shape in shapes):
         return first
     rank = max(map(len, shapes))

@@ -40,7 +40,9 @@ def ordered_bits(x: np.ndarray, total: bool = False) -> np.ndarray:
     if dtypes.issubdtype(dtype, np.integer):
         wide = x.astype(np.int8) if dtype.itemsize == 1 else x
         unsigned = np.dtype(f"u{wide.dtype.itemsize}")
-        return wide.view(unsigned) ^ unsigned.type(1 << (8 * unsigned.itemsize - 1))
+        shifted: np.ndarray = wide.view(unsigned) ^ unsigned.type(
+            1 << (8 * unsigned.itemsize - 1))
+        return shifted
     if dtype.itemsize < 4:
         x = x.astype(np.float32)
     unsigned = np.dtype(f"u{x.dtype.itemsize}")
@@ -187,6 +189,7 @@ def _top_k_evaluate(x: np.ndarray, *, k: int, axis: int) -> list[np.ndarray]:
         library.call_eagerly("arrax_top_k", spec, np.ascontiguousarray(x), *found)
         return found
     bits = np.moveaxis(~ordered_bits(x, total=True), axis, -1)
+    order: np.ndarray
     if bits.dtype.itemsize <= 4:
         packed = (bits.astype(np.uint64) << np.uint64(32)) | np.arange(
             bits.shape[-1], dtype=np.uint64)
@@ -304,10 +307,10 @@ def _approx(is_max: bool, operand: Any, k: int, reduction_dimension: int, recall
     if not dtypes.issubdtype(operand.dtype, np.floating):
         raise ValueError("operand must be a floating type, got "
                          f"{dtypes.dtype_name(operand.dtype)}")
-    params = {"k": int(k), "reduction_dimension": reduction_dimension,
-              "recall_target": recall_target, "is_max_k": is_max,
-              "reduction_input_size_override": reduction_input_size_override,
-              "aggregate_to_topk": aggregate_to_topk}
+    params: dict[str, Any] = {
+        "k": int(k), "reduction_dimension": reduction_dimension, "recall_target": recall_target,
+        "is_max_k": is_max, "reduction_input_size_override": reduction_input_size_override,
+        "aggregate_to_topk": aggregate_to_topk}
     _approx_type(operand.aval, **params)
     return list(approx_top_k_p.bind(operand, **params))
 

@@ -130,7 +130,7 @@ def _digamma_evaluate(x: Any) -> Any:
     return np.where(pole, x.dtype.type(np.nan), _scipy().psi(x))
 
 
-digamma_p = _special("digamma", 1, _digamma_evaluate, by_operand(
+digamma_p: Primitive = _special("digamma", 1, _digamma_evaluate, by_operand(
     lambda g, out, x: mul_p.bind(g, polygamma_p.bind(constant(1, x), x))),
     emits("digamma", 40), "chlo.digamma")
 
@@ -156,7 +156,7 @@ def _polygamma_evaluate(m: Any, x: Any) -> Any:
     return np.where((order < 0) | (order != np.floor(order)), np.nan, out)
 
 
-polygamma_p = _special("polygamma", 2, _polygamma_evaluate, by_operand(
+polygamma_p: Primitive = _special("polygamma", 2, _polygamma_evaluate, by_operand(
     _no_derivative("polygamma gradient with respect to m is not supported"),
     lambda g, out, m, x: mul_p.bind(g, polygamma_p.bind(add_p.bind(m, constant(1, m)), x))),
     stablehlo="chlo.polygamma")
@@ -222,8 +222,8 @@ igammac_p = _special("igammac", 2, _igammac_evaluate, by_operand(
     lambda g, out, a, x: neg_p.bind(mul_p.bind(g, _gamma_density(a, x)))),
     stablehlo=form.igammac_form)
 _NO_SECOND = NotApplicable("second derivatives by the shape parameter are not known")
-igamma_grad_a_p = _special("igamma_grad_a", 2, igamma_derivative, _NO_SECOND,
-                           stablehlo=form.igamma_grad_a_form)
+igamma_grad_a_p: Primitive = _special("igamma_grad_a", 2, igamma_derivative, _NO_SECOND,
+                                      stablehlo=form.igamma_grad_a_form)
 random_gamma_grad_p = _special("random_gamma_grad", 2, sample_derivative, _NO_SECOND,
                                stablehlo=form.random_gamma_grad_form)
 
@@ -303,8 +303,9 @@ def _i1e_slope(g: Any, out: Any, x: Any) -> Any:
     return mul_p.bind(g, select_n_p.bind(away, filled_like(0.5, x), slope))
 
 
-bessel_i1e_p = _special("bessel_i1e", 1, lambda x: _scipy().i1e(x), by_operand(_i1e_slope),
-                        emits("bessel_i1e", 40), "chlo.bessel_i1e")
+bessel_i1e_p: Primitive = _special(
+    "bessel_i1e", 1, lambda x: _scipy().i1e(x), by_operand(_i1e_slope), emits("bessel_i1e", 40),
+    "chlo.bessel_i1e")
 
 
 def bessel_i1e(x: Any) -> Any:

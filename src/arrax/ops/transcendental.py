@@ -152,8 +152,9 @@ def sin(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(sin_p, x, accuracy)
 
 
-cos_p = _accurate("cos", np.cos, stablehlo="stablehlo.cosine", jvp=lambda g, out, x: neg_p.bind(
-    mul_p.bind(g, sin_p.bind(x, accuracy=None))))
+cos_p: Primitive = _accurate(
+    "cos", np.cos, stablehlo="stablehlo.cosine",
+    jvp=lambda g, out, x: neg_p.bind(mul_p.bind(g, sin_p.bind(x, accuracy=None))))
 
 
 def cos(x: Any, *, accuracy: Any = None) -> Any:
@@ -237,7 +238,7 @@ def sinh(x: Any) -> Any:
     return call_unary(sinh_p, x)
 
 
-cosh_p = _plain("cosh", np.cosh, lambda out, x: sinh_p.bind(x))
+cosh_p: Primitive = _plain("cosh", np.cosh, lambda out, x: sinh_p.bind(x))
 
 
 def cosh(x: Any) -> Any:

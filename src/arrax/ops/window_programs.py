@@ -66,7 +66,7 @@ class _Axis(NamedTuple):
     window: int
     stride: int
     dilation: int
-    count: int
+    positions: int
 
 
 def _padded(x: Any, fill: Any, config: Any) -> Any:
@@ -84,7 +84,7 @@ def _direct(fold: Fold, xs: Values, axes: Sequence[_Axis]) -> Values:
     shifts = itertools.product(*(range(axis.window) for axis in axes))
 
     def shifted(shift: Sequence[int]) -> Values:
-        ranges = [(k * axis.dilation, axis.count, axis.stride)
+        ranges = [(k * axis.dilation, axis.positions, axis.stride)
                   for k, axis in zip(shift, axes, strict=True)]
         return tuple(_part(x, ranges) for x in xs)
     return functools.reduce(fold.combine, map(shifted, shifts))
@@ -115,8 +115,8 @@ def _along(xs: Values, number: int, start: int, count: int, stride: int = 1) -> 
 def _fold_axis(fold: Fold, xs: Values, axis: _Axis) -> Values:
     """The folds of windows that extend along one axis only."""
     if axis.window == 1:
-        return _along(xs, axis.number, 0, axis.count, axis.stride)
-    if axis.count == 1:
+        return _along(xs, axis.number, 0, axis.positions, axis.stride)
+    if axis.positions == 1:
         xs = _along(xs, axis.number, 0, axis.window, axis.dilation)
         return _fold_whole(fold, xs, axis.number)
     block = math.gcd(axis.window, axis.stride)
@@ -126,7 +126,7 @@ def _fold_axis(fold: Fold, xs: Values, axis: _Axis) -> Values:
         return _fold_blocks(fold, xs, axis)
     # Windows overlap, but blocks don't, which they consist of.
     window, stride = axis.window // block, axis.stride // block
-    blocks = _Axis(axis.number, block, block, 1, (axis.count - 1) * stride + window)
+    blocks = _Axis(axis.number, block, block, 1, (axis.positions - 1) * stride + window)
     return _fold_overlapping(fold, _fold_blocks(fold, xs, blocks),
                              axis._replace(window=window, stride=stride))
 
@@ -138,7 +138,7 @@ def _fold_overlapping(fold: Fold, xs: Values, axis: _Axis) -> Values:
     start, size = 0, 1
 
     def windows_from(first: int) -> Values:
-        return _along(xs, number, first * dilation, axis.count, axis.stride)
+        return _along(xs, number, first * dilation, axis.positions, axis.stride)
 
     while size * RADIX <= window:
         if not fold.idempotent:
@@ -159,11 +159,11 @@ def _fold_overlapping(fold: Fold, xs: Values, axis: _Axis) -> Values:
 def _fold_blocks(fold: Fold, xs: Values, axis: _Axis) -> Values:
     """Windows that don't overlap: an axis of blocks, whose elements are another axis. What pads
     the last block is beyond its window."""
-    number, length = axis.number, axis.count * axis.stride
+    number, length = axis.number, axis.positions * axis.stride
     shape = list(aval_of(xs[0]).shape)
     config = [(0, 0, 0)] * len(shape)
     config[number] = (0, length - shape[number], 0)
-    shape[number:number + 1] = [axis.count, axis.stride]
+    shape[number:number + 1] = [axis.positions, axis.stride]
     blocks = tuple(_reshaped(_padded(x, fill, tuple(config)), tuple(shape))
                    for x, fill in zip(xs, fold.fills, strict=True))
     folded = _fold_whole(fold, _along(blocks, number + 1, 0, axis.window), number + 1)
