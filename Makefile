@@ -35,7 +35,7 @@ parity: dev
 
 lint: dev
 	$(BIN)/ruff check src tests tools
-	$(BIN)/mypy $(addprefix src/arrax/, core engines/pjrt transforms control lax random nn)
+	$(BIN)/mypy src/arrax
 	$(BIN)/lint-imports
 
 bench: $(BIN)/python dev
