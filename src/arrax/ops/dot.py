@@ -14,6 +14,7 @@ from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Product
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
+from arrax.ops.arithmetic import add_p, mul_p
 from arrax.ops.dot_stablehlo import dot_general_form
 from arrax.ops.dot_types import canonicalize_precision
 from arrax.ops.rules import by_operand, transpose_bilinear
@@ -231,7 +232,7 @@ dot_general_p: Primitive = Primitive(
                    lambda t, out, x, y, **params: dot_general_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_dot_batch,
     hidden={"precision": None, "preferred_element_type": None, "out_sharding": None},
-    shown={"dimension_numbers": _numbers_text}, lower=Product("dot_general"),
+    shown={"dimension_numbers": _numbers_text}, lower=Product("dot_general", mul_p, add_p),
     stablehlo=dot_general_form)
 
 

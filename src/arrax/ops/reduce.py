@@ -1,6 +1,7 @@
 """Reductions over axes: sums, products, extremes, logic, and the positions of extremes."""
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.lowering import Reduce
+from arrax.engines.cpu.lowering import Pairs, Reduce
 from arrax.ops.arguments import operand, positions
-from arrax.ops.arithmetic import add_any, div_p, mul_p
+from arrax.ops.arithmetic import add_any, add_p, div_p, max_p, min_p, mul_p
+from arrax.ops.bits import and_p, or_p, xor_p
 from arrax.ops.compare import eq_p
 from arrax.ops.elementwise_rules import (
     ANY, ORDERED, apply, check_kind, converted, is_small, piecewise_constant, wide_dtype)
@@ -100,17 +102,17 @@ def reduction_batch(primitive: Callable[[], Primitive]) -> Callable[..., Any]:
     return rule
 
 
-def _reduction(name: str, kinds: Any, ufunc: Any, *, jvp: Any, combine: str,
+def _reduction(name: str, kinds: Any, ufunc: Any, *, jvp: Any, combine: Primitive,
                identity: Callable[[Any], Any], initial: Callable[[Any], Any] | None = None,
                transpose: Any = None, type_rule: Any = _reduction_type) -> Primitive:
     primitive = Primitive(
         name, type_rule=type_rule(name, kinds), evaluate=_evaluate_by(ufunc, initial), jvp=jvp,
         transpose=transpose or NotApplicable("not linear"),
         batch=reduction_batch(lambda: primitive),
-        lower=Reduce(lambda b, x, y: getattr(b, combine)(x, y), identity),
+        lower=Reduce(combine, identity),
         stablehlo=lambda b, x, *, axes, **_: b.reduce(
             [x], [b.constant(identity(x.dtype), x.dtype)], axes,
-            lambda x, y: apply(combine.rstrip("_"), x, y)))
+            lambda x, y: apply(combine.name, x, y)))
     return primitive
 
 
@@ -167,7 +169,7 @@ def _one(dtype: Any) -> Any:
 
 
 reduce_sum_p = _reduction(
-    "reduce_sum", NUMBER, np.add, jvp=linear_jvp(), combine="add", identity=_zero,
+    "reduce_sum", NUMBER, np.add, jvp=linear_jvp(), combine=add_p, identity=_zero,
     transpose=transpose_unary(
         lambda ct, x, *, axes, out_sharding=None: spread(ct, x.shape, axes)))
 
@@ -223,7 +225,7 @@ def _take(values: Sequence[Any], start: int, stop: int) -> list[Any]:
 
 
 reduce_prod_p = _reduction("reduce_prod", NUMBER, np.multiply, jvp=when_nonzero(_prod_jvp),
-                           combine="mul", identity=_one)
+                           combine=mul_p, identity=_one)
 
 
 def reduce_prod(operand: Any, axes: Sequence[int]) -> Any:
@@ -265,9 +267,9 @@ def _extreme_jvp(g: Any, out: Any, x: Any, *, axes: Any, **params: Any) -> Any:
 
 
 reduce_max_p = _reduction("reduce_max", ANY, np.maximum, jvp=by_operand(_extreme_jvp),
-                          combine="max", identity=lowest, initial=lowest)
+                          combine=max_p, identity=lowest, initial=lowest)
 reduce_min_p = _reduction("reduce_min", ANY, np.minimum, jvp=by_operand(_extreme_jvp),
-                          combine="min", identity=highest, initial=highest)
+                          combine=min_p, identity=highest, initial=highest)
 
 
 def reduce_max(operand: Any, axes: Sequence[int]) -> Any:
@@ -292,14 +294,14 @@ def _all_ones(dtype: Any) -> Any:
     return True if dtype.kind == "b" else ~np.zeros((), dtype)[()]
 
 
-def _logical(name: str, ufunc: Any, combine: str, identity: Any) -> Primitive:
+def _logical(name: str, ufunc: Any, combine: Primitive, identity: Any) -> Primitive:
     return _reduction(name, _LOGICAL, ufunc, jvp=piecewise_constant, combine=combine,
                       identity=identity, initial=identity, type_rule=_logical_type)
 
 
-reduce_and_p = _logical("reduce_and", np.bitwise_and, "and_", _all_ones)
-reduce_or_p = _logical("reduce_or", np.bitwise_or, "or_", _zero)
-reduce_xor_p = _logical("reduce_xor", np.bitwise_xor, "xor", _zero)
+reduce_and_p = _logical("reduce_and", np.bitwise_and, and_p, _all_ones)
+reduce_or_p = _logical("reduce_or", np.bitwise_or, or_p, _zero)
+reduce_xor_p = _logical("reduce_xor", np.bitwise_xor, xor_p, _zero)
 
 
 def reduce_and(operand: Any, axes: Sequence[int]) -> Any:
@@ -347,6 +349,15 @@ def _better(b: Any, x: Any, y: Any, wins: Any) -> Any:
     return b.select(first, v, w), b.select(first, i, j)
 
 
+def _better_evaluated(wins: Any, x: Any, y: Any) -> Any:
+    """The same, of pairs of NumPy arrays."""
+    (v, i), (w, j) = x, y
+    v_nan, w_nan = v != v, w != w
+    better = wins(v, w) | (v_nan & ~w_nan)
+    first = better | (((v == w) | (v_nan & w_nan)) & (i < j))
+    return np.where(first, v, w), np.where(first, i, j)
+
+
 def _better_stablehlo(b: Any, direction: str, v: Any, i: Any, w: Any, j: Any) -> Any:
     """The same, of two pairs as StableHLO gives them to a reduction."""
     better = apply("or", b.compare(direction, v, w), b.compare("NE", v, v))
@@ -362,8 +373,9 @@ def _position(name: str, fn: Any, compare: str, worst: Callable[[Any], Any]) -> 
         name, type_rule=_position_type(name), evaluate=evaluate, jvp=piecewise_constant,
         transpose=NotApplicable("not linear"), batch=reduction_batch(lambda: primitive),
         weak_type="none",
-        lower=Reduce(lambda b, x, y: _better(b, x, y, getattr(b, compare)), worst,
-                     by_position=True),
+        lower=Reduce(Pairs(
+            lambda b, x, y: _better(b, x, y, getattr(b, compare)),
+            lambda x, y: _better_evaluated(getattr(operator, compare), x, y)), worst),
         stablehlo=lambda b, x, *, axes, index_dtype: b.reduce(
             [x, b.iota(x.shape, index_dtype, axes[0])],
             [b.constant(worst(x.dtype), x.dtype), b.constant(0, index_dtype)], axes,

@@ -17,6 +17,7 @@ from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.engines.cpu.lowering import Scatter
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
+from arrax.ops.arithmetic import add_p, max_p, min_p, mul_p, sub_p
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers, check_batching, check_in_range,
                                    check_index_map, check_sorted, with_tuples)
@@ -243,10 +244,11 @@ def _scatter_stablehlo(b: Any, x: Any, indices: Any, updates: Any, **params: Any
     return scattered(b, x, indices, updates, sizes, **params)
 
 
-def _declare(name: str, combine: Any, jvp: Any, transpose: Any, emit: Any = None) -> Primitive:
+def _declare(name: str, combine: Any, jvp: Any, transpose: Any,
+             by: Primitive | None = None) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
-                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(emit),
+                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(by),
                      stablehlo=_scatter_stablehlo)
 
 
@@ -347,9 +349,9 @@ def _linear_scatter_transpose(negate: bool) -> Callable[..., Any]:
 
 
 scatter_add_p = _declare("scatter-add", np.add, _linear_scatter_jvp("scatter-add"),
-                         _linear_scatter_transpose(False), lambda b, x, y: b.add(x, y))
+                         _linear_scatter_transpose(False), add_p)
 scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp("scatter-sub"),
-                         _linear_scatter_transpose(True), lambda b, x, y: b.sub(x, y))
+                         _linear_scatter_transpose(True), sub_p)
 
 
 # ---- scatter-mul -------------------------------------------------------------------------------
@@ -388,7 +390,7 @@ def _scatter_mul_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, *
 
 
 scatter_mul_p = _declare("scatter-mul", np.multiply, _scatter_mul_jvp, _scatter_mul_transpose,
-                         lambda b, x, y: b.mul(x, y))
+                         mul_p)
 
 
 # ---- scatter-min, scatter-max ------------------------------------------------------------------
@@ -423,9 +425,9 @@ def _scatter_extremum_jvp(name: str) -> Callable[..., Any]:
 
 _LINEARIZED = NotApplicable("its JVP is made of linear operations")
 scatter_min_p = _declare("scatter-min", np.minimum, _scatter_extremum_jvp("scatter-min"),
-                         _LINEARIZED, lambda b, x, y: b.min(x, y))
+                         _LINEARIZED, min_p)
 scatter_max_p = _declare("scatter-max", np.maximum, _scatter_extremum_jvp("scatter-max"),
-                         _LINEARIZED, lambda b, x, y: b.max(x, y))
+                         _LINEARIZED, max_p)
 
 
 # ---- public functions --------------------------------------------------------------------------

@@ -89,14 +89,14 @@ LOOPS: dict[str, Any] = {
     "an epilogue follows its fold": ("merge_kernels", lambda x: [jnp.sqrt(x.sum(0))], [X], """\
         kernel reduce_sum :
           reduce i0<20 for i1<6:
-            r0 = reduce_sum(in0[6*i0 + i1])
+            r0 = fold add(in0[6*i0 + i1])
             then out0[i1] = sqrt(r0)
         -> out0"""),
     "rows are read once": (
         "merge_kernels", lambda x: [x / x.sum(1, keepdims=True)], [X], """\
         kernel reduce_sum i0<20:
           reduce i1<6 for :
-            r0 = reduce_sum(in0[6*i0 + i1])
+            r0 = fold add(in0[6*i0 + i1])
           map i2<6:
             out0[6*i0 + i2] = div(in0[6*i0 + i2], r0)
         -> out0"""),
@@ -110,7 +110,7 @@ LOOPS: dict[str, Any] = {
         scan 9 with :
           kernel dot_general :
             reduce i2<4 for i3<4:
-              r0 = dot(mul(tmp0[4*i2 + i3], out0[i2]))
+              r0 = fold add(mul(tmp0[4*i2 + i3], out0[i2]))
               then tmp1[i3] = r0
           out0 = tmp1
           -> tmp1
@@ -122,7 +122,7 @@ LOOPS: dict[str, Any] = {
         scan 2 with :
           kernel dot_general i0<4:
             reduce i1<4 for :
-              r0 = dot(mul(in0[i1 + 4*i0], out0[i1]))
+              r0 = fold add(mul(in0[i1 + 4*i0], out0[i1]))
               then tmp0[i0] = r0
           out0 = tmp0
           -> tmp0

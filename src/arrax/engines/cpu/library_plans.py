@@ -168,4 +168,4 @@ def _scatter_rows(lowerer: Any, eqn: Eqn, target: Any) -> None:
         buffers = [*step.results, *step.operands]
         _write_call(program, "arrax_scatter_rows", spec, [program.pointer(b) for b in buffers])
 
-    lowerer.steps.append(loop_ir.LibraryStep(eqn.primitive.name, emit, operands, [target]))
+    lowerer.steps.append(loop_ir.LibraryStep(eqn, emit, operands, [target], updates=True))

@@ -4,13 +4,13 @@
     step     ::= Kernel(outer, stages)         a loop nest over `outer`, its points independent
                | Copy(source, target)
                | HostCallStep(eqn, operands, results)
-               | LibraryStep(emit, operands, results, params)
+               | LibraryStep(eqn, emit, operands, results)
                | WhileStep | ScanStep | CondStep       with regions of their own
     stage    ::= Map(vars, stores)             stores at every point of `vars`
                | Reduce(kept, reduced, items, stores)
                      per point of `kept` fold the items over `reduced`, then do the stores
     store    ::= Store(buffer, offset, expr, where)   where: conditions (index, low, high)
-    expr     ::= Constant | Load(buffer, offset) | Apply(emit, args) | Position(index)
+    expr     ::= Constant | Load(buffer, offset) | Apply(operation, params, args) | Position(index)
                | Quotient(index, divisor) | Remainder(index, divisor)
                | Choose(conditions, inside, outside) | Local(number)
     index    ::= const + sum of coefficient * (loop variable | integer expr)
@@ -28,6 +28,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from arrax.engines.cpu.operations import Operation
 
 _serials = itertools.count()
 
@@ -178,16 +180,15 @@ class Load(Expr):
 
 
 class Apply(Expr):
-    """`emit(b, *args, **params)` with a `ScalarBuilder`; `cost` counts additions."""
+    """An operation on expressions; params are hashable."""
 
-    __slots__ = ("name", "emit", "params", "args", "eqn", "cost")
+    __slots__ = ("operation", "params", "args", "eqn")
 
-    def __init__(self, name: str, emit: Callable[..., Any], params: dict[str, Any],
-                 args: Sequence[Expr], dtype: Any, eqn: Any = None, cost: int = 1):
+    def __init__(self, operation: Operation, params: dict[str, Any], args: Sequence[Expr],
+                 dtype: Any, eqn: Any = None):
         super().__init__(dtype)
-        self.cost = cost
-        self.eqn = eqn  # where it came from, for messages
-        self.name, self.emit, self.params, self.args = name, emit, params, tuple(args)
+        self.operation, self.params, self.args = operation, params, tuple(args)
+        self.eqn = eqn  # where it came from, for messages; no part of what it is
 
     @property
     def children(self) -> tuple[Expr, ...]:
@@ -328,13 +329,12 @@ class Map:
 
 @dataclass(slots=True)
 class ReduceItem:
-    """One fold: `combine(b, accumulators, values) -> accumulators`, over a tuple of expressions.
+    """One fold by an operation of two operands, or of two pairs where there are two expressions.
 
     `initial` holds the start values (NumPy scalars), an identity of the fold.
     """
 
-    name: str
-    combine: Callable[..., Any]
+    operation: Operation
     initial: list[Any]
     exprs: list[Expr]
     results: list[Local]
@@ -386,12 +386,16 @@ class HostCallStep:
 
 @dataclass(slots=True)
 class LibraryStep:
-    """`emit(context, operands, results)` writes a call of a runtime function."""
+    """An equation as a call of a runtime function, which `emit(program, step)` writes.
 
-    name: str
+    `updates`: the result holds the equation's first operand already, and is changed in place.
+    """
+
+    eqn: Any
     emit: Callable[..., Any]
     operands: list[Buffer]
     results: list[Buffer]
+    updates: bool = False
     scratch: Buffer | None = None
 
 
@@ -451,7 +455,7 @@ def regions_of(step: Any) -> list[Region]:
 
 def expressions_cost(exprs: Iterable[Expr]) -> int:
     """What one evaluation of expressions costs, in additions."""
-    return sum(e.cost if isinstance(e, Apply) else 1 for e in walk(exprs))
+    return sum(e.operation.cost if isinstance(e, Apply) else 1 for e in walk(exprs))
 
 
 def stages_loads(stage: Stage) -> list[Expr]:

@@ -57,7 +57,7 @@ class _Printer:
         if isinstance(expr, ir.Load):
             return f"{self.buffer(expr.buffer)}[{self.index(expr.offset)}]"
         if isinstance(expr, ir.Apply):
-            return f"{expr.name}({', '.join(map(self.expr, expr.args))})"
+            return f"{expr.operation.name}({', '.join(map(self.expr, expr.args))})"
         if isinstance(expr, ir.Position):
             return f"({self.index(expr.index)}):{expr.dtype}"
         if isinstance(expr, ir.Remainder):
@@ -88,7 +88,8 @@ class _Printer:
         lines += [f"{pad}  {self.store(s)}" for s in stage.inner]
         for item in stage.items:
             results = ", ".join(self.name(r, "r") for r in item.results)
-            lines.append(f"{pad}  {results} = {item.name}({', '.join(map(self.expr, item.exprs))})")
+            exprs = ", ".join(map(self.expr, item.exprs))
+            lines.append(f"{pad}  {results} = fold {item.operation.name}({exprs})")
         return lines + [f"{pad}  then {self.store(s)}" for s in stage.stores]
 
     def step(self, step: Any, indent: int) -> list[str]:
@@ -100,10 +101,9 @@ class _Printer:
             return [f"{pad}{self.buffer(step.target)} = {self.buffer(step.source)}"]
         if isinstance(step, (ir.HostCallStep, ir.LibraryStep)):
             kind = "host" if isinstance(step, ir.HostCallStep) else "library"
-            name = step.eqn.primitive.name if isinstance(step, ir.HostCallStep) else step.name
             results, operands = (", ".join(map(self.buffer, row))
                                  for row in (step.results, step.operands))
-            return [f"{pad}{results} = {kind} {name}({operands})"]
+            return [f"{pad}{results} = {kind} {step.eqn.primitive.name}({operands})"]
         return self.control(step, indent)
 
     def control(self, step: Any, indent: int) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from arrax.core.primitive import Primitive
 from arrax.core.record import Record
 
 
@@ -37,16 +38,23 @@ class View(Record):
     pieces: Callable[..., Any] | None = None
 
 
-class Reduce(Record):
-    """A fold over `axes`: `combine(b, x, y)` of two values, from `initial(dtype)`.
+class Pairs(Record):
+    """An operation on two (value, position) pairs that gives one of them: `emit(b, pair, pair)` by
+    `ScalarBuilder`, `evaluate(pair, pair)` by NumPy."""
 
-    `axes(params)` says which axes go. `by_position`: the fold is over (value, position) pairs
-    and the results are positions, as for argmax; `combine(b, (x, i), (y, j))`.
+    emit: Callable[..., Any]
+    evaluate: Callable[..., Any]
+
+
+class Reduce(Record):
+    """A fold of elements along the param `axes`, from `initial(dtype)`, an identity of the fold.
+
+    `fold` is the elementwise primitive that joins two values; or `Pairs`: then each value comes
+    with its position, and the results are positions, as for argmax.
     """
 
-    combine: Callable[..., Any]
+    fold: Primitive | Pairs
     initial: Callable[[Any], Any]
-    by_position: bool = False
 
 
 class Expand(Record):
@@ -70,23 +78,28 @@ class Form(Record):
     """One of the compiler's own forms, found by its name in `op_lowerings.FORMS`.
 
     For what is built from the compiler's parts, which op blocks cannot import: index maps, updates
-    in place, control flow.
+    in place, control flow. `element` is what happens to one element, where that is all.
     """
 
     name: str
+    element: Elementwise | None = None
 
 
 class Scatter(Record):
-    """Updates of operand 0 at the indices of operand 1, by `combine(b, old, update)` or, without
-    one, by replacement; in place when operand 0 dies."""
+    """Updates of operand 0 at the indices of operand 1, joined with what is there by the
+    elementwise primitive `combine` or, without one, replacing it; in place when operand 0 dies.
+    """
 
-    combine: Callable[..., Any] | None = None
+    combine: Primitive | None = None
 
 
 class Product(Record):
-    """A contraction of two operands: small ones are loops, others the library call `plan`."""
+    """A contraction of two operands: small ones are loops that join elements by the primitive
+    `times` and fold these products by `plus`, others the library call `plan`."""
 
     plan: str
+    times: Primitive
+    plus: Primitive
 
 
 class Update(Record):

@@ -11,8 +11,8 @@ from typing import Any
 from arrax.core import dtypes
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu import control, library_plans, updates, views
-from arrax.engines.cpu.lowering import (Choice, Control, Elementwise, Form, HostCall, Product,
-                                        Reinterpret, Scatter, Update, View)
+from arrax.engines.cpu.lowering import (Choice, Control, Form, HostCall, Product, Reinterpret,
+                                        Scatter, Update, View)
 from arrax.engines.cpu.product_rewrites import product_rewrite
 
 NO_LOWERING = HostCall("the primitive has no lowering")
@@ -57,7 +57,7 @@ def _bitcast(eqn: Any) -> Any:
     numbers of less than a byte take a byte each."""
     old, new = eqn.invars[0].aval, eqn.outvars[0].aval
     if old.shape == new.shape:
-        return Elementwise(lambda b, x: b.bitcast_convert_type(x, b.out_dtype))
+        return eqn.primitive.lower.element
     narrow = min(dtypes.itemsize_bits(old.dtype), dtypes.itemsize_bits(new.dtype)) < 8
     return NO_LOWERING if narrow else Reinterpret()
 

@@ -12,6 +12,7 @@ from arrax.core.jaxpr import Eqn
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.kernels.values import LAYOUTS
 from arrax.engines.cpu.loop_ir import LoopVar, index_of, offset_of
+from arrax.engines.cpu.operations import operation_of
 
 SMALL = 20_000  # multiplications up to which loops win over a library call
 THIN = 1 << 22  # the same where one side is a vector, and memory decides
@@ -67,7 +68,9 @@ def product_loops(lowerer: Any, eqn: Eqn) -> ir.Kernel | None:
         factors = [lowerer.expression(atom, tuple(index_of(axes[i]) for i in range(atom.aval.ndim)))
                    for atom, axes in ((lhs, left), (rhs, right))]
     local = ir.Local(dtype)
-    item = ir.ReduceItem("dot", _add, [0], [ir.Apply("mul", _mul, {}, factors, dtype)], [local])
+    lower = eqn.primitive.lower
+    times, plus = operation_of(lower.times), operation_of(lower.plus)
+    item = ir.ReduceItem(plus, [0], [ir.Apply(times, {}, factors, dtype)], [local])
     offset = offset_of(out.aval.shape, tuple(index_of(v) for v in result))
     columns = bool(result) and result[-1].extent > 1 and _lanes_over_result(lhs, rhs, left, right,
                                                                            result[-1])
@@ -87,11 +90,3 @@ def _is_last(lhs: Any, rhs: Any, left: Any, right: Any, var: LoopVar) -> int:
 def _lanes_over_result(lhs: Any, rhs: Any, left: Any, right: Any, var: LoopVar) -> bool:
     """Whether lanes run over the result's last axis: it is contiguous in an operand."""
     return _is_last(lhs, rhs, left, right, var) > 0
-
-
-def _add(b: Any, x: Any, y: Any) -> Any:
-    return b.add(x, y)
-
-
-def _mul(b: Any, x: Any, y: Any) -> Any:
-    return b.mul(x, y)

@@ -6,6 +6,7 @@ from typing import Any
 from arrax.core.jaxpr import Eqn
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, LoopVar, index_of, offset_of
+from arrax.engines.cpu.operations import operation_of
 from arrax.engines.cpu.views import clamp_index, drops_outside, promises_inside, wide_index
 
 
@@ -28,7 +29,7 @@ def dynamic_update_slice(lowerer: Any, eqn: Eqn, target: Buffer) -> None:
 
 
 def scatter(combine: Any) -> Any:
-    """The `build` of a scatter whose update is `combine(b, old, update)`; None replaces."""
+    """The `build` of a scatter that joins old and update by a primitive; None replaces."""
     def build(lowerer: Any, eqn: Eqn, target: Buffer) -> None:
         _scatter_loops(lowerer, eqn, target, combine)
     return build
@@ -73,7 +74,7 @@ def _scatter_loops(lowerer: Any, eqn: Eqn, target: Buffer, combine: Any) -> None
         old: ir.Expr = ir.Load(target, offset)
         if conditions:
             old = ir.Choose(conditions, old, ir.Constant(0, old.dtype))
-        expr = ir.Apply("combine", combine, {}, (old, expr), target.dtype, eqn)
+        expr = ir.Apply(operation_of(combine), {}, (old, expr), target.dtype, eqn)
     loops = [variables[axis] for axis in (*batch, *window)]
     store = ir.Store(target, offset, expr, tuple(conditions))
     # Elements of a window never meet, so the last window axis may run over lanes.

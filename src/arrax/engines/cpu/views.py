@@ -13,9 +13,9 @@ import numpy as np
 from arrax.core.dtypes import storage_dtype
 from arrax.engines.cpu.loop_ir import (ZERO, Apply, Choose, Constant, Expr, Index, Position, divide,
                                        index_of, offset_of)
+from arrax.engines.cpu.operations import CLAMP_INDEX, INT64, WIDE_INDEX
 
 Indices = Sequence[Index]
-INT64 = np.dtype(np.int64)
 
 
 class Operand(Protocol):
@@ -140,23 +140,14 @@ def clamp_index(expr: Expr, high: int) -> Index:
     """An integer expression as an index clamped to 0..high."""
     if isinstance(expr, Constant):
         return Index(min(max(int(expr.value), 0), high))
-    return index_of(Apply("clamp_index", _emit_clamped, {"high": high}, (expr,), INT64))
-
-
-def _emit_clamped(b: Any, x: Any, high: int) -> Any:
-    if x.kind == "uint":
-        x = b.min(x, b.constant(min(high, np.iinfo(x.dtype).max), x.dtype))
-        return b.convert_element_type(x, INT64)
-    wide = b.convert_element_type(x, INT64)
-    return b.min(b.max(wide, b.constant(0, INT64)), b.constant(high, INT64))
+    return index_of(Apply(CLAMP_INDEX, {"high": high}, (expr,), INT64))
 
 
 def wide_index(expr: Expr) -> Index:
     """An integer expression as an index, as it is."""
     if isinstance(expr, Constant):
         return Index(int(expr.value))
-    return index_of(Apply("wide_index", lambda b, x: b.convert_element_type(x, INT64), {}, (expr,),
-                          INT64))
+    return index_of(Apply(WIDE_INDEX, {}, (expr,), INT64))
 
 
 def dynamic_slice(index: Indices, x: Operand, *starts: Operand, slice_sizes: Any, **_: Any) -> Expr:

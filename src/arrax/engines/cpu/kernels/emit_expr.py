@@ -139,7 +139,7 @@ class ExprEmitter:
                 for p, a in zip(parts, expr.args, strict=True)]
         b.out_dtype = expr.dtype
         try:
-            return Emitted(expr.emit(b, *args, **expr.params), depth)
+            return Emitted(expr.operation.write(b, args, expr.params), depth)
         except NotLowered as error:
             raise CannotEmit(expr.eqn) from error
 

@@ -30,7 +30,7 @@ def choose_lanes(stage: Any, extent: int) -> int:
     bits = 32
     for expr in loop_ir.walk(stages_loads(stage)):
         if not isinstance(expr, (loop_ir.Quotient, loop_ir.Position)) \
-                and getattr(expr, "name", "") not in ("clamp_index", "wide_index"):
+                and not (isinstance(expr, loop_ir.Apply) and expr.operation.makes_index):
             bits = max(bits, component_bits(expr.dtype))
     lanes = native_vector_bits() // bits
     while lanes > 1 and lanes // 2 >= extent:
@@ -297,7 +297,7 @@ class KernelEmitter:
         self.levels.close()
         b = self.levels.top.scalar_builder(lanes)
         rows = [load_slot(b, row_slots[0], item.exprs[0].dtype) for row_slots in slots]
-        total = memory.folded_rows(b, rows, lambda x, y: item.combine(b, x, y))
+        total = memory.folded_rows(b, rows, lambda x, y: item.operation.emit(b, x, y))
         self.bind_vector(row, lanes, first, 0, bounds[1])
         self.exprs.remember((item.results[0].serial, ()),
                             Emitted(total, len(self.levels.stack) - 1))
@@ -398,8 +398,8 @@ class KernelEmitter:
 def combined(b: ScalarBuilder, item: ReduceItem, xs: list[Value], ys: list[Value]) -> list[Value]:
     """One application of the fold's operation."""
     if len(xs) == 1:
-        return [item.combine(b, xs[0], ys[0])]
-    return list(item.combine(b, tuple(xs), tuple(ys)))
+        return [item.operation.emit(b, xs[0], ys[0])]
+    return list(item.operation.emit(b, tuple(xs), tuple(ys)))
 
 
 def load_slot(b: ScalarBuilder, slot: list[Any], dtype: Any) -> Value:

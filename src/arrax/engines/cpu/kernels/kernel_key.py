@@ -49,7 +49,7 @@ class _Numbering:
         if isinstance(stage, Map):
             return ("map", self.variables(stage.vars), self.stores(stage.stores), stage.ordered)
         loops = (self.variables(stage.kept), self.variables(stage.reduced))
-        items = tuple((item.name, item.combine, tuple(map(_value_key, item.initial)),
+        items = tuple((item.operation, tuple(map(_value_key, item.initial)),
                        self.expressions(item.exprs), tuple(map(self.number, item.results)))
                       for item in stage.items)
         return ("reduce", loops, items, self.stores(stage.stores), self.stores(stage.inner))
@@ -73,7 +73,7 @@ class _Numbering:
         """What an expression is beside its number and dtype."""
         if isinstance(expr, loop_ir.Apply):
             params = tuple((name, _param_key(value)) for name, value in expr.params.items())
-            return (expr.name, expr.emit, params, tuple(map(self.number, expr.args)))
+            return (expr.operation, params, tuple(map(self.number, expr.args)))
         if isinstance(expr, loop_ir.Load):
             return (self.buffer(expr.buffer), self.index(expr.offset))
         if isinstance(expr, loop_ir.Constant):
@@ -95,9 +95,5 @@ def _value_key(value: Any) -> Hashable:
 
 
 def _param_key(value: Any) -> Hashable:
-    """A parameter; one that cannot be hashed is equal to itself only."""
-    try:
-        hash(value)
-    except TypeError:
-        return ("object", id(value))
+    """A parameter: 1 is not 1.0, and 0.0 is not -0.0."""
     return (type(value), value, repr(value) if isinstance(value, float) else "")

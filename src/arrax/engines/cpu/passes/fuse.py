@@ -17,12 +17,12 @@ from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from arrax.engines.cpu import library_plans
 from arrax.engines.cpu import loop_ir as ir
-from arrax.engines.cpu.elementwise import accepted_params
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
 from arrax.engines.cpu.kernels.values import LAYOUTS
-from arrax.engines.cpu.lowering import (Control, Elementwise, Product, Reduce,
+from arrax.engines.cpu.lowering import (Control, Elementwise, Pairs, Product, Reduce,
                                         Reinterpret, Update, View)
 from arrax.engines.cpu.op_lowerings import lowering_of
+from arrax.engines.cpu.operations import operation_of
 from arrax.engines.cpu.passes.choose_roots import (can_compile, choose_roots, is_fusable,
                                                    is_reduction)
 from arrax.engines.cpu.passes.simplify import simplify
@@ -211,7 +211,7 @@ class Lowerer:
         operands = [self.operand_buffer(atom) for atom in eqn.invars]
         results = [self.result_buffer(var) for var in eqn.outvars]
         if emit is not None:
-            self.steps.append(ir.LibraryStep(eqn.primitive.name, emit, operands, results))
+            self.steps.append(ir.LibraryStep(eqn, emit, operands, results))
         else:
             self.steps.append(ir.HostCallStep(eqn, operands, results))
 
@@ -281,7 +281,9 @@ class Lowerer:
         variables = [LoopVar(extent) for extent in shape]
         kept = [v for axis, v in enumerate(variables) if axis not in axes]
         reduced = [variables[axis] for axis in sorted(axes)]
-        if not kept and not lower.by_position and self.is_flat(operand):
+        fold = lower.fold
+        by_position = isinstance(fold, Pairs)
+        if not kept and not by_position and self.is_flat(operand):
             reduced = [LoopVar(operand.aval.size)]
             index: Any = (COLLAPSED, index_of(reduced[0]))
         else:
@@ -293,12 +295,13 @@ class Lowerer:
         else:
             exprs = [self.expression(operand, index)]
         initial = [lower.initial(dtype)]
-        if lower.by_position:
+        if by_position:
             axis_index = index[eqn.params["axes"][0] % len(shape)]
             exprs.append(ir.Position(axis_index, storage_dtype(out.aval.dtype)))
             initial.append(np.iinfo(storage_dtype(out.aval.dtype)).max)
         locals_ = [ir.Local(e.dtype) for e in exprs]
-        item = ir.ReduceItem(eqn.primitive.name, lower.combine, initial, exprs, locals_)
+        operation = operation_of(eqn.primitive if isinstance(fold, Pairs) else fold)
+        item = ir.ReduceItem(operation, initial, exprs, locals_)
         target = self.result_buffer(out)
         position = offset_of(out.aval.shape, tuple(index_of(v) for v in kept))
         store = ir.Store(target, position, locals_[-1])
@@ -348,9 +351,8 @@ class Lowerer:
         out = var.aval
         if type(lower) is Elementwise:
             args = [self.expression(atom, index) for atom in eqn.invars]
-            return ir.Apply(eqn.primitive.name, lower.emit,
-                            accepted_params(lower.emit, eqn.params), args,
-                            storage_dtype(out.dtype), eqn, lower.cost)
+            return ir.Apply(operation_of(eqn.primitive), eqn.params, args,
+                            storage_dtype(out.dtype), eqn)
         if _is_collapsed(index):
             if lower.flat:
                 return self.expression(eqn.invars[0], index)

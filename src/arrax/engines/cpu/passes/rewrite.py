@@ -48,8 +48,8 @@ class Rewriter:
             load = ir.Load(expr.buffer, self.index(expr.offset))
             return self.replace(load) or load
         if isinstance(expr, ir.Apply):
-            return ir.Apply(expr.name, expr.emit, expr.params,
-                            [old[a.serial] for a in expr.args], expr.dtype, expr.eqn, expr.cost)
+            return ir.Apply(expr.operation, expr.params, [old[a.serial] for a in expr.args],
+                            expr.dtype, expr.eqn)
         if isinstance(expr, ir.Position):
             return ir.Position(self.index(expr.index), expr.dtype)
         if isinstance(expr, ir.Quotient):
@@ -68,7 +68,7 @@ class Rewriter:
         """A stage over the new variables; `variables` maps its loops."""
         if isinstance(stage, ir.Map):
             return ir.Map(variables(stage.vars), self.stores(stage.stores), stage.ordered)
-        items = [ir.ReduceItem(i.name, i.combine, i.initial, [self.expr(e) for e in i.exprs],
-                               i.results) for i in stage.items]
+        items = [ir.ReduceItem(i.operation, i.initial, [self.expr(e) for e in i.exprs], i.results)
+                 for i in stage.items]
         return ir.Reduce(variables(stage.kept), variables(stage.reduced), items,
                          self.stores(stage.stores), self.stores(stage.inner))

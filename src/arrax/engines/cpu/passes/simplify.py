@@ -16,7 +16,7 @@ import numpy as np
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Elementwise, Expand, Inline, Reduce
+from arrax.engines.cpu.lowering import Elementwise, Expand, Inline, Pairs, Reduce
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.expand import expand
 from arrax.engines.cpu.passes.swap_products import swap_products
@@ -134,8 +134,9 @@ class _Writer:
 def _folds_nothing(lower: Reduce, eqn: Eqn) -> bool:
     """Whether a fold over values goes along axes of size 1 only."""
     shape = eqn.invars[0].aval.shape
-    return not lower.by_position and len(eqn.outvars) == 1 and eqn.invars[0].aval.dtype == \
-        eqn.outvars[0].aval.dtype and all(shape[axis] == 1 for axis in eqn.params["axes"])
+    return not isinstance(lower.fold, Pairs) and len(eqn.outvars) == 1 \
+        and eqn.invars[0].aval.dtype == eqn.outvars[0].aval.dtype \
+        and all(shape[axis] == 1 for axis in eqn.params["axes"])
 
 
 def _atom_key(atom: Any) -> Any:

@@ -60,14 +60,14 @@ def _two_kernels(kernel: Kernel, stage: Reduce, first: LoopVar, chunks: int) -> 
         locals_ = [ir.Local(e.dtype) for e in item.exprs]
         buffers = [Buffer((chunks, width), e.dtype, "temporary") for e in item.exprs]
         exprs = [rewriter.expr(e) for e in item.exprs]
-        items.append(ir.ReduceItem(item.name, item.combine, item.initial, exprs, locals_))
+        items.append(ir.ReduceItem(item.operation, item.initial, exprs, locals_))
         partials.append((locals_, buffers))
     place = ir.index_of(chunk) * width + column
     stores = [ir.Store(buffer, place, local) for locals_, buffers in partials
               for local, buffer in zip(locals_, buffers, strict=True)]
     folds = Reduce(stage.kept, [inner, *stage.reduced[1:]], items, stores,
                    rewriter.stores(stage.inner))
-    joins = [ir.ReduceItem(item.name, item.combine, item.initial,
+    joins = [ir.ReduceItem(item.operation, item.initial,
                            [ir.Load(b, place) for b in buffers], item.results)
              for item, (_, buffers) in zip(stage.items, partials, strict=True)]
     last = Reduce(stage.kept, [chunk], joins, stage.stores)

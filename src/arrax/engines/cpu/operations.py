@@ -1,0 +1,107 @@
+"""What an `Apply` of the loop IR does to its operands, and a fold to what it folds: an operation.
+
+An operation has a name that no other has, so that text can say which one is meant: that of the
+elementwise primitive whose code and meaning it has (of a fold of pairs: of the reduction), or one
+of the compiler's own, declared here.
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrax.core.errors import InternalError
+from arrax.core.primitive import Primitive, registry
+from arrax.engines.cpu.lowering import Elementwise, Form, Pairs, Reduce
+
+INT64 = np.dtype(np.int64)
+
+
+class Operation:
+    """`emit(b, *values, **params)` writes it with a `ScalarBuilder`; `evaluate(*arrays, **params)`
+    is what it means, by NumPy.
+
+    An operation on pairs (value, position) takes and gives tuples instead of values and arrays.
+    `cost` counts additions. `makes_index`: the result is an index, whose width does not decide how
+    many lanes vectors have.
+    """
+
+    __slots__ = ("name", "emit", "evaluate", "cost", "makes_index", "accepted")
+
+    def __init__(self, name: str, emit: Callable[..., Any], evaluate: Callable[..., Any],
+                 cost: int = 1, makes_index: bool = False):
+        self.name, self.emit, self.evaluate = name, emit, evaluate
+        self.cost, self.makes_index = cost, makes_index
+        self.accepted = _accepted(emit)
+
+    def write(self, b: Any, args: Any, params: dict[str, Any]) -> Any:
+        """The code, given those params that the emit function names."""
+        if params and self.accepted is not None:
+            params = {name: params[name] for name in params if name in self.accepted}
+        return self.emit(b, *args, **params)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _accepted(emit: Callable[..., Any]) -> frozenset[str] | None:
+    """The params that an emit function names; None if it takes all."""
+    signature = inspect.signature(emit).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in signature):
+        return None
+    return frozenset(p.name for p in signature
+                     if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+
+
+def operation_of(primitive: Primitive) -> Operation:
+    """The operation of an elementwise primitive, or on the pairs of a fold."""
+    found = _known.get(primitive)
+    if found is None:
+        found = _known[primitive] = _made(primitive)
+    return found
+
+
+_known: dict[Primitive, Operation] = {}
+
+
+def _made(primitive: Primitive) -> Operation:
+    lower = primitive.lower
+    if type(lower) is Form:
+        lower = lower.element
+    if type(lower) is Elementwise:
+        return Operation(primitive.name, lower.emit, primitive.rule("evaluate"), lower.cost)
+    if type(lower) is Reduce and isinstance(lower.fold, Pairs):
+        return Operation(primitive.name, lower.fold.emit, lower.fold.evaluate)
+    raise InternalError(f"{primitive.name} is no operation on elements")
+
+
+def operation_named(name: str) -> Operation:
+    """The operation that text calls so."""
+    own = _OWN.get(name)
+    if own is None and name not in registry:
+        raise InternalError(f"no operation is called {name!r}")
+    return own or operation_of(registry[name])
+
+
+# ---- the compiler's own ------------------------------------------------------------------------
+
+def _emit_clamped(b: Any, x: Any, high: int) -> Any:
+    if x.kind == "uint":
+        x = b.min(x, b.constant(min(high, np.iinfo(x.dtype).max), x.dtype))
+        return b.convert_element_type(x, INT64)
+    wide = b.convert_element_type(x, INT64)
+    return b.min(b.max(wide, b.constant(0, INT64)), b.constant(high, INT64))
+
+
+def _clamped(x: Any, high: int) -> Any:
+    if x.dtype.kind == "u":
+        return np.minimum(x, min(high, np.iinfo(x.dtype).max)).astype(INT64)
+    return np.clip(x.astype(INT64), 0, high)
+
+
+CLAMP_INDEX = Operation("clamp_index", _emit_clamped, _clamped, makes_index=True)
+WIDE_INDEX = Operation("wide_index", lambda b, x: b.convert_element_type(x, INT64),
+                       lambda x: x.astype(INT64), makes_index=True)
+_OWN = {operation.name: operation for operation in (CLAMP_INDEX, WIDE_INDEX)}
