@@ -106,6 +106,7 @@ PyObject* aval_lookup(PyArray_Descr* dtype, int ndim, const npy_intp* shape, boo
 
 // ---- the type ----
 
+// Clears the flag of the ndarray: nobody writes to an array's memory through its attributes.
 PyObject* array_new(PyObject* data, PyObject* aval, PyObject* placement) {
   PyTypeObject* type = array_type;
   auto* self = reinterpret_cast<ArrayObject*>(PyObject_Malloc(type->tp_basicsize));
@@ -114,6 +115,8 @@ PyObject* array_new(PyObject* data, PyObject* aval, PyObject* placement) {
     return PyErr_NoMemory();
   }
   PyObject_Init(reinterpret_cast<PyObject*>(self), type);
+  if (PyArray_Check(data))
+    PyArray_CLEARFLAGS(reinterpret_cast<PyArrayObject*>(data), NPY_ARRAY_WRITEABLE);
   self->aval = Py_NewRef(aval);
   self->data = data;
   self->placement = Py_XNewRef(placement);
@@ -141,8 +144,9 @@ static PyObject* array_tp_new(PyTypeObject* type, PyObject*, PyObject*) {
 
 static PyMemberDef array_members[] = {
     {"aval", T_OBJECT, offsetof(ArrayObject, aval), READONLY, "shape, dtype and weak type"},
-    {"data", T_OBJECT, offsetof(ArrayObject, data), 0, "the ndarray; None once deleted"},
-    {"placement", T_OBJECT, offsetof(ArrayObject, placement), 0,
+    {"data", T_OBJECT, offsetof(ArrayObject, data), READONLY,
+     "the ndarray, which nobody writes to; None once deleted"},
+    {"placement", T_OBJECT, offsetof(ArrayObject, placement), READONLY,
      "a device or a sharding; None: uncommitted"},
     {nullptr}};
 
@@ -151,6 +155,15 @@ static PyObject* array_get_from_aval(PyObject* self, void* name) {
   return PyObject_GetAttr(reinterpret_cast<ArrayObject*>(self)->aval,
                           *static_cast<PyObject**>(name));
 }
+
+static PyObject* array_delete(PyObject* self, PyObject*) {
+  Py_CLEAR(reinterpret_cast<ArrayObject*>(self)->data);
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef array_methods[] = {
+    {"delete", array_delete, METH_NOARGS, "Release the buffer; later use raises RuntimeError."},
+    {nullptr}};
 
 static PyObject *name_shape, *name_dtype, *name_ndim, *name_size, *name_weak_type;
 
@@ -203,6 +216,7 @@ int array_type_ready() {
   type->tp_dealloc = array_dealloc;
   type->tp_weaklistoffset = offsetof(ArrayObject, weak_references);
   type->tp_members = array_members;
+  type->tp_methods = array_methods;
   type->tp_getset = array_getset;
   type->tp_as_buffer = &array_buffer;
   struct { PyObject** slot; const char* text; } names[] = {

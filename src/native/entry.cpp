@@ -83,7 +83,6 @@ Served fill_operand(JitEntryObject* entry, Py_ssize_t index, const Leaf& leaf, O
     return operand_from_array(operand, leaf.value) ? Served::Done : Served::Failed;
   auto* program = reinterpret_cast<ProgramObject*>(entry->executable);
   PyArray_Descr* dtype = program_input_dtype(program, index);
-  *operand = {nullptr, nullptr, nullptr};
   if (leaf.kind == LeafKind::NumPy || program_forwards(program)) {
     if (leaf.kind == LeafKind::Int) {  // NumPy's own conversion would raise another error
       Scalar scalar;
@@ -92,7 +91,6 @@ Served fill_operand(JitEntryObject* entry, Py_ssize_t index, const Leaf& leaf, O
     }
     PyObject* data = leaf_ndarray(leaf, dtype, !program_forwards(program));
     if (!data) return Served::Failed;
-    conversions->owned.push(data);
     operand->address = PyArray_DATA(reinterpret_cast<PyArrayObject*>(data));
     operand->owner = data;
     return Served::Done;
@@ -126,8 +124,7 @@ PyObject* build_result(JitEntryObject* entry, PyObject** outputs, Py_ssize_t cou
 Served serve_program(JitEntryObject* entry, Signature* signature, PyObject** result) {
   auto* program = reinterpret_cast<ProgramObject*>(entry->executable);
   Conversions conversions;
-  SmallVector<Operand, 32> operands;
-  operands.resize(size_t(entry->input_count));
+  Operands operands(size_t(entry->input_count));
   conversions.scalars.resize(size_t(entry->input_count));
   conversions.scalars.resize(0);
   for (Py_ssize_t i = 0; i < entry->input_count; i++) {

@@ -107,11 +107,28 @@ extern "C" int arrax_host_call(void* context, int64_t id, void** operands, void*
 struct ProgramObject;
 extern PyTypeObject ProgramType;
 
-// An input of a run: the address of contiguous data, and where it came from.
+// An input of a run: the address of contiguous data, and where it came from. Owns its references
+// from the moment it is read: reading the next one may let other threads in.
 struct Operand {
-  void* address;
-  PyObject* array;  // borrowed Array, or NULL for a converted scalar or ndarray
-  PyObject* owner;  // borrowed ndarray that holds `address`, or NULL
+  void* address = nullptr;
+  PyObject* array = nullptr;  // Array, or NULL for a converted scalar or ndarray
+  PyObject* owner = nullptr;  // ndarray that holds `address`, or NULL
+};
+
+// The operands of one run; releases what they own.
+class Operands {
+ public:
+  explicit Operands(size_t count);
+  Operands(const Operands&) = delete;
+  ~Operands();
+  Operand& operator[](size_t index) { return data_[index]; }
+  Operand* data() { return data_; }
+
+ private:
+  static constexpr size_t kInline = 32;
+  size_t count_;
+  Operand inline_[kInline];
+  Operand* data_;
 };
 
 // Facts about a program that the jit call path needs.
@@ -120,9 +137,11 @@ Py_ssize_t program_output_count(ProgramObject* program);
 PyObject* program_input_aval(ProgramObject* program, Py_ssize_t index);           // borrowed
 PyArray_Descr* program_input_dtype(ProgramObject* program, Py_ssize_t index);     // borrowed
 bool program_forwards(ProgramObject* program);  // whether some output is an input
-// Fills `operand` from an Array. Fails for deleted arrays.
+// Fills an empty `operand` from an Array. Fails for deleted arrays.
 bool operand_from_array(Operand* operand, PyObject* array);
-// Runs; stores new references to the output Arrays.
+// Runs; stores new references to the output Arrays. Donated inputs are deleted before the machine
+// code starts, so that no other thread reads memory that a result takes over; where the run fails
+// they stay deleted, unless it failed before the start.
 bool program_run(ProgramObject* program, Operand* operands, PyObject* placement,
                  PyObject** outputs);
 

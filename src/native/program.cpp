@@ -29,53 +29,81 @@ static bool raise_deleted(PyObject* array) {
   return false;
 }
 
+Operands::Operands(size_t count)
+    : count_(count), data_(count > kInline ? new Operand[count] : inline_) {}
+
+Operands::~Operands() {
+  for (size_t i = 0; i < count_; i++) {
+    Py_XDECREF(data_[i].owner);
+    Py_XDECREF(data_[i].array);
+  }
+  if (data_ != inline_) delete[] data_;
+}
+
 bool operand_from_array(Operand* operand, PyObject* object) {
   auto* array = reinterpret_cast<ArrayObject*>(object);
   if (!array->data || array->data == Py_None) return raise_deleted(object);
-  auto* data = reinterpret_cast<PyArrayObject*>(array->data);
+  auto* data = reinterpret_cast<PyArrayObject*>(Py_NewRef(array->data));
   if (!PyArray_IS_C_CONTIGUOUS(data) || !PyArray_ISALIGNED(data)) {
-    PyObject* copy = PyArray_NewCopy(data, NPY_CORDER);
+    PyObject* copy = PyArray_NewCopy(data, NPY_CORDER);  // lets other threads in
+    Py_DECREF(data);
     if (!copy) return false;
-    // Arrays are immutable, so the contiguous copy may replace the view for good.
-    Py_SETREF(array->data, copy);
     data = reinterpret_cast<PyArrayObject*>(copy);
+    PyArray_CLEARFLAGS(data, NPY_ARRAY_WRITEABLE);
+    // Arrays are immutable, so the contiguous copy may replace the view for good.
+    if (array->data && array->data != Py_None) Py_SETREF(array->data, Py_NewRef(copy));
   }
   operand->address = PyArray_DATA(data);
-  operand->array = object;
-  operand->owner = array->data;
+  operand->array = Py_NewRef(object);
+  operand->owner = reinterpret_cast<PyObject*>(data);
   return true;
 }
 
-// Whether an output may take the memory of its donated input: beside the Array and this run (which
-// holds a reference per operand that rests on it) nobody knows of it.
+// Whether an output may take the memory of its donated input: beside the Array and its operand
+// nobody knows of it.
 static bool may_take(const Program* program, Operand* operands, const OutputSpec& output) {
   if (output.alias < 0 || !program->donated[output.alias]) return false;
   Operand& operand = operands[output.alias];
   if (!operand.array || !operand.owner) return false;
   auto* data = reinterpret_cast<PyArrayObject*>(operand.owner);
-  return Py_REFCNT(data) == 2 && PyArray_CHKFLAGS(data, NPY_ARRAY_OWNDATA) &&
-         !PyArray_BASE(data) && PyArray_ISWRITEABLE(data) && PyArray_CheckExact(data) &&
+  return Py_REFCNT(data) == 2 &&
+         reinterpret_cast<ArrayObject*>(operand.array)->data == operand.owner &&
+         PyArray_CHKFLAGS(data, NPY_ARRAY_OWNDATA) && !PyArray_BASE(data) &&
+         PyArray_CheckExact(data) &&
          reinterpret_cast<PyArrayObject_fields*>(data)->mem_handler &&
          PyArray_NBYTES(data) == output.spec.bytes && output.spec.bytes > 0;
 }
 
-// Memory for each computed output; donated inputs give theirs. Fills `data` with new references
-// (NULL for forwarded outputs).
-static bool allocate_outputs(const Program* program, Operand* operands, PyObject** data) {
+// Memory for each computed output, and the arena. Fills `data` with new references (NULL for forwarded outputs, and
+// for those that take a donated input's memory).
+static bool allocate_outputs(const Program* program, Operand* operands, PyObject** data,
+                             bool* takes, void** arena) {
   size_t count = program->outputs.size();
   std::memset(data, 0, count * sizeof(PyObject*));
-  for (bool take : {false, true}) {  // donors are touched last, when little can fail any more
-    for (size_t i = 0; i < count; i++) {
-      const OutputSpec& output = program->outputs[i];
-      if (output.forward >= 0 || data[i]) continue;
-      const ArraySpec& spec = output.spec;
-      bool may = may_take(program, operands, output);
-      if (may && !take) continue;
-      data[i] = may ? pool_rehome(reinterpret_cast<PyArrayObject*>(operands[output.alias].owner),
-                                  spec.dtype, spec.ndim(), spec.dims())
-                    : pool_empty(spec.dtype, spec.ndim(), spec.dims());
-      if (!data[i]) return false;
-    }
+  for (size_t i = 0; i < count; i++) {
+    const OutputSpec& output = program->outputs[i];
+    takes[i] = output.forward < 0 && may_take(program, operands, output);
+    if (takes[i] || output.forward >= 0) continue;
+    data[i] = pool_empty(output.spec.dtype, output.spec.ndim(), output.spec.dims());
+    if (!data[i]) return false;
+  }
+  if (!program->arena_bytes || (*arena = pool_allocate(program->arena_bytes))) return true;
+  PyErr_NoMemory();
+  return false;
+}
+
+// Moves the memory of donated inputs into the outputs that take it.
+static bool take_donated(const Program* program, Operand* operands, PyObject** data,
+                         const bool* takes) {
+  for (size_t i = 0; i < program->outputs.size(); i++) {
+    if (!takes[i]) continue;
+    const OutputSpec& output = program->outputs[i];
+    auto* owner = reinterpret_cast<PyArrayObject*>(operands[output.alias].owner);
+    // Another output of this run may have taken it already.
+    data[i] = PyArray_CHKFLAGS(owner, NPY_ARRAY_OWNDATA)
+                  ? pool_rehome(owner, output.spec.dtype, output.spec.ndim(), output.spec.dims())
+                  : pool_empty(output.spec.dtype, output.spec.ndim(), output.spec.dims());
+    if (!data[i]) return false;
   }
   return true;
 }
@@ -118,7 +146,7 @@ static bool raise_failure(RunContext* context, int32_t status) {
 }
 
 // Calls the machine code with everything prepared.
-static bool execute(const Program* program, Operand* operands, PyObject** data) {
+static bool execute(const Program* program, Operand* operands, PyObject** data, void* arena) {
   size_t inputs = program->inputs.size(), outputs = program->outputs.size();
   SmallVector<void*, 64> addresses;
   addresses.resize(inputs + program->constant_addresses.size() + outputs);
@@ -128,49 +156,36 @@ static bool execute(const Program* program, Operand* operands, PyObject** data) 
   void** results = at;
   for (size_t i = 0; i < outputs; i++)
     *at++ = data[i] ? PyArray_DATA(reinterpret_cast<PyArrayObject*>(data[i])) : nullptr;
-  void* arena = nullptr;
-  if (program->arena_bytes) {
-    arena = pool_allocate(program->arena_bytes);
-    if (!arena) {
-      PyErr_NoMemory();
-      return false;
-    }
-  }
   RunContext context = {program, nullptr, nullptr, nullptr, nullptr};
   if (program->releases_gil) context.released = PyEval_SaveThread();
   int32_t status = program->entry(&context, addresses.data(), results, arena);
   if (program->releases_gil) PyEval_RestoreThread(context.released);
-  pool_free(arena);
   return status == 0 ? true : raise_failure(&context, status);
 }
 
 bool program_run(ProgramObject* self, Operand* operands, PyObject* placement, PyObject** outputs) {
   const Program* program = self->body;
-  size_t inputs = program->inputs.size(), count = program->outputs.size(), wrapped = 0;
+  size_t count = program->outputs.size(), wrapped = 0;
   SmallVector<PyObject*, 32> data;
+  SmallVector<bool, 32> takes;
   data.resize(count);
-  // Host calls, and other threads while the GIL is released, may drop what the operands rest on.
-  Py_INCREF(self);
-  for (size_t i = 0; i < inputs; i++) {
-    Py_XINCREF(operands[i].owner);
-    Py_XINCREF(operands[i].array);
-  }
-  bool good = allocate_outputs(program, operands, data.data());
+  takes.resize(count);
+  Py_INCREF(self);  // host calls, and other threads while the GIL is released, may drop it
+  void* arena = nullptr;
+  bool good = allocate_outputs(program, operands, data.data(), takes.data(), &arena);
   if (good) {
-    good = execute(program, operands, data.data());
+    delete_donated(program, operands);
+    good = take_donated(program, operands, data.data(), takes.data()) &&
+           execute(program, operands, data.data(), arena);
+    pool_free(arena);
     for (; good && wrapped < count; wrapped++) {
       outputs[wrapped] = wrap_output(program, wrapped, operands, placement, data.data());
       if (!outputs[wrapped]) good = false;
     }
-    delete_donated(program, operands);
   }
   if (!good) {
     for (size_t i = 0; i < wrapped; i++) Py_CLEAR(outputs[i]);
     for (size_t i = 0; i < count; i++) Py_XDECREF(data[i]);
-  }
-  for (size_t i = 0; i < inputs; i++) {
-    Py_XDECREF(operands[i].owner);
-    Py_XDECREF(operands[i].array);
   }
   Py_DECREF(self);
   return good;
@@ -210,8 +225,7 @@ static PyObject* run(PyObject* object, PyObject* const* arguments, Py_ssize_t ar
   PyObject* placement = argument_count > 1 && arguments[1] != Py_None ? arguments[1] : nullptr;
   size_t inputs = program->inputs.size(), count = program->outputs.size();
   PyObject* result = nullptr;
-  SmallVector<Operand, 32> operands;
-  operands.resize(inputs);
+  Operands operands(inputs);
   bool good = size_t(PySequence_Fast_GET_SIZE(arrays)) == inputs;
   if (!good)
     PyErr_Format(PyExc_TypeError, "Program.run: program %R takes %zu arrays, got %zd",
@@ -291,8 +305,9 @@ static bool read_constant(Program* program, PyObject* item) {
   }
   if (!operand_from_array(&operand, item)) return false;
   program->constants.push_back(Py_NewRef(item));
-  program->constant_data.push_back(Py_NewRef(operand.owner));
+  program->constant_data.push_back(operand.owner);  // takes the reference over
   program->constant_addresses.push_back(operand.address);
+  Py_DECREF(operand.array);
   return true;
 }
 

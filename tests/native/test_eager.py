@@ -78,7 +78,7 @@ def test_several_results():
 
 def deleted():
     array = make(np.ones(3))
-    array.data = None
+    array.delete()
     return array
 
 

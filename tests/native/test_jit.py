@@ -162,7 +162,7 @@ def test_other_traces_go_to_python():
 def test_deleted_arrays_go_to_python():
     function, x = _native.JitFunction(Recorder()), make(np.ones(3, np.float32))
     function(x)
-    x.data = None
+    x.delete()
     assert function(x) == "slow"
 
 

@@ -182,10 +182,6 @@ class ArrayImpl(_native.ArrayBase):
         """Whether the buffer was donated or deleted."""
         return self.data is None
 
-    def delete(self) -> None:
-        """Release the buffer; later use raises RuntimeError."""
-        self.data = None
-
 
 _native.set_array_type(ArrayImpl)
 from_numpy: Callable[..., ArrayImpl] = _native.make_array

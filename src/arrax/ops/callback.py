@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import pytree
-from arrax.core.array import ArrayImpl, array_of, from_numpy
+from arrax.core.array import ArrayImpl, array_of, from_numpy, owned
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.effects import Effect, Effects
 from arrax.core.primitive import NotApplicable, Primitive, registry
@@ -24,6 +24,7 @@ debug_effect = Effect("Debug")
 ordered_debug_effect = Effect("OrderedDebug", ordered=True)
 io_effect = Effect("IO")
 ordered_io_effect = Effect("OrderedIO", ordered=True)
+_CALLS_BACK = HostCall("it runs Python", keeps_operands=True)
 _NO_PYTHON = NotApplicable("it calls back into this process's Python")
 _VMAP_METHODS = ("sequential", "sequential_unrolled", "expand_dims", "broadcast_all",
                  "legacy_vectorized")
@@ -59,6 +60,7 @@ def _user_array(value: Any) -> Any:
 
 
 def _checked_results(values: Sequence[Any], avals: Sequence[Any]) -> list[np.ndarray]:
+    """What a callback returned, in memory that nobody else writes to."""
     out = []
     for value, aval in zip(values, avals, strict=True):
         data = np.asarray(value)
@@ -69,8 +71,7 @@ def _checked_results(values: Sequence[Any], avals: Sequence[Any]) -> list[np.nda
             if not np.can_cast(data.dtype, aval.dtype, casting="same_kind"):
                 raise ValueError("Mismatched result dtype from callback: expected "
                                  f"{aval.dtype}, got {data.dtype}")
-            data = data.astype(aval.dtype)
-        out.append(data)
+        out.append(owned(data, aval.dtype))
     return out
 
 
@@ -135,7 +136,7 @@ pure_callback_p: Primitive = Primitive(
     transpose=NotApplicable("pure callbacks are not linear"),
     batch=lambda axis, xs, dims, **params: _vectorized_batch(
         pure_callback_p.bind, axis, xs, dims, **params),
-    lower=HostCall("it runs Python"), stablehlo=_NO_PYTHON)
+    lower=_CALLS_BACK, stablehlo=_NO_PYTHON)
 
 io_callback_p = Primitive(
     "io_callback", multiple_results=True, evaluate=_evaluate, weak_type="none",
@@ -144,7 +145,7 @@ io_callback_p = Primitive(
     jvp=NotApplicable("IO callbacks do not support JVP."),
     transpose=NotApplicable("IO callbacks are not linear"),
     batch=lambda axis, xs, dims, **ps: _io_batch(axis, xs, dims, **ps),
-    lower=HostCall("it runs Python"), stablehlo=_NO_PYTHON)
+    lower=_CALLS_BACK, stablehlo=_NO_PYTHON)
 
 
 def _io_batch(axis: Any, operands: Any, dims: Any, *, ordered: bool, **params: Any) -> Any:
@@ -180,7 +181,7 @@ debug_callback_p = Primitive(
     "debug_callback", multiple_results=True, evaluate=_debug_evaluate, weak_type="none",
     type_rule=lambda *avals, **_: [], effects=_debug_effects, jvp=_debug_jvp,
     transpose=lambda cts, *operands, **_: [None] * len(operands), batch=_debug_batch,
-    lower=HostCall("it runs Python"), stablehlo=_NO_PYTHON)
+    lower=_CALLS_BACK, stablehlo=_NO_PYTHON)
 
 
 # ---- the functions -----------------------------------------------------------------------------

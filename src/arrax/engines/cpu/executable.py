@@ -9,7 +9,7 @@ import numpy as np
 from arrax import _native
 from arrax.core.array import array_of
 from arrax.core.dtypes import storage_dtype
-from arrax.core.jaxpr import ClosedJaxpr
+from arrax.core.jaxpr import ClosedJaxpr, Eqn, jaxprs_in_params
 from arrax.engines.cpu import machine
 from arrax.engines.cpu.cost import cost_of
 from arrax.engines.cpu.kernels.emit_program import kernel_work
@@ -76,8 +76,17 @@ def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ..
         keepalive=c.code, name=name)
 
 
-def _host_call(step: HostCallStep) -> tuple[Any, list[Any], list[Any]]:
-    """(function, operand specs, result specs) of a call of an equation's NumPy evaluation."""
+def keeps_operands(eqn: Eqn) -> bool:
+    """Whether an equation's evaluation may hand its operands to code that is not ours: it says so,
+    it runs a program (in which callbacks may be), or nothing is known of it."""
+    lower = eqn.primitive.lower
+    return (lower is None or getattr(lower, "keeps_operands", False) or bool(eqn.effects)
+            or any(True for _ in jaxprs_in_params(eqn.params)))
+
+
+def _host_call(step: HostCallStep) -> tuple[Any, list[Any], list[Any], bool]:
+    """(function, operand specs, result specs, whether operands are copied) of a call of an
+    equation's NumPy evaluation."""
     eqn = step.eqn
     primitive, params = eqn.primitive, eqn.params
     evaluate = primitive.rule("evaluate")
@@ -89,4 +98,4 @@ def _host_call(step: HostCallStep) -> tuple[Any, list[Any], list[Any]]:
 
     specs = [[(storage_dtype(v.aval.dtype), v.aval.shape) for v in atoms]
              for atoms in (eqn.invars, eqn.outvars)]
-    return call, specs[0], specs[1]
+    return call, specs[0], specs[1], keeps_operands(eqn)

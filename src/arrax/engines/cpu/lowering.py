@@ -132,6 +132,12 @@ class Inline(Record):
 
 
 class HostCall(Record):
-    """Run by the NumPy evaluation, called from native code, because of `reason`."""
+    """Run by the NumPy evaluation, called from native code, because of `reason`.
+
+    `keeps_operands` says that the evaluation may hand its operands to somebody who keeps them (a
+    user's callback): it then gets copies. Otherwise it gets views of the program's memory, which
+    is other values' once the call is over, so it must not keep them.
+    """
 
     reason: str
+    keeps_operands: bool = False

@@ -1,0 +1,88 @@
+"""Callbacks get arrays of their own, and what they return is nobody else's."""
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+import arrax as jax
+import arrax.numpy as jnp
+from arrax import _native, lax
+from arrax.ops.callback import io_callback
+
+STEPS = 5
+SHAPE = jax.ShapeDtypeStruct((3,), np.float32)
+IN_PROGRAMS = [jax.jit, lambda f: f]
+
+
+def pure(seen, x):
+    return jax.pure_callback(lambda v: (seen.append(v), np.asarray(v) * 2)[1], SHAPE, x)
+
+
+def io(seen, x):
+    return io_callback(lambda v: (seen.append(v), np.asarray(v) * 2)[1], SHAPE, x, ordered=True)
+
+
+def debug(seen, x):
+    jax.debug.callback(seen.append, x)
+    return x * 2
+
+
+def inside_solve(seen, x):
+    """A callback in a program that a primitive's evaluation runs."""
+    return lax.custom_linear_solve(
+        lambda v: v * 0.5, x, lambda matvec, b: pure(seen, b))
+
+
+@pytest.mark.parametrize("wrap", IN_PROGRAMS)
+@pytest.mark.parametrize("call", [pure, io, debug, inside_solve])
+def test_kept_arguments_keep_their_values(call, wrap):
+    """What a callback keeps is not the program's memory, whatever becomes of that."""
+    seen = []
+
+    def body(carry, _):
+        return call(seen, carry), carry
+    wrap(lambda x: lax.scan(body, x, None, length=STEPS))(jnp.ones(3))
+    gc.collect()
+    _native.release_cached_memory()
+    others = [_native.empty((n,), np.float32) for n in range(1, 200)]
+    for other in others:
+        other[:] = -1
+    assert [np.asarray(v).tolist() for v in seen] == [[2.0 ** i] * 3 for i in range(STEPS)]
+    assert all(v.data.flags.owndata and v.data.base is None for v in seen)
+
+
+@pytest.mark.parametrize("wrap", IN_PROGRAMS)
+@pytest.mark.parametrize("function", [jax.pure_callback, io_callback])
+def test_results_do_not_share_the_callers_memory(wrap, function):
+    buffer = np.arange(3, dtype=np.float32)
+    out = wrap(lambda x: function(lambda _: buffer, SHAPE, x))(jnp.zeros(3))
+    buffer[:] = 77
+    assert out.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("fails_at", range(3))
+def test_an_exception_leaves_nothing_half_done(fails_at):
+    """The exception comes out as it is, later steps do not run, and the next run is a whole one."""
+    seen = []
+
+    def callback(v, i):
+        seen.append(int(i))
+        if failing and int(i) == fails_at:
+            raise KeyError(f"step {fails_at}")
+        return np.asarray(v) + 1
+
+    def body(i, x):
+        return jax.pure_callback(callback, SHAPE, x, i)
+    run = jax.jit(lambda x: lax.fori_loop(0, 3, body, x))
+    x = jnp.ones(3)
+    for failing in (True, False, True, False):
+        seen.clear()
+        if failing:
+            with pytest.raises(KeyError, match=f"step {fails_at}"):
+                run(x)
+            assert seen == list(range(fails_at + 1))
+        else:
+            assert run(x).tolist() == [4, 4, 4] and seen == [0, 1, 2]
+    assert x.tolist() == [1, 1, 1]
