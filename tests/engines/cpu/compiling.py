@@ -1,7 +1,7 @@
 """Helpers of the compiler's tests: trace, compile, run, compare with the NumPy evaluation."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from arrax.core.primitive import registry
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.engine import CpuEngine
+from arrax.engines.cpu.interpreter.program import results_after_passes
 from arrax.transforms.staging import trace_to_jaxpr
 
 
@@ -40,6 +41,20 @@ def check(fun: Callable[..., Any], *args: Any, rtol: float = 2e-5, atol: float =
         assert g.aval.shape == w.aval.shape and g.data.dtype == w.data.dtype
         np.testing.assert_allclose(wide(g.data), wide(w.data), rtol=rtol, atol=atol)
     return executable
+
+
+def check_passes(closed: ClosedJaxpr, args: Sequence[Any], rtol: float = 2e-5, atol: float = 2e-5,
+                 donated: tuple[bool, ...] = ()) -> None:
+    """What the program computes after each pass, by the interpreter of the loop IR, equals its
+    evaluation; AssertionError that names the first pass after which it does not."""
+    arrays = [array_of(a) for a in args]
+    want = [array_of(w) for w in eval_jaxpr(closed.jaxpr, closed.consts, *arrays)]
+    for name, got in results_after_passes(closed, arrays, donated):
+        assert len(got) == len(want), f"after {name}: {len(got)} results"
+        for number, (g, w) in enumerate(zip(got, want, strict=True)):
+            np.testing.assert_allclose(
+                wide(g.reshape(w.data.shape)), wide(w.data), rtol=rtol, atol=atol,
+                err_msg=f"after {name}: result {number}")
 
 
 def wide(x: np.ndarray) -> np.ndarray:

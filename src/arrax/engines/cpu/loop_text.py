@@ -20,6 +20,11 @@ def step_text(step: Any) -> str:
     return "\n".join(_Printer().step(step, 0))
 
 
+def expr_text(expr: Expr) -> str:
+    """One expression."""
+    return _Printer().expr(expr)
+
+
 class _Printer:
     def __init__(self) -> None:
         self.names: dict[Any, str] = {}

@@ -121,7 +121,7 @@ def run_pipeline(closed: ClosedJaxpr, name: str, donated: tuple[bool, ...] = ())
         compilation = Compilation(closed, name, donated)
         try:
             for entry in PIPELINE:
-                _run_pass(entry, compilation)
+                run_pass(entry, compilation)
             return compilation
         except CannotEmit as error:
             key = emission_key(error.eqn)
@@ -130,7 +130,8 @@ def run_pipeline(closed: ClosedJaxpr, name: str, donated: tuple[bool, ...] = ())
             NOT_EMITTED.add(key)
 
 
-def _run_pass(entry: Pass, compilation: Compilation) -> None:
+def run_pass(entry: Pass, compilation: Compilation) -> None:
+    """One pass, the verifier after it, and what `ARRAX_DEBUG` asks for."""
     start = time.perf_counter()
     entry.function(compilation)
     compilation.seconds[entry.name] = time.perf_counter() - start
