@@ -68,6 +68,20 @@ def test_fori_with_traced_bounds():
     np.testing.assert_allclose(batch, [f(n, 1.0) for n in range(5)])
 
 
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32"])
+def test_a_bound_in_python_takes_the_dtype_of_the_other(dtype: str, x64: bool):
+    with arrax.enable_x64(x64):
+        def total(low, high):
+            return lax.fori_loop(low, high, lambda i, c: c + i.astype(float), 0.0)
+        for bounds in ((1, jnp.array(4, dtype)), (jnp.array(1, dtype), 4)):
+            assert float(total(*bounds)) == 6
+            k = 0 if isinstance(bounds[1], int) else 1
+            assert float(arrax.jit(total, static_argnums=1 - k)(*bounds)) == 6
+        with pytest.raises(TypeError, match="must have equal types"):
+            arrax.jit(total, static_argnums=1)(jnp.array(1, "int8"), 400)
+
+
 def test_reverse_mode_of_while_is_an_error():
     with pytest.raises(ValueError, match="Reverse-mode differentiation does not work for "
                                          "lax.while_loop or lax.fori_loop with dynamic start/stop"):

@@ -222,3 +222,15 @@ def test_vmapped_reads_and_updates():
     expected = DATA.copy()
     expected[np.arange(3), np.asarray(places)] += 1
     np.testing.assert_array_equal(added, expected)
+
+
+def test_empty_spans_may_start_anywhere():
+    """Backwards over an empty axis, or from beyond where a span begins."""
+    x, empty = jnp.asarray(DATA), jnp.zeros((0, 3))
+    for call in (lambda x, e: e[::-1], lambda x, e: e[::-2, ::-1], lambda x, e: x[5:2],
+                 lambda x, e: x[0:0:-1, ::-1], lambda x, e: x.at[0:0:-1].set(1.0),
+                 lambda x, e: e.at[::-1].add(1.0)):
+        eager, compiled = call(x, empty), arrax.jit(call)(x, empty)
+        assert eager.shape == compiled.shape
+        np.testing.assert_array_equal(eager, compiled)
+    assert empty[::-1].shape == (0, 3)

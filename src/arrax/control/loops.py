@@ -171,9 +171,22 @@ def _common_bounds(lower: Any, lower_aval: Any, upper: Any, upper_aval: Any) -> 
                          f"{dtypes.dtype_name(lower_aval.dtype)} and "
                          f"{dtypes.dtype_name(upper_aval.dtype)}")
     if lower_aval.dtype != upper_aval.dtype:
-        raise mismatch
+        if type(lower) is int and _holds(upper_aval.dtype, lower):
+            lower, lower_aval = np.asarray(lower, upper_aval.dtype)[()], upper_aval
+        elif type(upper) is int and _holds(lower_aval.dtype, upper):
+            upper, upper_aval = np.asarray(upper, lower_aval.dtype)[()], lower_aval
+        else:
+            raise mismatch
     for aval in (lower_aval, upper_aval):
         if not dtypes.issubdtype(aval.dtype, np.integer) or aval.shape:
             raise TypeError("lower and upper arguments to fori_loop must be integer scalars, got "
                             f"{aval.str_short()}")
     return lower, upper
+
+
+def _holds(dtype: Any, number: int) -> bool:
+    """Whether `dtype` is an integer dtype that holds `number`."""
+    if not dtypes.issubdtype(dtype, np.integer):
+        return False
+    info = dtypes.iinfo(dtype)
+    return int(info.min) <= number <= int(info.max)

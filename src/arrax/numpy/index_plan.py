@@ -228,7 +228,8 @@ def _span(item: slice, dimension: int, position: int) -> Span:
                          f"at position {position}")
     start, stop, step = slice(*(None if b is None else b.__index__() if hasattr(b, "__index__")
                                 else _refuse_bound(b) for b in bounds)).indices(dimension)
-    return Span(start, len(range(start, stop, step)), step)
+    size = len(range(start, stop, step))
+    return Span(start, size, step) if size else Span(0, 0, 1)  # -1 is where nothing starts from
 
 
 def _tracer_text(tracer: Tracer) -> str:
