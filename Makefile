@@ -1,6 +1,7 @@
 # make demo   train a digit classifier, in a fresh environment if there is none
 # make test   run the tests       make lint   run the linters      make bench   time it
 # make parity compare with JAX, in an environment of its own
+# make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,jit)
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ PTH = $(SITE)/arrax-dev.pth
 
 PARITY := .venv-parity
 
-.PHONY: demo test parity lint bench dev native clean
+.PHONY: demo test parity lint fuzz bench dev native clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +38,17 @@ lint: dev
 	$(BIN)/ruff check src tests tools
 	$(BIN)/mypy src/arrax
 	$(BIN)/lint-imports
+
+MINUTES := 2
+SEED := 0
+WORKERS := 2
+WAYS := eager,jit
+
+# Fails if one program fails; the line of a fault has its seed. With ways that include jax it runs
+# in the environment that has JAX.
+fuzz: dev
+	PYTHONPATH=src $(if $(findstring jax,$(WAYS)),$(PARITY),$(VENV))/bin/python -m tools.fuzz \
+	  --minutes $(MINUTES) --seed $(SEED) --workers $(WORKERS) --ways $(WAYS)
 
 bench: $(BIN)/python dev
 	$(BIN)/python benchmarks/speed.py

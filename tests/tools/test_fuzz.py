@@ -1,0 +1,107 @@
+"""The fuzzer: programs follow from seeds, faults are found, crashes cost one program."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tools.fuzz import ways
+from tools.fuzz.compare import first_difference
+from tools.fuzz.files import file_text
+from tools.fuzz.generate import Profile, generate
+from tools.fuzz.operations import TABLE
+from tools.fuzz.program import Argument, Aval, Program, Step, text_of, without_dead_steps
+from tools.fuzz.reduce import reduced
+from tools.fuzz.runner import Worker
+from tools.fuzz.ways import verdict
+from tools.fuzz.worker import packed
+
+SMALL = Profile(steps=4, largest=300, share_of_large=0.0)
+
+
+def program_of(*texts: str, shape: tuple[int, ...] = (3, 5)) -> Program:
+    """A program of one argument `v0`, whose steps are v1, v2, …; it returns the last."""
+    aval = Aval(shape, "float32")
+    steps = tuple(Step((f"v{k + 1}",), text, (aval,), "test") for k, text in enumerate(texts))
+    return Program(0, False, (Argument("v0", aval, "small"),), steps, (f"v{len(texts)}",))
+
+
+def test_a_seed_determines_its_program():
+    for seed in range(5):
+        assert text_of(generate(seed, SMALL)) == text_of(generate(seed, SMALL))
+    assert text_of(generate(1, SMALL)) != text_of(generate(2, SMALL))
+
+
+def test_drawings_reach_every_operation(monkeypatch: pytest.MonkeyPatch):
+    drawn = set()
+
+    def noting(operation: Any) -> Any:
+        def draw(d: Any) -> Any:
+            found = operation.draw(d)
+            if found is not None:
+                drawn.add(operation.name)
+            return found
+        return operation._replace(draw=draw)
+    monkeypatch.setattr("tools.fuzz.operations_control.TABLE", [noting(o) for o in TABLE])
+    for seed in range(250):
+        generate(seed, SMALL)
+    assert drawn == {operation.name for operation in TABLE}
+
+
+def test_a_wrong_element_is_a_fault_and_rounding_is_none(monkeypatch: pytest.MonkeyPatch):
+    program = program_of("jnp.exp(v0)", "v1 - v1.max(1, keepdims=True)")
+    right = ways.run_jit(program)[0]
+    assert verdict(program, ("jit",)) is None
+
+    def moved(amount: float) -> Any:
+        wrong = right.copy()
+        wrong[1, 2] += amount
+        return lambda _: [wrong]
+    monkeypatch.setitem(ways.RUNS, "jit", moved(1e-6))
+    assert verdict(program, ("jit",)) is None
+    monkeypatch.setitem(ways.RUNS, "jit", moved(1e-3))
+    found = verdict(program, ("jit",))
+    assert found is not None and found.kind == "differs" and "[1, 2]" in found.detail
+
+
+def test_elements_that_noise_decides_say_nothing():
+    steady, flipped = np.array([1, 2, 3]), np.array([1, 2, 4])
+    assert first_difference([steady], [flipped], lambda k, _: [flipped]) is None
+    assert first_difference([steady], [flipped], lambda k, _: [steady]) is not None
+
+
+def test_a_crash_and_a_hang_cost_one_program():
+    worker = Worker()
+
+    def answer(program: Program, limit: float = 60.0) -> Any:
+        worker.send({"program": packed(program), "ways": ("jit",)})
+        return worker.receive(limit).get("fault", [None, None])[1]
+    try:
+        assert answer(program_of("v0 + 1")) is None
+        assert answer(program_of("__import__('os').abort()")) == "crashes"
+        assert answer(program_of("v0 + 1")) is None
+        assert answer(program_of("__import__('time').sleep(50)"), 0.5) == "hangs"
+        assert answer(program_of("v0 + 1")) is None
+    finally:
+        worker.stop()
+
+
+def test_a_failing_program_becomes_a_small_file():
+    """The faulty step asks for a value, which it has eagerly only."""
+    program = program_of("jnp.sin(v0)", "v1 * 2", "v2 + float(jnp.sum(v2))", "jnp.cos(v3).T")
+    fault = verdict(program, ("jit",))
+    assert fault is not None and fault.kind == "raises"
+    small, found = reduced(program, fault, ("jit",))
+    assert len(small.steps) == 1 and "float" in small.steps[0].text
+    assert small.arguments[0].aval.shape in ((1, 1), (1,), ())
+    text = file_text(small, found)
+    with pytest.raises(Exception, match="Abstract tracer value|concrete value"):
+        exec(compile(text, "fault.py", "exec"), {})
+
+
+def test_dead_steps_go():
+    program = program_of("v0 + 1", "v0 * 2")
+    assert [s.names for s in without_dead_steps(program).steps] == [("v2",)]
+
+

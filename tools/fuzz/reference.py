@@ -1,0 +1,130 @@
+"""Programs run operation by operation: loops and maps are Python's, branches are chosen.
+
+With noise, every value is moved by a few units in its last place, anew at each definition (and,
+on demand, at each use). What such runs disagree about is what rounding may decide: the
+comparison uses their spread as the error that two right answers may have.
+"""
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import arrax
+import arrax.numpy as jnp
+from arrax import lax
+from tools.fuzz.arguments import dtype_of, is_float, value_of
+from tools.fuzz.program import Program, text_of
+
+NOISE = 16.0  # units in the last place
+
+
+def _map(fun: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+    """`vmap` as a loop."""
+    def mapped(*args: Any) -> Any:
+        axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+        sizes = [a.shape[ax] for a, ax in zip(args, axes) if ax is not None]
+        if sizes[0] == 0:
+            return arrax.vmap(fun, in_axes, out_axes)(*args)
+        outs = [fun(*[a if ax is None else lax.index_in_dim(a, i, ax, keepdims=False)
+                      for a, ax in zip(args, axes)]) for i in range(sizes[0])]
+        return arrax.tree.map(lambda *items: jnp.stack(items, out_axes), *outs)
+    return mapped
+
+
+class _Lax:
+    """`lax`, but for scans of length 0, which have no result without a compiler."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(lax, name)
+
+    def scan(self, f: Callable[..., Any], init: Any, xs: Any, length: int, **settings: Any) -> Any:
+        if length == 0:
+            with arrax.disable_jit(False):
+                return lax.scan(f, init, xs, length, **settings)
+        return lax.scan(f, init, xs, length, **settings)
+
+
+def _as_is(fun: Callable[..., Any]) -> Callable[..., Any]:
+    return fun
+
+
+def names(**changed: Any) -> dict[str, Any]:
+    """The names that texts of programs may use."""
+    return {"np": np, "jnp": jnp, "lax": lax, "nn": arrax.nn, "random": arrax.random,
+            "vmap": arrax.vmap, "grad": arrax.grad, "jvp": arrax.jvp, "jit": arrax.jit,
+            "checkpoint": arrax.checkpoint, "custom": None, **changed}
+
+
+def reference_names(**changed: Any) -> dict[str, Any]:
+    return names(lax=_Lax(), vmap=_map, jit=_as_is, checkpoint=_as_is, **changed)
+
+
+def arrays_of(program: Program) -> list[Any]:
+    return [jnp.asarray(value_of(a)) for a in program.arguments]
+
+
+def run_reference(program: Program) -> list[np.ndarray]:
+    """The results, operation by operation."""
+    with arrax.enable_x64(program.x64), arrax.disable_jit():
+        return as_list(load(text_of(program), reference_names())(*arrays_of(program)))
+
+
+def run_noisy(program: Program, seed: int, at_uses: bool = False) -> list[np.ndarray]:
+    """The results with noise in every value."""
+    noise = Noise(seed)
+    text = text_of(program, lambda t: f"moved({t})", "used" if at_uses else "")
+    with arrax.enable_x64(program.x64), arrax.disable_jit():
+        return as_list(load(text, reference_names(moved=noise, used=noise))(*arrays_of(program)))
+
+
+def run_eagerly(program: Program) -> list[np.ndarray]:
+    """The results of plain calls: loops are compiled, all else is not."""
+    with arrax.enable_x64(program.x64):
+        return as_list(load(text_of(program), names())(*arrays_of(program)))
+
+
+def explained(error: BaseException) -> str:
+    """An error, and where in arrax it was raised (unless its traceback hides that)."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if "/src/arrax/" in f.filename]
+    place = f" ({ours[-1].filename.rsplit('/', 1)[-1]}:{ours[-1].lineno})" if ours else ""
+    return f"{type(error).__name__}: {str(error)[:300]}{place}"
+
+
+def load(text: str, scope: dict[str, Any]) -> Callable[..., Any]:
+    """The function `program` of a text."""
+    exec(compile(text, "<program>", "exec"), scope)
+    return scope["program"]  # type: ignore[no-any-return]
+
+
+def as_list(results: Any) -> list[np.ndarray]:
+    results = results if isinstance(results, tuple) else (results,)
+    return [np.asarray(r) for r in results]
+
+
+class Noise:
+    """Moves inexact arrays by random relative amounts; all else stays as it is."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, value: Any) -> Any:
+        return arrax.tree.map(self._move, value)
+
+    def _move(self, x: Any) -> Any:
+        dtype = getattr(x, "dtype", None)
+        if not isinstance(dtype, np.dtype) or not (is_float(dtype) or dtype.kind == "c"):
+            return x
+        if dtype.kind == "c":
+            return x * jnp.asarray(1 + self._amounts(x.shape, dtype) * self._turns(x.shape), dtype)
+        return x * jnp.asarray(1 + self._amounts(x.shape, dtype), dtype)
+
+    def _amounts(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        unit = float(jnp.finfo(dtype_of(dtype.name)).eps)
+        return self.rng.uniform(-NOISE, NOISE, shape) * unit
+
+    def _turns(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.exp(1j * self.rng.uniform(0, np.pi, shape))

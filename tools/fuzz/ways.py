@@ -1,0 +1,78 @@
+"""The ways to compute a program, and the verdict on one.
+
+    reference   operation by operation (`reference.py`): what all others are compared with
+    eager       plain calls, where the program has control flow: its loops are compiled
+    jit         compiled as a whole
+    check       compiled with bounds checks in every access
+    jax         by JAX, operation by operation, where it is asked for and installed
+"""
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import arrax
+from tools.fuzz.compare import first_difference
+from tools.fuzz.program import Program, text_of
+from tools.fuzz.reference import (
+    arrays_of,
+    as_list,
+    explained,
+    load,
+    names,
+    run_eagerly,
+    run_noisy,
+    run_reference,
+)
+
+WAYS = ("eager", "jit")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A program that is wrong one way. `kind` is short ("raises", "differs", "crashes", …)."""
+
+    way: str
+    kind: str
+    detail: str
+
+
+def verdict(program: Program, ways: tuple[str, ...] = WAYS) -> Fault | None:
+    """The first fault of a program, or None."""
+    way = "reference"
+    try:
+        want = run_reference(program)
+        for way in ways:
+            if way == "eager" and not any(step.functions for step in program.steps):
+                continue
+            got = RUNS[way](program)
+            differs = first_difference(want, got, lambda k, uses: run_noisy(program, k, uses))
+            if differs is not None:
+                return Fault(way, "differs", differs)
+    except Exception as error:
+        return Fault(way, "raises", explained(error))
+    return None
+
+
+def run_jit(program: Program) -> list[np.ndarray]:
+    """The results of the compiled program; compiled once more each time."""
+    with arrax.enable_x64(program.x64):
+        return as_list(arrax.jit(load(text_of(program), names()))(*arrays_of(program)))
+
+
+def run_jax(program: Program) -> list[np.ndarray]:
+    """The results by JAX: the same text with JAX's names."""
+    jax = importlib.import_module("jax")
+    jnp = importlib.import_module("jax.numpy")
+    known: dict[str, Any] = names(jnp=jnp, lax=jax.lax, nn=jax.nn, random=jax.random,
+                                  vmap=jax.vmap, grad=jax.grad, jvp=jax.jvp, jit=jax.jit,
+                                  checkpoint=jax.checkpoint)
+    with jax.enable_x64(program.x64):
+        args = [jnp.asarray(np.asarray(a)) for a in arrays_of(program)]
+        return as_list(load(text_of(program), known)(*args))
+
+
+RUNS = {"eager": run_eagerly, "jit": run_jit, "jax": run_jax}
