@@ -13,6 +13,11 @@ settings.register_profile("explore", deadline=None, phases=(Phase.generate,))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--bless`: write what the compiler's passes make of programs into their test files."""
+    parser.addoption("--bless", action="store_true", help="accept what passes make of programs")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tables of operations (`tests.ops.rows.checks`) become a test for each check that applies."""
     cases = getattr(metafunc.function, "cases", None)

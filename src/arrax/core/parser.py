@@ -78,7 +78,7 @@ def parse_jaxpr(text: str) -> Jaxpr:
       >>> parse_jaxpr("{ lambda ; a:f32[3]. let b:f32[3] = sin a in (b,) }")
       { lambda ; a:f32[3]. let b:f32[3] = sin a in (b,) }
     """
-    return _Parser(text).program()
+    return Parser(text).program()
 
 
 def parse_closed_jaxpr(text: str, consts: Sequence[Any] = ()) -> ClosedJaxpr:
@@ -86,7 +86,7 @@ def parse_closed_jaxpr(text: str, consts: Sequence[Any] = ()) -> ClosedJaxpr:
     return ClosedJaxpr(parse_jaxpr(text), consts)
 
 
-class _Parser:
+class Parser:
     """Recursive descent. Each method reads one piece at `position` and moves past it."""
 
     def __init__(self, text: str):
@@ -220,7 +220,7 @@ class _Parser:
         if primitive is None:
             what = "unknown primitive" if outvars else "no bound variable and no primitive:"
             raise self.error(f"{what} {name!r}", self.position - len(name))
-        params = self.parameters(primitive) if self.peek("[") else {}
+        params = self.parameters(primitive.name) if self.peek("[") else {}
         self.skip()
         invars = []
         while self.at_operand(env):
@@ -274,12 +274,12 @@ class _Parser:
 
     # ---- parameters ----
 
-    def parameters(self, primitive: Primitive) -> dict[str, Any]:
+    def parameters(self, owner: str) -> dict[str, Any]:
         self.expect("[")
         params: dict[str, Any] = {}
         while not self.accept_closing():
             name = self.match(_PARAMETER, "a parameter").group(1)
-            params[name] = self.parameter(primitive, name)
+            params[name] = self.parameter(owner, name)
         return params
 
     def accept_closing(self) -> bool:
@@ -289,15 +289,15 @@ class _Parser:
         self.position += 1
         return True
 
-    def parameter(self, primitive: Primitive, name: str) -> Any:
+    def parameter(self, owner: str, name: str) -> Any:
         if self.at_jaxpr(name):
-            return self.nested(primitive, name)
+            return self.nested(owner, name)
         start = self.position
         if self.accept("("):
             if self.at_jaxpr(name):
                 found = []
                 while not self.accept(")"):
-                    found.append(self.nested(primitive, name))
+                    found.append(self.nested(owner, name))
                 return tuple(found)
             self.position = start
         text = self.raw_value()
@@ -307,7 +307,11 @@ class _Parser:
         if bare is not None and text in bare.__members__:
             return bare[text]
         kind = parameter_types.get(_enums.get(name, ""))
-        return parse_value(text) if kind is None else kind(parse_value(text))
+        if kind is not None:
+            return kind(parse_value(text))
+        value = parse_value(text)
+        is_rewritten = owner in registry and name in registry[owner].shown
+        return _with_tuples(value) if is_rewritten else value
 
     def at_jaxpr(self, parameter: str) -> bool:
         if self.peek("{ lambda"):
@@ -318,13 +322,13 @@ class _Parser:
         return name is not None and name.group() in self.shared and \
             re.match(r"[\s\])]", self.text[name.end():name.end() + 1] or " ") is not None
 
-    def nested(self, primitive: Primitive, name: str) -> Jaxpr | ClosedJaxpr:
+    def nested(self, owner: str, name: str) -> Jaxpr | ClosedJaxpr:
         if self.peek("{"):
             jaxpr = self.jaxpr()
         else:
             jaxpr = self.shared[self.match(_NAME, "a jaxpr").group()]
             self.skip()
-        if jaxpr.constvars or name in _open_jaxprs or (primitive.name, name) in _open_jaxprs_of:
+        if jaxpr.constvars or name in _open_jaxprs or (owner, name) in _open_jaxprs_of:
             return jaxpr
         return ClosedJaxpr(jaxpr)
 
@@ -371,6 +375,13 @@ class _Parser:
                         break
             else:
                 params[name] = default
+
+
+def _with_tuples(value: Any) -> Any:
+    """With tuples for the lists that some primitives show instead of them."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return tuple(map(_with_tuples, value))
+    return value
 
 
 def _number(text: str) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, _printer,
                               jaxprs_in_params, sub_jaxprs)
+from arrax.core.primitive import Primitive
 from arrax.core.record import Record
 
 WIDTH = 80
@@ -185,12 +186,19 @@ def _member_text(value: Any) -> str:
     return repr(value) if isinstance(value, str) else value_text(value)
 
 
-def _shown_params(eqn: Eqn) -> dict[str, Any]:
-    hidden = eqn.primitive.hidden
-    shown = eqn.primitive.shown
+def _shown_params(primitive: Primitive, params: dict[str, Any]) -> dict[str, Any]:
+    hidden, shown = primitive.hidden, primitive.shown
     return {k: shown[k](v) if k in shown else v for k, v in sorted(
-        eqn.params.items(), key=lambda item: (item[0] != "name", item[0]))
+        params.items(), key=lambda item: (item[0] != "name", item[0]))
             if not (k in hidden and _same(v, hidden[k]))}
+
+
+def params_text(primitive: Primitive | None, params: dict[str, Any]) -> str:
+    """Params as equations show them, on one line: `[axes=(0,) k=3]`, or nothing."""
+    shown = params if primitive is None else _shown_params(primitive, params)
+    names = Names()
+    texts = [_flat(param_doc(name, value, names)) for name, value in shown.items()]
+    return f"[{' '.join(texts)}]" if texts else ""
 
 
 ALWAYS = object()  # in `Primitive.hidden`: omit the parameter whatever its value
@@ -209,7 +217,7 @@ def eqn_doc(eqn: Eqn, names: Names) -> Any:
     _share_names_with_call(eqn, names)
     results = _binders(eqn.outvars, names)
     head = (*results, " = ", eqn.primitive.name) if eqn.outvars else (eqn.primitive.name,)
-    params = [param_doc(k, v, names) for k, v in _shown_params(eqn).items()]
+    params = [param_doc(k, v, names) for k, v in _shown_params(eqn.primitive, eqn.params).items()]
     middle: tuple[Any, ...] = ()
     if params:
         joined: list[Any] = []

@@ -160,12 +160,18 @@ def scatter_lowering(eqn: Eqn, otherwise: Any) -> Any:
 
 
 def _scatter_rows(lowerer: Any, eqn: Eqn, target: Any) -> None:
-    spec = _scatter_spec(eqn)
-    assert spec is not None
     operands = [lowerer.operand_buffer(atom) for atom in eqn.invars[1:]]
+    lowerer.steps.append(loop_ir.LibraryStep(eqn, operands, [target], updates=True))
 
-    def emit(program: Any, step: Any) -> None:
+
+def write(program: Any, step: loop_ir.LibraryStep) -> None:
+    """Write the call of a step."""
+    if step.updates:
+        spec = _scatter_spec(step.eqn)
+        assert spec is not None
         buffers = [*step.results, *step.operands]
         _write_call(program, "arrax_scatter_rows", spec, [program.pointer(b) for b in buffers])
-
-    lowerer.steps.append(loop_ir.LibraryStep(eqn, emit, operands, [target], updates=True))
+        return
+    emit = plan(step.eqn)
+    assert emit is not None
+    emit(program, step)

@@ -4,7 +4,7 @@
     step     ::= Kernel(outer, stages)         a loop nest over `outer`, its points independent
                | Copy(source, target)
                | HostCallStep(eqn, operands, results)
-               | LibraryStep(eqn, emit, operands, results)
+               | LibraryStep(eqn, operands, results)
                | WhileStep | ScanStep | CondStep       with regions of their own
     stage    ::= Map(vars, stores)             stores at every point of `vars`
                | Reduce(kept, reduced, items, stores)
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -386,13 +386,12 @@ class HostCallStep:
 
 @dataclass(slots=True)
 class LibraryStep:
-    """An equation as a call of a runtime function, which `emit(program, step)` writes.
+    """An equation as a call of a runtime function, as `library_plans` has it.
 
     `updates`: the result holds the equation's first operand already, and is changed in place.
     """
 
     eqn: Any
-    emit: Callable[..., Any]
     operands: list[Buffer]
     results: list[Buffer]
     updates: bool = False

@@ -25,16 +25,23 @@ class Operation:
 
     An operation on pairs (value, position) takes and gives tuples instead of values and arrays.
     `cost` counts additions. `makes_index`: the result is an index, whose width does not decide how
-    many lanes vectors have.
+    many lanes vectors have. `defaults` are params that may as well be absent.
     """
 
-    __slots__ = ("name", "emit", "evaluate", "cost", "makes_index", "accepted")
+    __slots__ = ("name", "emit", "evaluate", "cost", "makes_index", "accepted", "defaults")
 
     def __init__(self, name: str, emit: Callable[..., Any], evaluate: Callable[..., Any],
-                 cost: int = 1, makes_index: bool = False):
+                 cost: int = 1, makes_index: bool = False, defaults: dict[str, Any] | None = None):
         self.name, self.emit, self.evaluate = name, emit, evaluate
-        self.cost, self.makes_index = cost, makes_index
+        self.cost, self.makes_index, self.defaults = cost, makes_index, defaults or {}
         self.accepted = _accepted(emit)
+
+    def own_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The params that are no defaults."""
+        if not params or self.defaults.keys().isdisjoint(params):
+            return params
+        return {name: value for name, value in params.items()
+                if name not in self.defaults or self.defaults[name] is not value}
 
     def write(self, b: Any, args: Any, params: dict[str, Any]) -> Any:
         """The code, given those params that the emit function names."""
@@ -71,7 +78,8 @@ def _made(primitive: Primitive) -> Operation:
     if type(lower) is Form:
         lower = lower.element
     if type(lower) is Elementwise:
-        return Operation(primitive.name, lower.emit, primitive.rule("evaluate"), lower.cost)
+        return Operation(primitive.name, lower.emit, primitive.rule("evaluate"), lower.cost,
+                         defaults=primitive.hidden)
     if type(lower) is Reduce and isinstance(lower.fold, Pairs):
         return Operation(primitive.name, lower.fold.emit, lower.fold.evaluate)
     raise InternalError(f"{primitive.name} is no operation on elements")

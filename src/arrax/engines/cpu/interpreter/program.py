@@ -41,7 +41,7 @@ def interpret(region: Region, inputs: Sequence[np.ndarray], arena_bytes: int = 0
     for position in taken.values():
         given[position].bytes = given[position].bytes.copy()
     run = _Run(memory)
-    for buffer in _roots(region):
+    for buffer in roots_of(region):
         if buffer.kind == "input":
             memory.roots[buffer] = given[buffer.position]
         elif buffer.kind == "output" and buffer.position in taken:
@@ -50,7 +50,7 @@ def interpret(region: Region, inputs: Sequence[np.ndarray], arena_bytes: int = 0
     return [memory.array(buffer).copy() for buffer in region.results]
 
 
-def _roots(region: Region) -> set[Buffer]:
+def roots_of(region: Region) -> set[Buffer]:
     """All memory that a region names."""
     found = {b.root for b in (*region.results, *region.parameters)}
     for step in region.steps:
@@ -67,7 +67,7 @@ def _roots(region: Region) -> set[Buffer]:
         else:
             found.add(step.index.root)
         for inner in ir.regions_of(step):
-            found |= _roots(inner)
+            found |= roots_of(inner)
     return found
 
 

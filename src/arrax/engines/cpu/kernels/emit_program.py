@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from arrax.engines.cpu import loop_ir
+from arrax.engines.cpu import library_plans, loop_ir
 from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, block_of, choose_lanes
 from arrax.engines.cpu.kernels.kernel_key import kernel_key
 from arrax.engines.cpu.kernels.lanes import I8, I32, I64, mark_wide
@@ -261,7 +261,7 @@ class ProgramEmitter:
         b.position_at_end(good)
 
     def library(self, step: loop_ir.LibraryStep) -> None:
-        step.emit(self, step)
+        library_plans.write(self, step)
 
     # ---- control flow --------------------------------------------------------------------------
 

@@ -11,12 +11,13 @@ from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, Kernel, LoopVar, Map
 
 
 def kernel_key(kernel: Kernel) -> tuple[Hashable, list[Buffer]]:
-    """(key, buffers): kernels with equal keys have the same code, with their buffers (roots) in the
-    places of each other's."""
+    """(key, buffers): kernels with equal keys compute the same with their buffers (roots) in the
+    places of each other's, so that the code of one serves for both. Expressions are told apart by
+    what they are, not by identity."""
     numbering = _Numbering()
     stages = tuple(numbering.stage(stage) for stage in kernel.stages)
     key = (tuple(v.extent for v in kernel.outer),
-           tuple(numbering.names.setdefault(v, len(numbering.names)) for v in kernel.outer), stages)
+           tuple(map(numbering.number, kernel.outer)), stages)
     return key, list(numbering.buffers)
 
 
@@ -25,10 +26,16 @@ class _Numbering:
 
     def __init__(self) -> None:
         self.names: dict[Any, int] = {}
+        self.count = 0
+        self.contents: dict[Hashable, int] = {}  # numbers of expressions by what they are
         self.buffers: dict[Buffer, int] = {}
 
     def number(self, thing: LoopVar | Expr) -> int:
-        return self.names.setdefault(thing, len(self.names))
+        found = self.names.get(thing)
+        if found is None:
+            found = self.names[thing] = self.count
+            self.count += 1
+        return found
 
     def buffer(self, buffer: Buffer) -> Hashable:
         """Which memory, and as what."""
@@ -49,7 +56,8 @@ class _Numbering:
         if isinstance(stage, Map):
             return ("map", self.variables(stage.vars), self.stores(stage.stores), stage.ordered)
         loops = (self.variables(stage.kept), self.variables(stage.reduced))
-        items = tuple((item.operation, tuple(map(_value_key, item.initial)),
+        items = tuple((item.operation, tuple(
+            _value_key(start, e.dtype) for start, e in zip(item.initial, item.exprs, strict=True)),
                        self.expressions(item.exprs), tuple(map(self.number, item.results)))
                       for item in stage.items)
         return ("reduce", loops, items, self.stores(stage.stores), self.stores(stage.inner))
@@ -63,21 +71,28 @@ class _Numbering:
 
     def expressions(self, roots: list[Expr]) -> Hashable:
         """The expressions that are new here, and the numbers of the roots."""
-        new = []
+        new: list[Hashable] = []
         for expr in loop_ir.walk(roots):
-            if expr not in self.names or type(expr) is loop_ir.Local:
-                new.append((self.number(expr), type(expr), expr.dtype, self.content(expr)))
+            if type(expr) is loop_ir.Local:
+                new.append((self.number(expr), loop_ir.Local, expr.dtype, ()))
+            elif expr not in self.names:
+                content = (type(expr), expr.dtype, self.content(expr))
+                known = self.contents.get(content)
+                if known is None:
+                    known = self.contents[content] = self.number(expr)
+                    new.append((known, *content))
+                self.names[expr] = known
         return (tuple(new), tuple(map(self.number, roots)))
 
     def content(self, expr: Any) -> Hashable:
         """What an expression is beside its number and dtype."""
         if isinstance(expr, loop_ir.Apply):
-            params = tuple((name, _param_key(value)) for name, value in expr.params.items())
+            params = tuple((name, _param_key(value)) for name, value in sorted(expr.params.items()))
             return (expr.operation, params, tuple(map(self.number, expr.args)))
         if isinstance(expr, loop_ir.Load):
             return (self.buffer(expr.buffer), self.index(expr.offset))
         if isinstance(expr, loop_ir.Constant):
-            return _value_key(expr.value)
+            return _value_key(expr.value, expr.dtype)
         if isinstance(expr, loop_ir.Position):
             return self.index(expr.index)
         if isinstance(expr, loop_ir.Quotient):
@@ -88,10 +103,9 @@ class _Numbering:
         return ()
 
 
-def _value_key(value: Any) -> Hashable:
+def _value_key(value: Any, dtype: np.dtype[Any]) -> Hashable:
     """A scalar by its bytes: -0.0 is not 0.0, and a nan is itself."""
-    array = np.asarray(value)
-    return (array.dtype, array.tobytes())
+    return np.asarray(value).astype(dtype).tobytes()
 
 
 def _param_key(value: Any) -> Hashable:

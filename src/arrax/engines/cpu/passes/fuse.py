@@ -207,11 +207,10 @@ class Lowerer:
 
     def host_call(self, eqn: Eqn) -> None:
         """A call of the native library where it has the operation, else of Python."""
-        emit = library_plans.plan(eqn)
         operands = [self.operand_buffer(atom) for atom in eqn.invars]
         results = [self.result_buffer(var) for var in eqn.outvars]
-        if emit is not None:
-            self.steps.append(ir.LibraryStep(eqn, emit, operands, results))
+        if library_plans.plan(eqn) is not None:
+            self.steps.append(ir.LibraryStep(eqn, operands, results))
         else:
             self.steps.append(ir.HostCallStep(eqn, operands, results))
 
@@ -351,7 +350,8 @@ class Lowerer:
         out = var.aval
         if type(lower) is Elementwise:
             args = [self.expression(atom, index) for atom in eqn.invars]
-            return ir.Apply(operation_of(eqn.primitive), eqn.params, args,
+            operation = operation_of(eqn.primitive)
+            return ir.Apply(operation, operation.own_params(eqn.params), args,
                             storage_dtype(out.dtype), eqn)
         if _is_collapsed(index):
             if lower.flat:
