@@ -55,9 +55,12 @@ def is_long(region: Region) -> bool:
     """Whether a run is worth letting other Python threads in: loops, calls, large kernels."""
     work = 0
     for step in region.steps:
-        if not isinstance(step, (Kernel, Copy)):
+        if isinstance(step, Copy):
+            work += step.source.nbytes if step.moves else 0
+        elif isinstance(step, Kernel):
+            work += kernel_work(step)
+        else:
             return True
-        work += kernel_work(step) if isinstance(step, Kernel) else step.source.nbytes
     return work > LONG_WORK
 
 

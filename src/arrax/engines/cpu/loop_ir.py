@@ -49,10 +49,12 @@ class Buffer:
 
     `kind` is "input", "output" (of the program, with `position`), "temporary" (in the arena, at
     `offset` once bufferized), "scalar" (on the stack) or "bound" (a pointer that a loop computes).
-    A buffer with a `base` is the same memory under another shape.
+    A buffer with a `base` is the same value under another shape or dtype. One with a `home` holds a
+    value of its own, in memory that `coalesce` lets it share with other values. Either way the two
+    begin at the same address and have equally many bytes.
     """
 
-    __slots__ = ("shape", "dtype", "kind", "position", "offset", "base", "serial")
+    __slots__ = ("shape", "dtype", "kind", "position", "offset", "base", "home", "serial")
 
     def __init__(self, shape: Sequence[int], dtype: Any, kind: str, position: int = -1,
                  base: Buffer | None = None):
@@ -62,6 +64,7 @@ class Buffer:
         self.position = position
         self.offset = -1
         self.base = base
+        self.home: Buffer | None = None
         self.serial = next(_serials)
 
     @property
@@ -75,6 +78,14 @@ class Buffer:
     @property
     def root(self) -> Buffer:
         """The buffer whose memory this is."""
+        buffer = self
+        while (below := buffer.base or buffer.home) is not None:
+            buffer = below
+        return buffer
+
+    @property
+    def value(self) -> Buffer:
+        """The buffer whose value this is, whichever memory it stands in."""
         buffer = self
         while buffer.base is not None:
             buffer = buffer.base
@@ -318,13 +329,15 @@ class Store:
 class Map:
     """For every point of `vars`, the stores; in order, one after the other, if `ordered`.
 
-    Stages are not changed once they stand in a kernel: `stage_buffers` keeps what they touch.
+    Stages are not changed once they stand in a kernel: `stage_buffers` and `places.stage_loads`
+    keep what they touch.
     """
 
     vars: list[LoopVar]
     stores: list[Store]
     ordered: bool = False
     buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
+    loads: tuple[Load, ...] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -353,6 +366,7 @@ class Reduce:
     stores: list[Store]
     inner: list[Store] = field(default_factory=list)
     buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
+    loads: tuple[Load, ...] | None = field(default=None, repr=False, compare=False)
 
 
 Stage = Map | Reduce
@@ -373,6 +387,11 @@ class Copy:
 
     source: Buffer
     target: Buffer
+
+    @property
+    def moves(self) -> bool:
+        """Whether bytes move."""
+        return self.source.root is not self.target.root
 
 
 @dataclass(slots=True)

@@ -206,6 +206,8 @@ class _Printer:
             lines = [f"{pad}kernel {step.name} {self.loops(step.outer)}:"]
             return lines + [line for s in step.stages for line in self.stage(s, indent + 1)]
         if isinstance(step, ir.Copy):
+            if not step.moves:
+                return []
             return [f"{pad}{self.buffer(step.target)} = {self.buffer(step.source)}"]
         if isinstance(step, (ir.HostCallStep, ir.LibraryStep)):
             return [pad + self.call(step)]

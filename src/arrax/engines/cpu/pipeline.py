@@ -27,6 +27,7 @@ from arrax.engines.cpu.passes.place_lanes import place_lanes
 from arrax.engines.cpu.passes.simplify import simplify
 from arrax.engines.cpu.passes.split_reductions import split_reductions
 from arrax.engines.cpu.passes.verify import verify
+from arrax.engines.cpu.passes.verify_aliases import verify_aliases
 
 
 @dataclass
@@ -90,11 +91,13 @@ def _donate(c: Compilation) -> None:
 
 @dataclass(frozen=True)
 class Pass:
-    """One entry of the pipeline; `loop_ir` passes are followed by the verifier."""
+    """One entry of the pipeline; `loop_ir` passes are followed by the verifier, those that let
+    values share memory (`shares`) by that of aliasing."""
 
     name: str
     function: Callable[[Compilation], None]
     loop_ir: bool = False
+    shares: bool = False
 
 
 PIPELINE = [
@@ -103,9 +106,9 @@ PIPELINE = [
     Pass("merge_kernels", _merge, loop_ir=True),
     Pass("split_reductions", _split, loop_ir=True),
     Pass("place_lanes", _place, loop_ir=True),
-    Pass("coalesce", _coalesce, loop_ir=True),
-    Pass("donate", _donate),
-    Pass("bufferize", _bufferize, loop_ir=True),
+    Pass("coalesce", _coalesce, loop_ir=True, shares=True),
+    Pass("donate", _donate, shares=True),
+    Pass("bufferize", _bufferize, loop_ir=True, shares=True),
     Pass("emit", _emit),
     Pass("machine", _machine),
 ]
@@ -137,6 +140,10 @@ def run_pass(entry: Pass, compilation: Compilation) -> None:
     compilation.seconds[entry.name] = time.perf_counter() - start
     if entry.loop_ir:
         verify(compilation.region, placed=entry.name == "bufferize")
+    if entry.shares and (entry.name != "donate" or any(i >= 0 for i in compilation.aliases)):
+        assert compilation.program is not None
+        verify_aliases(compilation.region, compilation.program.inputs, compilation.aliases,
+                       compilation.arena_bytes if entry.name == "bufferize" else None)
     level = config.debug.value
     if level:
         _report(entry, compilation, level)

@@ -15,7 +15,7 @@ from typing import Any
 
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Index, Kernel, LoopVar, Map, Reduce, Region
-from arrax.engines.cpu.passes.coalesce import touched_deeply
+from arrax.engines.cpu.passes.lifetimes import touched_deeply
 from arrax.engines.cpu.passes.rewrite import Rewriter
 
 FARTHEST = 12  # steps to look back

@@ -1,0 +1,131 @@
+"""Loop carries are updated in place: what programs write is counted, and their results compared."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arrax
+import arrax.numpy as jnp
+from arrax import lax
+from tests.engines.cpu.compiling import check
+from tests.engines.cpu.work import written_bytes
+
+SIZE, STEPS = 4096, 64
+X = np.linspace(1, 2, SIZE).astype(np.float32)
+M = X.reshape(64, 64)
+
+
+def _by_steps(body: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: [lax.fori_loop(0, STEPS, body, x)]
+
+
+def _sieve(s: Any) -> Any:
+    def strike(i: Any, s: Any) -> Any:
+        return lax.while_loop(lambda c: c[0] < SIZE,
+                              lambda c: (c[0] + i, c[1].at[c[0]].set(0)), (i * i, s))[1]
+    return [lax.fori_loop(2, STEPS, lambda i, s: lax.cond(
+        s[i] > 0, lambda s: strike(i, s), lambda s: s, s), s)]
+
+
+def _pair(body: Callable[..., Any]) -> Callable[..., Any]:
+    """A loop over two arrays of the same size."""
+    return lambda x: list(lax.fori_loop(0, STEPS, body, (x, x + 1)))
+
+
+IN_PLACE: dict[str, Callable[..., Any]] = {
+    "an update": _by_steps(lambda i, x: x.at[i].set(0)),
+    "two updates": _by_steps(lambda i, x: x.at[i].set(x[i + 1]).at[i + 2].add(1)),
+    "a swap of elements": _by_steps(
+        lambda i, x: (lambda a, b: x.at[i].set(b).at[2 * i].set(a))(x[i], x[2 * i])),
+    "cond": _by_steps(lambda i, x: lax.cond(i % 3 == 0, lambda x: x.at[i].set(1), lambda x: x, x)),
+    "cond, both update": _by_steps(lambda i, x: lax.cond(
+        i % 3 == 0, lambda x: x.at[i].set(1), lambda x: x.at[i + 1].add(2), x)),
+    "switch": _by_steps(lambda i, x: lax.switch(
+        i % 3, [lambda x: x.at[i].set(1), lambda x: x, lambda x: x.at[i + 1].add(2)], x)),
+    "cond in cond": _by_steps(lambda i, x: lax.cond(
+        i % 2 == 0, lambda x: lax.cond(i % 3 == 0, lambda x: x.at[i].set(1), lambda x: x, x),
+        lambda x: x.at[i].set(3), x)),
+    "a loop in a loop": _by_steps(lambda i, x: lax.fori_loop(
+        0, 8, lambda j, x: x.at[8 * i + j].add(1), x)),
+    "a while loop in cond in a loop": _sieve,
+    "one of two carries in cond": _pair(lambda i, c: lax.cond(
+        i % 2 == 0, lambda a, b: (a.at[i].set(b[i]), b), lambda a, b: (a, b.at[i].set(a[i])), *c)),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_carries_are_updated_in_place(name: str) -> None:
+    fun = IN_PLACE[name]
+    check(fun, X)
+    # Two arrays may start as copies; no iteration moves one.
+    assert written_bytes(fun, X, trips=8) < 2 * X.nbytes + STEPS * 600
+
+
+@pytest.mark.parametrize("fun", [
+    lambda x: [lax.fori_loop(0, STEPS, lambda i, c: arrax.nn.softmax(c), x)],
+    lambda x: [lax.fori_loop(0, STEPS, lambda i, c: jnp.sin(c) + 1, x)],
+])
+def test_rows_and_elements_are_written_over_themselves(fun: Callable[..., Any]) -> None:
+    check(fun, M)
+    assert written_bytes(fun, M) <= (STEPS * 3 + 1) * M.nbytes
+
+
+NEEDS_A_COPY: dict[str, Callable[..., Any]] = {
+    "the old value is read after the update": _pair(
+        lambda i, c: (c[0].at[i].set(1), c[0] * 0.5 + c[1][::-1])),
+    "elements are read elsewhere": _by_steps(lambda i, x: x[::-1] + 1),
+    "duplicate places": lambda x: [lax.fori_loop(
+        0, 3, lambda i, x: x.at[jnp.arange(SIZE) // 2].set(x[jnp.arange(SIZE) // 2] + 1), x)],
+    "carries swap": _pair(lambda i, c: (c[1].at[i].set(0), c[0])),
+    "cond swaps": _pair(lambda i, c: lax.cond(
+        i % 3 == 0, lambda a, b: (b, a), lambda a, b: (a.at[i].set(0), b), *c)),
+    "a branch reads the carry that the other replaced": _pair(lambda i, c: lax.cond(
+        i % 2 == 0, lambda a, b: (a * 0 + i, a), lambda a, b: (a, b.at[i].set(9)), *c)),
+    "carries meet": _pair(lambda i, c: (c[0].at[i].set(2), c[0])),
+    "scan emits its carry": lambda x: list(lax.scan(
+        lambda x, i: (x.at[i].set(0), x), x, jnp.arange(4))),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS_A_COPY)
+def test_values_that_are_needed_are_kept(name: str) -> None:
+    check(NEEDS_A_COPY[name], X)
+
+
+def _bits(x: Any, dtype: Any) -> Any:
+    """The memory of an array as another dtype, flat."""
+    return lax.bitcast_convert_type(x, dtype).reshape(-1)
+
+
+BITCASTS: dict[str, Callable[..., Any]] = {
+    "bytes into words": lambda b: _words(_bits(b, np.uint8)[:SIZE].astype(np.int32) * 3 + 1),
+    "reversed bytes": lambda b: lax.bitcast_convert_type(
+        _bits(b, np.uint8)[::-1].reshape(SIZE, 4), np.int32),
+    "halves": lambda b: _words(_bits(b, np.uint16)[::2].astype(np.int32)),
+    "one byte": lambda b: lax.bitcast_convert_type(
+        _bits(b, np.uint8).at[17].add(np.uint8(3)).reshape(SIZE, 4), np.int32),
+    "words as floats": lambda b: lax.bitcast_convert_type(
+        lax.bitcast_convert_type(b, np.float32) * 1.5, np.int32),
+}
+
+
+def _words(x: Any) -> Any:
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(x, np.float32), np.int32)
+
+
+@pytest.mark.parametrize("name", BITCASTS)
+def test_places_are_compared_with_their_dtypes(name: str) -> None:
+    words = (np.arange(SIZE, dtype=np.int32) * 2654435) ^ 0x2F3A1B
+    check(lambda b: [lax.fori_loop(0, 3, lambda i, b: BITCASTS[name](b), b)], words)
+    check(lambda b: [BITCASTS[name](b)], words)
+
+
+def test_donated_inputs_are_updated_in_place() -> None:
+    fun = arrax.jit(lambda x: lax.fori_loop(0, 3, lambda i, x: x.at[i].set(x[i] + 1), x),
+                    donate_argnums=0)
+    x = jnp.asarray(X) + 0
+    pointer = x.unsafe_buffer_pointer()
+    assert fun(x).unsafe_buffer_pointer() == pointer
