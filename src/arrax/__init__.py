@@ -53,7 +53,7 @@ from arrax.version import __version__
 _install_hook()
 
 _LAZY = frozenset({"ad_checkpoint", "custom_batching", "custom_derivatives", "flatten_util", "nn",
-                   "random"})
+                   "random", "scipy"})
 
 __all__ = [
     "Array", "Device", "NamedSharding", "P", "ShapeDtypeStruct", "block_until_ready",
