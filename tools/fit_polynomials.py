@@ -49,7 +49,7 @@ def odd_tail(function, cubic):
     return removable(lambda z: (function(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, cubic)
 
 
-half_ln2 = mp.log(2) / 2 * mp.mpf("1.02")
+exp_low, exp_high = (mp.log(2) * mp.mpf(t) for t in ("-0.42", "0.59"))  # with EXP_BIAS
 quarter_pi = mp.pi / 4 * mp.mpf("1.01")
 sqrt_half, sqrt_two = mp.sqrt(mp.mpf(1) / 2), mp.sqrt(2)
 
@@ -78,9 +78,9 @@ erf_ratio = removable(
 )
 
 
-def log_erfc_tail(a):
-    """-log(erfc(a)), whose exponential is what erf lacks to 1."""
-    return -mp.log(mp.erfc(a))
+def log_erfc_tail(t):
+    """log(erfc(c + t)), whose exponential is what erf lacks to 1."""
+    return mp.log(mp.erfc(mp.mpf("1.0556640625") + t))
 
 
 def scaled_erfc(t):
@@ -108,8 +108,10 @@ def bessel(order, far):
 
 
 ROWS = [
-    ("EXP_TAIL_F32", "(exp(r) - 1 - r) / r^2", exp_tail, -half_ln2, half_ln2, 4, "f"),
-    ("EXP_TAIL_F64", "(exp(r) - 1 - r) / r^2", exp_tail, -half_ln2, half_ln2, 10, "d"),
+    ("EXP_TAIL_F32", "(exp(r) - 1 - r) / r^2", exp_tail, exp_low, exp_high, 4, "f"),
+    ("EXP_TAIL_F64", "(exp(r) - 1 - r) / r^2", exp_tail, exp_low, exp_high, 10, "d"),
+    ("EXPM1_TAIL_F32", "(exp(r) - 1 - r) / r^2 for |r| <= 1/2", exp_tail, -0.51, 0.51, 5, "f"),
+    ("EXPM1_TAIL_F64", "(exp(r) - 1 - r) / r^2 for |r| <= 1/2", exp_tail, -0.51, 0.51, 12, "d"),
     ("EXP2_TAIL_F32", "(2^r - 1) / r", exp2_tail, -0.5, 0.5, 6, "f"),
     ("EXP2_TAIL_F64", "(2^r - 1) / r", exp2_tail, -0.5, 0.5, 11, "d"),
     (
@@ -140,34 +142,42 @@ ROWS = [
         4,
         "d",
     ),
-    ("SIN_TAIL_F32", "(sin(r) - r) / r^3 in r^2", sin_tail, 0, quarter_pi**2, 3, "f"),
+    (
+        "SIN_HALF_TURN_F64",
+        "(sin(r) - r) / r^3 in r^2 for |r| <= pi/2, for results rounded to float32",
+        sin_tail,
+        0,
+        4 * quarter_pi**2,
+        3,
+        "d",
+    ),
     ("SIN_TAIL_F64", "(sin(r) - r) / r^3 in r^2", sin_tail, 0, quarter_pi**2, 6, "d"),
-    ("COS_TAIL_F32", "(cos(r) - 1 + r^2/2) / r^4 in r^2", cos_tail, 0, quarter_pi**2, 2, "f"),
     ("COS_TAIL_F64", "(cos(r) - 1 + r^2/2) / r^4 in r^2", cos_tail, 0, quarter_pi**2, 6, "d"),
     ("TAN_TAIL_F32", "(tan(r) - r) / r^3 in r^2", tan_tail, 0, quarter_pi**2, 6, "f"),
     ("ATAN_TAIL_F32", "(atan(r) - r) / r^3 in r^2", atan_tail, 0, 1, 8, "f"),
     ("ASIN_TAIL_F32", "(asin(r) - r) / r^3 in r^2", asin_tail, 0, mp.mpf("0.25"), 5, "f"),
-    ("TANH_TAIL_F32", "(tanh(r) - r) / r^3 in r^2", tanh_tail, 0, mp.mpf("0.40"), 4, "f"),
+    ("TANH_TAIL_F32", "(tanh(r) - r) / r^3 in r^2", tanh_tail, 0, mp.mpf("0.91"), 6, "f"),
     ("TANH_TAIL_F64", "(tanh(r) - r) / r^3 in r^2", tanh_tail, 0, mp.mpf("0.31"), 9, "d"),
     ("SINH_TAIL_F32", "(sinh(r) - r) / r^3 in r^2", sinh_tail, 0, 1, 3, "f"),
+    ("SINH_TAIL_F64", "(sinh(r) - r) / r^3 in r^2", sinh_tail, 0, 1, 7, "d"),
     ("ERF_RATIO_F32", "erf(r) / r - 1 in r^2", erf_ratio, 0, mp.mpf("0.86"), 6, "f"),
     (
         "LOG_ERFC_F32",
-        "-log(erfc(a)) for 0.92 <= a <= 4",
+        "log(erfc(1.0556640625 + t)) for -0.14 <= t <= 2.95",
         log_erfc_tail,
-        mp.mpf("0.92"),
-        mp.mpf("4.0"),
+        mp.mpf("-0.14"),
+        mp.mpf("2.95"),
         8,
         "f",
     ),
     (
-        "SCALED_ERFC_F32",
-        "(1 + 2a) erfc(a) exp(a^2) in (a-2)/(a+2)",
+        "SCALED_ERFC_F64",
+        "(1 + 2a) erfc(a) exp(a^2) in (a-2)/(a+2), for results rounded to float32",
         scaled_erfc,
         -1,
         mp.mpf("0.7"),
-        10,
-        "f",
+        12,
+        "d",
     ),
     *(
         (

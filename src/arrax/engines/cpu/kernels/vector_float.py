@@ -95,10 +95,16 @@ def _scalef(e: Lanes, x: ir.Value, exponent: ir.Value, bits: int) -> ir.Value:
     return e.builder.call(function, args)
 
 
-def _exp_reduced(e: Lanes, x: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """(n, r) with x = n log(2) + r and |r| <= log(2)/2."""
+# x / log(2) is rounded so much below the nearest integer: exp(r) then lies in [0.75, 1.5], where
+# the roundings of r and exp(r) - 1 are small beside the sum's last place, which halves below 1.
+EXP_BIAS = 0.08496
+
+
+def _exp_reduced(e: Lanes, x: ir.Value, n: ir.Value | None = None) -> tuple[ir.Value, ir.Value]:
+    """(n, r) with x = n log(2) + r and -0.288 <= r <= 0.406; another n may be given."""
     form = FORMATS[scalar_of(x.type)]
-    n = e.unary("roundeven", e.mul(x, e.like(x, LOG2_E)))
+    if n is None:
+        n = e.unary("roundeven", e.fma(x, e.like(x, LOG2_E), e.like(x, -EXP_BIAS)))
     r = e.fma(n, e.like(x, -form.ln2_high), x)
     return n, e.fma(n, e.like(x, -form.ln2_low), r)
 
@@ -107,14 +113,35 @@ def _tail(e: Lanes, x: ir.Value, single: tuple[float, ...], double: tuple[float,
     return e.horner(single if scalar_of(x.type) is F32 else double, x)
 
 
+def _exp_less_1(e: Lanes, r: ir.Value) -> ir.Value:
+    """exp(r) - 1 for a reduced r."""
+    return e.fma(e.mul(r, r), _tail(e, r, table.EXP_TAIL_F32, table.EXP_TAIL_F64), r)
+
+
 def exp(e: Lanes, x: ir.Value, power: float = 0.0) -> ir.Value:
     """exp(x) * 2^power."""
     form = FORMATS[scalar_of(x.type)]
     x = e.at_least(e.at_most(x, form.exp_high - power), form.exp_low)
     n, r = _exp_reduced(e, x)
-    q = _tail(e, r, table.EXP_TAIL_F32, table.EXP_TAIL_F64)
-    p = e.add(e.fma(e.mul(r, r), q, r), e.like(x, 1.0))
+    p = e.add(_exp_less_1(e, r), e.like(x, 1.0))
     return scale(e, p, e.add(n, e.like(x, power)) if power else n)
+
+
+def exp_in_two(e: Lanes, x: ir.Value, power: float) -> tuple[ir.Value, ir.Value]:
+    """exp(x) * 2^power as the sum of a float and a smaller one, for x that overflow neither way."""
+    n, r = _exp_reduced(e, x)
+    less_1, one = _exp_less_1(e, r), e.like(x, 1.0)
+    high = e.add(one, less_1)
+    low = e.add(e.sub(one, high), less_1)
+    exponent = e.add(n, e.like(x, power))
+    return scale(e, high, exponent), scale(e, low, exponent)
+
+
+def exp_factors(e: Lanes, x: ir.Value, power: ir.Value | None = None) -> tuple[ir.Value, ir.Value]:
+    """(s, w) with exp(x) 2^power = (1 + s) w and w a power of two: sums with it round once."""
+    n, r = _exp_reduced(e, x)
+    n = n if power is None else e.add(n, power)
+    return _exp_less_1(e, r), scale(e, e.like(x, 1.0), n)
 
 
 def exp2(e: Lanes, x: ir.Value) -> ir.Value:
@@ -127,12 +154,13 @@ def exp2(e: Lanes, x: ir.Value) -> ir.Value:
 
 
 def expm1(e: Lanes, x: ir.Value) -> ir.Value:
-    """exp(x) - 1, precise near 0."""
+    """exp(x) - 1, precise near 0: up to 1/2 by its polynomial, without a power of two."""
     form = FORMATS[scalar_of(x.type)]
     clipped = e.at_least(e.at_most(x, form.exp_high), -40.0)
-    n, r = _exp_reduced(e, clipped)
-    q = _tail(e, r, table.EXP_TAIL_F32, table.EXP_TAIL_F64)
-    p = e.fma(e.mul(r, r), q, r)
+    n = e.unary("roundeven", e.mul(clipped, e.like(x, LOG2_E)))
+    n = e.select(e.compare("<", e.abs(x), e.like(x, 0.5)), e.like(x, 0.0), n)
+    n, r = _exp_reduced(e, clipped, n)
+    p = e.fma(e.mul(r, r), _tail(e, r, table.EXPM1_TAIL_F32, table.EXPM1_TAIL_F64), r)
     half_power = scale(e, e.like(x, 0.5), n)
     result = e.fma(p, half_power, e.sub(half_power, e.like(x, 0.5)))
     # x itself when tiny, so that -0 and denormals come back unchanged.
@@ -208,22 +236,32 @@ def log1p(e: Lanes, x: ir.Value) -> ir.Value:
 
 
 def logistic(e: Lanes, x: ir.Value) -> ir.Value:
-    """1 / (1 + exp(-x)), without overflow."""
-    one = e.like(x, 1.0)
-    small = exp(e, e.neg(e.abs(x)))
-    numerator = e.select(e.compare("<", x, e.like(x, 0.0)), small, one)
-    return e.div(numerator, e.add(one, small))
+    """1 / (1 + exp(-x)). The quotient is mended by what its own rounding and that of the sum left
+    over. Where the sum would overflow it is made smaller by a power of two, and so the quotient."""
+    form, one = FORMATS[scalar_of(x.type)], e.like(x, 1.0)
+    margin = form.exp_high / 2
+    x = e.at_least(e.at_most(x, margin), form.exp_low)
+    far = e.compare("<", x, e.like(x, -margin))
+    scaled = e.select(far, e.like(x, 2.0 ** (-form.bias // 2)), one)
+    power = e.select(far, e.like(x, -form.bias // 2), e.like(x, 0.0))
+    s, w = exp_factors(e, e.neg(x), power)
+    unit = e.add(scaled, w)
+    total = e.fma(s, w, unit)
+    quotient = e.div(one, total)
+    lost = e.fma(s, w, e.sub(unit, total))
+    rest = e.fma(e.neg(quotient), lost, e.fma(e.neg(quotient), total, one))
+    return e.mul(e.fma(rest, quotient, quotient), scaled)
 
 
 def tanh(e: Lanes, x: ir.Value) -> ir.Value:
     """An odd polynomial near 0, else 1 - 2 / (exp(2|x|) + 1)."""
-    single = scalar_of(x.type) is F32
+    single, one = scalar_of(x.type) is F32, e.like(x, 1.0)
     a = e.abs(x)
     z = e.mul(x, x)
     odd = e.fma(e.mul(z, x), _tail(e, z, table.TANH_TAIL_F32, table.TANH_TAIL_F64), x)
-    power = exp(e, e.at_most(e.add(a, a), 40.0))
-    big = e.sub(e.like(x, 1.0), e.div(e.like(x, 2.0), e.add(power, e.like(x, 1.0))))
-    near = e.compare("<", a, e.like(x, 0.625 if single else 0.55))
+    s, w = exp_factors(e, e.at_most(e.add(a, a), 40.0))
+    big = e.sub(one, e.div(e.like(x, 2.0), e.fma(s, w, e.add(one, w))))
+    near = e.compare("<", a, e.like(x, 0.95 if single else 0.55))
     return e.copysign(e.select(near, odd, big), x)
 
 

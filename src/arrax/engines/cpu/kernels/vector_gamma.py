@@ -19,7 +19,7 @@ HALF_LOG_2PI = 0.91893853320467274178
 LOG_PI = 1.1447298858494001741
 # Bernoulli numbers B_2k over 2k (2k - 1), and over 2k, highest first.
 STIRLING = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
-DIGAMMA = (-1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12)
+DIGAMMA = (3617 / 8160, -1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12)
 
 
 def by_library(e: Lanes, name: str, *args: ir.Value) -> ir.Value:

@@ -1,8 +1,8 @@
 """Vector math: powers, roots, hyperbolic functions and the error function.
 
-In float32 the delicate ones (pow, cbrt, asinh, acosh, atanh) are computed in float64, with
-polynomials just long enough for a float32 result, and rounded once. In float64 they call libm
-per lane.
+In float32 the delicate ones (pow, cbrt, asinh, acosh, atanh, erfc) are computed in float64, with
+polynomials just long enough for a float32 result, and rounded once. In float64 some call libm per
+lane.
 """
 
 from __future__ import annotations
@@ -86,24 +86,39 @@ def integer_power(e: Lanes, x: ir.Value, exponent: int) -> ir.Value:
     return e.div(e.like(x, 1.0), result) if exponent < 0 else result
 
 
+def _cbrt_last(e: Lanes, a: ir.Value, t: ir.Value) -> ir.Value:
+    """The cube root of `a` from one of 45 bits; its first 26 bits have an exact square."""
+    t = e.from_bits(e.builder.and_(e.bits(t), e.constant(I64, -1 << 27)), F64)
+    quotient = e.div(a, e.mul(t, t))
+    return e.fma(t, e.div(e.sub(quotient, t), e.add(e.add(t, t), quotient)), t)
+
+
 def _cbrt(e: Lanes, x: ir.Value) -> ir.Value:
-    """FreeBSD's scheme: a third of the exponent's bits, then Halley's iteration, twice."""
-    b, a = e.builder, e.widen(e.abs(x))
+    """FreeBSD's scheme: a third of the exponent's bits, then Halley's iteration."""
+    b, single = e.builder, not _double(x)
+    a = e.abs(e.widen(x) if single else x)
+    small = e.compare("<", a, e.like(a, 2.0**-1022))
+    if not single:
+        a = e.select(small, e.mul(a, e.like(a, 2.0**54)), a)
     high = b.lshr(e.bits(a), e.constant(I64, 32))
     third = e.mul(b.uitofp(high, e.type(F64)), e.constant(F64, 1.0 / 3.0))
     guess_bits = b.add(b.fptoui(third, e.type(I64)), e.constant(I64, 715094163))
     t = e.from_bits(b.shl(guess_bits, e.constant(I64, 32)), F64)
-    for _ in range(3):
-        cube = e.mul(e.mul(t, t), t)
-        t = e.div(e.mul(t, e.add(cube, e.add(a, a))), e.add(e.add(cube, cube), a))
+    quarter, half = e.like(a, 0.25), e.mul(a, e.like(a, 0.5))
+    for _ in range(2):  # t (t^3 + 2a) / (2t^3 + a), in quarters: twice the largest a overflows
+        cube = e.mul(e.mul(t, t), e.mul(t, quarter))
+        t = e.mul(t, e.div(e.add(cube, half), e.fma(a, quarter, e.add(cube, cube))))
+    value = e.narrow(t) if single else _cbrt_last(e, a, t)
+    if not single:
+        value = e.select(small, e.mul(value, e.like(a, 2.0**-18)), value)
     unchanged = b.or_(
         e.compare("==", x, e.like(x, 0.0)), b.not_(e.compare("<", e.abs(x), e.like(x, math.inf)))
     )
-    return e.select(unchanged, x, e.copysign(e.narrow(t), x))
+    return e.select(unchanged, x, e.copysign(value, x))
 
 
 def cbrt(e: Lanes, x: ir.Value) -> ir.Value:
-    return e.by_lane("cbrt", x) if _double(x) else e.helper("cbrt", _cbrt, x)
+    return e.helper("cbrt", _cbrt, x)
 
 
 def rsqrt(e: Lanes, x: ir.Value) -> ir.Value:
@@ -113,23 +128,25 @@ def rsqrt(e: Lanes, x: ir.Value) -> ir.Value:
 # ---- hyperbolic functions ----------------------------------------------------------------------
 
 
-def _sinh(e: Lanes, x: ir.Value) -> ir.Value:
-    a, z = e.abs(x), e.mul(x, x)
-    near = e.fma(e.mul(z, x), e.horner(table.SINH_TAIL_F32, z), x)
-    half_power = basic.exp(e, a, -1.0)
-    far = e.sub(half_power, e.div(e.like(x, 0.25), half_power))
-    return e.select(e.compare("<", a, e.like(x, 1.0)), near, e.copysign(far, x))
+def _half_exp(e: Lanes, a: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """(high, low, rest) with high + low = exp(a)/2 and rest = exp(-a)/2, for a >= 0."""
+    limit = basic.FORMATS[scalar_of(a.type)].exp_high + 1.0
+    high, low = basic.exp_in_two(e, e.at_most(a, limit), -1.0)
+    return high, low, e.div(e.like(a, 0.25), e.add(high, low))
 
 
 def sinh(e: Lanes, x: ir.Value) -> ir.Value:
-    return e.by_lane("sinh", x) if _double(x) else _sinh(e, x)
+    a, z = e.abs(x), e.mul(x, x)
+    tail = table.SINH_TAIL_F64 if _double(x) else table.SINH_TAIL_F32
+    near = e.fma(e.mul(z, x), e.horner(tail, z), x)
+    high, low, rest = _half_exp(e, a)
+    far = e.add(high, e.sub(low, rest))
+    return e.select(e.compare("<", a, e.like(x, 1.0)), near, e.copysign(far, x))
 
 
 def cosh(e: Lanes, x: ir.Value) -> ir.Value:
-    if _double(x):
-        return e.by_lane("cosh", x)
-    half_power = basic.exp(e, e.abs(x), -1.0)
-    return e.add(half_power, e.div(e.like(x, 0.25), half_power))
+    high, low, rest = _half_exp(e, e.abs(x))
+    return e.add(high, e.add(low, rest))
 
 
 def _asinh(e: Lanes, x: ir.Value) -> ir.Value:
@@ -171,36 +188,42 @@ def atanh(e: Lanes, x: ir.Value) -> ir.Value:
 # ---- the error function ------------------------------------------------------------------------
 
 
+ERF_CENTRE = 1.0556640625  # log(erfc) of it is a float32 number but for 5e-11
+
+
 def _erf_near(e: Lanes, x: ir.Value) -> ir.Value:
     """erf in float32 for |x| < 0.92."""
-    return e.fma(x, e.horner(table.ERF_RATIO_F32, e.mul(x, x)), x)
+    z = e.mul(x, x)
+    lost = e.fma(x, x, e.neg(z))  # times -1/4, about the slope of the ratio where that counts
+    ratio = e.fma(lost, e.like(x, -0.25), e.horner(table.ERF_RATIO_F32, z))
+    return e.fma(x, ratio, x)
 
 
 def erf(e: Lanes, x: ir.Value) -> ir.Value:
-    """x (1 + P(x^2)) near 0; beyond, 1 - exp(-Q(|x|)) with Q fitted to -log(erfc)."""
+    """x (1 + P(x^2)) near 0; beyond, 1 - exp(Q(|x| - c)) with Q fitted to log(erfc)."""
     if _double(x):
         return e.by_lane("erf", x)
     a = e.abs(x)
     near = _erf_near(e, x)
-    lack = basic.exp(e, e.neg(e.horner(table.LOG_ERFC_F32, e.at_most(a, 4.0))))
+    beyond = e.sub(e.at_most(a, 4.0), e.like(x, ERF_CENTRE))
+    lack = basic.exp(e, e.horner(table.LOG_ERFC_F32, beyond))
     far = e.copysign(e.sub(e.like(x, 1.0), lack), x)
     return e.select(e.compare("<", a, e.like(x, 0.92)), near, far)
 
 
 def _erfc(e: Lanes, x: ir.Value) -> ir.Value:
-    """exp(-a^2) S((a-2)/(a+2)) / (1 + 2a) for a = |x| (Shepherd and Laframboise, 1981); 1 - erf
-    near 0."""
-    a = e.at_most(e.abs(x), 10.5)
-    two = e.like(x, 2.0)
+    """exp(-a^2) S((a-2)/(a+2)) / (1 + 2a) for a = |x| (Shepherd and Laframboise, 1981), in float64;
+    1 - erf near 0."""
+    a = e.at_most(e.widen(e.abs(x)), 10.5)
+    two, one = e.like(a, 2.0), e.like(a, 1.0)
     t = e.div(e.sub(a, two), e.add(a, two))
-    smooth = e.div(e.horner(table.SCALED_ERFC_F32, t), e.fma(a, two, e.like(x, 1.0)))
-    square = e.mul(a, a)
-    lost = e.fma(a, a, e.neg(square))
-    power = basic.exp(e, e.neg(square))
-    value = e.mul(e.fma(e.neg(lost), smooth, smooth), power)
-    far = e.select(e.compare("<", x, e.like(x, 0.0)), e.sub(two, value), value)
+    power = _exp2_light(e, e.mul(e.mul(a, a), e.like(a, -basic.LOG2_E)))
+    smooth = e.horner(table.SCALED_ERFC_F64, t)
+    value = e.div(e.mul(smooth, power), e.fma(a, two, one))
+    negative = e.compare("<", x, e.like(x, 0.0))
+    far = e.narrow(e.select(negative, e.sub(two, value), value))
     near = e.sub(e.like(x, 1.0), _erf_near(e, x))
-    return e.select(e.compare("<", a, e.like(x, 0.5)), near, far)
+    return e.select(e.compare("<", e.abs(x), e.like(x, 0.5)), near, far)
 
 
 def erfc(e: Lanes, x: ir.Value) -> ir.Value:

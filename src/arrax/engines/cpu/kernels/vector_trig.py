@@ -1,9 +1,9 @@
 """Vector math: trigonometric functions and their inverses.
 
-float32 sines reduce their argument in float64, where two parts of pi/2 are exact enough for every
-|x| < 2^48; float64 uses three parts up to 2^30. Larger arguments, rare as they are, take a branch
-to libm. Inverse functions follow Cephes' reductions. float64 has no vector code for tan and the
-inverse functions: these call libm per lane.
+float32 sines compute in float64, where two parts of pi are exact enough for every |x| < 2^48, and
+round once; float64 uses three parts of pi/2 up to 2^30. Larger arguments, rare as they are, take a
+branch to libm. Inverse functions follow Cephes' reductions. float64 has no vector code for tan and
+the inverse functions: these call libm per lane.
 """
 
 from __future__ import annotations
@@ -32,34 +32,49 @@ def _reduce(e: Lanes, x: ir.Value, parts: tuple[float, ...]) -> tuple[ir.Value, 
 
 
 def _sin_polynomial(e: Lanes, r: ir.Value, z: ir.Value) -> ir.Value:
-    single = scalar_of(r.type) is F32
-    tail = e.horner(table.SIN_TAIL_F32 if single else table.SIN_TAIL_F64, z)
-    return e.fma(e.mul(r, z), tail, r)
+    """sin(r) for z = r^2 and |r| <= pi/4, in float64."""
+    return e.fma(e.mul(r, z), e.horner(table.SIN_TAIL_F64, z), r)
 
 
 def _cos_polynomial(e: Lanes, z: ir.Value) -> ir.Value:
     """1 - z/2 + z^2 C(z), with the rounding error of 1 - z/2 kept."""
-    single = scalar_of(z.type) is F32
-    tail = e.horner(table.COS_TAIL_F32 if single else table.COS_TAIL_F64, z)
     one = e.like(z, 1.0)
     half = e.mul(z, e.like(z, 0.5))
     lead = e.sub(one, half)
-    return e.add(lead, e.fma(e.mul(z, z), tail, e.sub(e.sub(one, lead), half)))
+    rest = e.fma(e.mul(z, z), e.horner(table.COS_TAIL_F64, z), e.sub(e.sub(one, lead), half))
+    return e.add(lead, rest)
 
 
 def _by_quadrant(e: Lanes, quadrant: ir.Value, r: ir.Value, shift: int) -> ir.Value:
-    """sin(r + (quadrant + shift) pi/2)."""
+    """sin(r + (quadrant + shift) pi/2) in float64."""
     b = e.builder
-    width = I32 if scalar_of(r.type) is F32 else I64
-    if width is I32:
-        quadrant = b.trunc(quadrant, e.type(I32))
     if shift:
-        quadrant = b.add(quadrant, e.constant(width, shift))
+        quadrant = b.add(quadrant, e.constant(I64, shift))
     z = e.mul(r, r)
     odd = b.trunc(quadrant, e.type(ir.IntType(1)))
     value = e.select(odd, _cos_polynomial(e, z), _sin_polynomial(e, r, z))
-    sign = b.shl(b.and_(quadrant, e.constant(width, 2)), e.constant(width, width.width - 2))
-    return e.from_bits(b.xor(e.bits(value), sign), scalar_of(r.type))
+    sign = b.shl(b.and_(quadrant, e.constant(I64, 2)), e.constant(I64, 62))
+    return e.from_bits(b.xor(e.bits(value), sign), F64)
+
+
+def _by_half_turns(e: Lanes, x: ir.Value, shift: int) -> ir.Value:
+    """sin(x) or (`shift` 1) cos(x) in float32, from (-1)^n sin(x - n pi) in float64; for the cosine
+    n lies between integers. Zeros keep their signs: they stay zero all along."""
+    b, x = e.builder, e.widen(x)
+    turns = e.mul(x, e.like(x, 1.0 / math.pi))
+    if shift:
+        turns = e.add(turns, e.like(x, 0.5))
+    shifted = e.add(turns, e.like(x, ROUND_MAGIC))
+    n = e.sub(e.like(x, ROUND_MAGIC), shifted)
+    if shift:
+        n = e.add(n, e.like(x, 0.5))
+    r = e.fma(n, e.like(x, 2 * HALF_PI), x)
+    r = e.fma(n, e.like(x, 2 * HALF_PI_2), r)
+    z = e.mul(r, r)
+    ratio = e.fma(z, e.horner(table.SIN_HALF_TURN_F64, z), e.like(x, 1.0))
+    value = e.narrow(e.mul(r, ratio))
+    parity = b.trunc(e.bits(shifted), e.type(I32))
+    return e.from_bits(b.xor(e.bits(value), b.shl(parity, e.constant(I32, 31))), F32)
 
 
 def _circular(e: Lanes, x: ir.Value, shift: int, libm: str) -> ir.Value:
@@ -67,10 +82,8 @@ def _circular(e: Lanes, x: ir.Value, shift: int, libm: str) -> ir.Value:
 
     def fast() -> ir.Value:
         if single:
-            quadrant, r = _reduce(e, e.widen(x), (HALF_PI, HALF_PI_2))
-            r = e.narrow(r)
-        else:
-            quadrant, r = _reduce(e, x, (HALF_PI, HALF_PI_2, HALF_PI_3))
+            return _by_half_turns(e, x, shift)
+        quadrant, r = _reduce(e, x, (HALF_PI, HALF_PI_2, HALF_PI_3))
         value = _by_quadrant(e, quadrant, r, shift)
         return value if shift else e.select(e.compare("==", x, e.like(x, 0.0)), x, value)
 
