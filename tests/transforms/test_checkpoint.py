@@ -9,7 +9,8 @@ import pytest
 import arrax
 import arrax.numpy as jnp
 from arrax import lax
-from arrax.ad_checkpoint import checkpoint_name, checkpoint_policies, saved_residuals
+from arrax.ad_checkpoint import (checkpoint_name, checkpoint_policies, print_saved_residuals,
+                                 saved_residuals)
 
 W = jnp.array(np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32))
 X = jnp.array([0.1, 0.2, 0.3])
@@ -75,6 +76,16 @@ def test_what_is_saved(policy):
     found = saved_residuals(arrax.checkpoint(layer, policy=POLICIES[policy]), W, X)
     outputs = [text.split()[2] for _, text in found if text.startswith("output of")]
     assert outputs == SAVED[policy]
+
+
+def test_what_is_saved_of_scalars(capsys):
+    for x in (1.0, jnp.float32(1.0), jnp.ones(3)):
+        found = saved_residuals(lambda x: jnp.sin(x) * jnp.cos(x), x)
+        assert [text.split()[2] for _, text in found] == ["cos", "sin"] * 2
+        print_saved_residuals(lambda x: jnp.sin(x) * jnp.cos(x), x)
+        shape = "3" if jnp.ndim(x) else ""
+        assert capsys.readouterr().out.count(f"f32[{shape}] output of") == 4
+    assert not saved_residuals(lambda x: x * 2, 1)
 
 
 def test_static_arguments():

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import ExtendedDType
-from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Literal, Var, no_debug_info
+from arrax.core.jaxpr import (ClosedJaxpr, Eqn, Jaxpr, Literal, Var, join_effects,
+                              no_debug_info)
 from arrax.core.primitive import registry
 from arrax.ops.rules import zeros
 from arrax.transforms.partial_eval import dce_jaxpr
@@ -76,6 +77,34 @@ def _with_extra_inputs(closed: ClosedJaxpr, position: int, avals: tuple[Any, ...
     invars = [*jaxpr.invars[:position], *map(Var, avals), *jaxpr.invars[position:]]
     return ClosedJaxpr(jaxpr.replace(invars=invars, effects=jaxpr.effects,
                                      debug_info=no_debug_info), closed.consts)
+
+
+@memoize_on_jaxpr
+def without_effects(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The jaxpr without what happens for its effect alone, in the jaxprs that it carries too."""
+    jaxpr = closed.jaxpr
+    if not jaxpr.effects:
+        return closed
+    live = {v for v in jaxpr.outvars if type(v) is not Literal}
+    eqns: list[Eqn] = []
+    for eqn in reversed(jaxpr.eqns):
+        if any(v in live for v in eqn.outvars):
+            eqn = _quiet(eqn) if eqn.effects else eqn
+            eqns.append(eqn)
+            live.update(v for v in eqn.invars if type(v) is not Literal)
+    eqns.reverse()
+    return ClosedJaxpr(jaxpr.replace(eqns=eqns, effects=join_effects(eqns)), closed.consts)
+
+
+def _quiet(eqn: Eqn) -> Eqn:
+    params = {name: _quiet_parameter(value) for name, value in eqn.params.items()}
+    return eqn.replace(params=params, effects=eqn.primitive.effects_of(params))
+
+
+def _quiet_parameter(value: Any) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return without_effects(value)
+    return tuple(map(_quiet_parameter, value)) if type(value) is tuple else value
 
 
 def used_inputs(closed: ClosedJaxpr, used_outputs: Sequence[bool]) -> list[bool]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrax.control.jaxprs import (merge_by, pruned, rearranged, split_at, split_by, used_inputs,
-                                  with_extra_inputs)
+                                  with_extra_inputs, without_effects)
 from arrax.control.running import execute_compiled, run_eagerly, wrapped
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
@@ -100,7 +100,12 @@ def _jvp_body(jaxpr: ClosedJaxpr, nonzeros: tuple[bool, ...], num_consts: int,
 # ---- partial evaluation ------------------------------------------------------------------------
 
 def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    """Known carries get a loop of their own; the whole loop is staged for the unknown ones."""
+    """Known carries get a loop of their own; the whole loop is staged for the unknown ones.
+
+    Effects of known values happen in the known loop. The staged loop computes the known carries
+    again, for the number of steps is not known, so nothing can be saved per step: of effects, only
+    those whose results it needs happen there too.
+    """
     cond_nconsts, body_nconsts = params["cond_nconsts"], params["body_nconsts"]
     cond_consts, body_consts, init = split_at(args, cond_nconsts, body_nconsts)
     const_uk = [trace.owns(c) for c in body_consts]
@@ -109,17 +114,36 @@ def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> li
     cond_uses = used_inputs(params["cond_jaxpr"], [True])[cond_nconsts:]
     depends = any(trace.owns(c) for c in cond_consts) or \
         any(a and b for a, b in zip(cond_uses, carry_uk, strict=True))
-    if depends or all(carry_uk) or params["body_jaxpr"].effects or params["cond_jaxpr"].effects:
+    if depends or all(carry_uk):
         return trace.record(while_p, args, params)  # type: ignore[no-any-return]
     known_carry = [not u for u in carry_uk]
-    known_consts = [not u for u in const_uk]
-    body = pruned(params["body_jaxpr"], known_carry, [*known_consts, *known_carry])
+    known_body, body = _split_body(params["body_jaxpr"], tuple(const_uk), tuple(carry_uk))
     cond = pruned(params["cond_jaxpr"], [True], [*[True] * cond_nconsts, *known_carry])
     with use(trace.parent):
-        known = bind_while(cond, body, cond_consts, split_by(known_consts, body_consts)[1],
-                           split_by(known_carry, init)[1])
-    staged = trace.record(while_p, args, params)
+        known = bind_while(cond, known_body, cond_consts, split_by(const_uk, body_consts)[0],
+                           split_by(carry_uk, init)[0])
+    staged = trace.record(while_p, args, {
+        **params, "body_jaxpr": body, "cond_jaxpr": without_effects(params["cond_jaxpr"])})
     return merge_by(carry_uk, known, split_by(carry_uk, staged)[1])
+
+
+@memoize_on_jaxpr
+def _split_body(body: ClosedJaxpr, const_uk: tuple[bool, ...], carry_uk: tuple[bool, ...],
+                ) -> tuple[ClosedJaxpr, ClosedJaxpr]:
+    """The body of the known consts and carries, and the whole body without the effects of that."""
+    unknown = [*const_uk, *carry_uk]
+    known, staged, _, residuals = partial_eval_jaxpr(body, unknown, carry_uk)
+    count = len(known.out_avals) - len(residuals)
+    quiet = without_effects(known)
+
+    def whole(*args: Any) -> list[Any]:
+        known_args, unknown_args = split_by(unknown, args)
+        outs = eval_jaxpr(quiet.jaxpr, quiet.consts, *known_args)
+        return merge_by(carry_uk, outs[:count],
+                        eval_jaxpr(staged.jaxpr, staged.consts, *outs[count:], *unknown_args))
+    without_residuals = pruned(known, [i < count for i in range(len(known.out_avals))],
+                               [True] * len(known.in_avals))
+    return without_residuals, body if quiet is known else trace_to_jaxpr(whole, body.in_avals)
 
 
 @memoize_on_jaxpr

@@ -12,6 +12,7 @@ from arrax.core.aval import aval_of
 from arrax.core.axis_env import Axis, bind_axes
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from arrax.core.leaks import refuse_leaks
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, current, set_current, use
 from arrax.ops.rules import batch_at, move_axis
@@ -83,6 +84,14 @@ def batch_flat(fun: Callable[..., Sequence[Any]], axis: Axis, args: Sequence[Any
                dims: Sequence[int | None]) -> tuple[list[Any], list[int | None]]:
     """Run a flat function on batched arguments; flat results and their batch dimensions."""
     trace = BatchTrace(current(), axis)
+    results = _batch_under(trace, fun, axis, args, dims)
+    refuse_leaks(trace)
+    return results
+
+
+def _batch_under(trace: BatchTrace, fun: Callable[..., Sequence[Any]], axis: Axis,
+                 args: Sequence[Any], dims: Sequence[int | None],
+                 ) -> tuple[list[Any], list[int | None]]:
     inputs = [trace.wrap(x, d) for x, d in zip(args, dims, strict=True)]
     try:
         with use(trace), bind_axes(axis):

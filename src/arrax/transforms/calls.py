@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,9 +51,25 @@ def check_callable(fun: Any, name: str) -> None:
 
 def debug_info(traced_for: str, fun: Any, args: Any, kwargs: Any,
                static: Sequence[int | str] = ()) -> DebugInfo:
-    """What messages say of a traced call; argument names are worked out when one is printed."""
-    return DebugInfo(traced_for, function_name(fun), function_location(fun),
-                     lambda: argument_names(fun, args, kwargs, static))
+    """What messages say of a traced call; argument names are worked out when one is printed.
+
+    Jaxprs keep it, so it keeps neither the arguments nor the function alive.
+    """
+    structure = pytree.tree_structure((args, kwargs))
+    reference = _reference(fun)
+
+    def names() -> tuple[str, ...]:
+        args, kwargs = structure.unflatten(range(structure.num_leaves))
+        return argument_names(reference(), args, kwargs, static)
+    return DebugInfo(traced_for, function_name(fun), function_location(fun), names)
+
+
+def _reference(fun: Any) -> Callable[[], Any]:
+    """A weak reference, but for functions that cannot have one (builtins)."""
+    try:
+        return weakref.ref(fun)
+    except TypeError:
+        return lambda: fun
 
 
 def argument_names(fun: Any, args: Sequence[Any], kwargs: dict[str, Any],

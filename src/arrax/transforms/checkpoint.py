@@ -287,7 +287,7 @@ def saved_residuals(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[
     info = calls.debug_info("saved_residuals", fun, args, kwargs)
     closed = trace_to_jaxpr(flat, [calls.shaped(x) for x in leaves], info)
     count = len(closed.in_avals)
-    differentiable = [tangent_aval(a) == a.strip_weak_type() for a in closed.in_avals]
+    differentiable = [tangent_aval(a).dtype == a.dtype for a in closed.in_avals]
     tangent_jaxpr, _ = jvp_jaxpr(closed, differentiable, False)
     known, _, _, residual_avals = partial_eval_jaxpr(
         tangent_jaxpr, [False] * count + [True] * sum(differentiable))

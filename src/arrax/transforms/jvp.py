@@ -14,6 +14,7 @@ from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import float0
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from arrax.core.leaks import refuse_leaks
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, current, set_current, use
 from arrax.ops.rules import instantiate
@@ -102,6 +103,13 @@ def jvp_flat(fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents
     to their primals.
     """
     trace = JVPTrace(current())
+    results = _jvp_under(trace, fun, primals, tangents)
+    refuse_leaks(trace)
+    return results
+
+
+def _jvp_under(trace: JVPTrace, fun: Callable[..., Sequence[Any]], primals: Sequence[Any],
+               tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     inputs = [trace.pair(p, t) for p, t in zip(primals, tangents, strict=True)]
     try:
         with use(trace):

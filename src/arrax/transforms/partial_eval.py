@@ -17,6 +17,7 @@ from arrax.core.dtypes import float0
 from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, eval_jaxpr,
                               join_effects, no_debug_info)
 from arrax.core.evaluate import EVAL
+from arrax.core.leaks import refuse_leaks
 from arrax.core.primitive import Primitive
 from arrax.core.source_info import UNKNOWN, SourceInfo, here
 from arrax.core.trace import Trace, Tracer, current, set_current, use
@@ -74,9 +75,15 @@ def linearize_flat(fun: Callable[..., Sequence[Any]], primals: Sequence[Any],
     the tangents of those outputs whose tangent is not known to be zero. Inputs without a tangent
     space (integers) have inputs of dtype float0, which nothing uses.
     """
-    parent = current()
-    unknown = PartialEvalTrace(parent)
+    unknown = PartialEvalTrace(current())
     trace = JVPTrace(unknown, GradTracer)
+    results = _linearize_under(trace, unknown, fun, primals)
+    refuse_leaks(trace, unknown)
+    return results
+
+
+def _linearize_under(trace: JVPTrace, unknown: PartialEvalTrace, fun: Callable[..., Sequence[Any]],
+                     primals: Sequence[Any]) -> tuple[list[Any], Jaxpr, list[Any], list[bool]]:
     inputs = []
     for primal in primals:
         aval = tangent_aval(aval_of(primal))

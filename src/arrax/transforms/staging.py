@@ -19,6 +19,7 @@ from arrax.core.dtypes import ExtendedDType, python_scalar_types
 from arrax.core.evaluate import leaked_tracer_error
 from arrax.core.jaxpr import (ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var,
                               no_debug_info)
+from arrax.core.leaks import refuse_leaks
 from arrax.core.primitive import Primitive
 from arrax.core.printer import eqn_text
 from arrax.core.trace import Trace, Tracer, current, use
@@ -186,33 +187,26 @@ def trace_to_jaxpr(fun: Callable[..., Sequence[Any]], in_avals: Sequence[Any],
     The consts of the result may be tracers of outer traces: `hoist_consts` makes them operands.
     """
     trace = StagingTrace(debug_info, eager=eager)
-    try:
-        with use(trace):
-            outs = fun(*[trace.new_arg(aval) for aval in in_avals])
-            jaxpr, consts = trace.to_jaxpr(outs)
-    finally:
-        trace.alive = False
-    if config.check_tracer_leaks.value:
-        _check_leaks(trace)
-    closed = ClosedJaxpr(jaxpr, consts)
+    closed = _staged(trace, fun, in_avals)
+    refuse_leaks(trace)
     if config.enable_checks.value:
         check_jaxpr(closed, weak_types=True)
     return closed
 
 
+def _staged(trace: StagingTrace, fun: Callable[..., Sequence[Any]],
+            in_avals: Sequence[Any]) -> ClosedJaxpr:
+    try:
+        with use(trace):
+            outs = fun(*[trace.new_arg(aval) for aval in in_avals])
+            return ClosedJaxpr(*trace.to_jaxpr(outs))
+    finally:
+        trace.alive = False
+
+
 def stages_eager_call() -> bool:
     """Whether the current trace records an eager call: what is fast in NumPy is right then, too."""
     return getattr(current(), "eager", False)
-
-
-def _check_leaks(trace: StagingTrace) -> None:
-    """Raise if something still refers to tracers of a finished trace."""
-    import gc
-    gc.collect()
-    leaks = [t for t in gc.get_referrers(trace) if isinstance(t, Tracer)]
-    if leaks:
-        leaked = leaks[0]
-        raise Exception(f"Leaked trace {trace}. Leaked tracer(s): {leaked!r}. {leaked.origin()}")
 
 
 def hoist_consts(closed: ClosedJaxpr, only_tracers: bool = False) -> tuple[ClosedJaxpr, list[Any]]:
