@@ -37,7 +37,7 @@ def write_files(name: str, closed: Any) -> int:
     compilation, count = Compilation(closed, name), 0
     before = str(closed)
     for entry in PIPELINE:
-        if entry.name == "emit":
+        if entry.name == "code":
             break
         # What was printed is what the test will read: names start anew.
         if compilation.region is None:

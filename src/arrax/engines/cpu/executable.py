@@ -13,9 +13,9 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, jaxprs_in_params
 from arrax.engines.cpu import machine
 from arrax.engines.cpu.cost import cost_of
 from arrax.engines.cpu.kernels.emit_program import kernel_work
-from arrax.engines.cpu.loop_ir import Copy, HostCallStep, Kernel, Region
+from arrax.engines.cpu.loop_ir import Copy, HostCallStep, Kernel, Region, host_calls
 from arrax.engines.cpu.loop_text import region_text
-from arrax.engines.cpu.pipeline import Compilation, run_pipeline
+from arrax.engines.cpu.pipeline import Compilation, llvm_module, run_pipeline
 
 
 class Executable:
@@ -39,8 +39,8 @@ class Executable:
             "jaxpr": lambda: str(self.closed),
             "simplified": lambda: str(self.compilation.closed),
             "loops": lambda: region_text(self.compilation.region),
-            "llvm": lambda: str(self.compilation.emitter.module),
-            "assembly": lambda: machine.assembly(self.compilation.emitter.module)}
+            "llvm": lambda: str(llvm_module(self.compilation)),
+            "assembly": lambda: machine.assembly(llvm_module(self.compilation))}
         if stage not in stages:
             raise ValueError(f"as_text: stage must be one of {', '.join(stages)}, got {stage!r}")
         return stages[stage]()
@@ -70,7 +70,7 @@ LONG_WORK = 200_000
 def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ...],
                     name: str) -> Any:
     assert c.program is not None
-    calls = [_host_call(step) for step in c.emitter.host_calls]
+    calls = [_host_call(step) for step in host_calls(c.region)]
     return _native.Program(
         c.code.address, closed.in_avals, closed.out_avals,
         consts=[array_of(value) for value in c.program.constants], arena_bytes=c.arena_bytes,

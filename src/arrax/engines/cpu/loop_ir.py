@@ -471,6 +471,17 @@ def regions_of(step: Any) -> list[Region]:
     return step.branches if isinstance(step, CondStep) else []
 
 
+def host_calls(region: Region) -> list[HostCallStep]:
+    """The host calls of a region and the regions inside, which programs call by their numbers."""
+    found: list[HostCallStep] = []
+    for step in region.steps:
+        if isinstance(step, HostCallStep):
+            found.append(step)
+        for inner in regions_of(step):
+            found += host_calls(inner)
+    return found
+
+
 def expressions_cost(exprs: Iterable[Expr]) -> int:
     """What one evaluation of expressions costs, in additions."""
     return sum(e.operation.cost if isinstance(e, Apply) else 1 for e in walk(exprs))

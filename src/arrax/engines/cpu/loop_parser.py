@@ -27,8 +27,9 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 _KERNEL = re.compile(r"kernel (\S+) ")
 _OPERATION = re.compile(r"[A-Za-z_][\w-]*")
 _INTEGER = re.compile(r"-?\d+")
-_CONSTANT = re.compile(r"(\([^()\s]*\)|-?(?:\d[\w.+-]*|inf\b|nan\b)|True\b|False\b):(?=\w)")
-_VALUE = re.compile(r"\([^()\s]*\)|-?(?:\d[\w.+-]*|inf\b|nan\b)|True\b|False\b")
+_NUMBER = r"\([^()\s]*\)|-?(?:\d[\w.+-]*|inf\b|nan(?:_[0-9a-f]+)?\b)|True\b|False\b"
+_VALUE = re.compile(_NUMBER)
+_CONSTANT = re.compile(rf"({_NUMBER}):(?=\w)")
 _DTYPE = re.compile(r"\w+")
 _ASSIGNMENT = re.compile(r"(\w+)(?:, \w+)* = ")
 _FOLD = re.compile(r"(\w+(?:, \w+)*) = fold ")
@@ -278,6 +279,8 @@ class _LoopParser(Parser):
     def value(self, text: str, dtype: np.dtype[Any]) -> Any:
         if dtype.kind == "b":
             return np.bool_(text == "True")
+        if text.startswith("nan_"):
+            return np.frombuffer(bytes.fromhex(text[4:]), dtype)[0]
         kind: Any = int if dtype.kind in "iu" else complex if dtype.kind == "c" else float
         return np.asarray(kind(text)).astype(dtype)[()]
 

@@ -256,5 +256,10 @@ def _expressions(roots: Sequence[Expr | Index]) -> list[Expr]:
 
 
 def value_text(value: Any, dtype: np.dtype[Any]) -> str:
-    """A constant, as its dtype holds it: the shortest digits that give it back."""
-    return str(np.asarray(value).astype(dtype)[()])
+    """A constant, as its dtype holds it: the shortest digits that give it back, and the bytes of a
+    nan that is not the usual one."""
+    scalar = np.asarray(value).astype(dtype)
+    if dtype.kind in "fcV" and scalar != scalar and \
+            scalar.tobytes() != np.asarray(np.nan).astype(dtype).tobytes():
+        return f"nan_{scalar.tobytes().hex()}"
+    return str(scalar[()])

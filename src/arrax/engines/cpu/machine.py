@@ -1,13 +1,16 @@
-"""LLVM text to machine code in memory, for this machine's CPU.
+"""LLVM modules to machine code in memory, for this machine's CPU.
 
-One target machine and one JIT serve all programs; equal modules are compiled once and share their
-code as long as a program uses it.
+One target machine and one JIT serve all programs. Code is found by the text of the loop IR that it
+came from, in memory as long as a program uses it, then on disk: what is known is not emitted again.
 """
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import weakref
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import llvmlite
@@ -15,6 +18,7 @@ from llvmlite import binding
 
 from arrax import _native
 from arrax.engines.cpu import object_cache
+from arrax.version import __version__
 
 _numbers = itertools.count()
 
@@ -50,16 +54,19 @@ def _compiler() -> tuple[Any, Any, Any]:
     return own, passes, binding.create_lljit_compiler(machine())
 
 
-def compile_module(module: Any, entry: str = "entry") -> MachineCode:
-    """Clean up (the code is vectorized already), compile and load a module."""
-    text = str(module)
-    code = _known.get(text)
+def code_of(source: str, module: Callable[[], Any], entry: str = "entry") -> MachineCode:
+    """The code of the program whose loop IR reads `source`; `module()` emits its LLVM module where
+    the object code is not known."""
+    code = _known.get(source)
     if code is None:
-        machine, _, jit = _compiler()
-        image = object_cache.cached((text, *_identity()),
-                                    lambda: bytes(machine.emit_object(_cleaned(text))))
-        code = _known[text] = _load(image, module, entry, jit)
+        image = object_cache.cached((source, *_identity()), lambda: _compiled(module()))
+        code = _known[source] = _load(image, entry)
     return code
+
+
+def _compiled(module: Any) -> bytes:
+    """Clean up (the code is vectorized already) and compile a module."""
+    return bytes(_compiler()[0].emit_object(_cleaned(str(module))))
 
 
 def assembly(module: Any) -> str:
@@ -79,19 +86,31 @@ def _cleaned(text: str) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _identity() -> tuple[str, ...]:
-    """What object code depends on beside the program: the CPU, and who compiles."""
+    """What object code depends on beside the loop IR: the CPU, and who compiles."""
     return (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(),
-            str(binding.llvm_version_info), llvmlite.__version__)
+            str(binding.llvm_version_info), llvmlite.__version__, __version__, _sources())
 
 
-def _load(image: bytes, module: Any, entry: str, jit: Any) -> MachineCode:
+def _sources() -> str:
+    """A digest of the paths, sizes and times of the files that say what the loop IR's text means:
+    the compiler and the operations. Where one is edited, no object code is known."""
+    files = []
+    package = Path(__file__).parents[2]
+    for folder in ("core", "ops", "control", "transforms", "engines/cpu"):
+        for path in sorted((package / folder).rglob("*.py")):
+            status = path.stat()
+            files.append(f"{path}:{status.st_size}:{status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()
+
+
+def _load(image: bytes, entry: str) -> MachineCode:
     """Link an object file with the runtime's functions."""
     library = binding.JITLibraryBuilder().add_object_img(image).export_symbol(entry)
     library.add_current_process()
     for name, address in _native.symbols().items():
-        if name in module.globals:
+        if name.encode() in image:  # among the names of its symbols
             library.import_symbol(name, address)
-    tracker = library.link(jit, f"program_{next(_numbers)}")
+    tracker = library.link(_compiler()[2], f"program_{next(_numbers)}")
     return MachineCode(tracker[entry], tracker)
 
 

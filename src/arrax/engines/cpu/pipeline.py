@@ -2,6 +2,8 @@
 
     jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> merge_kernels, split_reductions,
     place_lanes, coalesce, donate, bufferize -> loop IR -> emit -> LLVM -> machine code
+
+The last step, `code`, takes the object code of the same loop IR where that is known.
 """
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ class Compilation:
     program: Program | None = None
     region: Any = None
     arena_bytes: int = 0
-    emitter: Any = None
+    module: Any = None  # None too where the object code was known
     code: Any = None
     aliases: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -75,13 +77,15 @@ def _bufferize(c: Compilation) -> None:
     c.arena_bytes = bufferize(c.region)
 
 
-def _emit(c: Compilation) -> None:
-    c.emitter = ProgramEmitter(c.name)
-    c.emitter.emit(c.region)
+def llvm_module(c: Compilation) -> Any:
+    """The LLVM module of a program, emitted when first asked for."""
+    if c.module is None:
+        c.module = ProgramEmitter(c.name).emit(c.region)
+    return c.module
 
 
-def _machine(c: Compilation) -> None:
-    c.code = machine.compile_module(c.emitter.module)
+def _code(c: Compilation) -> None:
+    c.code = machine.code_of(region_text(c.region), lambda: llvm_module(c))
 
 
 def _donate(c: Compilation) -> None:
@@ -109,8 +113,7 @@ PIPELINE = [
     Pass("coalesce", _coalesce, loop_ir=True, shares=True),
     Pass("donate", _donate, shares=True),
     Pass("bufferize", _bufferize, loop_ir=True, shares=True),
-    Pass("emit", _emit),
-    Pass("machine", _machine),
+    Pass("code", _code),
 ]
 
 
@@ -157,8 +160,8 @@ def _report(entry: Pass, compilation: Compilation, level: int) -> None:
         text = str(compilation.closed)
     elif entry.loop_ir and level >= 3:
         text = region_text(compilation.region)
-    elif entry.name == "emit" and level >= 4:
-        text = str(compilation.emitter.module)
+    elif entry.name == "code" and level >= 4:
+        text = str(llvm_module(compilation))
     else:
         return
     print("(unchanged)" if text == compilation.shown else text, file=sys.stderr)

@@ -163,7 +163,7 @@ def results_after_passes(closed: ClosedJaxpr, args: Sequence[Any],
     found: list[tuple[str, list[np.ndarray]]] = []
     compilation = Compilation(closed, "interpreted", donated)
     shown = ""
-    for entry in itertools.takewhile(lambda entry: entry.name != "emit", PIPELINE):
+    for entry in itertools.takewhile(lambda entry: entry.name != "code", PIPELINE):
         run_pass(entry, compilation)
         if compilation.region is None:
             program = compilation.closed

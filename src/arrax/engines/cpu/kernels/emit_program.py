@@ -54,7 +54,7 @@ class FunctionWriter:
 
 
 class ProgramEmitter:
-    """Writes the module. After `emit`, `host_calls` lists the host call steps by number."""
+    """Writes the module. Host calls have the numbers that `loop_ir.host_calls` gives them."""
 
     def __init__(self, name: str):
         self.module = ir.Module(name)
@@ -62,7 +62,7 @@ class ProgramEmitter:
         self.writer = FunctionWriter(self.module, "entry", kind)
         self.context, self.inputs, self.outputs, self.arena = self.writer.function.args
         self.pointers: dict[Buffer, ir.Value] = {}
-        self.host_calls: list[loop_ir.HostCallStep] = []
+        self.numbers: dict[int, int] = {}  # by id of the host call
         self.failure: ir.Block | None = None
         self.kernels = 0
         self.shared: dict[int, tuple[Hashable, list[Buffer]]] = {}  # by id of the kernel
@@ -75,6 +75,7 @@ class ProgramEmitter:
     def emit(self, region: Region) -> ir.Module:
         """Write the whole program."""
         self.shared = repeated_kernels(region)
+        self.numbers = {id(step): n for n, step in enumerate(loop_ir.host_calls(region))}
         self.region(region)
         self.builder.ret(ir.Constant(I32, 0))
         self.writer.finish()
@@ -242,8 +243,7 @@ class ProgramEmitter:
 
     def host_call(self, step: loop_ir.HostCallStep) -> None:
         """Call Python; a nonzero result ends the program."""
-        number = len(self.host_calls)
-        self.host_calls.append(step)
+        number = self.numbers[id(step)]
         operands = self.pointer_array([self.pointer(b) for b in step.operands])
         results = self.pointer_array([self.pointer(b) for b in step.results])
         call = self.declare("arrax_host_call", I32, [POINTER, I64, POINTER, POINTER])
