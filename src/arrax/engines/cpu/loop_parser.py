@@ -22,7 +22,7 @@ from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar
 from arrax.engines.cpu.operations import Operation, operation_named
 
 _DECLARATION = re.compile(r"(\w+) = (input|output|temporary|scalar|bound|row) (\w+)\[([\d,]*)\]"
-                          r"(?: of (\w+))?(?: at (\d+))?\s*")
+                          r"(?: of (\w+))?(?: in (\w+))?(?: at (\d+))?\s*")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _KERNEL = re.compile(r"kernel (\S+) ")
 _OPERATION = re.compile(r"[A-Za-z_][\w-]*")
@@ -73,17 +73,19 @@ class _LoopParser(Parser):
         return region
 
     def declare(self, name: str, kind: str, dtype: str, shape: str, base: str | None,
-                place: str | None) -> None:
+                home: str | None, place: str | None) -> None:
         if dtype not in _dtypes:
             raise self.error(f"unknown dtype {dtype!r}")
-        if base is not None and base not in self.buffers:
-            raise self.error(f"buffer {base!r} is not declared")
+        for other in (base, home):
+            if other is not None and other not in self.buffers:
+                raise self.error(f"buffer {other!r} is not declared")
         number = re.sub(r"\D", "", name)
         source = None if base is None else self.buffers[base]
         position = -1 if kind not in ("input", "output") else \
             int(number) if source is None else source.position
         buffer = Buffer([int(n) for n in shape.split(",") if n], _dtypes[dtype], kind, position,
                         source)
+        buffer.home = None if home is None else self.buffers[home]
         if place is not None:
             buffer.offset = int(place)
         self.buffers[name] = buffer

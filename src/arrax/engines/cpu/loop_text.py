@@ -1,7 +1,8 @@
 """The loop IR as text, which `loop_parser` reads back.
 
     in0 = input f32[20,6]                        buffers: kind, dtype, shape,
-    tmp0 = temporary f32[120] of in0             whose memory they are another view of,
+    view0 = input f32[120] of in0                whose value they are another view of,
+    tmp0 = temporary f32[20] in out0             whose memory they share,
     tmp1 = temporary f32[20] at 512              their place in the arena
     kernel reduce_sum i0<20:                     a name, outer loops
       reduce i1<6 for :                          a fold over i1, for every point of no further loops
@@ -91,11 +92,12 @@ class _Printer:
             name = self.fresh("view") if base else f"{_SHORT[buffer.kind]}{buffer.position}"
         else:
             name = self.fresh(_SHORT[buffer.kind])
+        home = "" if buffer.home is None else f" in {self.buffer(buffer.home)}"
         place = f" at {buffer.offset}" if buffer.offset >= 0 else ""
         shape = ",".join(map(str, buffer.shape))
         self.buffers[buffer] = name
         self.header.append(
-            f"{name} = {buffer.kind} {dtype_text(buffer.dtype)}[{shape}]{base}{place}")
+            f"{name} = {buffer.kind} {dtype_text(buffer.dtype)}[{shape}]{base}{home}{place}")
         return name
 
     # ---- expressions -----------------------------------------------------------------------------
@@ -206,8 +208,6 @@ class _Printer:
             lines = [f"{pad}kernel {step.name} {self.loops(step.outer)}:"]
             return lines + [line for s in step.stages for line in self.stage(s, indent + 1)]
         if isinstance(step, ir.Copy):
-            if not step.moves:
-                return []
             return [f"{pad}{self.buffer(step.target)} = {self.buffer(step.source)}"]
         if isinstance(step, (ir.HostCallStep, ir.LibraryStep)):
             return [pad + self.call(step)]

@@ -85,6 +85,7 @@ def llvm_module(c: Compilation) -> Any:
 
 
 def _code(c: Compilation) -> None:
+    # The key must hold all that emission reads: the region, and any setting that comes to decide.
     c.code = machine.code_of(region_text(c.region), lambda: llvm_module(c))
 
 
