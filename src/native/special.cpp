@@ -120,7 +120,7 @@ double polygamma(double m, double x) {
 
 // x^a e^-x / Γ(a + 1).
 double poisson_weight(double a, double x) {
-  if (a < 10) return std::exp(a * std::log(x) - x - log_gamma(a + 1));
+  if (a < 10 || x < 0.2 * a) return std::exp(a * std::log(x) - x - log_gamma(a + 1));
   return std::exp(a * log1p_less((x - a) / a) - stirling_rest(a)) / std::sqrt(2 * kPi * a);
 }
 

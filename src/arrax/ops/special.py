@@ -34,14 +34,25 @@ def _scipy() -> Any:
     return scipy.special
 
 
-def _evaluate_by(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The evaluation by `fn` in float32 or float64, rounded to the dtype of the operands."""
+def _evaluate_by(fn: Callable[..., Any], wide: Any = np.float64) -> Callable[..., Any]:
+    """The evaluation by `fn` in float64, rounded to the dtype of the operands; shorter ones may be
+    computed in another dtype than that (`wide`)."""
     def evaluate(*operands: Any) -> Any:
         dtype = operands[0].dtype
-        if dtype.num == np.float16(0).dtype.num or dtype.num >= 256:
-            operands = tuple(x.astype(np.float32) for x in operands)
+        if dtype != np.float64:
+            operands = tuple(x.astype(wide) for x in operands)
         return np.asarray(fn(*operands)).astype(dtype, copy=False)
     return quiet(evaluate)
+
+
+def _each(name: str) -> Callable[[Any], Any]:
+    """The function `name` of the native library, of each element: what compiled programs call."""
+    def evaluate(x: Any) -> Any:
+        x = np.ascontiguousarray(x)
+        out = np.empty(x.shape, np.float64)
+        library.call_eagerly("arrax_each", (x.size, library.address_of(name)), x, out)
+        return out
+    return evaluate
 
 
 def _special(name: str, arity: int, fn: Callable[..., Any], jvp: Any, lower: Any = None,
@@ -74,9 +85,9 @@ def _gaussian(scale: float) -> Any:
         constant(scale, x), mul_p.bind(g, _exp(neg_p.bind(square_p.bind(x))))))
 
 
-erf_p = _special("erf", 1, lambda x: _scipy().erf(x), _gaussian(2 / math.sqrt(math.pi)),
+erf_p = _special("erf", 1, _each("arrax_erf"), _gaussian(2 / math.sqrt(math.pi)),
                  emits("erf", 12), "chlo.erf")
-erfc_p = _special("erfc", 1, lambda x: _scipy().erfc(x), _gaussian(-2 / math.sqrt(math.pi)),
+erfc_p = _special("erfc", 1, _each("arrax_erfc"), _gaussian(-2 / math.sqrt(math.pi)),
                   emits("erfc", 12), "chlo.erfc")
 
 
@@ -105,6 +116,7 @@ erf_inv_p = _special("erf_inv", 1, _erf_inv_evaluate, by_operand(
     lambda g, out, x: mul_p.bind(constant(math.sqrt(math.pi) / 2, x),
                                  mul_p.bind(g, _exp(square_p.bind(out))))),
     emits("erf_inv", 12), "chlo.erf_inv")
+erf_inv_p.evaluate = _evaluate_by(_erf_inv_evaluate, np.float32)
 
 
 def erf_inv(x: Any) -> Any:
@@ -114,8 +126,7 @@ def erf_inv(x: Any) -> Any:
 
 # ---- gamma functions ---------------------------------------------------------------------------
 
-lgamma_p = _special("lgamma", 1, lambda x: np.where(np.isinf(x), x.dtype.type(np.inf),
-                                                    _scipy().gammaln(x)),
+lgamma_p = _special("lgamma", 1, _each("arrax_lgamma"),
                     by_operand(lambda g, out, x: mul_p.bind(g, digamma_p.bind(x))),
                     emits("lgamma", 60), "chlo.lgamma")
 
@@ -125,11 +136,7 @@ def lgamma(x: Any) -> Any:
     return call_unary(lgamma_p, x)
 
 
-def _digamma_evaluate(x: Any) -> Any:
-    pole = (x <= 0) & (x == np.floor(x))
-    return np.where(pole, x.dtype.type(np.nan), _scipy().psi(x))
-
-
+_digamma_evaluate = _each("arrax_digamma")
 digamma_p: Primitive = _special("digamma", 1, _digamma_evaluate, by_operand(
     lambda g, out, x: mul_p.bind(g, polygamma_p.bind(constant(1, x), x))),
     emits("digamma", 40), "chlo.digamma")

@@ -12,9 +12,10 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
+from arrax.engines.cpu.kernels import library
 from arrax.ops.arithmetic import add_p, div_p, integer_pow_p, mul_p, neg_p, rsqrt_p, square_p, sub_p
 from arrax.ops.elementwise_rules import (
-    INEXACT, apply, binary, call_accurate, call_binary, call_unary, unary)
+    INEXACT, apply, binary, call_accurate, call_binary, call_unary, in_double, unary)
 from arrax.ops.rules import by_operand, constant
 
 _COST = 12
@@ -35,7 +36,7 @@ def _accurate(name: str, fn: Callable[..., Any], slope: Callable[[Any, Any], Any
 def _plain(name: str, fn: Callable[..., Any], slope: Callable[[Any, Any], Any] | None = None,
            jvp: Callable[..., Any] | None = None) -> Primitive:
     """A function without parameters; `slope(out, x)` is its derivative."""
-    return unary(name, INEXACT, fn, cost=_COST, jvp=by_operand(jvp or _times(slope)),
+    return unary(name, INEXACT, in_double(fn), cost=_COST, jvp=by_operand(jvp or _times(slope)),
                  stablehlo=f"chlo.{name}")
 
 
@@ -43,17 +44,9 @@ def _times(slope: Any) -> Callable[..., Any]:
     return lambda g, out, x: mul_p.bind(g, slope(out, x))
 
 
-def _in_double(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`fn` with complex64 computed in complex128, where NumPy's formulas lose digits."""
-    def evaluate(x: Any) -> Any:
-        return fn(x.astype(np.complex128)).astype(np.complex64) if x.dtype == np.complex64 \
-            else fn(x)
-    return evaluate
-
-
 # ---- exponentials and logarithms -------------------------------------------------------------
 
-exp_p = _accurate("exp", np.exp, lambda out, x: out, stablehlo="stablehlo.exponential")
+exp_p = _accurate("exp", in_double(np.exp), lambda out, x: out, stablehlo="stablehlo.exponential")
 
 
 def exp(x: Any, *, accuracy: Any = None) -> Any:
@@ -66,7 +59,7 @@ def _exp2_evaluate(x: Any) -> Any:
 
 
 exp2_p = _accurate(
-    "exp2", _in_double(_exp2_evaluate), jvp=lambda g, out, x: mul_p.bind(
+    "exp2", in_double(_exp2_evaluate), jvp=lambda g, out, x: mul_p.bind(
         apply("log", constant(2, x), accuracy=None), mul_p.bind(g, out)),
     stablehlo=lambda b, x, accuracy: exp_p.bind(
         mul_p.bind(constant(np.log(2), x), x), accuracy=accuracy))
@@ -77,7 +70,7 @@ def exp2(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(exp2_p, x, accuracy)
 
 
-log_p = _accurate("log", np.log, jvp=lambda g, out, x: div_p.bind(g, x),
+log_p = _accurate("log", in_double(np.log), jvp=lambda g, out, x: div_p.bind(g, x),
                   stablehlo="stablehlo.log")
 
 
@@ -101,7 +94,7 @@ def _complex(real: Any, imag: Any) -> Any:
     return out
 
 
-expm1_p = _accurate("expm1", _in_double(_expm1_evaluate), lambda out, x: add_p.bind(out, _one(x)),
+expm1_p = _accurate("expm1", in_double(_expm1_evaluate), lambda out, x: add_p.bind(out, _one(x)),
                     stablehlo="stablehlo.exponential_minus_one")
 
 
@@ -120,7 +113,7 @@ def _log1p_evaluate(x: Any) -> Any:
     return _complex(real, np.arctan2(b, 1 + a))
 
 
-log1p_p = _accurate("log1p", _in_double(_log1p_evaluate), stablehlo="stablehlo.log_plus_one",
+log1p_p = _accurate("log1p", in_double(_log1p_evaluate), stablehlo="stablehlo.log_plus_one",
                     jvp=lambda g, out, x: div_p.bind(g, add_p.bind(x, _one(x))))
 
 
@@ -129,8 +122,19 @@ def log1p(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(log1p_p, x, accuracy)
 
 
+def _logistic_evaluate(x: Any) -> Any:
+    """From exp(-|x|), which doesn't overflow; mended by what the sum 1 + exp(-|x|) lost."""
+    one = x.dtype.type(1)
+    if x.dtype.kind == "c":
+        return np.divide(one, one + np.exp(-x))
+    small = np.exp(-np.abs(x))
+    total = one + small
+    out = np.where(x < 0, small, one) / total
+    return out - out * (((one - total) + small) / total)
+
+
 logistic_p = _accurate(
-    "logistic", lambda x: np.divide(x.dtype.type(1), x.dtype.type(1) + np.exp(-x)),
+    "logistic", in_double(_logistic_evaluate),
     lambda out, x: mul_p.bind(out, sub_p.bind(_one(x), out)),
     stablehlo=lambda b, x, accuracy: div_p.bind(
         _one(x), add_p.bind(_one(x), exp_p.bind(neg_p.bind(x), accuracy=accuracy))))
@@ -143,7 +147,20 @@ def logistic(x: Any, *, accuracy: Any = None) -> Any:
 
 # ---- trigonometric ---------------------------------------------------------------------------
 
-sin_p = _accurate("sin", np.sin, lambda out, x: cos_p.bind(x, accuracy=None),
+def _circular(fn: Any, is_cosine: bool) -> Callable[[Any], Any]:
+    """Sine or cosine: of float32 by the native library, since NumPy has no fast one of float64."""
+    general = in_double(fn)
+
+    def evaluate(x: Any) -> Any:
+        if x.dtype.char != "f":
+            return general(x)
+        out = np.empty(x.shape, x.dtype)
+        library.call_eagerly("arrax_circular", (x.size, is_cosine), np.ascontiguousarray(x), out)
+        return out
+    return evaluate
+
+
+sin_p = _accurate("sin", _circular(np.sin, False), lambda out, x: cos_p.bind(x, accuracy=None),
                   stablehlo="stablehlo.sine")
 
 
@@ -153,7 +170,7 @@ def sin(x: Any, *, accuracy: Any = None) -> Any:
 
 
 cos_p: Primitive = _accurate(
-    "cos", np.cos, stablehlo="stablehlo.cosine",
+    "cos", _circular(np.cos, True), stablehlo="stablehlo.cosine",
     jvp=lambda g, out, x: neg_p.bind(mul_p.bind(g, sin_p.bind(x, accuracy=None))))
 
 
@@ -162,7 +179,7 @@ def cos(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(cos_p, x, accuracy)
 
 
-tan_p = _accurate("tan", np.tan, lambda out, x: add_p.bind(_one(x), square_p.bind(out)),
+tan_p = _accurate("tan", in_double(np.tan), lambda out, x: add_p.bind(_one(x), square_p.bind(out)),
                   stablehlo="stablehlo.tan")
 
 
@@ -206,7 +223,6 @@ def _atan2_evaluate(y: Any, x: Any) -> Any:
     """For complex operands: -i log((x + iy) / sqrt(x² + y²))."""
     if x.dtype.kind != "c":
         return np.arctan2(y, x)
-    y, x = y.astype(np.complex128), x.astype(np.complex128)
     return -1j * np.log((x + 1j * y) / np.sqrt(x * x + y * y))
 
 
@@ -216,7 +232,7 @@ def _squared_norm(x: Any, y: Any) -> Any:
 
 atan2_p = binary(
     "atan2", INEXACT,
-    lambda x, y: _atan2_evaluate(x, y).astype(x.dtype, copy=False), cost=24,
+    in_double(_atan2_evaluate), cost=24,
     jvp=by_operand(
         lambda g, out, x, y: mul_p.bind(g, div_p.bind(y, _squared_norm(x, y))),
         lambda g, out, x, y: mul_p.bind(g, div_p.bind(neg_p.bind(x), _squared_norm(x, y)))),
@@ -246,8 +262,9 @@ def cosh(x: Any) -> Any:
     return call_unary(cosh_p, x)
 
 
-tanh_p = _accurate("tanh", np.tanh, stablehlo="stablehlo.tanh", jvp=lambda g, out, x: mul_p.bind(
-    add_p.bind(g, mul_p.bind(g, out)), sub_p.bind(_one(x), out)))
+tanh_p = _accurate(
+    "tanh", in_double(np.tanh), stablehlo="stablehlo.tanh", jvp=lambda g, out, x: mul_p.bind(
+        add_p.bind(g, mul_p.bind(g, out)), sub_p.bind(_one(x), out)))
 
 
 def tanh(x: Any, *, accuracy: Any = None) -> Any:

@@ -302,6 +302,11 @@ def call_eagerly(name: str, spec: Spec, *arrays: Any) -> None:
     _native.call_library(_symbols()[name], tuple(spec), *arrays)
 
 
+def address_of(name: str) -> int:
+    """The address of a function of the library."""
+    return _symbols()[name]
+
+
 @functools.cache
 def _symbols() -> dict[str, int]:
     return _native.symbols()

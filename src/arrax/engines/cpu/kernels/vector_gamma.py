@@ -64,6 +64,8 @@ def _lgamma(e: Lanes, x: ir.Value) -> ir.Value:
         return e.select(left, mirrored, value)
 
     value = e.narrow(e.unless_any(left, right_only, reflected))
+    root = e.builder.or_(e.compare("==", x, e.like(x, 1.0)), e.compare("==", x, e.like(x, 2.0)))
+    value = e.select(root, e.like(x, 0.0), value)
     endless = e.compare("==", e.abs(x), e.like(x, math.inf))
     return e.select(endless, e.like(x, math.inf), value)
 
