@@ -19,10 +19,10 @@ from arrax.core.array import array_of
 from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.effects import no_effects
-from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr, jaxpr_as_fun
+from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr, jaxpr_as_fun
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Form
+from arrax.engines.cpu.lowering import Form, SumInside
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
@@ -230,10 +230,10 @@ def _select(which: Any, *cases: Any) -> Any:
     aval = aval_of(cases[0])
     if len({id(c) for c in cases}) == 1:
         return cases[0]
-    if aval.ndim > 1:
-        which = broadcast_in_dim(which, aval.shape, (0,))
     if len(cases) == 2 and aval_of(which).dtype != np.bool_:
         which = registry["ne"].bind(which, np.int32(0))
+    if aval.ndim > 1:
+        which = broadcast_in_dim(which, aval.shape, (0,))
     return registry["select_n"].bind(which, *cases)
 
 
@@ -274,8 +274,26 @@ def _stablehlo(b: Any, index: Any, *operands: Any, branches: Branches,
                   b.outs)
 
 
+def _sum_inside(eqn: Eqn, number: int, total: Any, is_zero: Any) -> Eqn:
+    """total + cond(…) = cond(…, total), whose branches add it."""
+    branches = tuple(_adding(branch, number, total.aval) for branch in eqn.params["branches"])
+    return eqn.replace(invars=[*eqn.invars, total], params={**eqn.params, "branches": branches})
+
+
+def _adding(branch: ClosedJaxpr, number: int, aval: Any) -> ClosedJaxpr:
+    """A branch with one more operand, which it adds to result `number`."""
+    jaxpr = branch.jaxpr
+    total, out = Var(aval), Var(aval)
+    outvars = list(jaxpr.outvars)
+    add = Eqn(registry["add_any"], [total, outvars[number]], [out], {})
+    outvars[number] = out
+    return ClosedJaxpr(Jaxpr(jaxpr.constvars, [*jaxpr.invars, total], outvars, [*jaxpr.eqns, add],
+                             jaxpr.effects, jaxpr.debug_info), branch.consts)
+
+
 cond_p = Primitive(
     "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda branches, **_: _effects(branches),
-    named_axes=lambda branches, **_: axes_in(*branches), lower=Form("cond"), stablehlo=_stablehlo)
+    named_axes=lambda branches, **_: axes_in(*branches), lower=Form("cond"), stablehlo=_stablehlo,
+    part=SumInside(_sum_inside))

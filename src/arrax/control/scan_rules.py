@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,10 +22,10 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import Primitive, registry
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Form
+from arrax.engines.cpu.lowering import Form, SumInside
 from arrax.ops.arithmetic import add_p, sub_p
 from arrax.ops.rules import add_tangents, batch_at, instantiate, move_axis, zeros
 from arrax.ops.slicing import dynamic_index_in_dim, dynamic_update_index_in_dim
@@ -410,9 +411,33 @@ def _stablehlo(b: Any, *operands: Any, reverse: bool, length: int, jaxpr: Closed
     return [*state[num_consts:num_consts + num_carry], *state[count:]]
 
 
+def _sum_inside(eqn: Eqn, number: int, total: Any, is_zero: Any) -> Eqn | None:
+    """total + scan(…) = scan(…) with a carry that starts from the total, if it starts from zero and
+    each step only adds to it."""
+    params = eqn.params
+    place = params["num_consts"] + number
+    if number >= params["num_carry"] or not is_zero(eqn.invars[place]) \
+            or not _only_added_to(params["jaxpr"].jaxpr, place, number):
+        return None
+    invars = list(eqn.invars)
+    invars[place] = total
+    return eqn.replace(invars=invars)
+
+
+def _only_added_to(body: Jaxpr, place: int, number: int) -> bool:
+    """Whether input `place` is used by a chain of sums alone that ends as result `number`."""
+    uses = Counter(a for eqn in body.eqns for a in eqn.invars if type(a) is Var)
+    uses.update(a for a in body.outvars if type(a) is Var)
+    value = body.invars[place]
+    for eqn in body.eqns:
+        if value in eqn.invars and eqn.primitive is registry["add_any"] and uses[value] == 1:
+            value = eqn.outvars[0]
+    return body.outvars[number] is value and uses[value] == 1
+
+
 scan_p = Primitive(
     "scan", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form("scan"),
-    stablehlo=_stablehlo)
+    stablehlo=_stablehlo, part=SumInside(_sum_inside))

@@ -64,7 +64,9 @@ class Primitive(_native.PrimitiveBase):
     results because NumPy cannot tell them, as for key arrays), `hidden`
     (params that the printer omits when they have the value given here), `shown` (how the printer
     writes a param that has a form of its own), `named_axes` (for collectives:
-    the axis names among the params, so that batching over one of them reaches unbatched operands).
+    the axis names among the params, so that batching over one of them reaches unbatched operands),
+    `part` (a `lowering.Part` or `SumInside`: how a sum with a result updates the other summand),
+    `masked` (the update of operand 0 where a mask holds, see `passes/masked_updates.py`).
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Primitive(_native.PrimitiveBase):
             type_rule: Any = None, evaluate: Any = None, execute: Any = None,
             jvp: Any = None, transpose: Any = None, batch: Any = None,
             partial_eval: Any = None, stage: Any = None, dce: Any = None,
-            lower: Any = None, stablehlo: Any = None,
+            lower: Any = None, stablehlo: Any = None, part: Any = None,
+            masked: Callable[..., Any] | None = None,
             elementwise: bool = False, commutative: bool = False,
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
@@ -88,6 +91,7 @@ class Primitive(_native.PrimitiveBase):
         self.transpose, self.batch = _attach(transpose, self), _attach(batch, self)
         self.partial_eval, self.stage, self.dce = partial_eval, stage, dce
         self.lower, self.stablehlo = lower, stablehlo
+        self.part, self.masked = part, masked
         self.elementwise, self.commutative = elementwise, commutative
         self.weak_type = weak_type or ("rule" if execute is not None else "all")
         self.effects = effects

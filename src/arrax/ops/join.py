@@ -13,8 +13,9 @@ from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import Form
+from arrax.engines.cpu.lowering import Form, Part
 from arrax.ops import arguments
+from arrax.ops.added_window import add_window
 from arrax.ops.arguments import canonical_axis, check_same_dtypes
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
                              linear_jvp, transpose_unary)
@@ -367,9 +368,19 @@ def _pad_batch(axis: Any, operands: Any, dims: Any, *, padding_config: Any) -> A
     return registry["select_n"].bind(inside, filling, padded), 0
 
 
+def _add_padded(total: Any, x: Any, _: Any, *, padding_config: Any) -> Any:
+    """total + pad(x, 0), where x is so small that a loop over the whole costs more."""
+    if aval_of(x).size * SMALL_PART > aval_of(total).size \
+            or any(lo < 0 or hi < 0 or gap for lo, hi, gap in padding_config):
+        return None
+    return add_window(total, x, [np.int32(lo) for lo, _, _ in padding_config])
+
+
+SMALL_PART = 8  # of this many, from which a part is better added by itself
+
 pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_jvp(),
                   transpose=_pad_transpose, batch=_pad_batch, lower=Form("pad"),
-                  stablehlo=_pad_stablehlo)
+                  part=Part(_add_padded, base=1), stablehlo=_pad_stablehlo)
 
 
 @remembered

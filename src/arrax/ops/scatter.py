@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Eqn, Jaxpr, Var
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import Scatter
+from arrax.engines.cpu.lowering import Part, Scatter
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.arithmetic import add_p, max_p, min_p, mul_p, sub_p
@@ -24,6 +24,7 @@ from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
 from arrax.ops.index_windows import Windows, clips
 from arrax.ops.indexing_stablehlo import scattered
 from arrax.ops.join import aval_of_operand
+from arrax.ops.masked_scatter import masked_scatter
 from arrax.ops.rules import (add_tangents, batch_to_front, broadcast_in_dim, constant, instantiate,
                              move_axis, zeros)
 
@@ -245,11 +246,11 @@ def _scatter_stablehlo(b: Any, x: Any, indices: Any, updates: Any, **params: Any
 
 
 def _declare(name: str, combine: Any, jvp: Any, transpose: Any,
-             by: Primitive | None = None) -> Primitive:
+             by: Primitive | None = None, part: Part | None = None) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
-                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(by),
-                     stablehlo=_scatter_stablehlo)
+                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(by), part=part,
+                     masked=partial(masked_scatter, name), stablehlo=_scatter_stablehlo)
 
 
 # ---- scatter -----------------------------------------------------------------------------------
@@ -348,8 +349,13 @@ def _linear_scatter_transpose(negate: bool) -> Callable[..., Any]:
     return rule
 
 
+def _add_to(total: Any, _: Any, indices: Any, updates: Any, **params: Any) -> Any:
+    """total + scatter-add(zeros, indices, updates)."""
+    return scatter_add_p.bind(total, indices, updates, **params)
+
+
 scatter_add_p = _declare("scatter-add", np.add, _linear_scatter_jvp("scatter-add"),
-                         _linear_scatter_transpose(False), add_p)
+                         _linear_scatter_transpose(False), add_p, Part(_add_to, adds=True))
 scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp("scatter-sub"),
                          _linear_scatter_transpose(True), sub_p)
 

@@ -16,12 +16,14 @@ from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer, current
-from arrax.engines.cpu.lowering import Form
+from arrax.engines.cpu.lowering import Form, Part
 from arrax.ops import arguments
+from arrax.ops.added_window import add_window
 from arrax.ops.arguments import canonical_axis, canonical_shape, check_same_dtypes
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers)
 from arrax.ops.join import aval_of_operand
+from arrax.ops.masked_scatter import masked_window
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
                              linear_jvp, transpose_unary, zeros)
 from arrax.ops.shape import expand_dims, squeeze
@@ -415,11 +417,17 @@ def _dynamic_update_slice_batch(axis: Any, operands: Any, dims: Any) -> Any:
         update_jaxpr=None, update_consts=()), 0
 
 
+def _add_updated(total: Any, _: Any, update: Any, *starts: Any) -> Any:
+    """total + dynamic_update_slice(zeros, update, *starts)."""
+    return add_window(total, update, starts)
+
+
 dynamic_update_slice_p = Primitive(
     "dynamic_update_slice", type_rule=_dynamic_update_slice_type,
     evaluate=_dynamic_update_slice_evaluate, jvp=_dynamic_update_slice_jvp,
     transpose=_dynamic_update_slice_transpose, batch=_dynamic_update_slice_batch,
-    lower=Form("dynamic_update_slice"),
+    lower=Form("dynamic_update_slice"), part=Part(_add_updated),
+    masked=masked_window,
     stablehlo=lambda b, x, update, *starts: b.op("dynamic_update_slice", x, update, *starts))
 
 

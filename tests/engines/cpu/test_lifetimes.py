@@ -35,6 +35,23 @@ def _pair(body: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x: list(lax.fori_loop(0, STEPS, body, (x, x + 1)))
 
 
+def _count_to(n: Any, x: Any, body: Callable[..., Any]) -> Any:
+    return lax.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, body(*c)), (0, x))[1]
+
+
+def _vmapped(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """Over four quarters of the array, each to a length of its own."""
+    return lambda x: [arrax.vmap(fun)(jnp.array([5, 0, 60, 17]), x.reshape(4, -1))]
+
+
+def _rows(x: Any) -> Any:
+    def body(i: Any, x: Any) -> Any:
+        row = x[i] * 2
+        y = x.at[i].set(0)
+        return y.at[i + 1].set(row + y[i + 2])
+    return [lax.fori_loop(0, 60, body, x.reshape(64, -1))]
+
+
 IN_PLACE: dict[str, Callable[..., Any]] = {
     "an update": _by_steps(lambda i, x: x.at[i].set(0)),
     "two updates": _by_steps(lambda i, x: x.at[i].set(x[i + 1]).at[i + 2].add(1)),
@@ -51,8 +68,40 @@ IN_PLACE: dict[str, Callable[..., Any]] = {
     "a loop in a loop": _by_steps(lambda i, x: lax.fori_loop(
         0, 8, lambda j, x: x.at[8 * i + j].add(1), x)),
     "a while loop in cond in a loop": _sieve,
+    "an update between reads": _by_steps(
+        lambda i, x: x.at[i].set(x[i] * 2 + x[i + 1]).at[i + 1].set(x[i + 1] - 1)),
+    "reads that are used late": _by_steps(
+        lambda i, x: (lambda a, y: y.at[2 * i].set(a * y[i + 1]))(x[i], x.at[i].set(0))),
+    "rows that are used late": _rows,
     "one of two carries in cond": _pair(lambda i, c: lax.cond(
         i % 2 == 0, lambda a, b: (a.at[i].set(b[i]), b), lambda a, b: (a, b.at[i].set(a[i])), *c)),
+    "scan with outputs": lambda x: list(lax.scan(
+        lambda x, i: (x.at[i].set(0), x[i + 1]), x, jnp.arange(STEPS))),
+    "where": _by_steps(lambda i, x: jnp.where(i % 3 == 0, x.at[i].set(1), x)),
+    "where not": _by_steps(lambda i, x: jnp.where(i % 3 == 0, x, x.at[i].set(1))),
+    "where with two updates": _by_steps(
+        lambda i, x: jnp.where(i % 3 == 0, x.at[i].set(1).at[i + 1].add(2), x)),
+    "where with windows": _by_steps(lambda i, x: jnp.where(
+        i % 3 == 0, lax.dynamic_update_slice(x, x[:4] + 1, (i * 500,)), x)),
+    "vmap of cond": _vmapped(lambda n, x: lax.fori_loop(0, STEPS, lambda i, x: lax.cond(
+        i < n, lambda x: x.at[i].set(i), lambda x: x, x), x)),
+    "vmap of cond, both update": _vmapped(lambda n, x: lax.fori_loop(
+        0, STEPS, lambda i, x: lax.cond(i < n, lambda x: x.at[i].set(i),
+                                        lambda x: x.at[i + 1].add(x[i]).at[i].set(7), x), x)),
+    "vmap of switch": _vmapped(lambda n, x: lax.fori_loop(0, STEPS, lambda i, x: lax.switch(
+        (i + n) % 3, [lambda x: x.at[i].set(1), lambda x: x, lambda x: x.at[n].add(2)], x), x)),
+    "vmap of while": _vmapped(lambda n, x: _count_to(n, x, lambda i, x: x.at[i].add(i))),
+    "vmap of while, rows": _vmapped(lambda n, x: _count_to(
+        n, x.reshape(64, -1), lambda i, x: x.at[i].set(i)).reshape(-1)),
+    "vmap of while, windows": _vmapped(lambda n, x: _count_to(
+        n, x, lambda i, x: lax.dynamic_update_slice(x, x[:2] + 1, (i * 20,)))),
+    "vmap of while, two updates": _vmapped(lambda n, x: _count_to(
+        n, x, lambda i, x: x.at[i].set(x[i + 1]).at[i + 1].set(x[i]))),
+    "vmap of while, a common index": lambda x: [arrax.vmap(lambda n, x: lax.while_loop(
+        lambda c: c[0] < n, lambda c: (c[0] + 1, c[1].at[7].add(1)), (0, x))[1])(
+            jnp.arange(4) * 16, x.reshape(4, -1))],
+    "vmap of while with a batch of 1": lambda x: [arrax.vmap(
+        lambda n, x: _count_to(n, x, lambda i, x: x.at[i].set(i)))(jnp.array([STEPS]), x[None])],
 }
 
 
@@ -61,7 +110,7 @@ def test_carries_are_updated_in_place(name: str) -> None:
     fun = IN_PLACE[name]
     check(fun, X)
     # Two arrays may start as copies; no iteration moves one.
-    assert written_bytes(fun, X, trips=8) < 2 * X.nbytes + STEPS * 600
+    assert written_bytes(fun, X, trips=8) < 2 * X.nbytes + STEPS * X.nbytes // 8
 
 
 @pytest.mark.parametrize("fun", [

@@ -64,6 +64,30 @@ class Expand(Record):
     rewrite: Callable[..., Any]
 
 
+class Part(Record):
+    """A result that is zero but for a part, where operand `base` is zero; so that a sum with it is
+    an update of the other summand (`passes/accumulate.py`).
+
+    `add(total, *operands, **params)` gives `total` with the part added to it, or None where the sum
+    costs no more. `adds`: the part is added to the base, which then need not be zero.
+    """
+
+    add: Callable[..., Any]
+    base: int = 0
+    adds: bool = False
+
+
+class SumInside(Record):
+    """Results of control flow to which a total can be added inside.
+
+    `rewrite(eqn, number, total, is_zero)` gives an equation whose result `number` is `total` plus
+    that of `eqn`, with the other results as they are, or None; `is_zero(atom)` says whether an
+    operand is known to be zero.
+    """
+
+    rewrite: Callable[..., Any]
+
+
 class Reinterpret(Record):
     """The result is the operand's memory, read as another dtype or shape."""
 

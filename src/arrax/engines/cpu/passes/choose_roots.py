@@ -3,7 +3,8 @@
 Before: equations in A-normal form. After: a set of variables. A fusable value becomes a root if
 it is a result of the region, an operand of a step that needs memory, used by several kernels while
 costly, read many times over by a gather, a broadcast or several views (the shifts of a stencil)
-while costly, or the end of a long chain.
+while costly, the end of a long chain, or read from an array that is updated before the value is
+used (where storing the value costs less than keeping the array).
 """
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from arrax.core.jaxpr import Eqn, Jaxpr, Literal, Var
 from arrax.engines.cpu.kernels.values import LAYOUTS
 from arrax.engines.cpu.lowering import Elementwise, Product, Reduce, View
 from arrax.engines.cpu.op_lowerings import lowering_of
+from arrax.engines.cpu.passes.order_updates import updated_operand
 from arrax.engines.cpu.products import is_small_product, product_sizes
 
 CHEAP = 4  # cost up to which work is repeated rather than stored
@@ -89,17 +91,28 @@ def choose_roots(jaxpr: Jaxpr) -> set[Var]:
                 facts[var] = _Facts(cost, depth)
                 facts[var].forced = depth % LONGEST_CHAIN == 0 or _many_pieces(eqn)
     roots: set[Var] = {v for v in jaxpr.outvars if type(v) is not Literal}
+    place = {var: i for i, eqn in enumerate(jaxpr.eqns) for var in eqn.outvars}
+    updates = {x: i for i, eqn in enumerate(jaxpr.eqns) if (x := updated_operand(eqn)) is not None}
     for eqn in reversed(jaxpr.eqns):
         targets: set[Any] = set()
         for out in eqn.outvars:
             mine = facts.get(out)
-            if mine is None or out in roots or mine.forced or _needs_memory(mine, out.aval.size):
+            if mine is None or out in roots or mine.forced or _needs_memory(mine, out.aval.size) \
+                    or (updates and _outlives_operand(eqn, mine, updates, place)):
                 roots.add(out)
                 targets.add(_Use(out))
             else:
                 targets |= mine.uses
         _demand(eqn, targets, facts, roots, made_by)
     return roots
+
+
+def _outlives_operand(eqn: Eqn, facts: _Facts, updates: dict[Var, int],
+                      place: dict[Var, int]) -> bool:
+    """Whether an operand is updated before the (smaller) value is used."""
+    last = max((place[use.root] for use in facts.uses), default=-1)
+    return any(type(x) is Var and updates.get(x, last) < last
+               and eqn.outvars[0].aval.size < x.aval.size for x in eqn.invars)
 
 
 def _needs_memory(facts: _Facts, size: int) -> bool:

@@ -1,6 +1,7 @@
 """Expand: an equation as a program of simpler primitives (`lowering.Expand`)."""
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,10 +58,16 @@ class _Recorder(Trace):
 
 def expand(lower: Expand, eqn: Eqn) -> ClosedJaxpr | None:
     """The program that `eqn` stands for, or None."""
+    return recorded(lower.rewrite, [atom.aval for atom in eqn.invars], eqn.params)
+
+
+def recorded(function: Callable[..., Any], avals: Sequence[Any], params: dict[str, Any],
+             ) -> ClosedJaxpr | None:
+    """What a function of values and params does, as a program, or None where it gives None."""
     trace = _Recorder()
-    invars = [Var(atom.aval) for atom in eqn.invars]
+    invars = [Var(aval) for aval in avals]
     with use(trace):
-        outs = lower.rewrite(*[_Value(trace, var) for var in invars], **eqn.params)
+        outs = function(*[_Value(trace, var) for var in invars], **params)
     if outs is None:
         return None
     outs = outs if isinstance(outs, (list, tuple)) else [outs]

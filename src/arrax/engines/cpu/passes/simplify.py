@@ -18,7 +18,10 @@ from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.primitive import registry
 from arrax.engines.cpu.lowering import Elementwise, Expand, Inline, Pairs, Reduce
 from arrax.engines.cpu.op_lowerings import lowering_of
+from arrax.engines.cpu.passes.accumulate import add_inside, update_of
 from arrax.engines.cpu.passes.expand import expand
+from arrax.engines.cpu.passes.masked_updates import chosen_again, masked_updates
+from arrax.engines.cpu.passes.order_updates import order_updates
 from arrax.engines.cpu.passes.swap_products import swap_products
 
 
@@ -32,7 +35,8 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     for var in (*constvars, *jaxpr.invars):
         env[var] = var
     outvars = writer.inline(jaxpr, env)
-    eqns = remove_dead(swap_products(remove_dead(writer.eqns, outvars), outvars), outvars)
+    eqns, outvars = add_inside(remove_dead(writer.eqns, outvars), outvars)
+    eqns = order_updates(remove_dead(swap_products(eqns, outvars), outvars))
     constvars += [var for var, _ in writer.hoisted]
     consts += [value for _, value in writer.hoisted]
     return ClosedJaxpr(Jaxpr(constvars, jaxpr.invars, outvars, eqns, jaxpr.effects,
@@ -122,6 +126,12 @@ class _Writer:
         params = {"new_sizes": aval.shape, "dimensions": None, "sharding": None}
         return self.write(Eqn(registry["reshape"], [atom], [Var(aval)], params), [atom])[0]
 
+    def elementwise(self, name: str, operands: list[Any]) -> Any:
+        """The result of an elementwise primitive without params, on equal shapes or scalars."""
+        primitive = registry[name]
+        aval = primitive.result_avals([x.aval for x in operands], {})
+        return self.write(Eqn(primitive, operands, [Var(aval)], {}), operands)[0]
+
     def append(self, eqn: Eqn, operands: list[Any]) -> list[Any]:
         outvars = [Var(v.aval) for v in eqn.outvars]
         new = Eqn(eqn.primitive, operands, outvars, eqn.params, eqn.effects, eqn.source_info)
@@ -175,11 +185,21 @@ def remove_dead(eqns: list[Eqn], outvars: Sequence[Any]) -> list[Eqn]:
     kept: list[Eqn] = []
     for eqn in reversed(eqns):
         if eqn.effects or not live.isdisjoint(eqn.outvars):
+            eqn = _needed_part(eqn, live)
             live.update(v for v in eqn.invars if type(v) is not Literal)
             outs = [v if v in live else DropVar(v.aval) for v in eqn.outvars]
             kept.append(eqn if all(a is b for a, b in zip(outs, eqn.outvars, strict=True))
                         else eqn.replace(outvars=outs))
     return kept[::-1]
+
+
+def _needed_part(eqn: Eqn, live: set[Var]) -> Eqn:
+    """Control flow without the carries and results that nobody needs."""
+    used = [v in live for v in eqn.outvars]
+    if eqn.primitive.dce is None or eqn.effects or all(used):
+        return eqn
+    pruned = eqn.primitive.dce(used, eqn)[1]
+    return eqn if pruned is None else pruned
 
 
 # ---- identities: `rule(writer, eqn, operands)` gives the atom that the result equals, or None --
@@ -227,9 +247,33 @@ def _convert(writer: _Writer, eqn: Eqn, operands: list[Any]) -> Any:
     return None
 
 
+def _update_total(writer: _Writer, eqn: Eqn, operands: list[Any]) -> Any:
+    """total + (zeros with a part) = total with the part added (`accumulate`)."""
+    for total, atom in (operands, operands[::-1]):
+        found = update_of(total, atom, writer.made_by.get, writer.inline_closed)
+        if found is not None:
+            return found
+    return None
+
+
+def _choose_update(writer: _Writer, eqn: Eqn, operands: list[Any]) -> Any:
+    """where(p, x with an update, x) = x with the update where p (`masked_updates`)."""
+    which, *cases = operands
+    if all(case is cases[0] for case in cases) and type(cases[0]) is not Literal:
+        return cases[0]
+    chosen = [chosen_again(which, case, i, writer.made_by.get) for i, case in enumerate(cases)]
+    if any(a is not b for a, b in zip(chosen, cases, strict=True)):
+        return writer.write(eqn, [which, *chosen])[0]
+    if not cases[0].aval.shape:
+        return None
+    return masked_updates(which, cases, writer.made_by.get, writer.elementwise,
+                          writer.inline_closed)
+
+
 IDENTITIES: dict[str, Callable[[_Writer, Eqn, list[Any]], Any]] = {
     "reshape": _same_aval, "broadcast_in_dim": _same_aval, "squeeze": _same_aval,
     "slice": _same_aval, "transpose": _identity_transpose, "convert_element_type": _convert,
     "copy": _always, "copy_p": _always, "name": _always, "sharding_constraint": _always,
-    "mul": _times_one, "div": _divided_by_one,
+    "stop_gradient": _always, "mul": _times_one, "div": _divided_by_one,
+    "add_any": _update_total, "select_n": _choose_update,
 }
