@@ -11,7 +11,7 @@ import arrax.numpy as jnp
 from arrax import lax
 from arrax.core.errors import InternalError
 from arrax.engines.cpu import loop_ir as ir
-from arrax.engines.cpu.passes.verify_aliases import verify_aliases
+from arrax.engines.cpu.passes.verify_aliases import verify_aliases, verify_sharing
 from arrax.engines.cpu.pipeline import PIPELINE, Compilation
 from tests.engines.cpu.compiling import traced
 
@@ -116,3 +116,18 @@ def test_donated_inputs_are_read_before_their_memory_is_written() -> None:
     compilation = compiled_to("coalesce", fun, X, X, donated=(True, False))
     accept(compilation)
     assert "was written over" in problem_of(compilation, aliases=(0, -1))
+
+
+def test_failures_name_the_pass() -> None:
+    compilation = compiled_to("bufferize", two_values, X)
+    assert compilation.program is not None
+    inputs, region = compilation.program.inputs, compilation.region
+    verify_sharing(region, inputs, (), compilation.arena_bytes)
+    places = [s.results[0] for s in region.steps if hasattr(s, "results")]
+    first, second = (b for b in places if b.kind == "temporary")
+    second.offset = first.offset
+    with pytest.raises(InternalError, match="^bufferize: .* was written over"):
+        verify_sharing(region, inputs, (), compilation.arena_bytes)
+    second.home = first
+    with pytest.raises(InternalError, match="^coalesce: .* was written over"):
+        verify_sharing(region, inputs, (), compilation.arena_bytes)

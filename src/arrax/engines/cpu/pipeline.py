@@ -29,7 +29,7 @@ from arrax.engines.cpu.passes.place_lanes import place_lanes
 from arrax.engines.cpu.passes.simplify import simplify
 from arrax.engines.cpu.passes.split_reductions import split_reductions
 from arrax.engines.cpu.passes.verify import verify
-from arrax.engines.cpu.passes.verify_aliases import verify_aliases
+from arrax.engines.cpu.passes.verify_aliases import verify_sharing
 
 
 @dataclass
@@ -96,13 +96,13 @@ def _donate(c: Compilation) -> None:
 
 @dataclass(frozen=True)
 class Pass:
-    """One entry of the pipeline; `loop_ir` passes are followed by the verifier, those that let
-    values share memory (`shares`) by that of aliasing."""
+    """One entry of the pipeline; `loop_ir` passes are followed by the verifier, the last of those
+    that let values share memory (`shared`) by that of aliasing."""
 
     name: str
     function: Callable[[Compilation], None]
     loop_ir: bool = False
-    shares: bool = False
+    shared: bool = False
 
 
 PIPELINE = [
@@ -111,9 +111,9 @@ PIPELINE = [
     Pass("merge_kernels", _merge, loop_ir=True),
     Pass("split_reductions", _split, loop_ir=True),
     Pass("place_lanes", _place, loop_ir=True),
-    Pass("coalesce", _coalesce, loop_ir=True, shares=True),
-    Pass("donate", _donate, shares=True),
-    Pass("bufferize", _bufferize, loop_ir=True, shares=True),
+    Pass("coalesce", _coalesce, loop_ir=True),
+    Pass("donate", _donate),
+    Pass("bufferize", _bufferize, loop_ir=True, shared=True),
     Pass("code", _code),
 ]
 
@@ -144,10 +144,10 @@ def run_pass(entry: Pass, compilation: Compilation) -> None:
     compilation.seconds[entry.name] = time.perf_counter() - start
     if entry.loop_ir:
         verify(compilation.region, placed=entry.name == "bufferize")
-    if entry.shares and (entry.name != "donate" or any(i >= 0 for i in compilation.aliases)):
+    if entry.shared:
         assert compilation.program is not None
-        verify_aliases(compilation.region, compilation.program.inputs, compilation.aliases,
-                       compilation.arena_bytes if entry.name == "bufferize" else None)
+        verify_sharing(compilation.region, compilation.program.inputs, compilation.aliases,
+                       compilation.arena_bytes)
     level = config.debug.value
     if level:
         _report(entry, compilation, level)

@@ -24,12 +24,19 @@ OWN_ADDRESS = ("input", "output", "bound")  # kinds of memory that stands where 
 
 def coalesce(region: Region) -> None:
     """Give buffers of a program homes in each other's memory; see above."""
+    if not _has_copies(region):
+        return
     lifetimes = Lifetimes(region)
     copies = [(lifetimes.trips[number] * step.source.nbytes, number, step)
               for number, step in lifetimes.steps.items() if isinstance(step, ir.Copy)
               and is_tracked(step.source) and is_tracked(step.target)]
     for _, _, copy in sorted(copies, key=lambda item: item[:2], reverse=True):
         _try(lifetimes, copy.source.root, copy.target.root)
+
+
+def _has_copies(region: Region) -> bool:
+    return any(isinstance(step, ir.Copy) or any(map(_has_copies, ir.regions_of(step)))
+               for step in region.steps)
 
 
 def _try(lifetimes: Lifetimes, source: Buffer, target: Buffer) -> None:

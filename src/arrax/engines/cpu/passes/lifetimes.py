@@ -86,6 +86,8 @@ def _kernel_accesses(kernel: ir.Kernel) -> list[tuple[Buffer, Access]]:
 
 def touched(step: Any) -> list[Buffer]:
     """The buffers that a step itself (not its regions) reads or writes."""
+    if isinstance(step, ir.Kernel):
+        return list(ir.kernel_buffers(step))
     return [buffer for buffer, _ in accesses(step)]
 
 

@@ -1,4 +1,7 @@
-"""Verify what shares memory, after coalesce, donate and bufferize, in every compile.
+"""Verify what shares memory by coalesce, donate and bufferize, in every compile.
+
+What the three decide stands in the program side by side, so that one walk after the last checks
+them all; where it fails, more walks, over what the first one or two decided, name the pass.
 
 The program is followed forwards with the set of *values* (buffers, views of one another taken as
 one) that stand whole in memory, and where. `lifetimes`, from which sharing is decided, goes
@@ -30,16 +33,28 @@ from arrax.engines.cpu.passes.lifetimes import Access, accesses, is_tracked
 from arrax.engines.cpu.places import works_in_place
 
 
+def verify_sharing(region: Region, inputs: Sequence[Buffer], aliases: Sequence[int],
+                   arena_bytes: int) -> None:
+    """Raise InternalError that names the pass, where a value is read after something else was
+    written over it."""
+    try:
+        verify_aliases(region, inputs, aliases, arena_bytes)
+    except InternalError:
+        verify_aliases(region, inputs, blame="coalesce")
+        verify_aliases(region, inputs, aliases, blame="donate")
+        verify_aliases(region, inputs, aliases, arena_bytes, blame="bufferize")
+
+
 def verify_aliases(region: Region, inputs: Sequence[Buffer], aliases: Sequence[int] = (),
-                   arena_bytes: int | None = None) -> None:
+                   arena_bytes: int | None = None, blame: str = "aliasing") -> None:
     """Raise InternalError where a value is read after something else was written over it.
 
     `aliases` has for each result the donated input whose memory it may take, or -1; `arena_bytes`
-    is given once temporaries have places.
+    is given once temporaries have places, `blame` begins the message.
     """
     shared = {output.root: inputs[alias]
               for output, alias in zip(region.results, aliases, strict=False) if alias >= 0}
-    checker = _Checker(shared, arena_bytes)
+    checker = _Checker(shared, arena_bytes, blame)
     memory = _Memory(checker)
     for buffer in inputs:
         memory.write(buffer, whole=True)
@@ -48,7 +63,7 @@ def verify_aliases(region: Region, inputs: Sequence[Buffer], aliases: Sequence[i
         if is_tracked(buffer):
             problem = memory.missing(buffer)
             if problem:
-                raise InternalError(f"aliasing: result {buffer.root.position} {problem}")
+                raise InternalError(f"{blame}: {problem} as result {buffer.root.position}")
 
 
 class _Memory:
@@ -74,14 +89,15 @@ class _Memory:
         """Why a buffer cannot be read, or nothing."""
         if self.holds(buffer) or not buffer.nbytes:
             return ""
-        return "was written over" if buffer.value in self.lost else "is read before it is written"
+        return f"a value of {buffer.dtype}{list(buffer.shape)} " + (
+            "was written over" if buffer.value in self.lost else "is read before it is written")
 
     def write(self, buffer: Buffer, whole: bool, beside: Iterable[Buffer] = ()) -> str:
         """A value comes into memory, and others leave it, but for those `beside` it, which are
         equal; gives what is wrong with that, or nothing."""
         value, memory = buffer.value, self.checker.memory(buffer)
         if not whole and value in self.lost:
-            return "is updated in part after it was written over"
+            return "a value is updated in part after it was written over"
         kept = {value, *(b.value for b in beside)}
         for other in self.overlapping(memory):
             values = self.here.get(other, set())
@@ -151,8 +167,9 @@ def _is_value(value: Buffer, buffer: Buffer) -> bool:
 class _Checker:
     """Follows the steps; `shared` has for outputs the inputs whose memory they may be."""
 
-    def __init__(self, shared: dict[Buffer, Buffer], arena_bytes: int | None):
+    def __init__(self, shared: dict[Buffer, Buffer], arena_bytes: int | None, blame: str):
         self.shared = shared
+        self.blame = blame
         self.arena_bytes = arena_bytes
 
     def memory(self, buffer: Buffer) -> Buffer:
@@ -171,7 +188,7 @@ class _Checker:
         touched = [(b, access) for b, access in accesses(step) if is_tracked(b)]
         problem = self._problem(step, touched, memory)
         if problem:
-            raise InternalError(f"aliasing: {problem} in\n{step_text(step)}")
+            raise InternalError(f"{self.blame}: {problem} in\n{step_text(step)}")
         if isinstance(step, ir.WhileStep):
             return self._loop(step, [step.condition, step.body], memory)
         if isinstance(step, ir.ScanStep):
