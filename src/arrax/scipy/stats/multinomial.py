@@ -1,0 +1,47 @@
+"""The multinomial distribution."""
+from __future__ import annotations
+
+from typing import Any
+
+from arrax import numpy as jnp
+from arrax.numpy.promotion import promote_dtypes_inexact
+from arrax.scipy import special
+
+
+def logpmf(x: Any, n: Any, p: Any) -> Any:
+    """The logarithm of the probability of counts, for the multinomial distribution.
+
+    Args:
+      x: counts of each outcome along the last axis; -inf where they do not sum to `n`.
+      n: the number of trials, broadcast with the other axes.
+      p: the probabilities of the outcomes along the last axis.
+
+    Returns: an array without the last axis.
+
+    Example:
+      >>> round(float(logpmf(jnp.array([1, 2]), 3, jnp.array([0.4, 0.6]))), 4)
+      -0.8393
+
+    Source: `scipy.stats.multinomial`.
+    """
+    p, n, x = promote_dtypes_inexact("multinomial.logpmf", p, n, x)
+    terms = special.xlogy(x, p) - special.gammaln(x + 1)
+    value = special.gammaln(n + 1) + jnp.sum(terms, axis=-1)
+    return jnp.where((jnp.sum(x, axis=-1) == n) & jnp.all(x >= 0, axis=-1), value, -jnp.inf)
+
+
+def pmf(x: Any, n: Any, p: Any) -> Any:
+    """The probability of counts, for the multinomial distribution: the exponential of `logpmf`.
+
+    Args:
+      x: counts of each outcome along the last axis.
+      n: the number of trials.
+      p: the probabilities of the outcomes along the last axis.
+
+    Example:
+      >>> round(float(pmf(jnp.array([1, 2]), 3, jnp.array([0.4, 0.6]))), 4)
+      0.432
+
+    Source: `scipy.stats.multinomial`.
+    """
+    return jnp.exp(logpmf(x, n, p))
