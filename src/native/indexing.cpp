@@ -80,11 +80,12 @@ extern "C" void arrax_gather_rows(const int64_t* spec, const void* source, const
 
 namespace {
 
-enum Update : int64_t { kSet, kAdd, kMultiply, kMinimum, kMaximum };
+enum Update : int64_t { kSet, kAdd, kMultiply, kMinimum, kMaximum, kSubtract };
 
 template <class T> T combine(int64_t update, T a, T b) {
   switch (update) {
     case kAdd: return a + b;
+    case kSubtract: return a - b;
     case kMultiply: return a * b;
     case kMinimum: return b != b || b < a ? b : a;
     case kMaximum: return b != b || b > a ? b : a;
@@ -186,14 +187,15 @@ void scatter(const Scatter& s, void* out, const void* indices, const void* updat
     case kMultiply: return scatter_all<T, Work, kMultiply>(s, to, indices, from);
     case kMinimum: return scatter_all<T, Work, kMinimum>(s, to, indices, from);
     case kMaximum: return scatter_all<T, Work, kMaximum>(s, to, indices, from);
+    case kSubtract: return scatter_all<T, Work, kSubtract>(s, to, indices, from);
   }
 }
 
 }  // namespace
 
 // out[indices[i], :] = out[...] op updates[i, :], in order; indices outside are dropped.
-// spec: dtype, op (0 set, 1 add, 2 multiply, 3 min, 4 max), elements of a row, rows of out,
-// indices, dtype of indices.
+// spec: dtype, op (0 set, 1 add, 2 multiply, 3 min, 4 max, 5 subtract), elements of a row, rows of
+// out, indices, dtype of indices.
 extern "C" void arrax_scatter_rows(const int64_t* spec, void* out, const void* indices,
                                    const void* updates) {
   const Scatter s{spec[1], spec[2], spec[3], spec[4], spec[5], 0, spec[2]};

@@ -234,3 +234,16 @@ def test_empty_spans_may_start_anywhere():
         assert eager.shape == compiled.shape
         np.testing.assert_array_equal(eager, compiled)
     assert empty[::-1].shape == (0, 3)
+
+
+@pytest.mark.parametrize("index", [0, -1, np.int32(0), np.array(0)])
+def test_integers_into_empty_axes(index):
+    """No integer is in bounds there, known or traced, read or written."""
+    empty, wide = jnp.zeros((0, 3)), jnp.zeros((3, 0))
+    for call in (lambda x, y, i: x[i], lambda x, y, i: y[:, i], lambda x, y, i: x.at[i].set(1.0),
+                 lambda x, y, i: x.at[i].get(mode="fill"),
+                 lambda x, y, i: arrax.vmap(lambda k: x[k])(jnp.stack([i, i]))):
+        for run in (call, arrax.jit(call)):
+            with pytest.raises(IndexError, match="out of bounds for axis [01] with size 0"):
+                run(empty, wide, index)
+    assert wide[0].shape == (0,) and empty[jnp.zeros(0, int)].shape == (0, 3)

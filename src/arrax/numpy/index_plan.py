@@ -66,7 +66,8 @@ def parse(shape: tuple[int, ...], idx: Any) -> Index:
     """Normalize `idx`, an index of an array of `shape`.
 
     Raises:
-      IndexError: too many indices, two ellipses, masks of other shapes, unknown slice bounds.
+      IndexError: too many indices, two ellipses, masks of other shapes, unknown slice bounds, an
+        integer into an empty axis.
       TypeError: strings, floats, lists outside of tuples.
       NonConcreteBooleanIndexError: a traced mask.
     """
@@ -199,6 +200,8 @@ def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
             full_shape.append(shape[axis])
             axis += 1
         for entry in found:
+            if full_shape[len(entries)] == 0 and _is_integer(entry):
+                raise IndexError(f"index is out of bounds for axis {len(entries)} with size 0")
             marks.append(len(entries))
             entries.append(entry)
     places = [i for i, m in enumerate(marks) if m is not None and not isinstance(entries[m], Span)]
@@ -206,6 +209,11 @@ def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
         and not places[0] < gap <= places[-1]
     return Index(tuple(full_shape), entries, _new_axes(marks, entries, contiguous), added,
                  contiguous)
+
+
+def _is_integer(entry: Any) -> bool:
+    """Whether an entry is one integer, known now or not."""
+    return isinstance(entry, StaticInt) or (not isinstance(entry, Span) and entry.ndim == 0)
 
 
 def _mask_entries(mask: np.ndarray, shape: tuple[int, ...], axis: int) -> list[np.ndarray]:

@@ -44,10 +44,6 @@ def read(x: Any, index: Index, mode: GatherScatterMode | None = None, fill_value
          indices_are_sorted: bool = False, unique_indices: bool = False,
          wrap_negative: bool = True) -> Any:
     """The elements of `x` that a parsed index selects."""
-    for entry, dimension in zip(index.entries, index.shape, strict=True):
-        if isinstance(entry, StaticInt) and dimension == 0:
-            raise IndexError("index is out of bounds for axis "
-                             f"{index.entries.index(entry)} with size 0")
     fills = mode in (GatherScatterMode.FILL_OR_DROP, GatherScatterMode.ONE_HOT)
     if index.is_static and (not fills or _in_bounds(index)):
         return _add_new_axes(_read_static(x, index), index.new_axes)

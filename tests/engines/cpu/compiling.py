@@ -13,6 +13,7 @@ from arrax.core.primitive import registry
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.engine import CpuEngine
 from arrax.engines.cpu.interpreter.program import results_after_passes
+from arrax.engines.cpu.pipeline import llvm_module, run_pipeline
 from arrax.transforms.staging import trace_to_jaxpr
 
 
@@ -73,3 +74,15 @@ def step_names(region: Any) -> list[Any]:
         if inner:
             names.append(inner)
     return names
+
+
+def llvm_of(fun: Callable[..., Any], *args: Any) -> Any:
+    """The LLVM module of a program."""
+    closed, _ = traced(fun, *args)
+    return llvm_module(run_pipeline(closed, "test"))
+
+
+def emitted_size(fun: Callable[..., Any], *args: Any) -> int:
+    """The LLVM instructions of a program."""
+    return sum(len(block.instructions) for function in llvm_of(fun, *args).functions
+               for block in function.blocks)

@@ -177,3 +177,25 @@ def test_stages_have_texts() -> None:
     assert "entry" in executable.as_text("assembly")
     with pytest.raises(ValueError, match="stage must be one of"):
         executable.as_text("poem")
+
+
+@pytest.mark.parametrize("name", ["set", "add", "subtract", "multiply", "min", "max"])
+@pytest.mark.parametrize("width", [(), (3,), (70,)])
+def test_long_scatters_of_rows(name: str, width: tuple[int, ...]) -> None:
+    """All kinds of scatters, with enough updates for the native library."""
+    rng = np.random.default_rng(0)
+    x, v = rng.normal(size=(50, *width)), rng.normal(size=(17_000, *width))
+    i = rng.integers(-3, 60, 17_000).astype(np.int32)
+    if name in ("set", "multiply"):  # not the same place twice
+        i, v = np.arange(17_000, dtype=np.int32) - 16_960, np.abs(v) + 0.5
+    check(lambda x, i, v: [getattr(x.at[i], name)(v)], x.astype(np.float32), i,
+          v.astype(np.float32), rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (5, 0), (0, 5)])
+def test_loops_that_multiply_empty_matrices(shape: tuple[int, int]) -> None:
+    def program(w: Any, start: Any, xs: Any) -> Any:
+        return [lax.scan(lambda h, x: (h + jnp.dot(w, x), None), start, xs)[0]]
+
+    check(program, np.ones(shape, np.float32), np.ones(shape[0], np.float32),
+          np.ones((20, shape[1]), np.float32))

@@ -17,6 +17,7 @@ import llvmlite
 from llvmlite import binding
 
 from arrax import _native
+from arrax.core.errors import InternalError
 from arrax.engines.cpu import object_cache
 from arrax.version import __version__
 
@@ -66,18 +67,23 @@ def code_of(source: str, module: Callable[[], Any], entry: str = "entry") -> Mac
 
 def _compiled(module: Any) -> bytes:
     """Clean up (the code is vectorized already) and compile a module."""
-    return bytes(_compiler()[0].emit_object(_cleaned(str(module))))
+    return bytes(_compiler()[0].emit_object(_cleaned(str(module), module.name)))
 
 
 def assembly(module: Any) -> str:
     """The machine code of a module as assembly text."""
-    return str(_compiler()[0].emit_assembly(_cleaned(str(module))))
+    return str(_compiler()[0].emit_assembly(_cleaned(str(module), module.name)))
 
 
-def _cleaned(text: str) -> Any:
-    """A module, parsed and optimized lightly."""
+def _cleaned(text: str, name: str) -> Any:
+    """A module, parsed, verified and optimized lightly. LLVM aborts the process where it meets
+    code that its verifier refuses."""
     machine, passes, _ = _compiler()
-    parsed = binding.parse_assembly(text)
+    try:
+        parsed = binding.parse_assembly(text)
+        parsed.verify()
+    except RuntimeError as error:
+        raise InternalError(f"LLVM refuses the code of program {name!r}: {error}") from error
     parsed.triple = machine.triple
     parsed.data_layout = str(machine.target_data)
     _optimize(parsed, passes)

@@ -58,11 +58,8 @@ def _scatter_loops(lowerer: Any, eqn: Eqn, target: Buffer, combine: Any) -> None
         value = lowerer.expression(indices, (*points, ir.Index(position)))
         high = target.shape[axis] - sizes[axis]
         if drops_outside(mode) or promises_inside(mode):  # broken promises write nowhere
-            start = wide_index(value)
-            conditions.append((start, 0, high + 1))
-        else:
-            start = clamp_index(value, high)
-        places[axis] = places[axis] + start
+            conditions.append((wide_index(value), 0, high + 1))
+        places[axis] = places[axis] + clamp_index(value, high)
     for axis, batching in zip(numbers.operand_batching_dims, numbers.scatter_indices_batching_dims,
                               strict=True):
         places[axis] = places[axis] + points[batching]
@@ -71,9 +68,7 @@ def _scatter_loops(lowerer: Any, eqn: Eqn, target: Buffer, combine: Any) -> None
         offset = offset + place * stride
     expr = lowerer.expression(updates, tuple(index_of(v) for v in variables))
     if combine is not None:
-        old: ir.Expr = ir.Load(target, offset)
-        if conditions:
-            old = ir.Choose(conditions, old, ir.Constant(0, old.dtype))
+        old = ir.Load(target, offset)
         expr = ir.Apply(operation_of(combine), {}, (old, expr), target.dtype, eqn)
     loops = [variables[axis] for axis in (*batch, *window)]
     store = ir.Store(target, offset, expr, tuple(conditions))

@@ -131,13 +131,13 @@ def concatenate(index: Indices, *operands: Operand, dimension: int, **_: Any) ->
 
 def _clamped(start: Operand, high: int) -> Index:
     """A dynamic start index, clamped to 0..high."""
-    if high == 0:
-        return ZERO
-    return clamp_index(start.scalar(), high)
+    return ZERO if high <= 0 else clamp_index(start.scalar(), high)
 
 
 def clamp_index(expr: Expr, high: int) -> Index:
-    """An integer expression as an index clamped to 0..high."""
+    """An integer expression as an index clamped to 0..high; 0 where that is empty."""
+    if high <= 0:
+        return ZERO
     if isinstance(expr, Constant):
         return Index(min(max(int(expr.value), 0), high))
     return index_of(Apply(CLAMP_INDEX, {"high": high}, (expr,), INT64))
@@ -196,11 +196,10 @@ def gather(index: Indices, x: Operand, indices: Operand, *, dimension_numbers: A
         high = shape[axis] - slice_sizes[axis]
         expr = indices.at((*batch, Index(position)))
         if drops_outside(mode):
-            start = wide_index(expr)
-            conditions.append((start, 0, high + 1))
-        else:  # a broken promise must not read other memory
-            start = clamp_index(expr, high)
-        source[axis] = source[axis] + start
+            conditions.append((wide_index(expr), 0, high + 1))
+        # Clamped in every mode: what is read where the index is outside is not chosen, and a
+        # broken promise must not read other memory.
+        source[axis] = source[axis] + clamp_index(expr, high)
     for axis, indices_axis in batching.items():
         source[axis] = source[axis] + batch[indices_axis]
     inside = x.at(tuple(source))

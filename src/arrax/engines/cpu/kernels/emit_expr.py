@@ -1,12 +1,21 @@
-"""Expressions of the loop IR as LLVM code, each at the outermost level where it is known."""
+"""Expressions of the loop IR as LLVM code, each at the outermost level where it is known.
+
+An expression is written once, whatever choices and conditions it stands under, so that a kernel's
+code is as long as its expressions are many. That is sound because no access of this file leaves its
+buffer: an access whose offset is inside at every point of the loops (`intervals`) needs no check;
+any other is checked against the buffer's size, and where it lies outside, nothing is stored, and
+what is loaded is some element or zero, which no choice picks.
+"""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
 from arrax.engines.cpu import loop_ir
+from arrax.engines.cpu.intervals import Intervals
 from arrax.engines.cpu.kernels import memory
 from arrax.engines.cpu.kernels.lanes import I1, I64
 from arrax.engines.cpu.kernels.levels import Levels, constant64
@@ -16,7 +25,7 @@ from arrax.engines.cpu.loop_ir import Expr, Index, LoopVar
 
 INT64 = np.dtype(np.int64)
 BOOL = np.dtype(bool)
-Conditions = tuple[tuple[Index, int, int], ...]
+Condition = tuple[Index, int, int]
 
 
 class CannotEmit(Exception):
@@ -34,12 +43,24 @@ class Emitted(NamedTuple):
     depth: int
 
 
+class Term(NamedTuple):
+    """A term of an index: a loop variable that runs over lanes (`value` is its first lane's), or
+    any other value. `name` tells terms of sums apart."""
+
+    value: ir.Value
+    depth: int
+    coefficient: int
+    name: Any
+    over_lanes: bool = False
+
+
 class ExprEmitter:
     """Writes expressions at the levels of a kernel; `pointer_of(buffer)` gives base addresses."""
 
     def __init__(self, levels: Levels, pointer_of: Any):
         self.levels = levels
         self.pointer_of = pointer_of
+        self.intervals = Intervals()
         self.written: set[Any] = set()  # memory that the kernel stores to
         self.floor = 0  # the level outside of which that memory is not loaded
 
@@ -52,29 +73,33 @@ class ExprEmitter:
                 return depth
         raise AssertionError("loop variable outside its loop")
 
-    def builder(self, depth: int, out_dtype: Any = None) -> ScalarBuilder:
-        b = self.levels.stack[depth].scalar_builder()
-        b.out_dtype = out_dtype
-        return b
+    def builder(self, depth: int, lanes: int) -> ScalarBuilder:
+        """What writes values of so many lanes at a level."""
+        return self.levels.stack[depth].scalar_builder(lanes)
 
     def remember(self, key: Any, emitted: Emitted) -> Emitted:
         self.levels.stack[emitted.depth].memo[key] = emitted
         return emitted
 
-    def recall(self, key: Any) -> Emitted | None:
+    def recall(self, key: Any) -> Any:
         for level in reversed(self.levels.stack):
             found = level.memo.get(key)
             if found is not None:
-                return found  # type: ignore[no-any-return]
+                return found
         return None
+
+    def __contains__(self, serial: object) -> bool:
+        """Whether an expression is written already, and known here."""
+        return self.recall(serial) is not None
 
     def widened(self, emitted: Emitted, lanes: int) -> Value:
         """A value in `lanes` lanes: scalars are splat at their own level."""
-        if lanes == 1 or self.levels.stack[emitted.depth].lanes == lanes:
+        if emitted.value.lanes == lanes:
             return emitted.value
+        assert emitted.value.lanes == 1, "a vector among vectors of another length"
         key = ("splat", id(emitted.value.llvm), emitted.value.dtype, lanes)
         level = self.levels.stack[emitted.depth]
-        found = level.memo.get(key)
+        found: Value | None = level.memo.get(key)
         if found is None:
             found = memory.splat_value(level.scalar_builder(lanes), emitted.value)
             level.memo[key] = found
@@ -83,29 +108,13 @@ class ExprEmitter:
 
     # ---- expressions ---------------------------------------------------------------------------
 
-    def emit(self, expr: Expr, where: Conditions = ()) -> Emitted:
-        """The value of an expression; loads happen only where the conditions hold."""
-        found = self._known(expr, where)
-        if found is not None:
-            return found
-        # A stack of its own, since chains of operations may be longer than Python's stack is deep.
-        stack = [(expr, False)]
-        while stack:
-            each, ready = stack.pop()
-            if not ready and self._known(each, where) is not None:
-                continue
-            if ready or type(each) is not loop_ir.Apply:
-                found = self.remember((each.serial, where), self._emit(each, where))
-                continue
-            stack.append((each, True))
-            stack.extend((a, False) for a in reversed(each.args)
-                         if type(a) is not loop_ir.Constant)
-        assert found is not None
-        return found
-
-    def _known(self, expr: Expr, where: Conditions) -> Emitted | None:
-        """The value of an expression that is written already; folds are known everywhere."""
-        return self.recall((expr.serial, () if type(expr) is loop_ir.Local else where))
+    def emit(self, expr: Expr) -> Emitted:
+        """The value of an expression, its operands written first."""
+        found = self.recall(expr.serial)
+        if found is None:
+            for each in loop_ir.walk([expr], self):
+                found = self.remember(each.serial, self._emit(each))
+        return found  # type: ignore[no-any-return]
 
     def vector(self, expr: Expr) -> Value:
         """The value of an expression in all lanes of the innermost level."""
@@ -114,27 +123,30 @@ class ExprEmitter:
             return level.scalar_builder().constant(expr.value, expr.dtype)
         return self.widened(self.emit(expr), level.lanes)
 
-    def _emit(self, expr: Any, where: Conditions) -> Emitted:
+    def _emit(self, expr: Any) -> Emitted:
+        """An expression whose operands are written."""
         kind = type(expr)
         if kind is loop_ir.Apply:
-            return self._apply(expr, where)
+            return self._apply(expr)
         if kind is loop_ir.Load:
-            return self._load(expr, where)
+            return self._load(expr)
         if kind is loop_ir.Constant:
-            return Emitted(self.builder(0).constant(expr.value, expr.dtype), 0)
+            return Emitted(self.builder(0, 1).constant(expr.value, expr.dtype), 0)
         if kind is loop_ir.Choose:
-            return self._choose(expr, where)
+            return self._choose(expr)
+        assert kind is not loop_ir.Local, "the result of a fold that is not done"
+        value, depth = self.index(expr.index)
+        b = self.builder(depth, value.lanes)
         if kind is loop_ir.Position:
-            value, depth = self.index(expr.index, where)
-            b = self.builder(depth)
-            return Emitted(b.convert_element_type(Value(value, INT64), expr.dtype), depth)
-        return self._divide(expr, where)
+            return Emitted(b.convert_element_type(value, expr.dtype), depth)
+        name = "urem" if kind is loop_ir.Remainder else "udiv"
+        divisor = b.emit.constant(I64, expr.divisor)
+        return Emitted(Value(getattr(b.builder, name)(value.llvm, divisor), INT64), depth)
 
-    def _apply(self, expr: Any, where: Conditions) -> Emitted:
-        """An operation whose operands are written."""
-        parts = [None if type(a) is loop_ir.Constant else self.emit(a, where) for a in expr.args]
+    def _apply(self, expr: Any) -> Emitted:
+        parts = [None if type(a) is loop_ir.Constant else self.emit(a) for a in expr.args]
         depth = max((p.depth for p in parts if p is not None), default=0)
-        b = self.builder(depth)
+        b = self.builder(depth, max((p.value.lanes for p in parts if p is not None), default=1))
         args = [b.constant(a.value, a.dtype) if p is None else self.widened(p, b.lanes)
                 for p, a in zip(parts, expr.args, strict=True)]
         b.out_dtype = expr.dtype
@@ -143,130 +155,147 @@ class ExprEmitter:
         except NotLowered as error:
             raise CannotEmit(expr.eqn) from error
 
-    def _divide(self, expr: Any, where: Conditions) -> Emitted:
-        value, depth = self.index(expr.index, where)
-        b = self.builder(depth)
-        divisor = b.emit.constant(I64, expr.divisor)
-        name = "urem" if type(expr) is loop_ir.Remainder else "udiv"
-        return Emitted(Value(getattr(b.builder, name)(value, divisor), INT64), depth)
+    def _choose(self, expr: Any) -> Emitted:
+        inside, outside = self.emit(expr.inside), self.emit(expr.outside)
+        tests = [self.condition(c) for c in expr.conditions]
+        parts = [inside, outside, *tests]
+        depth = max(p.depth for p in parts)
+        b = self.builder(depth, max(p.value.lanes for p in parts))
+        flag = self._all(tests, b)
+        return Emitted(b.select(flag, self.widened(inside, b.lanes),
+                                self.widened(outside, b.lanes)), depth)
 
-    def _choose(self, expr: Any, where: Conditions) -> Emitted:
-        inside = self.emit(expr.inside, (*where, *expr.conditions))
-        outside = self.emit(expr.outside, where)
-        tests = [self.condition(c, where) for c in expr.conditions]
-        depth = max(inside.depth, outside.depth, *(t.depth for t in tests))
-        b = self.builder(depth)
-        flags = [self.widened(t, b.lanes) for t in tests]
+    def _all(self, tests: list[Emitted], b: ScalarBuilder) -> Value:
+        """Whether all of some conditions hold."""
+        flags = [self.widened(test, b.lanes) for test in tests]
         both = flags[0]
         for flag in flags[1:]:
             both = b.and_(both, flag)
-        return Emitted(b.select(both, self.widened(inside, b.lanes),
-                                self.widened(outside, b.lanes)), depth)
+        return both
 
-    def condition(self, condition: tuple[Index, int, int], where: Conditions = ()) -> Emitted:
+    def condition(self, condition: Condition) -> Emitted:
         """low <= index < high."""
-        key = ("condition", condition)
-        found = self.recall(key)
+        found = self.recall(condition)
         if found is None:
             index, low, high = condition
-            value, depth = self.index(index + -low, where)
-            b = self.builder(depth)
-            bound = b.emit.constant(I64, high - low)
-            flag = b.builder.icmp_unsigned("<", value, bound)
-            found = self.remember(key, Emitted(Value(flag, BOOL), depth))
-        return found
+            value, depth = self.index(index + -low)
+            b = self.builder(depth, value.lanes)
+            flag = b.builder.icmp_unsigned("<", value.llvm, b.emit.constant(I64, high - low))
+            found = self.remember(condition, Emitted(Value(flag, BOOL), depth))
+        return found  # type: ignore[no-any-return]
 
     # ---- indices -------------------------------------------------------------------------------
 
-    def index(self, index: Index, where: Conditions = ()) -> tuple[ir.Value, int]:
+    def index(self, index: Index) -> tuple[Value, int]:
         """An index as i64, a vector if it depends on the vectorized variable."""
-        scalars, vectors = self._split(index, where)
+        scalars, vectors = self._split(index)
         value, depth = self._scalar_sum(scalars)
         if not vectors:
             if index.const:
                 value = self.levels.stack[depth].builder.add(value, constant64(index.const))
-            return value, depth
-        depth = max(depth, *(v[2] for v in vectors))
-        b = self.builder(depth)
+            return Value(value, INT64), depth
+        depth = max(depth, *(v.depth for v in vectors))
+        b = self.builder(depth, self._lanes_of(vectors))
         total = self._vector_sum(vectors, b)
         if scalars or index.const:
             if index.const:
                 value = b.builder.add(value, constant64(index.const)) if scalars \
                     else constant64(index.const)
             total = b.builder.add(total, b.emit.splat(value))
-        return total, depth
+        return Value(total, INT64), depth
 
-    def _split(self, index: Index, where: Conditions) -> tuple[list[Any], list[Any]]:
-        """Terms as (value, depth, coefficient, key): scalar ones, and those of the lanes."""
-        scalars: list[Any] = []
-        vectors: list[Any] = []
+    def _lanes_of(self, vectors: list[Term]) -> int:
+        first = vectors[0]
+        if first.over_lanes:
+            return self.levels.stack[first.depth].lanes
+        return first.value.type.count  # type: ignore[no-any-return]
+
+    def _split(self, index: Index) -> tuple[list[Term], list[Term]]:
+        """The terms that are scalars, and those that differ between lanes."""
+        scalars: list[Term] = []
+        vectors: list[Term] = []
         for term, coefficient in index.terms:
             if isinstance(term, LoopVar):
                 depth = self.depth_of(term)
                 level = self.levels.stack[depth]
-                if level.vector is term and level.lanes > 1:
-                    vectors.append((term, coefficient, depth))
-                    continue
-                scalars.append((level.variables[term], depth, coefficient, term))
+                over_lanes = level.vector is term and level.lanes > 1
+                found = Term(level.variables[term], depth, coefficient, term, over_lanes)
             else:
-                emitted = self.emit(term, where)
-                if self.levels.stack[emitted.depth].lanes > 1:
-                    vectors.append((emitted.value.llvm, coefficient, emitted.depth))
-                else:
-                    scalars.append((emitted.value.llvm, emitted.depth, coefficient,
-                                    (term, where)))
+                value, depth = self.emit(term)
+                found = Term(value.llvm, depth, coefficient, term)
+                over_lanes = value.lanes > 1
+            (vectors if over_lanes else scalars).append(found)
         return scalars, vectors
 
-    def _scalar_sum(self, terms: list[Any]) -> tuple[ir.Value, int]:
-        """The sum of scalar terms, outer levels first, so that partial sums stay outside loops."""
+    def _scalar_sum(self, terms: Iterable[Term]) -> tuple[ir.Value, int]:
+        """The sum of scalar terms, outer levels first, so that partial sums stay outside loops.
+        Sums of loop variables cannot overflow; others can, where no condition holds."""
         total, depth = None, 0
         key: tuple[Any, ...] = ()
-        for value, at, coefficient, name in sorted(terms, key=lambda t: t[1]):
+        flags: tuple[str, ...] = ("nsw",)
+        for value, at, coefficient, name, _ in sorted(terms, key=lambda t: t.depth):
             key = (*key, (name, coefficient))
             depth = max(depth, at)
+            flags = () if isinstance(name, Expr) else flags
             found = self.recall(("sum", key))
             if found is None:
                 builder = self.levels.stack[depth].builder
                 part = value if coefficient == 1 else builder.mul(
-                    value, constant64(coefficient), flags=("nsw",))
-                total = part if total is None else builder.add(total, part, flags=("nsw",))
+                    value, constant64(coefficient), flags=flags)
+                total = part if total is None else builder.add(total, part, flags=flags)
                 self.levels.stack[depth].memo[("sum", key)] = (total, depth)
             else:
                 total, depth = found
         return (constant64(0) if total is None else total), depth
 
-    def _vector_sum(self, terms: list[Any], b: ScalarBuilder) -> ir.Value:
+    def _vector_sum(self, terms: list[Term], b: ScalarBuilder) -> ir.Value:
         total = None
-        for term, coefficient, depth in terms:
-            if isinstance(term, LoopVar):
-                start = self.levels.stack[depth].variables[term]
-                if coefficient != 1:
-                    start = b.builder.mul(start, constant64(coefficient))
-                part = b.iota(start, INT64, coefficient).llvm
+        for term in terms:
+            if term.over_lanes:
+                start = term.value
+                if term.coefficient != 1:
+                    start = b.builder.mul(start, constant64(term.coefficient))
+                part = b.iota(start, INT64, term.coefficient).llvm
             else:
-                part = term if coefficient == 1 else b.builder.mul(
-                    term, b.emit.constant(I64, coefficient))
+                part = term.value if term.coefficient == 1 else b.builder.mul(
+                    term.value, b.emit.constant(I64, term.coefficient))
             total = part if total is None else b.builder.add(total, part)
         return total
 
+    def _outside(self, access: Any) -> tuple[bool, bool]:
+        """Whether a load or store may lie below its buffer, and above it."""
+        low, high = self.intervals.index(access.offset)
+        return low < 0, high >= access.buffer.size
+
+    def _first_lane(self, scalars: list[Term], vector: Term) -> tuple[ir.Value, int]:
+        """The offset of the first lane, save the constant, where lanes are `vector`."""
+        return self._scalar_sum([*scalars, vector._replace(name=(vector.name, "first lane"))])
+
     # ---- loads and stores -----------------------------------------------------------------------
 
-    def _load(self, expr: Any, where: Conditions) -> Emitted:
+    def _load(self, expr: Any) -> Emitted:
         offset, dtype = expr.offset, expr.dtype
-        scalars, vectors = self._split(offset, where)
+        if expr.buffer.size == 0:  # no element exists, so none is chosen
+            return Emitted(self.builder(0, 1).constant(0, dtype), 0)
+        scalars, vectors = self._split(offset)
         base = self.pointer_of(expr.buffer)
+        below, above = self._outside(expr)
+        written = expr.buffer.root in self.written
         if not vectors:
-            floor = self.floor if expr.buffer.root in self.written else 0
-            return self._scalar_load(base, scalars, offset.const, dtype, where, floor)
-        mask, depth = self._mask(where)
-        depth = max(depth, *(v[2] for v in vectors), *(t[1] for t in scalars))
-        if expr.buffer.root in self.written:
+            return self._scalar_load(expr, base, scalars, below or above, written)
+        mask, depth = self._range_mask()
+        depth = max(depth, *(t.depth for t in (*vectors, *scalars)))
+        if written:
             depth = len(self.levels.stack) - 1
-        b, level = self.builder(depth), self.levels.stack[depth]
+        b, level = self.builder(depth, self._lanes_of(vectors)), self.levels.stack[depth]
         stride = _stride(vectors, dtype)
         if stride:
-            value, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0])])
-            pointer = memory.element_pointer(level.builder, base, value, dtype)
+            start, _ = self._first_lane(scalars, vectors[0])
+            if below or above:
+                first = level.builder.add(start, constant64(offset.const))
+                mask = _both(level.builder, mask, memory.lanes_inside(
+                    b, first, stride, expr.buffer.size, below, above))
+            pointer = memory.element_pointer(level.builder, base, start, dtype)
             const = offset.const - (b.lanes - 1 if stride < 0 else 0)
             if const:
                 pointer = memory.element_pointer(level.builder, pointer, constant64(const), dtype)
@@ -277,99 +306,104 @@ class ExprEmitter:
             if mask is None:
                 return Emitted(b.load(pointer, dtype), depth)
             return Emitted(memory.masked_load(b, pointer, dtype, mask), depth)
-        if expr.buffer.size == 0:  # nothing is inside
-            return Emitted(b.constant(0, dtype), depth)
-        offsets, _ = self.index(offset, where)
+        offsets = self.index(offset)[0].llvm
+        if below or above:
+            mask = _both(level.builder, mask, _inside(b, offsets, expr.buffer.size))
         return Emitted(memory.gather(b, base, offsets, dtype, mask), depth)
 
-    def _lane_term(self, var: LoopVar, coefficient: int, depth: int,
-                   ) -> tuple[ir.Value, int, int, Any]:
-        """The first lane's index as a scalar term."""
-        return self.levels.stack[depth].variables[var], depth, coefficient, (var, "first lane")
-
-    def _scalar_load(self, base: ir.Value, scalars: list[Any], const: int, dtype: Any,
-                     where: Conditions, floor: int) -> Emitted:
+    def _scalar_load(self, expr: Any, base: ir.Value, scalars: list[Term], checked: bool,
+                     written: bool) -> Emitted:
+        const, dtype = expr.offset.const, expr.dtype
         value, depth = self._scalar_sum(scalars)
-        depth = max(depth, floor)
-        guards = [g for g in map(self.condition, where)
-                  if self.levels.stack[g.depth].lanes == 1] if where else []
-        depth = max([depth, *(g.depth for g in guards)])
-        builder = self.levels.stack[depth].builder
-        if guards:
+        depth = max(depth, self.floor if written else 0)
+        b = self.builder(depth, 1)
+        builder = b.builder
+        if checked:  # the first element instead of one outside
             if const:
                 value = builder.add(value, constant64(const))
-            for guard in guards:
-                value = builder.select(guard.value.llvm, value, constant64(0))
+            value = builder.select(_inside(b, value, expr.buffer.size), value, constant64(0))
             pointer = memory.element_pointer(builder, base, value, dtype)
         else:
             pointer = memory.element_pointer(builder, base, value, dtype) if scalars else base
             if const:
                 pointer = memory.element_pointer(builder, pointer, constant64(const), dtype)
-        b = self.levels.stack[depth].scalar_builder(1)
         return Emitted(b.load(pointer, dtype), depth)
 
-    def _mask(self, where: Conditions) -> tuple[ir.Value | None, int]:
-        """The lanes to load (those in range for which the conditions hold), and their depth."""
-        lanes = self.levels.top.lanes
-        mask, depth = None, 0
-        for at, level in enumerate(self.levels.stack):
-            if level.mask is not None:
-                mask, depth = level.mask, at
-        for condition in where:
-            found = self.condition(condition)
-            depth = max(depth, found.depth)
-            flag = self.widened(found, lanes).llvm
-            mask = flag if mask is None else self.levels.stack[depth].builder.and_(mask, flag)
-        return mask, depth
+    def _range_mask(self) -> tuple[ir.Value | None, int]:
+        """The lanes within the range of their loop (None: all), and where they are known."""
+        for at in range(len(self.levels.stack) - 1, -1, -1):
+            if self.levels.stack[at].mask is not None:
+                return self.levels.stack[at].mask, at
+        return None, 0
 
     def guarded_store(self, store: Any, value: Value) -> None:
-        """Store a value where the conditions of the store hold."""
-        level = self.levels.top
-        if not store.where:
-            self.store(store.buffer, store.offset, value)
-        elif level.lanes > 1:
-            before = level.mask
-            level.mask = self._mask(store.where)[0]
-            self.store(store.buffer, store.offset, value)
-            level.mask = before
-        else:
-            flags = [self.condition(c).value.llvm for c in store.where]
-            for flag in flags[1:]:
-                flags[0] = level.builder.and_(flags[0], flag)
-            with level.builder.if_then(flags[0]):
-                self.store(store.buffer, store.offset, value)
-
-    def store(self, buffer: Any, offset: Index, value: Value) -> None:
-        """Store a value at the innermost level."""
+        """Store a value where the conditions of the store hold, at the innermost level."""
         level = self.levels.top
         b = level.scalar_builder()
-        base = self.pointer_of(buffer)
-        scalars, vectors = self._split(offset, ())
-        if not vectors:
-            total, _ = self._scalar_sum(scalars)
-            total = level.builder.add(total, constant64(offset.const)) if offset.const else total
-            pointer = memory.element_pointer(level.builder, base, total, value.dtype)
-            b.store(value, pointer)
+        tests = [self.condition(c) for c in store.where]
+        scalars, vectors = self._split(store.offset)
+        flag = self._all(tests, b).llvm if tests else None
+        if vectors:
+            mask = _both(level.builder, level.mask, flag)
+            self._store_lanes(store, value, scalars, vectors, mask)
             return
-        if len(vectors) == 1 and isinstance(vectors[0][0], LoopVar) and vectors[0][1] == 1:
-            total, _ = self._scalar_sum([*scalars, self._lane_term(*vectors[0])])
-            total = level.builder.add(total, constant64(offset.const)) if offset.const else total
-            pointer = memory.element_pointer(level.builder, base, total, value.dtype)
-            if level.mask is None:
+        assert value.lanes == 1, "all lanes into one element"
+        total, _ = self._scalar_sum(scalars)
+        const = store.offset.const
+        total = level.builder.add(total, constant64(const)) if const else total
+        if any(self._outside(store)):
+            flag = _both(level.builder, flag, _inside(b, total, store.buffer.size))
+        base = self.pointer_of(store.buffer)
+        if flag is not None:
+            self.levels.open_if(flag)
+        b = self.levels.top.scalar_builder()
+        b.store(value, memory.element_pointer(b.builder, base, total, value.dtype))
+        if flag is not None:
+            self.levels.close()
+
+    def _store_lanes(self, store: Any, value: Value, scalars: list[Term], vectors: list[Term],
+                     mask: ir.Value | None) -> None:
+        """Store a vector, where the mask holds."""
+        level = self.levels.top
+        b = level.scalar_builder()
+        base, const = self.pointer_of(store.buffer), store.offset.const
+        below, above = self._outside(store)
+        if len(vectors) == 1 and vectors[0].over_lanes and vectors[0].coefficient == 1:
+            start, _ = self._first_lane(scalars, vectors[0])
+            start = level.builder.add(start, constant64(const)) if const else start
+            if below or above:
+                mask = _both(level.builder, mask, memory.lanes_inside(
+                    b, start, 1, store.buffer.size, below, above))
+            pointer = memory.element_pointer(level.builder, base, start, value.dtype)
+            if mask is None:
                 b.store(value, pointer)
             else:
-                memory.masked_store(b, value, pointer, level.mask)
+                memory.masked_store(b, value, pointer, mask)
             return
-        offsets, _ = self.index(offset)
-        memory.scatter(b, value, base, offsets, level.mask)
+        offsets = self.index(store.offset)[0].llvm
+        if below or above:
+            mask = _both(level.builder, mask, _inside(b, offsets, store.buffer.size))
+        memory.scatter(b, value, base, offsets, mask)
 
 
-def _stride(vectors: list[Any], dtype: Any) -> int:
+def _both(builder: ir.IRBuilder, a: ir.Value | None, b: ir.Value | None) -> ir.Value | None:
+    """Two masks as one; None is no mask."""
+    if a is None or b is None:
+        return b if a is None else a
+    return builder.and_(a, b)
+
+
+def _inside(b: ScalarBuilder, offsets: ir.Value, size: int) -> ir.Value:
+    """Whether offsets lie in a buffer of so many elements."""
+    return b.builder.icmp_unsigned("<", offsets, b.emit.constant(I64, size))
+
+
+def _stride(vectors: list[Term], dtype: Any) -> int:
     """The step between the elements that lanes load, if vectors can be read whole, else 0; -1 is
     for elements side by side that are read backwards."""
-    if len(vectors) != 1 or not isinstance(vectors[0][0], LoopVar):
+    if len(vectors) != 1 or not vectors[0].over_lanes:
         return 0
-    coefficient: int = vectors[0][1]
+    coefficient = vectors[0].coefficient
     longest = 1 if layout_of(dtype).kind == "complex" else memory.LONGEST_STRIDE
     return coefficient if coefficient == -1 or 1 <= coefficient <= longest else 0
 

@@ -241,7 +241,7 @@ class KernelEmitter:
                 b = self.levels.top.scalar_builder(b.lanes // 2)
                 totals = combined(b, item, low, high)
             for local, total in zip(item.results, totals, strict=True):
-                self.exprs.remember((local.serial, ()), Emitted(total, depth))
+                self.exprs.remember(local.serial, Emitted(total, depth))
         self.levels.open_straight()
         self.stores(stage.stores)
         self.levels.close()
@@ -299,7 +299,7 @@ class KernelEmitter:
         rows = [load_slot(b, row_slots[0], item.exprs[0].dtype) for row_slots in slots]
         total = memory.folded_rows(b, rows, lambda x, y: item.operation.emit(b, x, y))
         self.bind_vector(row, lanes, first, 0, bounds[1])
-        self.exprs.remember((item.results[0].serial, ()),
+        self.exprs.remember(item.results[0].serial,
                             Emitted(total, len(self.levels.stack) - 1))
         self.stores(stage.stores)
         self.levels.close()
@@ -333,7 +333,7 @@ class KernelEmitter:
             for item, slots in zip(stage.items, accumulators, strict=True):
                 for local, slot in zip(item.results, slots[copy], strict=True):
                     value = load_slot(b, slot, local.dtype)
-                    self.exprs.remember((local.serial, ()), Emitted(value, depth))
+                    self.exprs.remember(local.serial, Emitted(value, depth))
             self.stores(stage.stores)
             self.levels.close()
         self.levels.close()
@@ -356,7 +356,7 @@ class KernelEmitter:
             for slot, new in zip(slots[copy], combined(b, item, olds, values), strict=True):
                 store_slot(b, slot, new)
         for store, value in zip(stage.inner, inner, strict=True):
-            self.exprs.store(store.buffer, store.offset, value)
+            self.exprs.guarded_store(store, value)
 
     def unrolling(self, stage: Reduce, steps: int) -> int:
         """How many accumulators a fold gets: more for cheap stages, none for short loops."""

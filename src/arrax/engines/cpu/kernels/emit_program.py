@@ -26,8 +26,17 @@ PARALLEL_WORK = 256 * 1024  # elements times their cost from which threads pay o
 GRAIN_WORK = 64 * 1024
 
 
+SMALL_ROW = 256  # bytes up to which a row may have a slot of its own, which may become registers
+SMALL_ROWS = 16 * 1024  # bytes that such slots of one function have together
+
+
 class FunctionWriter:
-    """One LLVM function: a prologue for addresses and stack slots, and the code after it."""
+    """One LLVM function: a prologue for addresses and stack slots, and the code after it.
+
+    What a step needs memory for while it runs (rows, tables of addresses) lies in one piece of the
+    stack that all steps share, as large as the one that needs most: `merge_kernels` bounds the rows
+    of a kernel. So the stack that a function takes does not grow with its steps.
+    """
 
     def __init__(self, module: ir.Module, name: str, kind: ir.FunctionType):
         self.function = ir.Function(module, kind, name)
@@ -36,6 +45,23 @@ class FunctionWriter:
         self.prologue = ir.IRBuilder(self.function.append_basic_block("prologue"))
         self.start = self.function.append_basic_block("start")
         self.builder = ir.IRBuilder(self.start)
+        self.small_rows = 0
+        self.shared: ir.Value = None
+        self.used = self.most = 0  # bytes of the shared piece: by this step, by any
+
+    def begin_step(self) -> None:
+        """What the steps before had on the stack is free."""
+        self.used = 0
+
+    def scratch(self, nbytes: int) -> ir.Value:
+        """Stack memory until the next step begins, aligned for vectors."""
+        if self.shared is None:
+            self.shared = self.alloca(ir.ArrayType(I8, 1))
+            self.shared.align = 64
+        place = self.prologue.gep(self.shared, [constant64(self.used)], source_etype=I8)
+        self.used += -(-max(nbytes, 1) // 64) * 64
+        self.most = max(self.most, self.used)
+        return place
 
     def alloca(self, kind: ir.Type) -> ir.Value:
         """Stack memory for the whole function."""
@@ -44,12 +70,17 @@ class FunctionWriter:
         return slot
 
     def row(self, buffer: Buffer) -> ir.Value:
-        """Stack memory for a row buffer, aligned for vectors."""
+        """Memory for a row buffer while its kernel runs, aligned for vectors."""
+        if buffer.nbytes > SMALL_ROW or self.small_rows + buffer.nbytes > SMALL_ROWS:
+            return self.scratch(buffer.nbytes)
+        self.small_rows += buffer.nbytes
         slot = self.alloca(ir.ArrayType(I8, buffer.nbytes))
         slot.align = 64
         return slot
 
     def finish(self) -> None:
+        if self.shared is not None:
+            self.shared.allocated_type = ir.ArrayType(I8, self.most)
         self.prologue.branch(self.start)
 
 
@@ -86,6 +117,7 @@ class ProgramEmitter:
             self.step(step)
 
     def step(self, step: Any) -> None:
+        self.writer.begin_step()
         getattr(self, _HANDLERS[type(step)])(step)
 
     # ---- memory --------------------------------------------------------------------------------
@@ -117,8 +149,8 @@ class ProgramEmitter:
         return found or ir.Function(self.module, ir.FunctionType(result, arguments), name)
 
     def pointer_array(self, pointers: list[ir.Value]) -> ir.Value:
-        """An array of addresses on the stack."""
-        table = self.writer.alloca(ir.ArrayType(POINTER, max(len(pointers), 1)))
+        """An array of addresses on the stack, for this step."""
+        table = self.writer.scratch(8 * len(pointers))
         for position, pointer in enumerate(pointers):
             place = self.builder.gep(table, [constant64(position)], source_etype=POINTER)
             self.builder.store(pointer, place)
@@ -202,7 +234,7 @@ class ProgramEmitter:
         pointer = self.pointer(buffer)
         if buffer.kind != "scalar":
             return pointer
-        spill = self.writer.alloca(slot_type(buffer))
+        spill = self.writer.scratch(buffer.dtype.itemsize)
         self.builder.store(self.builder.load(pointer, typ=slot_type(buffer)), spill)
         return spill
 

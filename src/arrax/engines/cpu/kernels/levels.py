@@ -17,7 +17,8 @@ from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
 class Level:
     """One loop (or straight piece of code): its builder, its variables, what was written in it."""
 
-    __slots__ = ("builder", "lanes", "variables", "vector", "mask", "memo", "builders", "loop")
+    __slots__ = ("builder", "lanes", "variables", "vector", "mask", "memo", "builders", "loop",
+                 "flag")
 
     def __init__(self, builder: ir.IRBuilder, lanes: int = 1):
         self.builder = builder
@@ -28,6 +29,7 @@ class Level:
         self.memo: dict[Any, Any] = {}
         self.builders: dict[int, ScalarBuilder] = {}
         self.loop: Any = None
+        self.flag: Any = None  # (block, flag) of a level that runs where the flag holds
 
     def scalar_builder(self, lanes: int | None = None) -> ScalarBuilder:
         """A `ScalarBuilder` that writes at this level."""
@@ -69,9 +71,25 @@ class Levels:
         self.stack.append(level)
         return level
 
+    def open_if(self, flag: ir.Value) -> None:
+        """Open a level that runs where a flag holds. It has a builder of its own: what is written
+        at the levels around it stands before it, and all that is written in it is forgotten when
+        it closes, so that nothing after it can use a value that may not have been computed."""
+        block = self.top.builder.function.append_basic_block("if")
+        level = Level(ir.IRBuilder(block))
+        level.flag = (block, flag)
+        self.stack.append(level)
+
     def close(self) -> None:
-        """Close the innermost level, writing the end of its loop."""
+        """Close the innermost level, writing the end of its loop or condition."""
         level = self.stack.pop()
+        if level.flag is not None:
+            block, flag = level.flag
+            after = block.function.append_basic_block("after")
+            level.builder.branch(after)
+            self.top.builder.cbranch(flag, block, after)
+            self.top.builder.position_at_end(after)
+            return
         if level.loop is None:
             return
         block, counter, start, end, step = level.loop

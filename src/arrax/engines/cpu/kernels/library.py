@@ -12,7 +12,7 @@ for a case that the library does not cover.
 | `arrax_top_k` | operand, values, indices | the k largest of each row |
 | `arrax_scan` | operand, result | cumulative sum, product, max, min, log-sum-exp |
 | `arrax_gather_rows` | source, indices, fill or null, out | rows by index |
-| `arrax_scatter_rows` | out, indices, updates | rows set, added, multiplied, min, max |
+| `arrax_scatter_rows` | out, indices, updates | rows set, added, multiplied, min, max, subtracted |
 | `arrax_threefry_bits` | keys, out | random bits |
 | `arrax_fft` | operand, result | Fourier transforms of the last axes, lengths powers of two |
 | `arrax_fft_any` | operand, result | Fourier transforms of the last axes, of any lengths |
@@ -50,7 +50,9 @@ SCATTER_KINDS = {
     "scatter-mul": 2,
     "scatter-min": 3,
     "scatter-max": 4,
+    "scatter-sub": 5,
 }
+_LINEAR_KINDS = (0, 1, 5)  # of complex numbers, real and imaginary parts on their own
 _PRODUCT_DTYPES = {
     ("float32", "float32"), ("float64", "float64"), ("complex64", "complex64"),
     ("complex128", "complex128"), ("int32", "int32"), ("uint32", "uint32"),
@@ -244,7 +246,7 @@ def scatter_rows_spec(
     kind, code = SCATTER_KINDS[name], CODES.get(operand.dtype)
     if not rows or clips or code is None or indices.dtype not in CODES:
         return None
-    if (code >= 13 and kind > 1) or (code == 0 and kind != 0):
+    if (code >= 13 and kind not in _LINEAR_KINDS) or (code == 0 and kind != 0):
         return None
     length, count = math.prod(operand.shape[1:]), math.prod(indices.shape[:-1])
     return code, kind, length, operand.shape[0], count, CODES[indices.dtype]

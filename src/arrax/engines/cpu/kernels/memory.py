@@ -51,6 +51,36 @@ def _masked_load(e: Lanes, pointer: ir.Value, wide: ir.Type, mask: ir.Value, ali
     return e.builder.call(function, [pointer, ir.Constant(I32, align), mask, zero])
 
 
+def lanes_inside(b: ScalarBuilder, start: ir.Value, stride: int, size: int, below: bool,
+                 above: bool) -> ir.Value:
+    """The lanes whose elements, `stride` apart from `start` on, lie in a buffer of `size` elements,
+    where they may lie `below` it or `above` it. Compared in 32 bits."""
+    steps = ir.Constant(ir.VectorType(I32, b.lanes),
+                        [lane * abs(stride) for lane in range(b.lanes)])
+    # How far the ends of the buffer are from the start, in the direction of the lanes.
+    if stride > 0:
+        ends = ((above, size, "<"), (below, 0, ">="))
+    else:
+        ends = ((below, 1, "<"), (above, 1 - size, ">="))
+        start = b.builder.neg(start)
+    found: ir.Value = None
+    for needed, end, order in ends:
+        if needed:
+            limit = _clamped32(b, b.builder.sub(ir.Constant(I64, end), start),
+                               b.lanes * abs(stride))
+            mask = b.builder.icmp_signed(order, steps, b.emit.splat(limit))
+            found = mask if found is None else b.builder.and_(found, mask)
+    return found
+
+
+def _clamped32(b: ScalarBuilder, x: ir.Value, high: int) -> ir.Value:
+    """A 64-bit number clamped to 0..high, in 32 bits."""
+    for order, bound in (("<", high), (">", 0)):
+        end = ir.Constant(I64, bound)
+        x = b.builder.select(b.builder.icmp_signed(order, x, end), x, end)
+    return b.builder.trunc(x, I32)
+
+
 LONGEST_STRIDE = 4  # steps between elements up to which vectors are read whole
 
 

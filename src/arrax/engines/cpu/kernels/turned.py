@@ -80,8 +80,9 @@ def write_tiles(emitter: Any, stage: Map, turned: Turned, start: Any, lanes: int
         position = levels.top.builder.add(start, constant64(k)) if k else start
         own = [tile[k] for tile in tiles]
         if row.extent % lanes and k < lanes - 1:
-            with levels.top.builder.if_then(levels.top.builder.icmp_signed(">=", position, first)):
-                _write_row(emitter, stage, turned, position, own, counter, lanes)
+            levels.open_if(levels.top.builder.icmp_signed(">=", position, first))
+            _write_row(emitter, stage, turned, position, own, counter, lanes)
+            levels.close()
         else:
             _write_row(emitter, stage, turned, position, own, counter, lanes)
     levels.close()
@@ -96,7 +97,7 @@ def _write_row(emitter: Any, stage: Map, turned: Turned, position: Any, vectors:
     emitter.bind_vector(column, lanes, counter, 0, end)
     depth = len(levels.stack) - 1
     for load, vector in zip(turned.loads, vectors, strict=True):
-        emitter.exprs.remember((load.serial, ()), Emitted(vector, depth))
+        emitter.exprs.remember(load.serial, Emitted(vector, depth))
     emitter.stores(stage.stores)
     levels.close()
     levels.close()

@@ -68,6 +68,12 @@ class Value:
     imag: ir.Value | None = None
 
     @property
+    def lanes(self) -> int:
+        """How many elements it is: what decides whether it has to be widened."""
+        kind = self.llvm.type
+        return kind.count if isinstance(kind, ir.VectorType) else 1
+
+    @property
     def layout(self) -> Layout:
         return LAYOUTS[self.dtype]
 

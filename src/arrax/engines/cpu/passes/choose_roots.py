@@ -3,14 +3,18 @@
 Before: equations in A-normal form. After: a set of variables. A fusable value becomes a root if
 it is a result of the region, an operand of a step that needs memory, used by several kernels while
 costly, read many times over by a gather, a broadcast or several views (the shifts of a stencil)
-while costly, the end of a long chain, or read from an array that is updated before the value is
-used (where storing the value costs less than keeping the array).
+while costly, the end of a long chain, read from an array that is updated before the value is used
+(where storing the value costs less than keeping the array), or wanted at many indices by one
+kernel. The last bounds the code: a kernel computes a value at `MOST_INDICES` indices at most,
+however its views branch (a concatenation of slices asks for its operand twice, a chain of them
+would ask 2^n times), so all kernels together are as long as the program, times a constant.
 """
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn, Jaxpr, Literal, Var
@@ -23,6 +27,7 @@ from arrax.engines.cpu.products import is_small_product, product_sizes
 CHEAP = 4  # cost up to which work is repeated rather than stored
 MUCH_LARGER = 4  # times that a broadcast reads each element, from which little work is stored
 LONGEST_CHAIN = 60
+MOST_INDICES = 16  # at which one kernel computes a value
 
 
 def can_compile(eqn: Eqn) -> bool:
@@ -56,11 +61,16 @@ def _many_pieces(eqn: Eqn) -> bool:
 
 class _Use(NamedTuple):
     """Where a value would be computed: in the kernel of `root`, at the indices that the views of
-    `path` make of that kernel's. `size`: how many elements those views let through."""
+    `path` (results, and which operand they ask) make of that kernel's. `size`: how many elements
+    those views let through."""
 
     root: Var
-    path: tuple[Var, ...] = ()
+    path: tuple[tuple[Var, int], ...] = ()
     size: float = math.inf
+
+    def through(self, view: Var, position: int) -> _Use:
+        """Where operand `position` of a view that is computed here would be."""
+        return _Use(self.root, (*self.path, (view, position)), min(self.size, view.aval.size))
 
 
 class _Facts:
@@ -94,15 +104,15 @@ def choose_roots(jaxpr: Jaxpr) -> set[Var]:
     place = {var: i for i, eqn in enumerate(jaxpr.eqns) for var in eqn.outvars}
     updates = {x: i for i, eqn in enumerate(jaxpr.eqns) if (x := updated_operand(eqn)) is not None}
     for eqn in reversed(jaxpr.eqns):
-        targets: set[Any] = set()
+        targets: dict[Var, set[_Use]] = {}
         for out in eqn.outvars:
             mine = facts.get(out)
             if mine is None or out in roots or mine.forced or _needs_memory(mine, out.aval.size) \
                     or (updates and _outlives_operand(eqn, mine, updates, place)):
                 roots.add(out)
-                targets.add(_Use(out))
+                targets[out] = {_Use(out)}
             else:
-                targets |= mine.uses
+                targets[out] = mine.uses
         _demand(eqn, targets, facts, roots, made_by)
     return roots
 
@@ -117,7 +127,12 @@ def _outlives_operand(eqn: Eqn, facts: _Facts, updates: dict[Var, int],
 
 def _needs_memory(facts: _Facts, size: int) -> bool:
     """Whether computing a value of this size where it is used would repeat too much work."""
-    if len(facts.uses) < 2 or not facts.cost:
+    if len(facts.uses) < 2:
+        return False
+    if len(facts.uses) > MOST_INDICES \
+            and max(Counter(use.root for use in facts.uses).values()) > MOST_INDICES:
+        return True
+    if not facts.cost:
         return False
     if facts.cost > CHEAP and len({use.root for use in facts.uses}) > 1:
         return True
@@ -125,21 +140,20 @@ def _needs_memory(facts: _Facts, size: int) -> bool:
     return facts.cost * repeated > CHEAP * size
 
 
-def _demand(eqn: Eqn, targets: set[Any], facts: dict[Var, _Facts], roots: set[Var],
+def _demand(eqn: Eqn, targets: dict[Var, set[_Use]], facts: dict[Var, _Facts], roots: set[Var],
             made_by: dict[Var, Eqn]) -> None:
-    """Note where the operands of `eqn` would be computed, or that they need memory."""
+    """Note where the operands of `eqn` would be computed, or that they need memory; `targets` says
+    where its results are."""
     fused = is_fusable(eqn)
-    if type(lowering_of(eqn)) is View:
-        view = eqn.outvars[0]
-        targets = {_Use(use.root, (*use.path, view), min(use.size, view.aval.size))
-                   for use in targets}
+    is_view = type(lowering_of(eqn)) is View
     for position, atom in enumerate(eqn.invars):
         if type(atom) is Literal or atom not in facts:
             continue
         if not (fused or is_reduction(eqn)) or _wants_memory(eqn, position, facts[atom], made_by):
             roots.add(atom)
-        else:
-            facts[atom].uses |= targets
+            continue
+        for out, uses in targets.items():
+            facts[atom].uses |= {use.through(out, position) for use in uses} if is_view else uses
 
 
 def _wants_memory(eqn: Eqn, position: int, operand: _Facts, made_by: dict[Var, Eqn]) -> bool:

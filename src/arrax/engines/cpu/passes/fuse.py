@@ -148,6 +148,8 @@ class Lowerer:
         """A transposed copy, made where the region stands now."""
         rows, columns = (ir.LoopVar(extent) for extent in matrix.shape)
         copy = Buffer(matrix.shape[::-1], matrix.dtype, "temporary")
+        if 0 in matrix.shape:
+            return copy
         i, j = ir.index_of(rows), ir.index_of(columns)
         element = ir.Load(matrix, offset_of(matrix.shape, (i, j)))
         store = ir.Store(copy, offset_of(copy.shape, (j, i)), element)

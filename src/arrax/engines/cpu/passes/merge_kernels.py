@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from arrax.engines.cpu import loop_ir as ir
@@ -22,6 +23,7 @@ FARTHEST = 12  # steps to look back
 LONG_FORMULA = 8  # expressions from which a value for each row is better computed in vectors
 LONGEST_ROW = 64 * 1024  # elements of a row that several passes over it should fit in cache
 MANY_ROWS = 8
+KERNEL_ROWS = 128 * 1024  # bytes of stack for the rows of one kernel
 
 
 def merge_kernels(region: Region) -> None:
@@ -167,24 +169,27 @@ def _into_loop(kernel: Kernel, stage: Any) -> Kernel | None:
     a, b = _matched(a, b)
     if a is None:
         return None
-    stored = {s.buffer.root: s for s in ir.stores_of(last)}
+    stored = _stored_by([last])
+    before = _stored_by(kernel.stages[:-1])
     after_fold = {s.buffer.root for s in last.stores} if isinstance(last, Reduce) else set()
     good = True
 
     def replace(load: ir.Load) -> ir.Expr | None:
         nonlocal good
-        store = stored.get(load.buffer.root)
-        if store is None:
+        root = load.buffer.root
+        good = good and _reads_own_row(load, before.get(root, ()), kernel.outer)
+        stores = stored.get(root)
+        if stores is None:
             return None
-        if load.offset != store.offset or load.buffer.root in after_fold:
+        if root in after_fold or not _is_element_of(load, stores):
             good = False
             return None
-        return store.expr
+        return stores[-1].expr
 
     loops = dict(zip(b, a, strict=True))
     rewriter = Rewriter({v: ir.index_of(w) for v, w in loops.items()}, replace)
     inside = rewriter.stage(stage, lambda variables: [loops[v] for v in variables if v in loops])
-    if not good or _conflicts(last, inside):
+    if not good or any(_conflicts(old, inside) for old in kernel.stages):
         return None
     joined = _joined(last, inside)
     joined.buffers = _of_both(last, stage)
@@ -225,21 +230,24 @@ def _of_both(last: Any, stage: Any) -> tuple[Buffer, ...]:
 def _as_epilogue(kernel: Kernel, stage: Any) -> Kernel | None:
     """`stage`, a value for each outer (and kept) point, among the stores after the last fold."""
     last = kernel.stages[-1]
-    if not isinstance(stage, Map) or not isinstance(last, Reduce) or _conflicts(last, stage):
+    if not isinstance(stage, Map) or not isinstance(last, Reduce) \
+            or any(_conflicts(old, stage) for old in kernel.stages):
         return None
     kept, mine = _matched(last.kept, stage.vars)
     if kept is None:
         return None
-    stored = {s.buffer.root: s for s in last.stores}
-    earlier = {s.buffer.root for old in kernel.stages for s in ir.stores_of(old)} - set(stored)
+    stored: dict[Buffer, list[ir.Store]] = {}
+    for store in last.stores:
+        stored.setdefault(store.buffer.root, []).append(store)
+    earlier = _stored_by(kernel.stages).keys() - stored.keys()
     good = True
 
     def replace(load: ir.Load) -> ir.Expr | None:
         nonlocal good
-        store = stored.get(load.buffer.root)
-        if store is not None and load.offset == store.offset:
-            return store.expr
-        good = good and store is None and load.buffer.root not in earlier
+        stores = stored.get(load.buffer.root)
+        if stores is not None and _is_element_of(load, stores):
+            return stores[-1].expr
+        good = good and stores is None and load.buffer.root not in earlier
         return None
 
     loops = dict.fromkeys(stage.vars, ir.ZERO)
@@ -264,18 +272,17 @@ def _as_stage(kernel: Kernel, stage: Any) -> Kernel | None:
     if math.prod(v.extent for v in loops_of(stage)) == 1 and longest < 16 * LONG_FORMULA \
             and len(ir.walk(ir.stages_loads(stage))) > 2:
         return None
-    stored = {s.buffer.root: s for old in kernel.stages for s in ir.stores_of(old)}
+    stored = _stored_by(kernel.stages)
     good = True
 
     def replace(load: ir.Load) -> ir.Expr | None:
         nonlocal good
-        store = stored.get(load.buffer.root)
-        if store is None:
+        stores = stored.get(load.buffer.root)
+        if stores is None:
             return None
-        if load.offset == store.offset:
-            return store.expr if _is_row_value(store.expr) else None
-        if not _same_row(load.offset, store.offset, kernel.outer):
-            good = False
+        if _is_element_of(load, stores):
+            return stores[-1].expr if _is_row_value(stores[-1].expr) else None
+        good = good and _reads_own_row(load, stores, kernel.outer)
         return None
 
     stage = Rewriter({}, replace).stage(stage, lambda variables: variables)
@@ -293,16 +300,47 @@ def _is_row_value(expr: ir.Expr) -> bool:
     return all(isinstance(e, (ir.Local, ir.Constant, ir.Apply)) for e in ir.walk([expr]))
 
 
-def _same_row(load: Index, store: Index, outer: list[LoopVar]) -> bool:
-    """Whether two offsets lie in the row of the same outer point."""
-    row = min((store.coefficient(v) for v in outer if v.extent > 1), default=0)
-    if row == 0 or any(load.coefficient(v) != store.coefficient(v) for v in outer):
-        return False
-    for offset in (load, store):
-        rest = Index(offset.const, tuple(t for t in offset.terms if t[0] not in outer))
-        if rest.const < 0 or ir.upper_bound(rest) >= row:
-            return False
-    return True
+def _stored_by(stages: Sequence[Any]) -> dict[Buffer, list[ir.Store]]:
+    """The stores of some stages by the memory that they write, in order."""
+    found: dict[Buffer, list[ir.Store]] = {}
+    for stage in stages:
+        for store in ir.stores_of(stage):
+            found.setdefault(store.buffer.root, []).append(store)
+    return found
+
+
+def _is_element_of(load: ir.Load, stores: Sequence[ir.Store]) -> bool:
+    """Whether a load, at each point, reads the element that each of `stores` writes there."""
+    return all(load.offset == store.offset and load.buffer.dtype == store.buffer.dtype
+               for store in stores)
+
+
+def _reads_own_row(load: ir.Load, stores: Sequence[ir.Store], outer: list[LoopVar]) -> bool:
+    """Whether a load reads, of what `stores` write, only what they wrote at its outer point."""
+    return all(load.buffer.dtype == store.buffer.dtype
+               and row_length((load.offset, store.offset), outer) > 0 for store in stores)
+
+
+def row_length(offsets: Sequence[Index], outer: list[LoopVar]) -> int:
+    """The length of the rows, one for each outer point and none in part of another's, such that
+    all `offsets` lie in the row of their outer point; 0 if that cannot be seen."""
+    loops = [v for v in outer if v.extent > 1]
+    steps = [offsets[0].coefficient(v) for v in loops]
+    row = min(steps, default=0)
+    if row <= 0 or any(step % row for step in steps):
+        return 0
+    for offset in offsets:
+        if any(offset.coefficient(v) != step for v, step in zip(loops, steps, strict=True)):
+            return 0
+        rest = _within_row(offset, outer)
+        if ir.lower_bound(rest) < 0 or ir.upper_bound(rest) >= row:
+            return 0
+    return row
+
+
+def _within_row(offset: Index, outer: list[LoopVar]) -> Index:
+    """The part of an offset that the outer loops do not say."""
+    return Index(offset.const, tuple(t for t in offset.terms if t[0] not in outer))
 
 
 # ---- private buffers ---------------------------------------------------------------------------
@@ -323,13 +361,20 @@ def _drop_all_private(region: Region) -> None:
 
 def _drop_private(kernel: Kernel, private: set[Buffer]) -> None:
     """Remove stores of `private` buffers that nobody reads; shrink the others to one row."""
-    loaded = {e.buffer.root for stage in kernel.stages
-              for e in ir.walk(ir.stages_loads(stage)) if isinstance(e, ir.Load)}
+    loaded = {load.buffer.root for stage in kernel.stages for load in _loads_of(stage)}
     unread = private - loaded
     stages = [_without(stage, unread) for stage in kernel.stages]
     kernel.stages = [s for s in stages if ir.stores_of(s) or isinstance(s, Reduce)]
     if kernel.outer:
         _shrink(kernel, private & loaded)
+
+
+def _loads_of(stage: Any) -> list[ir.Load]:
+    """All loads of a stage, those of offsets and conditions too."""
+    roots = [*ir.stage_roots(stage, False), *ir.stage_roots(stage, True)]
+    exprs = [e for root in roots for e in
+             ([root] if isinstance(root, ir.Expr) else ir.index_children(root))]
+    return [e for e in ir.walk(exprs) if isinstance(e, ir.Load)]
 
 
 def _without(stage: Any, unread: set[Buffer]) -> Any:
@@ -344,29 +389,40 @@ def _without(stage: Any, unread: set[Buffer]) -> Any:
 
 
 def _shrink(kernel: Kernel, private: set[Buffer]) -> None:
-    """One row of each private buffer on the stack of the thread that works on the row."""
+    """One row of each private buffer on the stack of the thread that works on the row, where all
+    that is read and written at an outer point is its own row, as elements of the same dtype. What
+    the stack has no room for stays in the arena."""
     rows: dict[Buffer, Buffer] = {}
-    for store in (s for stage in kernel.stages for s in ir.stores_of(stage)):
-        buffer = store.buffer.root
-        if buffer in private and buffer not in rows:
-            size = min((store.offset.coefficient(v) for v in kernel.outer if v.extent > 1),
-                       default=0)
-            if 0 < size * buffer.dtype.itemsize <= LONGEST_ROW:
-                rows[buffer] = Buffer((size,), buffer.dtype, "row")
+    room = KERNEL_ROWS
+    for buffer, (dtypes, offsets) in _accesses(kernel, private).items():
+        row = Buffer((row_length(offsets, kernel.outer),), buffer.dtype, "row")
+        if 0 < row.nbytes <= min(LONGEST_ROW, room) and dtypes == {buffer.dtype}:
+            rows[buffer] = row
+            room -= row.nbytes
     if not rows:
         return
 
-    def within(offset: Index) -> Index:
-        return Index(offset.const, tuple(t for t in offset.terms if t[0] not in kernel.outer))
-
     def replace(load: ir.Load) -> ir.Expr | None:
         row = rows.get(load.buffer.root)
-        return None if row is None else ir.Load(row, within(load.offset))
+        return None if row is None else ir.Load(row, _within_row(load.offset, kernel.outer))
 
     rewriter = Rewriter({}, replace)
     stages = [rewriter.stage(s, lambda variables: variables) for s in kernel.stages]
     for store in (s for stage in stages for s in ir.stores_of(stage)):
-        row = rows.get(store.buffer.root)
-        if row is not None:
-            store.buffer, store.offset = row, within(store.offset)
+        if store.buffer.root in rows:
+            store.buffer = rows[store.buffer.root]
+            store.offset = _within_row(store.offset, kernel.outer)
     kernel.stages = stages
+
+
+def _accesses(kernel: Kernel, buffers: set[Buffer]) -> dict[Buffer, tuple[set[Any], list[Index]]]:
+    """The dtypes and offsets at which a kernel reads and writes some buffers."""
+    found: dict[Buffer, tuple[set[Any], list[Index]]] = {}
+    for stage in kernel.stages:
+        accesses: list[ir.Load | ir.Store] = [*_loads_of(stage), *ir.stores_of(stage)]
+        for access in accesses:
+            if access.buffer.root in buffers:
+                dtypes, offsets = found.setdefault(access.buffer.root, (set(), []))
+                dtypes.add(access.buffer.dtype)
+                offsets.append(access.offset)
+    return found

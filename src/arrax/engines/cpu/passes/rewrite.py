@@ -16,6 +16,7 @@ class Rewriter:
         self.variables = variables
         self.replace = replace
         self.memo: dict[int, Expr] = {}
+        self.quotients: dict[int, Index] = {}
 
     def index(self, index: Index) -> Index:
         """An index over the new variables."""
@@ -30,11 +31,15 @@ class Rewriter:
         return total
 
     def term(self, expr: Expr) -> Index:
-        """An integer expression within an index; divisions may become exact."""
-        if isinstance(expr, ir.Quotient):
+        """An integer expression within an index; divisions may become exact, and stay shared."""
+        if not isinstance(expr, ir.Quotient):
+            return ir.index_of(self.expr(expr))
+        found = self.quotients.get(expr.serial)
+        if found is None:
             high, low = ir.divide(self.index(expr.index), expr.divisor)
-            return low if isinstance(expr, ir.Remainder) else high
-        return ir.index_of(self.expr(expr))
+            found = low if isinstance(expr, ir.Remainder) else high
+            self.quotients[expr.serial] = found
+        return found
 
     def expr(self, expr: Expr) -> Expr:
         """The rewritten expression, operands first; equal subexpressions stay shared."""
