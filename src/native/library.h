@@ -34,12 +34,11 @@ inline uint32_t as_bits(float value) { uint32_t b; std::memcpy(&b, &value, 4); r
 
 inline float widen(Bfloat16 x) { return as_float(uint32_t(x.bits) << 16); }
 inline float widen(Float16 x) {
-  // Denormals come right by the subtraction of the smallest normal number's power.
+  // The exponents' bias differs by 112; denormals come right by the multiplication too.
   uint32_t sign = uint32_t(x.bits & 0x8000) << 16, rest = uint32_t(x.bits & 0x7fff) << 13;
-  if (rest >= 0x0f800000) return as_float(sign | (rest + 0x70000000));  // infinity, NaN
-  if (rest >= 0x00800000) return as_float(sign | (rest + 0x38000000));
-  float small = as_float(rest + 0x38800000) - as_float(0x38800000);
-  return as_float(sign | as_bits(small));
+  uint32_t scaled = as_bits(as_float(rest) * as_float(0x77800000));
+  uint32_t special = rest >= 0x0f800000 ? 0x7f800000 : 0;  // infinity, NaN
+  return as_float(sign | scaled | special);
 }
 template <class T> inline T widen(T x) { return x; }
 

@@ -50,7 +50,7 @@ PyMODINIT_FUNC PyInit__native() {
   PyMethodDef* tables[] = {module_functions, array_functions, state_functions,
                            buffer_functions, thread_functions, jit_functions,
                            eager_functions, pytree_functions, remembered_functions,
-                           getitem_functions, library_functions, select_functions};
+                           getitem_functions, library_functions, select_functions, fold_functions};
   PyTypeObject* types[] = {&ArrayBaseType, &ProgramType, &JitEntryType, &JitFunctionType,
                            &PrimitiveBaseType, &QuietType, &StepsType, &RememberedType};
   for (PyMethodDef* table : tables)

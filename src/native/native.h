@@ -168,6 +168,7 @@ extern PyMethodDef remembered_functions[];
 extern PyMethodDef getitem_functions[];
 extern PyMethodDef library_functions[];
 extern PyMethodDef select_functions[];
+extern PyMethodDef fold_functions[];
 
 // ---- symbols: addresses that generated code calls ----
 

@@ -7,7 +7,7 @@ namespace {
 
 // Calls of a signature before it is recorded: one that comes just once is not worth it.
 constexpr int kPatience = 2;
-PyObject* recorder = nullptr;
+PyObject *recorder = nullptr, *program_maker = nullptr;
 
 struct RememberedObject {
   PyObject_HEAD
@@ -22,9 +22,9 @@ inline PyObject* call_function(RememberedObject* self, PyObject* const* argument
   return PyObject_Vectorcall(self->function, arguments, flagged_count, names);
 }
 
-// recorder(function, args, kwargs) -> (result, JitEntry or None). None: never to be asked again.
-PyObject* record_call(RememberedObject* self, Record* record, PyObject* const* arguments,
-                      size_t flagged_count, PyObject* names) {
+// asked(function, args, kwargs); the caller holds the record.
+PyObject* ask(PyObject* asked, RememberedObject* self, PyObject* const* arguments,
+              size_t flagged_count, PyObject* names) {
   Py_ssize_t count = PyVectorcall_NARGS(flagged_count);
   PyObject* args = PyTuple_New(count);
   for (Py_ssize_t i = 0; args && i < count; i++)
@@ -33,19 +33,29 @@ PyObject* record_call(RememberedObject* self, Record* record, PyObject* const* a
   for (Py_ssize_t i = 0; kwargs && names && i < PyTuple_GET_SIZE(names); i++)
     if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, i), arguments[count + i]) < 0)
       Py_CLEAR(kwargs);
-  PyObject* pair = nullptr;
+  PyObject* answer = nullptr;
   if (kwargs) {
     PyObject* stack[] = {self->function, args, kwargs};
-    record->holders++;
-    pair = PyObject_Vectorcall(recorder, stack, 3, nullptr);
-    PyObject* entry = pair && PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2
-                          ? PyTuple_GET_ITEM(pair, 1) : Py_None;
-    if (Py_TYPE(entry) == &JitEntryType)
-      Py_XSETREF(record->entry, reinterpret_cast<JitEntryObject*>(Py_NewRef(entry)));
-    record->release();
+    answer = PyObject_Vectorcall(asked, stack, 3, nullptr);
   }
   Py_XDECREF(args);
   Py_XDECREF(kwargs);
+  return answer;
+}
+
+inline void keep_entry(Record* record, PyObject* entry) {
+  if (Py_TYPE(entry) == &JitEntryType)
+    Py_XSETREF(record->entry, reinterpret_cast<JitEntryObject*>(Py_NewRef(entry)));
+}
+
+// recorder(function, args, kwargs) -> (result, JitEntry or None). None: never to be asked again.
+PyObject* record_call(RememberedObject* self, Record* record, PyObject* const* arguments,
+                      size_t flagged_count, PyObject* names) {
+  record->holders++;
+  PyObject* pair = ask(recorder, self, arguments, flagged_count, names);
+  if (pair && PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2)
+    keep_entry(record, PyTuple_GET_ITEM(pair, 1));
+  record->release();
   if (!pair) return nullptr;
   PyObject* result = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2
                          ? Py_NewRef(PyTuple_GET_ITEM(pair, 0)) : nullptr;
@@ -54,11 +64,69 @@ PyObject* record_call(RememberedObject* self, Record* record, PyObject* const* a
   return result;
 }
 
+bool is_large_array(PyObject* value) {
+  if (is_array(value)) value = reinterpret_cast<ArrayObject*>(value)->data;
+  return value && PyArray_Check(value) &&
+         PyArray_SIZE(reinterpret_cast<PyArrayObject*>(value)) >= kLarge;
+}
+
+bool has_large_leaf(Signature& signature) {
+  for (Leaf& leaf : signature.leaves)
+    if (is_large_array(leaf.value)) return true;
+  return false;
+}
+
+// Whether a result is, or holds, an array that is large.
+bool is_large_result(PyObject* value) {
+  if (!PyTuple_Check(value) && !PyList_Check(value)) return is_large_array(value);
+  PyObject** items = PySequence_Fast_ITEMS(value);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(value); i++)
+    if (is_large_array(items[i])) return true;
+  return false;
+}
+
+// The result by the program that program_maker(function, args, kwargs) -> JitEntry or None makes of
+// the call; NULL, without an exception but for interrupts, where there is none.
+PyObject* call_program(RememberedObject* self, Record* record, Signature* signature,
+                       PyObject* const* arguments, size_t flagged_count, PyObject* names) {
+  PyObject* entry = ask(program_maker, self, arguments, flagged_count, names);
+  if (!entry) return nullptr;
+  PyObject* result = nullptr;
+  if (Py_TYPE(entry) == &JitEntryType) {
+    if (serve(reinterpret_cast<JitEntryObject*>(entry), signature, &result) == Served::Done) {
+      keep_entry(record, entry);
+    } else {
+      PyErr_Clear();
+      result = nullptr;
+    }
+  }
+  Py_DECREF(entry);
+  return result;
+}
+
+// The first call of a signature. What serves calls on large operands, or with large results, is
+// chosen now and for good, because programs and single operations round differently.
+PyObject* first_call(RememberedObject* self, Record* record, Signature* signature,
+                     PyObject* const* arguments, size_t flagged_count, PyObject* names) {
+  record->calls++;
+  if (has_large_leaf(*signature)) {
+    PyObject* result = call_program(self, record, signature, arguments, flagged_count, names);
+    if (result || PyErr_Occurred()) return result;
+    return call_function(self, arguments, flagged_count, names);
+  }
+  PyObject* result = call_function(self, arguments, flagged_count, names);
+  if (!result || !is_large_result(result)) return result;
+  PyObject* better = call_program(self, record, signature, arguments, flagged_count, names);
+  if (!better && !PyErr_Occurred()) return result;
+  Py_DECREF(result);
+  return better;
+}
+
 PyObject* call(PyObject* object, PyObject* const* arguments, size_t flagged_count,
                PyObject* names) {
   auto* self = reinterpret_cast<RememberedObject*>(object);
   size_t count = size_t(PyVectorcall_NARGS(flagged_count));
-  if (thread_trace || !recorder)
+  if (thread_trace || !recorder || !program_maker)
     return call_function(self, arguments, flagged_count, names);
   Signature signature;
   if (!read_values(&signature, arguments, count, names))
@@ -66,7 +134,11 @@ PyObject* call(PyObject* object, PyObject* const* arguments, size_t flagged_coun
   Record* record = self->cache->find(&signature, signature.hash());
   if (!record) {
     record = new Record(&signature);
+    record->holders++;
     self->cache->add(record);
+    PyObject* result = first_call(self, record, &signature, arguments, flagged_count, names);
+    record->release();
+    return result;
   }
   if (record->entry) {
     auto* entry = reinterpret_cast<JitEntryObject*>(Py_NewRef(record->entry));
@@ -148,8 +220,11 @@ PyObject* entry_of(PyObject* object, PyObject* const* arguments, Py_ssize_t coun
   return Py_NewRef(reinterpret_cast<PyObject*>(record->entry));
 }
 
-PyObject* set_recorder(PyObject*, PyObject* function) {
-  Py_XSETREF(recorder, function == Py_None ? nullptr : Py_NewRef(function));
+PyObject* set_recorder(PyObject*, PyObject* arguments) {
+  PyObject *record, *program;
+  if (!PyArg_ParseTuple(arguments, "OO:set_recorder", &record, &program)) return nullptr;
+  Py_XSETREF(recorder, record == Py_None ? nullptr : Py_NewRef(record));
+  Py_XSETREF(program_maker, program == Py_None ? nullptr : Py_NewRef(program));
   Py_RETURN_NONE;
 }
 
@@ -167,9 +242,10 @@ PyGetSetDef remembered_getset[] = {
 }  // namespace
 
 PyMethodDef remembered_functions[] = {
-    {"set_recorder", set_recorder, METH_O,
-     "Register recorder(function, args, kwargs) -> (result, JitEntry or None), which is asked when\n"
-     "a signature of a Remembered function comes again."},
+    {"set_recorder", set_recorder, METH_VARARGS,
+     "set_recorder(record, program): record(function, args, kwargs) -> (result, JitEntry or None) is\n"
+     "asked when a signature of a Remembered function comes again; program(function, args, kwargs)\n"
+     "-> JitEntry or None at the first call on large operands, or with a large result."},
     {"set_address_types", set_address_types, METH_O,
      "Register the types whose instances are told apart by address in calls of Remembered\n"
      "functions."},

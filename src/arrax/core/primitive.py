@@ -57,11 +57,15 @@ class Primitive(_native.PrimitiveBase):
     or, under the evaluating trace and for plain arrays, calls `evaluate` and wraps its result.
 
     Facts: `elementwise` (result element i depends on element i of each operand, scalars broadcast),
-    `commutative` (in its first two operands), `weak_type` ("all": the result is weak if all
-    operands are; "first": if the first operand is; "none": never; "rule": as the type rule says,
-    the default for primitives with `execute`; or a function of the avals and params), `effects`
-    (a set, or a function of the params), `typed_results` (the type rule gives the avals of eager
-    results because NumPy cannot tell them, as for key arrays), `hidden`
+    `commutative` (in its first two operands), `exact` (the kinds of dtypes, as `np.floating`, whose
+    results are exact or the correctly rounded ones, so that NumPy and machine code give the same
+    bits; those of integers and bools always are), `native` (whether, by avals and params,
+    `evaluate` is as fast as a compiled loop, so that eager calls on large operands keep it),
+    `weak_type` ("all": the result is weak if all operands are; "first": if the first operand is;
+    "none": never; "rule": as the type rule says, the default for primitives with `execute`; or a
+    function of the avals and params),
+    `effects` (a set, or a function of the params), `typed_results` (the type rule gives the avals
+    of eager results because NumPy cannot tell them, as for key arrays), `hidden`
     (params that the printer omits when they have the value given here), `shown` (how the printer
     writes a param that has a form of its own), `named_axes` (for collectives:
     the axis names among the params, so that batching over one of them reaches unbatched operands),
@@ -77,6 +81,7 @@ class Primitive(_native.PrimitiveBase):
             lower: Any = None, stablehlo: Any = None, part: Any = None,
             masked: Callable[..., Any] | None = None,
             elementwise: bool = False, commutative: bool = False,
+            exact: tuple[Any, ...] = (), native: Callable[..., bool] | None = None,
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
             named_axes: Callable[..., Collection[Any]] | None = None,
@@ -93,6 +98,7 @@ class Primitive(_native.PrimitiveBase):
         self.lower, self.stablehlo = lower, stablehlo
         self.part, self.masked = part, masked
         self.elementwise, self.commutative = elementwise, commutative
+        self.exact, self.native = exact, native
         self.weak_type = weak_type or ("rule" if execute is not None else "all")
         self.effects = effects
         self.named_axes = named_axes

@@ -54,7 +54,7 @@ class _sum_jvp:
 
 
 add_p = binary("add", NUMBER, np.add, jvp=_sum_jvp(), transpose=_add_transpose,
-               commutative=True, stablehlo="stablehlo.add")
+               commutative=True, exact=ANY, stablehlo="stablehlo.add")
 
 
 def add(x: Any, y: Any) -> Any:
@@ -76,7 +76,7 @@ def _sub_transpose(cotangent: Any, x: Any, y: Any) -> list[Any]:
 
 
 sub_p = binary("sub", NUMBER, np.subtract, jvp=_sum_jvp(), transpose=_sub_transpose,
-               stablehlo="stablehlo.subtract")
+               exact=ANY, stablehlo="stablehlo.subtract")
 
 
 def sub(x: Any, y: Any) -> Any:
@@ -89,7 +89,7 @@ add_any_p = Primitive(
     type_rule=lambda x, y: ShapedArray(joint_shape("add_any", (x, y)), x.dtype),
     evaluate=evaluate_by(np.add), jvp=_sum_jvp(), transpose=_add_transpose,
     batch=batch_elementwise(), lower=emits("add"), elementwise=True, commutative=True,
-    stablehlo="stablehlo.add")
+    exact=ANY, stablehlo="stablehlo.add")
 
 
 def add_any(x: Any, y: Any) -> Any:
@@ -104,7 +104,7 @@ mul_p: Primitive = binary(
     jvp=by_operand(lambda g, out, x, y: mul_p.bind(g, y), lambda g, out, x, y: mul_p.bind(x, g)),
     transpose=transpose_bilinear(lambda ct, x, y: unbroadcast(mul_p.bind(ct, y), x),
                                  lambda ct, x, y: unbroadcast(mul_p.bind(x, ct), y)),
-    commutative=True, stablehlo="stablehlo.multiply")
+    commutative=True, exact=REAL, stablehlo="stablehlo.multiply")
 
 
 def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
@@ -138,7 +138,7 @@ div_p: Primitive = binary(
         lambda g, out, x, y: mul_p.bind(mul_p.bind(neg_p.bind(g), x), integer_pow_p.bind(y, y=-2))),
     transpose=transpose_bilinear(lambda ct, x, y: unbroadcast(div_p.bind(ct, y), x),
                                  lambda ct, x, y: _not_linear("div")),
-    stablehlo="stablehlo.divide")
+    exact=REAL, stablehlo="stablehlo.divide")
 
 
 def _not_linear(name: str) -> Any:
@@ -162,7 +162,7 @@ rem_p = binary(
         lambda g, out, x, y: to_shape_of(g, out),
         lambda g, out, x, y: mul_p.bind(neg_p.bind(g), mul_p.bind(
             sign_p.bind(div_p.bind(x, y)), apply("floor", abs_p.bind(div_p.bind(x, y)))))),
-    stablehlo="stablehlo.remainder")
+    exact=REAL, stablehlo="stablehlo.remainder")
 
 
 def rem(x: Any, y: Any) -> Any:
@@ -205,7 +205,7 @@ def mulhi(x: Any, y: Any, /) -> Any:
 
 neg_p: Primitive = unary("neg", NUMBER, np.negative, jvp=linear_jvp(),
                          transpose=transpose_unary(lambda ct, x: neg_p.bind(ct)),
-                         stablehlo="stablehlo.negate")
+                         exact=ANY, stablehlo="stablehlo.negate")
 
 
 def neg(x: Any) -> Any:
@@ -230,7 +230,7 @@ def _abs_evaluate(x: Any) -> Any:
 
 
 abs_p: Primitive = unary("abs", SIGNED, _abs_evaluate, result=to_real, jvp=by_operand(_abs_jvp),
-                         stablehlo="stablehlo.abs")
+                         exact=REAL, stablehlo="stablehlo.abs")
 
 
 def abs(x: Any) -> Any:
@@ -257,7 +257,7 @@ def _sign_stablehlo(b: Any, x: Any) -> Any:
 
 
 sign_p: Primitive = unary("sign", NUMBER, _sign_evaluate, jvp=piecewise_constant, cost=2,
-                          stablehlo=_sign_stablehlo)
+                          exact=REAL, stablehlo=_sign_stablehlo)
 
 
 def sign(x: Any) -> Any:
@@ -295,9 +295,9 @@ def _extreme_stablehlo(name: str, direction: str) -> Any:
 
 
 max_p = binary("max", ANY, maximum, jvp=by_operand(*_extreme_jvp), commutative=True,
-               stablehlo=_extreme_stablehlo("maximum", "GT"))
+               exact=ANY, stablehlo=_extreme_stablehlo("maximum", "GT"))
 min_p = binary("min", ANY, minimum, jvp=by_operand(*_extreme_jvp), commutative=True,
-               stablehlo=_extreme_stablehlo("minimum", "LT"))
+               exact=ANY, stablehlo=_extreme_stablehlo("minimum", "LT"))
 
 
 def max(x: Any, y: Any) -> Any:
@@ -431,7 +431,7 @@ def pow(x: Any, y: Any) -> Any:
     return call_binary(pow_p, x, y)
 
 
-square_p = unary("square", NUMBER, np.square,
+square_p = unary("square", NUMBER, np.square, exact=REAL,
                  jvp=by_operand(lambda g, out, x: mul_p.bind(g, mul_p.bind(constant(2, x), x))),
                  stablehlo=lambda b, x: b.op("chlo.square", x)
                  if dtypes.issubdtype(x.dtype, np.inexact) else b.op("multiply", x, x))
@@ -450,7 +450,8 @@ def reciprocal(x: Any) -> Any:
 # ---- roots -----------------------------------------------------------------------------------
 
 sqrt_p = unary(
-    "sqrt", INEXACT, np.sqrt, accuracy=True, cost=4, stablehlo="stablehlo.sqrt",
+    "sqrt", INEXACT, np.sqrt, accuracy=True, cost=4, exact=REAL,
+    stablehlo="stablehlo.sqrt",
     jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(g, div_p.bind(constant(0.5, x), out))))
 
 

@@ -19,9 +19,9 @@ from arrax.core.remembered import remembered
 from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
-    ANY, FLOAT, INEXACT, ORDERED, accept_once, apply, binary, call_binary, call_unary, check_kind,
-    check_same_dtypes, emits, evaluate_by, filled_like, is_small, joint_shape, nary_type,
-    piecewise_constant, to_bool, unary)
+    ANY, FLOAT, INEXACT, ORDERED, REAL, accept_once, apply, binary, call_binary, call_unary,
+    check_kind, check_same_dtypes, emits, evaluate_by, filled_like, is_small, joint_shape,
+    nary_type, piecewise_constant, to_bool, unary)
 from arrax.ops.quiet import quiet
 from arrax.ops.extremes import maximum, minimum
 from arrax.ops.rules import (
@@ -31,7 +31,7 @@ from arrax.ops.rules import (
 # ---- comparisons -----------------------------------------------------------------------------
 
 def _comparison(name: str, fn: Any, kinds: Any, **facts: Any) -> Primitive:
-    return binary(name, kinds, fn, result=to_bool, jvp=piecewise_constant,
+    return binary(name, kinds, fn, result=to_bool, jvp=piecewise_constant, exact=ANY,
                   stablehlo=lambda b, x, y: b.compare(name.upper(), x, y), **facts)
 
 
@@ -115,7 +115,7 @@ def _total_order(name: str, fn: Any) -> Primitive:
         jvp=piecewise_constant, transpose=NotApplicable("not linear"), batch=batch_elementwise(),
         lower=Elementwise(
             lambda b, x, y: getattr(b, name[:2])(_emit_key(b, x), _emit_key(b, y)), 4),
-        elementwise=True, stablehlo=lambda b, x, y: b.compare(
+        elementwise=True, exact=ANY, stablehlo=lambda b, x, y: b.compare(
             name[:2].upper(), x, y,
             "TOTALORDER" if dtypes.issubdtype(x.dtype, np.floating) else None))
 
@@ -240,7 +240,7 @@ def _to_front(x: Any, dim: int | None, size: int, shape: tuple[int, ...], needed
 
 select_n_p = Primitive(
     "select_n", type_rule=_select_type, evaluate=_select_evaluate, jvp=_select_jvp,
-    transpose=_select_transpose, batch=_select_batch, elementwise=True,
+    transpose=_select_transpose, batch=_select_batch, elementwise=True, exact=ANY,
     weak_type=_select_is_weak, lower=emits("select_n"), stablehlo=_select_stablehlo)
 
 
@@ -323,7 +323,7 @@ clamp_p = Primitive(
     "clamp", type_rule=_clamp_type,
     evaluate=evaluate_by(lambda low, x, high: minimum(maximum(x, low), high)),
     jvp=_clamp_jvp, transpose=NotApplicable("not linear"), batch=_clamp_batch(),
-    lower=emits("clamp", 2), elementwise=True, stablehlo="stablehlo.clamp")
+    lower=emits("clamp", 2), elementwise=True, exact=REAL, stablehlo="stablehlo.clamp")
 
 
 @remembered
@@ -339,7 +339,8 @@ def clamp(min: Any, x: Any, max: Any) -> Any:
 
 # ---- rounding --------------------------------------------------------------------------------
 
-floor_p = unary("floor", FLOAT, np.floor, jvp=piecewise_constant, stablehlo="stablehlo.floor")
+floor_p = unary("floor", FLOAT, np.floor, jvp=piecewise_constant, exact=FLOAT,
+                stablehlo="stablehlo.floor")
 
 
 def floor(x: Any) -> Any:
@@ -347,7 +348,8 @@ def floor(x: Any) -> Any:
     return call_unary(floor_p, x)
 
 
-ceil_p = unary("ceil", FLOAT, np.ceil, jvp=piecewise_constant, stablehlo="stablehlo.ceil")
+ceil_p = unary("ceil", FLOAT, np.ceil, jvp=piecewise_constant, exact=FLOAT,
+               stablehlo="stablehlo.ceil")
 
 
 def ceil(x: Any) -> Any:
@@ -375,7 +377,7 @@ def _round_evaluate(x: Any, *, rounding_method: Any) -> Any:
 
 
 round_p = unary("round", FLOAT, _round_evaluate, jvp=piecewise_constant, lower=Elementwise(
-    lambda b, x, rounding_method: b.round(x, int(rounding_method)), 2),
+    lambda b, x, rounding_method: b.round(x, int(rounding_method)), 2), exact=FLOAT,
     stablehlo=lambda b, x, rounding_method: b.op(
         ("round_nearest_afz", "round_nearest_even")[int(rounding_method)], x))
 
@@ -389,7 +391,7 @@ def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Any:
 
 
 is_finite_p = unary("is_finite", FLOAT, np.isfinite, result=to_bool, jvp=piecewise_constant,
-                    stablehlo="stablehlo.is_finite")
+                    exact=FLOAT, stablehlo="stablehlo.is_finite")
 
 
 def is_finite(x: Any) -> Any:
@@ -402,7 +404,7 @@ nextafter_p = Primitive(
     evaluate=quiet(np.nextafter),
     jvp=NotApplicable("it is a step function of the bits of its operand"),
     transpose=NotApplicable("not linear"), batch=batch_elementwise(),
-    lower=emits("nextafter", 2), elementwise=True, stablehlo="chlo.next_after")
+    lower=emits("nextafter", 2), elementwise=True, exact=FLOAT, stablehlo="chlo.next_after")
 
 
 def nextafter(x1: Any, x2: Any) -> Any:

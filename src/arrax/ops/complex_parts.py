@@ -18,8 +18,8 @@ from arrax.core.primitive import Primitive
 from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import neg_p
 from arrax.ops.elementwise_rules import (
-    COMPLEX, call_binary, call_unary, check_kind, check_same_dtypes, emits, joint_shape, to_real,
-    unary)
+    ANY, COMPLEX, call_binary, call_unary, check_kind, check_same_dtypes, emits, joint_shape,
+    to_real, unary)
 from arrax.ops.rules import (
     batch_elementwise, constant, instantiate, linear_jvp, to_shape_of, transpose_unary, unbroadcast)
 
@@ -33,9 +33,9 @@ def _imag_transpose(ct: Any, x: Any) -> Any:
 
 
 real_p = unary("real", COMPLEX, lambda x: x.real, result=to_real, jvp=linear_jvp(),
-               transpose=transpose_unary(_real_transpose), stablehlo="stablehlo.real")
+               transpose=transpose_unary(_real_transpose), exact=ANY, stablehlo="stablehlo.real")
 imag_p = unary("imag", COMPLEX, lambda x: x.imag, result=to_real, jvp=linear_jvp(),
-               transpose=transpose_unary(_imag_transpose), stablehlo="stablehlo.imag")
+               transpose=transpose_unary(_imag_transpose), exact=ANY, stablehlo="stablehlo.imag")
 
 
 def real(x: Any) -> Any:
@@ -97,7 +97,7 @@ def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
 complex_p = Primitive(
     "complex", type_rule=_complex_type, evaluate=_complex_evaluate, jvp=_complex_jvp(),
     transpose=_complex_transpose, batch=batch_elementwise(), lower=emits("complex"),
-    elementwise=True, stablehlo="stablehlo.complex")
+    elementwise=True, exact=ANY, stablehlo="stablehlo.complex")
 
 
 def complex(x: Any, y: Any) -> Any:
@@ -131,7 +131,7 @@ def _conj_transpose(ct: Any, x: Any, *, input_dtype: Any) -> Any:
 conj_p = Primitive(
     "conj", type_rule=_conj_type, evaluate=_conj_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_conj_transpose), batch=batch_elementwise(), elementwise=True,
-    lower=emits("conj"), stablehlo=_conj_stablehlo)
+    exact=ANY, lower=emits("conj"), stablehlo=_conj_stablehlo)
 
 
 def conj(x: Any) -> Any:

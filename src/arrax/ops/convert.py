@@ -18,7 +18,7 @@ from arrax.core.trace import Tracer
 from arrax.engines.cpu.lowering import Elementwise, Form
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import (
-    FLOAT, apply, is_small, piecewise_constant, unary_type)
+    ANY, FLOAT, apply, is_small, piecewise_constant, unary_type)
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, linear_jvp, move_axis, transpose_unary
 
@@ -130,7 +130,7 @@ convert_element_type_p = Primitive(
     "convert_element_type", type_rule=_convert_type, evaluate=quiet(_convert_evaluate),
     jvp=_convert_jvp, transpose=transpose_unary(_convert_transpose), batch=batch_elementwise(),
     lower=Elementwise(lambda b, x: b.convert_element_type(x, b.out_dtype), 1),
-    elementwise=True, hidden={"sharding": None}, stablehlo=_convert_stablehlo,
+    elementwise=True, exact=ANY, hidden={"sharding": None}, stablehlo=_convert_stablehlo,
     weak_type=lambda x, *, new_dtype, weak_type, sharding=None: weak_type)
 
 
@@ -329,7 +329,7 @@ reduce_precision_p: Primitive = Primitive(
     jvp=linear_jvp(), batch=batch_elementwise(),
     transpose=transpose_unary(lambda ct, x, **params: reduce_precision_p.bind(ct, **params)),
     lower=Elementwise(lambda b, x, exponent_bits, mantissa_bits: b.reduce_precision(
-        x, exponent_bits, mantissa_bits), cost=6), elementwise=True,
+        x, exponent_bits, mantissa_bits), cost=6), elementwise=True, exact=ANY,
     stablehlo=lambda b, x, **bits: b.op("reduce_precision", x, **bits))
 
 

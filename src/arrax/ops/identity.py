@@ -12,6 +12,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.pytree import tree_flatten, tree_map, tree_unflatten
 from arrax.engines.cpu.lowering import Elementwise, Expand
 from arrax.ops.arguments import operand as _operand
+from arrax.ops.elementwise_rules import ANY
 from arrax.ops.rules import batch_elementwise, instantiate, linear_jvp, transpose_unary, zero_jvp
 
 _SAME = Elementwise(lambda b, x: x, 0)
@@ -24,7 +25,7 @@ def _itself(b: Any, x: Any) -> Any:
 copy_p = Primitive(
     "copy", type_rule=lambda x: x, evaluate=lambda x: x.copy(), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x: ct), batch=batch_elementwise(), lower=_SAME,
-    elementwise=True, stablehlo=_itself)
+    elementwise=True, exact=ANY, stablehlo=_itself)
 
 
 def copy(x: Any) -> Any:
@@ -35,7 +36,7 @@ def copy(x: Any) -> Any:
 stop_gradient_p = Primitive(
     "stop_gradient", type_rule=lambda x: x, evaluate=lambda x: x, jvp=zero_jvp(),
     transpose=NotApplicable("not linear"), batch=batch_elementwise(), lower=_SAME,
-    elementwise=True, stablehlo=_itself)
+    elementwise=True, native=lambda x: True, stablehlo=_itself)
 
 
 def stop_gradient(x: Any) -> Any:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from arrax import _native
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
+from arrax.engines.cpu.kernels.library import CODES
 from arrax.engines.cpu.lowering import Pairs, Reduce
 from arrax.ops.arguments import operand, positions
 from arrax.ops.arithmetic import add_any, add_p, div_p, max_p, min_p, mul_p
@@ -102,11 +104,11 @@ def reduction_batch(primitive: Callable[[], Primitive]) -> Callable[..., Any]:
     return rule
 
 
-def _reduction(name: str, kinds: Any, ufunc: Any, *, jvp: Any, combine: Primitive,
-               identity: Callable[[Any], Any], initial: Callable[[Any], Any] | None = None,
-               transpose: Any = None, type_rule: Any = _reduction_type) -> Primitive:
+def _reduction(name: str, kinds: Any, evaluate: Any, *, jvp: Any, combine: Primitive,
+               identity: Callable[[Any], Any], transpose: Any = None,
+               type_rule: Any = _reduction_type, **facts: Any) -> Primitive:
     primitive = Primitive(
-        name, type_rule=type_rule(name, kinds), evaluate=_evaluate_by(ufunc, initial), jvp=jvp,
+        name, type_rule=type_rule(name, kinds), evaluate=evaluate, jvp=jvp, **facts,
         transpose=transpose or NotApplicable("not linear"),
         batch=reduction_batch(lambda: primitive),
         lower=Reduce(combine, identity),
@@ -168,8 +170,32 @@ def _one(dtype: Any) -> Any:
     return 1
 
 
+_sum_by_numpy = _evaluate_by(np.add, None)
+_SUM_CODES = {dtype: code for dtype, code in CODES.items() if dtype != np.bool_}
+
+
+def _sum_evaluate(x: Any, *, axes: Any, out_sharding: Any = None) -> Any:
+    code = _SUM_CODES.get(x.dtype)
+    if code is None:
+        return _sum_by_numpy(x, axes=axes)
+    return _native.sum(x, axes, code) if axes else x
+
+
+def _is_fast_sum(x: Any, *, axes: Any, out_sharding: Any = None) -> bool:
+    """Whether no short rows are summed: compiled loops sum several at a time."""
+    row = 1
+    for axis in reversed(range(x.ndim)):
+        if axis not in axes:
+            break
+        row *= x.shape[axis]
+    return x.dtype in _SUM_CODES and (row == 1 or row > _SHORT_ROW or row == x.size)
+
+
+_SHORT_ROW = 4096  # elements
+
 reduce_sum_p = _reduction(
-    "reduce_sum", NUMBER, np.add, jvp=linear_jvp(), combine=add_p, identity=_zero,
+    "reduce_sum", NUMBER, _sum_evaluate, native=_is_fast_sum, jvp=linear_jvp(), combine=add_p,
+    identity=_zero,
     transpose=transpose_unary(
         lambda ct, x, *, axes, out_sharding=None: spread(ct, x.shape, axes)))
 
@@ -224,8 +250,8 @@ def _take(values: Sequence[Any], start: int, stop: int) -> list[Any]:
     return out
 
 
-reduce_prod_p = _reduction("reduce_prod", NUMBER, np.multiply, jvp=when_nonzero(_prod_jvp),
-                           combine=mul_p, identity=_one)
+reduce_prod_p = _reduction("reduce_prod", NUMBER, _evaluate_by(np.multiply, None),
+                           jvp=when_nonzero(_prod_jvp), combine=mul_p, identity=_one)
 
 
 def reduce_prod(operand: Any, axes: Sequence[int]) -> Any:
@@ -266,10 +292,10 @@ def _extreme_jvp(g: Any, out: Any, x: Any, *, axes: Any, **params: Any) -> Any:
         reduce_sum_p.bind(mul_p.bind(g, places), axes=axes, out_sharding=None), counts)
 
 
-reduce_max_p = _reduction("reduce_max", ANY, np.maximum, jvp=by_operand(_extreme_jvp),
-                          combine=max_p, identity=lowest, initial=lowest)
-reduce_min_p = _reduction("reduce_min", ANY, np.minimum, jvp=by_operand(_extreme_jvp),
-                          combine=min_p, identity=highest, initial=highest)
+reduce_max_p = _reduction("reduce_max", ANY, _evaluate_by(np.maximum, lowest), exact=ANY,
+                          jvp=by_operand(_extreme_jvp), combine=max_p, identity=lowest)
+reduce_min_p = _reduction("reduce_min", ANY, _evaluate_by(np.minimum, highest), exact=ANY,
+                          jvp=by_operand(_extreme_jvp), combine=min_p, identity=highest)
 
 
 def reduce_max(operand: Any, axes: Sequence[int]) -> Any:
@@ -295,8 +321,8 @@ def _all_ones(dtype: Any) -> Any:
 
 
 def _logical(name: str, ufunc: Any, combine: Primitive, identity: Any) -> Primitive:
-    return _reduction(name, _LOGICAL, ufunc, jvp=piecewise_constant, combine=combine,
-                      identity=identity, initial=identity, type_rule=_logical_type)
+    return _reduction(name, _LOGICAL, _evaluate_by(ufunc, identity), jvp=piecewise_constant,
+                      combine=combine, identity=identity, type_rule=_logical_type)
 
 
 reduce_and_p = _logical("reduce_and", np.bitwise_and, and_p, _all_ones)
@@ -372,7 +398,7 @@ def _position(name: str, fn: Any, compare: str, worst: Callable[[Any], Any]) -> 
     primitive = Primitive(
         name, type_rule=_position_type(name), evaluate=evaluate, jvp=piecewise_constant,
         transpose=NotApplicable("not linear"), batch=reduction_batch(lambda: primitive),
-        weak_type="none",
+        weak_type="none", exact=ANY,
         lower=Reduce(Pairs(
             lambda b, x, y: _better(b, x, y, getattr(b, compare)),
             lambda x, y: _better_evaluated(getattr(operator, compare), x, y)), worst),

@@ -6,8 +6,10 @@ run as they do eagerly. Equations of constants alone are evaluated now, and broa
 own broadcasting makes needless are left out. So steps compute what the function computes eagerly;
 a recording that does not give the same bits for the operands at hand is thrown away.
 
-Large operands want one pass over memory instead of several: there a recording is a compiled
-program, where all equations fuse into loops, and agrees to a few ulp, as for `jit`.
+Large operands, and results, want one pass over memory instead of several: where all equations fuse
+into loops, such a call is served by a compiled program, from its first call on, since programs
+round differently. So what a call computes depends on its signature alone. (A single loop that
+rounds as NumPy does becomes a program when the call comes again.)
 """
 from __future__ import annotations
 
@@ -24,12 +26,13 @@ from arrax.core.jaxpr import ClosedJaxpr, Literal, Var
 from arrax.core.primitive import Primitive
 from arrax.core.record import Record
 from arrax.core.trace import Tracer
-from arrax.core.warn import issued
+from arrax.core.warn import issued, muted
 from arrax.engines import default_engine
 from arrax.engines.cpu.lowering import Inline
 from arrax.ops.convert import convert_element_type_p
 from arrax.ops.shape import broadcast_in_dim_p
 from arrax.transforms.jit import compiled, jit_p
+from arrax.transforms.large_arrays import is_exact, runs_large
 from arrax.transforms.staging import trace_to_jaxpr
 
 LARGEST_CONSTANT = 4096  # elements; greater results of constants are computed by each call
@@ -69,45 +72,70 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     if issued[0] != warnings_before or any(flag.value for flag in _EACH_OPERATION):
         return result, None
     try:
-        return result, _entry(function, args, kwargs, result)
+        return result, _steps_entry(_Call(function, args, kwargs), result)
     except Exception:  # it looks at values, so that it fails on tracers where it did not on arrays
         return result, None
 
 
-_native.set_recorder(record)
+def program_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The JitEntry with a program for calls on large operands, or with large results, like this
+    one; None where single operations are to serve them. It does not run the function."""
+    if any(flag.value for flag in _EACH_OPERATION):
+        return None
+    warnings_before = issued[0]
+    try:
+        with muted():
+            call = _Call(function, args, kwargs)
+        if issued[0] != warnings_before or any(call.wide) or not _wants_program(call.closed):
+            return None
+        program = _program(call.closed)
+        return _native.JitEntry(program, call.output(), in_avals=call.closed.in_avals)
+    except Exception:  # what is wrong with the call, the function will say
+        return None
 
 
-def _entry(function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Any:
-    leaves: list[Any] = []
-    packed = (args, tuple(kwargs.values()))
-    _replace_arrays(packed, leaves.append)
-    arrays = [array_of(leaf) for leaf in leaves]
-    wide = [leaf.dtype != array.dtype for leaf, array in zip(leaves, arrays, strict=True)]
-    if any(is_wide and leaf.ndim == 0 for is_wide, leaf in zip(wide, leaves, strict=True)):
-        raise NotRecordable("functions may read 64 bits of a number: seeds")
-    tree: Any = None
+_native.set_recorder(record, program_of)
 
-    def flat(*tracers: Any) -> list[Any]:
-        nonlocal tree
-        rest = iter(tracers)
-        new_args, values = _replace_arrays(packed, lambda _: next(rest))
-        outs, tree = pytree.tree_flatten(function(*new_args, **dict(zip(kwargs, values))))
-        if not all(isinstance(out, (Tracer, ArrayImpl)) for out in outs):
-            raise NotRecordable("a result is no array")
-        return outs
-    closed = trace_to_jaxpr(flat, [a.aval for a in arrays], eager=True)
-    if closed.effects:
-        raise NotRecordable("the function has effects")
-    wanted = tree.flatten_up_to(result)
-    output = tree.unflatten(range(tree.num_leaves))
-    wide_vars = {var for var, is_wide in zip(closed.jaxpr.invars, wide, strict=True) if is_wide}
-    if _wants_program(closed):
-        if wide_vars:
-            raise NotRecordable("conversions in it are not looked at")
-        return _native.JitEntry(_program(closed), output, in_avals=closed.in_avals)
-    steps = _steps(closed, wide_vars)
-    _check_same(steps(arrays), wanted)
-    return _native.JitEntry(steps, output, in_avals=closed.in_avals)
+
+class _Call:
+    """A call, traced at the avals of its arrays."""
+
+    def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any):
+        leaves: list[Any] = []
+        packed = (args, tuple(kwargs.values()))
+        _replace_arrays(packed, leaves.append)
+        self.arrays = [array_of(leaf) for leaf in leaves]
+        # Which arrays are NumPy's with 64 bits, which an operation takes in 32.
+        self.wide = [leaf.dtype != array.dtype
+                     for leaf, array in zip(leaves, self.arrays, strict=True)]
+        if any(wide and leaf.ndim == 0 for wide, leaf in zip(self.wide, leaves, strict=True)):
+            raise NotRecordable("functions may read 64 bits of a number: seeds")
+
+        def flat(*tracers: Any) -> list[Any]:
+            rest = iter(tracers)
+            new_args, values = _replace_arrays(packed, lambda _: next(rest))
+            outs, self.tree = pytree.tree_flatten(function(*new_args, **dict(zip(kwargs, values))))
+            if not all(isinstance(out, (Tracer, ArrayImpl)) for out in outs):
+                raise NotRecordable("a result is no array")
+            return outs
+        self.closed = trace_to_jaxpr(flat, [a.aval for a in self.arrays], eager=True)
+        if self.closed.effects:
+            raise NotRecordable("the function has effects")
+
+    def output(self) -> Any:
+        """The structure of the result, its leaves numbered."""
+        return self.tree.unflatten(range(self.tree.num_leaves))
+
+
+def _steps_entry(call: _Call, result: Any) -> Any:
+    if _wants_program(call.closed):
+        raise NotRecordable("a program serves it, or nothing better than the function")
+    wide_vars = {var for var, is_wide in zip(call.closed.jaxpr.invars, call.wide, strict=True)
+                 if is_wide}
+    compiles = any(map(_compiles, _large_loops(call.closed))) and not wide_vars
+    executable = _program(call.closed) if compiles else _steps(call.closed, wide_vars)
+    _check_same(executable(call.arrays), call.tree.flatten_up_to(result))
+    return _native.JitEntry(executable, call.output(), in_avals=call.closed.in_avals)
 
 
 def _replace_arrays(value: Any, replace: Callable[[Any], Any]) -> Any:
@@ -132,10 +160,26 @@ def _check_same(ours: Sequence[ArrayImpl], wanted: Sequence[ArrayImpl]) -> None:
 
 # ---- large operands --------------------------------------------------------------------------
 
+def _large_loops(closed: ClosedJaxpr) -> list[Any]:
+    """The equations that are loops over large values."""
+    return [eqn for eqn in closed.eqns if default_engine().has_loop(eqn.primitive)
+            and any(v.aval.size >= LARGE for v in (*eqn.invars, *eqn.outvars))]
+
+
 def _wants_program(closed: ClosedJaxpr) -> bool:
-    """Whether large values pass through loops."""
-    return any(v.aval.size >= LARGE for eqn in closed.eqns for v in (*eqn.invars, *eqn.outvars)) \
-        and any(default_engine().has_loop(eqn.primitive) for eqn in closed.eqns)
+    """Whether large values pass through several loops, that a program makes one, or through one
+    that is to be compiled at once."""
+    loops = _large_loops(closed)
+    return len(loops) > 1 or any(_compiles(eqn) and not is_exact(eqn.primitive, _avals(eqn))
+                                 for eqn in loops)
+
+
+def _compiles(eqn: Any) -> bool:
+    return runs_large(eqn.primitive, _avals(eqn), eqn.params)
+
+
+def _avals(eqn: Any) -> list[Any]:
+    return [v.aval for v in eqn.invars]
 
 
 def _program(closed: ClosedJaxpr) -> Any:
@@ -199,7 +243,8 @@ def _flat_steps(jaxpr: Any, known: dict[Var, Any]) -> Iterator[Step]:
 def _function(step: Step) -> Callable[..., Any]:
     """What the step calls with the data of its operands and its params."""
     primitive = step.primitive
-    if primitive.execute is None:
+    if primitive.execute is None and not runs_large(
+            primitive, [v.aval for v in step.operands], step.params):
         return primitive.rule("evaluate")  # type: ignore[no-any-return]
     avals = [v.aval for v in step.operands]
 
@@ -248,6 +293,8 @@ def _drop_broadcasts(steps: list[Step]) -> None:
         if not step.primitive.elementwise:
             continue
         shape = step.results[0].aval.shape
+        if step.results[0].aval.size >= LARGE:
+            continue  # what runs an operation depends on the sizes of its operands
         for i, operand in enumerate(step.operands):
             source = sources.get(operand) if type(operand) is Var else None
             if source is None or not _is_trailing(source):
