@@ -12,7 +12,8 @@ stage_p = Primitive(
     "stage", type_rule=lambda x: x, evaluate=lambda x: x, jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x: ct), batch=batch_elementwise(),
     stage=lambda trace, args, params: trace.to_tracer(args[0]),
-    lower=Elementwise(lambda b, x: x, 0), elementwise=True, native=lambda x: True, stablehlo=lambda b, x: x)
+    lower=Elementwise(lambda b, x: x, 0), elementwise=True, native=lambda x: True,
+    stablehlo=lambda b, x: x)
 
 
 def stage(x: Any, /) -> Any:

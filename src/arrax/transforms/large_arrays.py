@@ -48,7 +48,7 @@ def run_large(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any
     try:
         key = (primitive.name, tuple([a.aval for a in args]), shape,
                tuple(sorted(params.items())), config.context_key())
-        known = _programs.get(key)
+        known: Any = _programs.get(key)
     except TypeError:  # parameters that cannot be hashed or ordered
         return None
     if known is None:
