@@ -7,15 +7,18 @@ of the compiler's own, declared here.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
+from arrax.core.aval import ShapedArray
+from arrax.core.dtypes import storage_dtype
 from arrax.core.errors import InternalError
 from arrax.core.primitive import Primitive, registry
 from arrax.engines.cpu.lowering import Elementwise, Form, Pairs, Reduce
 
+Dtypes = tuple[np.dtype[Any], ...]
 INT64 = np.dtype(np.int64)
 
 
@@ -28,13 +31,24 @@ class Operation:
     many lanes vectors have. `defaults` are params that may as well be absent.
     """
 
-    __slots__ = ("name", "emit", "evaluate", "cost", "makes_index", "accepted", "defaults")
+    __slots__ = ("name", "emit", "evaluate", "type_rule", "cost", "makes_index", "accepted",
+                 "defaults", "_dtypes")
 
     def __init__(self, name: str, emit: Callable[..., Any], evaluate: Callable[..., Any],
+                 type_rule: Callable[[Dtypes, dict[str, Any]], np.dtype[Any]],
                  cost: int = 1, makes_index: bool = False, defaults: dict[str, Any] | None = None):
-        self.name, self.emit, self.evaluate = name, emit, evaluate
+        self.name, self.emit, self.evaluate, self.type_rule = name, emit, evaluate, type_rule
+        self._dtypes: dict[Hashable, np.dtype[Any]] = {}
         self.cost, self.makes_index, self.defaults = cost, makes_index, defaults or {}
         self.accepted = _accepted(emit)
+
+    def result_dtype(self, dtypes: Dtypes, params: dict[str, Any]) -> np.dtype[Any]:
+        """The dtype of the result for operands of these dtypes."""
+        key = (dtypes, *params.items()) if params else dtypes
+        found = self._dtypes.get(key)
+        if found is None:
+            found = self._dtypes[key] = self.type_rule(dtypes, params)
+        return found
 
     def own_params(self, params: dict[str, Any]) -> dict[str, Any]:
         """The params that are no defaults."""
@@ -78,11 +92,20 @@ def _made(primitive: Primitive) -> Operation:
     if type(lower) is Form:
         lower = lower.element
     if type(lower) is Elementwise:
-        return Operation(primitive.name, lower.emit, primitive.rule("evaluate"), lower.cost,
-                         defaults=primitive.hidden)
+        return Operation(primitive.name, lower.emit, primitive.rule("evaluate"),
+                         _scalar_rule(primitive), lower.cost, defaults=primitive.hidden)
     if type(lower) is Reduce and isinstance(lower.fold, Pairs):
-        return Operation(primitive.name, lower.fold.emit, lower.fold.evaluate)
+        return Operation(primitive.name, lower.fold.emit, lower.fold.evaluate,
+                         lambda dtypes, params: dtypes[0])
     raise InternalError(f"{primitive.name} is no operation on elements")
+
+
+def _scalar_rule(primitive: Primitive) -> Callable[[Dtypes, dict[str, Any]], np.dtype[Any]]:
+    """What the primitive's type rule says of scalars."""
+    def rule(dtypes: Dtypes, params: dict[str, Any]) -> np.dtype[Any]:
+        out = primitive.result_avals([ShapedArray((), dtype) for dtype in dtypes], params)
+        return np.dtype(storage_dtype(out.dtype))
+    return rule
 
 
 def operation_named(name: str) -> Operation:
@@ -109,7 +132,11 @@ def _clamped(x: Any, high: int) -> Any:
     return np.clip(x.astype(INT64), 0, high)
 
 
-CLAMP_INDEX = Operation("clamp_index", _emit_clamped, _clamped, makes_index=True)
+def _gives_int64(dtypes: Dtypes, params: dict[str, Any]) -> np.dtype[Any]:
+    return INT64
+
+
+CLAMP_INDEX = Operation("clamp_index", _emit_clamped, _clamped, _gives_int64, makes_index=True)
 WIDE_INDEX = Operation("wide_index", lambda b, x: b.convert_element_type(x, INT64),
-                       lambda x: x.astype(INT64), makes_index=True)
+                       lambda x: x.astype(INT64), _gives_int64, makes_index=True)
 _OWN = {operation.name: operation for operation in (CLAMP_INDEX, WIDE_INDEX)}

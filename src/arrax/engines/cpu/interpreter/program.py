@@ -150,9 +150,6 @@ class _Run:
 
 # ---- the pipeline --------------------------------------------------------------------------------
 
-SEEN_IN_TEXT = ("merge_kernels", "split_reductions", "place_lanes")  # all that these passes change
-
-
 def results_after_passes(closed: ClosedJaxpr, args: Sequence[Any],
                          donated: tuple[bool, ...] = ()) -> list[tuple[str, list[np.ndarray]]]:
     """(name of the pass, results) for each pass that changed a program, on Arrays.
@@ -170,8 +167,8 @@ def results_after_passes(closed: ClosedJaxpr, args: Sequence[Any],
             outs = eval_jaxpr(program.jaxpr, program.consts, *args)
             found.append((entry.name, [array_of(out)._value() for out in outs]))
             continue
-        text = region_text(compilation.region)
-        if text != shown or entry.name not in SEEN_IN_TEXT:
+        text = f"{region_text(compilation.region)} {compilation.aliases}"
+        if text != shown:
             found.append((entry.name, _interpreted(compilation, args, entry.name)))
         shown = text
     return found

@@ -2,9 +2,9 @@
 
 Checked: loops have extents of at least 1; indices use loop variables of loops around them only; a
 local is read in the kernel that makes it, after its fold or in the stores of that fold; conditions
-and offsets are made of integers; a copy's sides have equal sizes; scalar stack slots hold one
-element; after bufferize, temporaries have a place. Not checked yet: that reads come after writes;
-that offsets stay inside buffers.
+and offsets are made of integers; dtypes agree, as `verify_dtypes` says; a copy's sides have equal
+sizes; scalar stack slots hold one element; after bufferize, temporaries have a place. Not checked
+yet: that reads come after writes; that offsets stay inside buffers.
 """
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from arrax.core.errors import InternalError
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_text import step_text
+from arrax.engines.cpu.passes.verify_dtypes import dtype_problem
 
 
 def verify(region: ir.Region, placed: bool = False) -> None:
@@ -34,6 +35,9 @@ def _problem(step: Any, placed: bool) -> str:
 
 
 def _kernel_problem(kernel: ir.Kernel, placed: bool) -> str:
+    problem = dtype_problem(kernel)
+    if problem:
+        return problem
     known: set[Any] = set()
     for stage in kernel.stages:
         loops = stage.vars if isinstance(stage, ir.Map) else [*stage.kept, *stage.reduced]
