@@ -18,7 +18,7 @@ HEADER = "in0 = input f32[8]\nin1 = input i32[8]\nout0 = output f32[8]\nout1 = o
     ("reduce i0<8 for :\n r0 = fold or(lt:bool(in0[i0], 0.0:f32)) from False\n then out1[0] = r0",
      ""),
     ("map i0<8:\n out0[i0] = in1[i0]", "a store of i32 into f32"),
-    ("map i0<8:\n out0[i0] = add(in1[i0], in0[i0])", "add requires arguments to have the same dtyp"),
+    ("map i0<8:\n out0[i0] = add(in1[i0], in0[i0])", "have the same dtypes"),
     ("map i0<8:\n out0[i0] = lt:f32(in0[i0], in0[i0])", "lt of dtype f32, which gives bool"),
     ("map i0<8:\n out0[i0] = (in0[i0] if 0 <= i0 < 4 else in1[i0])",
      "a choice between f32 and i32"),

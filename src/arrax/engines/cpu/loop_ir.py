@@ -338,6 +338,7 @@ class Map:
     ordered: bool = False
     buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
     loads: tuple[Load, ...] | None = field(default=None, repr=False, compare=False)
+    typed: bool = field(default=False, repr=False, compare=False)  # its dtypes agree
 
 
 @dataclass(slots=True)
@@ -367,6 +368,7 @@ class Reduce:
     inner: list[Store] = field(default_factory=list)
     buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
     loads: tuple[Load, ...] | None = field(default=None, repr=False, compare=False)
+    typed: bool = field(default=False, repr=False, compare=False)  # its dtypes agree
 
 
 Stage = Map | Reduce

@@ -140,7 +140,7 @@ class _Printer:
         dtype = "" if expr.args and expr.args[-1].dtype == expr.dtype \
             else f":{dtype_text(expr.dtype)}"
         name = expr.operation.name
-        params = params_text(registry.get(name), expr.params)
+        params = params_text(registry.get(name), expr.params) if expr.params else ""
         return f"{name}{dtype}{params}({', '.join(map(self.expr, expr.args))})"
 
     def conditions(self, conditions: Any) -> str:
@@ -149,53 +149,63 @@ class _Printer:
 
     # ---- stages ----------------------------------------------------------------------------------
 
-    def choose_names(self, stage: ir.Stage) -> None:
+    def choose_names(self, orders: Sequence[list[Expr]], roots: Sequence[Expr]) -> None:
         """Find the expressions that are printed apart: those with several uses, ends of chains."""
-        roots = _expressions([*ir.stage_roots(stage, False), *ir.stage_roots(stage, True)])
-        order = ir.walk(roots)
-        uses = Counter(e.serial for e in roots)
+        uses: dict[int, int] = {}
         depths: dict[int, int] = {}
-        for expr in order:
-            uses.update(child.serial for child in expr.children)
-            depth = 1 + max((depths[c.serial] for c in expr.children), default=0)
-            depths[expr.serial] = 0 if depth == LONGEST_CHAIN else depth
-        self.named = {e.serial for e in order if (uses[e.serial] > 1 or not depths[e.serial])
-                      and not isinstance(e, (ir.Constant, ir.Local))
-                      and (e.children or isinstance(e, ir.Apply))}
+        for expr in roots:
+            uses[expr.serial] = uses.get(expr.serial, 0) + 1
+        named = set()
+        for order in orders:
+            for expr in order:
+                depth = 0
+                for child in expr.children:
+                    uses[child.serial] = uses.get(child.serial, 0) + 1
+                    depth = max(depth, depths[child.serial])
+                if depth == LONGEST_CHAIN:
+                    named.add(expr.serial)
+                depths[expr.serial] = 1 + depth % LONGEST_CHAIN
+        self.named = {e.serial for order in orders for e in order
+                      if (uses[e.serial] > 1 or e.serial in named)
+                      and (isinstance(e, ir.Apply) or e.children)}
 
-    def definitions(self, roots: Sequence[Expr | Index], pad: str) -> list[str]:
-        """The lines that name what these need."""
+    def definitions(self, order: list[Expr], pad: str) -> list[str]:
+        """The lines that name expressions, operands first."""
         lines = []
-        for expr in ir.walk(_expressions(roots)):
-            if expr.serial in self.named and expr not in self.names:
+        for expr in order:
+            if expr.serial in self.named:
                 text = self.definition(expr)
                 lines.append(f"{pad}{self.name(expr, 'e')} = {text}")
         return lines
 
-    def store(self, store: ir.Store, pad: str, word: str = "") -> list[str]:
-        indices = [store.offset, *(index for index, _, _ in store.where)]
-        lines = self.definitions([store.expr, *indices], pad)
+    def store(self, store: ir.Store, pad: str, word: str = "") -> str:
         guard = f" where {self.conditions(store.where)}" if store.where else ""
         place = f"{self.buffer(store.buffer)}[{self.index(store.offset)}]"
-        return [*lines, f"{pad}{word}{place} = {self.expr(store.expr)}{guard}"]
+        return f"{pad}{word}{place} = {self.expr(store.expr)}{guard}"
 
     def stage(self, stage: ir.Stage, indent: int) -> list[str]:
+        """A stage: what has a name first, then the stores and folds."""
         pad, deeper = "  " * indent, "  " * (indent + 1)
-        self.choose_names(stage)
+        roots, after = (_expressions(ir.stage_roots(stage, folded)) for folded in (False, True))
+        order = ir.walk(roots)
+        late = ir.walk(after, {e.serial for e in order}) if after else []
+        self.choose_names((order, late), [*roots, *after])
         if isinstance(stage, ir.Map):
             kind = "ordered " if stage.ordered else ""
-            return [f"{pad}{kind}map {self.loops(stage.vars)}:",
-                    *(line for s in stage.stores for line in self.store(s, deeper))]
-        lines = [f"{pad}reduce {self.loops(stage.reduced)} for {self.loops(stage.kept)}:"]
-        lines += [line for s in stage.inner for line in self.store(s, deeper)]
-        for item in stage.items:
-            lines += self.definitions(item.exprs, deeper)
-            exprs = ", ".join(map(self.expr, item.exprs))
-            starts = ", ".join(value_text(start, e.dtype)
-                               for start, e in zip(item.initial, item.exprs, strict=True))
-            results = ", ".join(self.name(r, "r") for r in item.results)
-            lines.append(f"{deeper}{results} = fold {item.operation.name}({exprs}) from {starts}")
-        return lines + [line for s in stage.stores for line in self.store(s, deeper, "then ")]
+            return [f"{pad}{kind}map {self.loops(stage.vars)}:", *self.definitions(order, deeper),
+                    *(self.store(s, deeper) for s in stage.stores)]
+        return [f"{pad}reduce {self.loops(stage.reduced)} for {self.loops(stage.kept)}:",
+                *self.definitions(order, deeper), *(self.store(s, deeper) for s in stage.inner),
+                *(self.fold(item, deeper) for item in stage.items),
+                *self.definitions(late, deeper),
+                *(self.store(s, deeper, "then ") for s in stage.stores)]
+
+    def fold(self, item: ir.ReduceItem, pad: str) -> str:
+        exprs = ", ".join(map(self.expr, item.exprs))
+        starts = ", ".join(value_text(start, e.dtype)
+                           for start, e in zip(item.initial, item.exprs, strict=True))
+        results = ", ".join(self.name(r, "r") for r in item.results)
+        return f"{pad}{results} = fold {item.operation.name}({exprs}) from {starts}"
 
     # ---- steps -----------------------------------------------------------------------------------
 

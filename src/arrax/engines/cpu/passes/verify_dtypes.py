@@ -11,8 +11,11 @@ from arrax.engines.cpu import loop_ir as ir
 
 
 def dtype_problem(kernel: ir.Kernel) -> str:
-    """What is wrong with the dtypes of a kernel, or nothing."""
+    """What is wrong with the dtypes of a kernel, or nothing. Stages do not change, so that each is
+    looked at once."""
     for stage in kernel.stages:
+        if stage.typed:
+            continue
         for expr in ir.walk(ir.stages_loads(stage)):
             problem = _problem(expr)
             if problem:
@@ -24,6 +27,7 @@ def dtype_problem(kernel: ir.Kernel) -> str:
             problem = _fold_problem(item)
             if problem:
                 return problem
+        stage.typed = True
     return ""
 
 
