@@ -25,6 +25,7 @@ from arrax.core.trace import use
 from arrax.engines.cpu.lowering import Form, SumInside
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
+from arrax.transforms.guarding import Guard, common_origins, guarded
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import partial_eval_jaxpr
 from arrax.transforms.staging import trace_to_jaxpr
@@ -202,7 +203,8 @@ def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) ->
     """Run every branch on the whole batch and select: the index differs within the batch.
 
     A branch sees other elements' operands without tangents, so that its derivative where it was
-    not chosen (infinite, maybe) meets a zero that is symbolic.
+    not chosen (infinite, maybe) meets a zero that is symbolic. Operands that the branches update
+    in part go through one after the other, which leave other elements as they are.
     """
     ordered = [effect for effect in _effects(branches) if effect.ordered]
     if ordered:
@@ -210,14 +212,29 @@ def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) ->
             "IO effect not supported in vmap-of-cond: the branches have ordered effects "
             f"{sorted(map(str, ordered))} and the predicate is batched.")
     index, *rest = (batch_at(x, d, 0, axis.size) for x, d in zip(operands, dims, strict=True))
+    updated = _updated_operands(branches)
     outs: list[list[Any]] = []
     for i, branch in enumerate(branches):
         chosen = registry["eq"].bind(index, np.int32(i))
-        inputs = [_select(chosen, _stopped(x), x) for x in rest]
-        new, _ = batch_jaxpr(branch, axis, [True] * len(rest), True)
-        outs.append(jaxpr_as_fun(new)(*inputs))
-    return [_select(index, *alternatives) for alternatives in zip(*outs, strict=True)], \
+        inputs = [x if j in updated.values() else _select(chosen, _stopped(x), x)
+                  for j, x in enumerate(rest)]
+        new, _ = batch_jaxpr(guarded(branch, tuple(updated)), axis, [True] * (1 + len(rest)), True)
+        outs.append(jaxpr_as_fun(new)(chosen, *inputs))
+        for number, j in updated.items():
+            rest[j] = outs[-1][number]
+    return [alternatives[-1] if number in updated else _select(index, *alternatives)
+            for number, alternatives in enumerate(zip(*outs, strict=True))], \
         [0] * len(branches[0].out_avals)
+
+
+def _updated_operands(branches: Branches) -> dict[int, int]:
+    """Results that are an operand, but for updates, in every branch, and that operand. Each branch
+    takes what the one before left, which is what it was where that one was not chosen."""
+    found: dict[int, int] = {}
+    for number, j in enumerate(common_origins(branches)):
+        if j is not None and j not in found.values():
+            found[number] = j
+    return found
 
 
 def _stopped(x: Any) -> Any:
@@ -291,9 +308,21 @@ def _adding(branch: ClosedJaxpr, number: int, aval: Any) -> ClosedJaxpr:
                              jaxpr.effects, jaxpr.debug_info), branch.consts)
 
 
+def _origin(eqn: Eqn, number: int) -> int | None:
+    """An operand that all branches update in part, or leave."""
+    place = common_origins(eqn.params["branches"])[number]
+    return None if place is None else 1 + place
+
+
+def _bind_guarded(flag: Any, numbers: list[int], operands: Sequence[Any], params: dict[str, Any],
+                  ) -> list[Any]:
+    branches = tuple(guarded(branch, tuple(numbers)) for branch in params["branches"])
+    return bind_cond(operands[0], [flag, *operands[1:]], **{**params, "branches": branches})
+
+
 cond_p = Primitive(
     "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda branches, **_: _effects(branches),
     named_axes=lambda branches, **_: axes_in(*branches), lower=Form("cond"), stablehlo=_stablehlo,
-    part=SumInside(_sum_inside))
+    part=SumInside(_sum_inside), guard=Guard(_origin, _bind_guarded))

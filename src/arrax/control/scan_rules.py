@@ -30,6 +30,7 @@ from arrax.ops.arithmetic import add_p, sub_p
 from arrax.ops.rules import add_tangents, batch_at, instantiate, move_axis, zeros
 from arrax.ops.slicing import dynamic_index_in_dim, dynamic_update_index_in_dim
 from arrax.transforms.batching import axes_in, batch_jaxpr
+from arrax.transforms.guarding import Guard, guarded, origins
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import partial_eval_jaxpr
 from arrax.transforms.staging import trace_to_jaxpr
@@ -435,9 +436,23 @@ def _only_added_to(body: Jaxpr, place: int, number: int) -> bool:
     return body.outvars[number] is value and uses[value] == 1
 
 
+def _origin(eqn: Eqn, number: int) -> int | None:
+    """A carry that each step updates in part."""
+    place = eqn.params["num_consts"] + number
+    kept = number < eqn.params["num_carry"] and origins(eqn.params["jaxpr"])[number] == place
+    return place if kept else None
+
+
+def _bind_guarded(flag: Any, numbers: list[int], operands: Sequence[Any], params: Params,
+                  ) -> list[Any]:
+    consts, init, xs = split_at(operands, params["num_consts"], params["num_carry"])
+    return bind_scan(params, guarded(params["jaxpr"], tuple(numbers)), [flag, *consts], init, xs)
+
+
 scan_p = Primitive(
     "scan", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form("scan"),
-    stablehlo=_stablehlo, part=SumInside(_sum_inside))
+    stablehlo=_stablehlo, part=SumInside(_sum_inside),
+    guard=Guard(_origin, _bind_guarded))

@@ -22,6 +22,7 @@ from arrax.core.trace import use
 from arrax.engines.cpu.lowering import Form
 from arrax.ops.rules import batch_at, broadcast_in_dim, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
+from arrax.transforms.guarding import FLAG, Guard, guarded, origins
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import partial_eval_jaxpr
 from arrax.transforms.staging import trace_to_jaxpr
@@ -179,12 +180,15 @@ def _batch(axis: Any, operands: Any, dims: Any, *, cond_nconsts: int, cond_jaxpr
     init = [batch_at(x, d, 0, axis.size) if b else x
             for (x, d), b in zip(init_pairs, carry_b, strict=True)]
     cond, _ = batch_jaxpr(cond_jaxpr, axis, [*cond_b, *carry_b], [pred_b])
-    body, _ = batch_jaxpr(body_jaxpr, axis, [*body_b, *carry_b], carry_b)
     out_dims = [0 if b else None for b in carry_b]
     if not pred_b:
+        body, _ = batch_jaxpr(body_jaxpr, axis, [*body_b, *carry_b], carry_b)
         return bind_while(cond, body, cond_consts, body_consts, init), out_dims
     running = eval_jaxpr(cond.jaxpr, cond.consts, *cond_consts, *init)
-    new_cond, new_body = _masked(body, cond, cond_nconsts, body_nconsts)
+    updated = tuple(i for i, source in enumerate(origins(body_jaxpr))
+                    if source == body_nconsts + i)
+    body, _ = batch_jaxpr(guarded(body_jaxpr, updated), axis, [True, *body_b, *carry_b], True)
+    new_cond, new_body = _masked(body, cond, cond_nconsts, body_nconsts, updated)
     outs = bind_while(new_cond, new_body, [], [*cond_consts, *body_consts], [*running, *init])
     return outs[1:], out_dims
 
@@ -206,13 +210,14 @@ def _batched_carries(cond_jaxpr: ClosedJaxpr, body_jaxpr: ClosedJaxpr, axis: Any
 
 @memoize_on_jaxpr
 def _masked(body: ClosedJaxpr, cond: ClosedJaxpr, cond_nconsts: int, body_nconsts: int,
-            ) -> tuple[ClosedJaxpr, ClosedJaxpr]:
+            updated: tuple[int, ...]) -> tuple[ClosedJaxpr, ClosedJaxpr]:
     """The loop over a batch whose elements stop at different times.
 
     Which elements still run is one more carry, in front; the loop goes on while any does, and the
-    carries of the others stay as they are.
+    carries of the others stay as they are: those that the body (guarded by the flags of the
+    running ones) updates in part by themselves, others by choice.
     """
-    carry_avals = body.in_avals[body_nconsts:]
+    carry_avals = body.in_avals[1 + body_nconsts:]
     running_aval = cond.out_avals[0]
 
     def any_running(running: Any, *carry: Any) -> list[Any]:
@@ -220,11 +225,12 @@ def _masked(body: ClosedJaxpr, cond: ClosedJaxpr, cond_nconsts: int, body_nconst
 
     def step(*args: Any) -> list[Any]:
         cond_consts, body_consts, (running, *carry) = split_at(args, cond_nconsts, body_nconsts)
-        new = eval_jaxpr(body.jaxpr, body.consts, *body_consts, *carry)
-        kept = [_where(running, n, c) for n, c in zip(new, carry, strict=True)]
+        new = eval_jaxpr(body.jaxpr, body.consts, running, *body_consts, *carry)
+        kept = [n if i in updated else _where(running, n, c)
+                for i, (n, c) in enumerate(zip(new, carry, strict=True))]
         return [*eval_jaxpr(cond.jaxpr, cond.consts, *cond_consts, *kept), *kept]
 
-    avals = [*cond.in_avals[:cond_nconsts], *body.in_avals[:body_nconsts], running_aval,
+    avals = [*cond.in_avals[:cond_nconsts], *body.in_avals[1:1 + body_nconsts], running_aval,
              *carry_avals]
     return (trace_to_jaxpr(any_running, [running_aval, *carry_avals]),
             trace_to_jaxpr(step, avals))
@@ -277,9 +283,35 @@ def _stablehlo(b: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: ClosedJaxp
     return outs[cond_nconsts + body_nconsts:]  # type: ignore[no-any-return]
 
 
+def _origin(eqn: Eqn, number: int) -> int | None:
+    """A carry that each step updates in part."""
+    p = eqn.params
+    kept = origins(p["body_jaxpr"])[number] == p["body_nconsts"] + number
+    return p["cond_nconsts"] + p["body_nconsts"] + number if kept else None
+
+
+def _bind_guarded(flag: Any, numbers: list[int], operands: Sequence[Any], params: dict[str, Any],
+                  ) -> list[Any]:
+    """No step is made where the flag does not hold."""
+    cond_consts, body_consts, init = split_at(operands, params["cond_nconsts"],
+                                              params["body_nconsts"])
+    return bind_while(_unless(params["cond_jaxpr"]), params["body_jaxpr"], [flag, *cond_consts],
+                      body_consts, init)
+
+
+@memoize_on_jaxpr
+def _unless(cond: ClosedJaxpr) -> ClosedJaxpr:
+    """The predicate with a flag in front, without which it does not hold."""
+    def predicate(flag: Any, *args: Any) -> list[Any]:
+        (holds,) = eval_jaxpr(cond.jaxpr, cond.consts, *args)
+        return [registry["and"].bind(holds, flag)]
+    return trace_to_jaxpr(predicate, [FLAG, *cond.in_avals])
+
+
 while_p = Primitive(
     "while", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda cond_jaxpr, body_jaxpr, **_: cond_jaxpr.effects | body_jaxpr.effects,
     named_axes=lambda cond_jaxpr, body_jaxpr, **_: axes_in(cond_jaxpr, body_jaxpr),
-    lower=Form("while"), stablehlo=_stablehlo)
+    lower=Form("while"), stablehlo=_stablehlo,
+    guard=Guard(_origin, _bind_guarded))

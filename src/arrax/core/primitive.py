@@ -70,7 +70,8 @@ class Primitive(_native.PrimitiveBase):
     writes a param that has a form of its own), `named_axes` (for collectives:
     the axis names among the params, so that batching over one of them reaches unbatched operands),
     `part` (a `lowering.Part` or `SumInside`: how a sum with a result updates the other summand),
-    `masked` (the update of operand 0 where a mask holds, see `passes/masked_updates.py`).
+    `masked` (the update of operand 0 where a mask holds, see `passes/masked_updates.py`), `guard`
+    (a `guarding.Guard`: how programs inside leave arrays as they are).
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Primitive(_native.PrimitiveBase):
             jvp: Any = None, transpose: Any = None, batch: Any = None,
             partial_eval: Any = None, stage: Any = None, dce: Any = None,
             lower: Any = None, stablehlo: Any = None, part: Any = None,
-            masked: Callable[..., Any] | None = None,
+            masked: Callable[..., Any] | None = None, guard: Any = None,
             elementwise: bool = False, commutative: bool = False,
             exact: tuple[Any, ...] = (), native: Callable[..., bool] | None = None,
             weak_type: str | Callable[..., bool] | None = None,
@@ -96,7 +97,7 @@ class Primitive(_native.PrimitiveBase):
         self.transpose, self.batch = _attach(transpose, self), _attach(batch, self)
         self.partial_eval, self.stage, self.dce = partial_eval, stage, dce
         self.lower, self.stablehlo = lower, stablehlo
-        self.part, self.masked = part, masked
+        self.part, self.masked, self.guard = part, masked, guard
         self.elementwise, self.commutative = elementwise, commutative
         self.exact, self.native = exact, native
         self.weak_type = weak_type or ("rule" if execute is not None else "all")

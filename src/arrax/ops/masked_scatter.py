@@ -2,7 +2,8 @@
 
 The mask is over some axes of the operand, one flag for each batch element. It reaches the indices,
 which are few, and never the operand; so the choice between an updated array and the old one costs
-what the update costs. All this is built of primitives, for programs that are being compiled.
+what the update costs. Indices that were unique are so among those inside. All this is built of
+primitives, for programs that are being traced or compiled.
 """
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def masked_scatter(name: str, mask: Any, axes: Sequence[int], x: Any, indices: A
     chosen = registry["select_n"].bind(broadcast_in_dim(mask, shape, places), outside, indices)
     return registry[name].bind(
         x, chosen, updates, dimension_numbers=numbers, mode=GatherScatterMode.FILL_OR_DROP,
-        **params | {"indices_are_sorted": False, "unique_indices": False})
+        **params | {"indices_are_sorted": False})
 
 
 def masked_window(mask: Any, axes: Sequence[int], x: Any, update: Any, *starts: Any) -> Any:
@@ -64,7 +65,8 @@ def masked_window(mask: Any, axes: Sequence[int], x: Any, update: Any, *starts: 
         scatter_dims_to_operand_dims=indexed, operand_batching_dims=(),
         scatter_indices_batching_dims=())
     return masked_scatter("scatter", mask, axes, x, indices, update, dimension_numbers=numbers,
-                          mode=GatherScatterMode.CLIP, update_jaxpr=None, update_consts=())
+                          mode=GatherScatterMode.CLIP, unique_indices=True, update_jaxpr=None,
+                          update_consts=())
 
 
 def _batched_along(axis: int, shape: Sequence[int], indices: Any, updates: Any,

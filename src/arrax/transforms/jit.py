@@ -31,6 +31,7 @@ from arrax.engines.cpu.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_jaxpr
+from arrax.transforms.guarding import Guard, guarded, origins
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, partial_eval_jaxpr
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
@@ -85,6 +86,13 @@ def _batch(axis: Any, operands: Any, dims: Any, *, jaxpr: ClosedJaxpr, **params:
     return outs, [0 if b else None for b in batched]
 
 
+def _bind_guarded(flag: Any, numbers: list[int], operands: Sequence[Any], params: dict[str, Any],
+                  ) -> list[Any]:
+    closed = guarded(params["jaxpr"], tuple(numbers))
+    outs: list[Any] = jit_p.bind(flag, *operands, **{**_plain(params), "jaxpr": closed})
+    return outs
+
+
 def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     closed = params["jaxpr"]
     unknowns = [trace.owns(a) for a in args]
@@ -132,7 +140,8 @@ jit_p = Primitive(
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False},
     lower=Inline(lambda params: params["jaxpr"]),
-    stablehlo=lambda b, *args, jaxpr, name, **_: b.call(name, jaxpr, args))
+    stablehlo=lambda b, *args, jaxpr, name, **_: b.call(name, jaxpr, args),
+    guard=Guard(lambda eqn, number: origins(eqn.params["jaxpr"])[number], _bind_guarded))
 
 
 # ---- tracing -----------------------------------------------------------------------------------

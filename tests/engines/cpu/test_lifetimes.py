@@ -100,6 +100,22 @@ IN_PLACE: dict[str, Callable[..., Any]] = {
     "vmap of while, a common index": lambda x: [arrax.vmap(lambda n, x: lax.while_loop(
         lambda c: c[0] < n, lambda c: (c[0] + 1, c[1].at[7].add(1)), (0, x))[1])(
             jnp.arange(4) * 16, x.reshape(4, -1))],
+    "vmap of while, reads between updates": _vmapped(lambda n, x: _count_to(
+        n, x, lambda i, x: (lambda y: y.at[i + 1].set(y[i] * 2))(x.at[i].add(1)))),
+    "vmap of while, a loop inside": _vmapped(lambda n, x: _count_to(
+        n, x, lambda i, x: lax.fori_loop(0, 4, lambda j, x: x.at[i + j].add(j), x))),
+    "vmap of while, a while inside": _vmapped(lambda n, x: _count_to(
+        n, x, lambda i, x: lax.while_loop(lambda c: c[0] < i % 8, lambda c: (
+            c[0] + 1, c[1].at[i + c[0]].add(1)), (0, x))[1])),
+    "vmap of while, cond inside": _vmapped(lambda n, x: _count_to(
+        n, x, lambda i, x: lax.cond(x[i] > 1.5, lambda x: x.at[i].set(0), lambda x: x, x))),
+    "vmap of while, a call inside": _vmapped(lambda n, x: _count_to(
+        n, x, arrax.jit(lambda i, x: x.at[i].set(x[i] * 2)))),
+    "vmap of cond, a loop inside": _vmapped(lambda n, x: lax.fori_loop(
+        0, STEPS, lambda i, x: lax.cond(i < n, lambda x: lax.fori_loop(
+            0, 4, lambda j, x: x.at[i + j].add(j), x), lambda x: x, x), x)),
+    "vmap of vmap of while": lambda x: [arrax.vmap(arrax.vmap(lambda n, x: _count_to(
+        n, x, lambda i, x: x.at[i].add(i))))(jnp.array([[5, 60], [0, 17]]), x.reshape(2, 2, -1))],
     "vmap of while with a batch of 1": lambda x: [arrax.vmap(
         lambda n, x: _count_to(n, x, lambda i, x: x.at[i].set(i)))(jnp.array([STEPS]), x[None])],
 }

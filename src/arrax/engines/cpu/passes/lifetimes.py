@@ -24,8 +24,9 @@ That is what guarantees in-place updates. A carry dies where the loop's body cop
 into it; so an updated copy of a carry takes the carry's memory wherever nothing reads the old value
 after the update: in the body itself, in branches of `cond` and `switch` (whose results are
 buffers of the region around them, written in each branch), in loops inside loops, in batched loops
-(whose updates are made where the predicate holds, `passes/masked_updates.py`), and in the loops of
-gradients (whose sums are updates, `passes/accumulate.py`).
+and branches (whose updates are made where the predicate holds: `transforms/guarding.py`,
+`passes/masked_updates.py`), and in the loops of gradients (whose sums are updates,
+`passes/accumulate.py`).
 """
 from __future__ import annotations
 
