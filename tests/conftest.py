@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import Phase, settings
+
+from arrax.engines.cpu.passes.verify import counts
 
 # The same examples in every run, so that a green suite stays green; HYPOTHESIS_PROFILE=explore
 # looks for new ones (and reports them unshrunk, which is quicker).
@@ -16,6 +19,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bless`: write what the compiler's passes make of programs into their test files."""
     parser.addoption("--bless", action="store_true", help="accept what passes make of programs")
+
+
+@pytest.fixture(autouse=True)
+def all_accesses_are_proved() -> Iterator[None]:
+    """The compiler proves of each access of each program that it stays inside its buffer: what it
+    cannot prove is checked when the program runs, and counted."""
+    before = counts["unproved"]
+    yield
+    assert counts["unproved"] == before, "an access that could not be proved to be in its buffer"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -16,8 +16,7 @@
     index    ::= const + sum of coefficient * (loop variable | integer expr)
 
 Offsets count elements of a C-contiguous buffer. Expressions are compared by identity; whoever
-builds them shares equal ones. Invariants (checked by `verify`): a load or store uses only loop
-variables of the loops around it; a local is read after the reduction that makes it.
+builds them shares equal ones. The invariants stand at the head of `passes/verify.py`.
 """
 from __future__ import annotations
 
@@ -329,8 +328,8 @@ class Store:
 class Map:
     """For every point of `vars`, the stores; in order, one after the other, if `ordered`.
 
-    Stages are not changed once they stand in a kernel: `stage_buffers` and `places.stage_loads`
-    keep what they touch.
+    Stages are not changed once they stand in a kernel: `stage_buffers`, `places.stage_loads` and
+    the verifier keep what they have found out.
     """
 
     vars: list[LoopVar]
@@ -338,7 +337,7 @@ class Map:
     ordered: bool = False
     buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
     loads: tuple[Load, ...] | None = field(default=None, repr=False, compare=False)
-    typed: bool = field(default=False, repr=False, compare=False)  # its dtypes agree
+    facts: Any = field(default=None, repr=False, compare=False)  # the verifier's
 
 
 @dataclass(slots=True)
@@ -368,7 +367,7 @@ class Reduce:
     inner: list[Store] = field(default_factory=list)
     buffers: tuple[Buffer, ...] | None = field(default=None, repr=False, compare=False)
     loads: tuple[Load, ...] | None = field(default=None, repr=False, compare=False)
-    typed: bool = field(default=False, repr=False, compare=False)  # its dtypes agree
+    facts: Any = field(default=None, repr=False, compare=False)  # the verifier's
 
 
 Stage = Map | Reduce

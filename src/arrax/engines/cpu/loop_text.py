@@ -52,6 +52,20 @@ def step_text(step: Any) -> str:
     return "\n".join([*printer.header, *body])
 
 
+def excerpt(step: Any, culprit: Expr | ir.Store | None = None, around: int = 4) -> str:
+    """The lines of a step around an expression or store in it, which is marked."""
+    printer = _Printer()
+    lines = printer.step(step, 0)
+    if isinstance(culprit, ir.Store):
+        text = f"{printer.buffer(culprit.buffer)}[{printer.index(culprit.offset)}] ="
+    else:
+        text = "" if culprit is None else printer.definition(culprit)
+    at = next((i for i, line in enumerate(lines) if text and text in line), 0)
+    shown = [f"{'>' if text and i == at else ' '} {line}" for i, line in enumerate(lines)
+             if i == 0 or abs(i - at) <= around]
+    return "\n".join([*(f"  {line}" for line in printer.header), *shown])
+
+
 def expr_text(expr: Expr) -> str:
     """One expression."""
     return _Printer().expr(expr)
@@ -203,7 +217,7 @@ class _Printer:
     def fold(self, item: ir.ReduceItem, pad: str) -> str:
         exprs = ", ".join(map(self.expr, item.exprs))
         starts = ", ".join(value_text(start, e.dtype)
-                           for start, e in zip(item.initial, item.exprs, strict=True))
+                           for start, e in zip(item.initial, item.exprs, strict=False))
         results = ", ".join(self.name(r, "r") for r in item.results)
         return f"{pad}{results} = fold {item.operation.name}({exprs}) from {starts}"
 

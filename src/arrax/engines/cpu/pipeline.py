@@ -28,7 +28,7 @@ from arrax.engines.cpu.passes.merge_kernels import merge_kernels
 from arrax.engines.cpu.passes.place_lanes import place_lanes
 from arrax.engines.cpu.passes.simplify import simplify
 from arrax.engines.cpu.passes.split_reductions import split_reductions
-from arrax.engines.cpu.passes.verify import verify
+from arrax.engines.cpu.passes.verify import counts, verify
 from arrax.engines.cpu.passes.verify_aliases import verify_sharing
 
 
@@ -45,6 +45,7 @@ class Compilation:
     module: Any = None  # None too where the object code was known
     code: Any = None
     aliases: list[int] = field(default_factory=list)
+    unproved: int = 0  # accesses that are checked when the program runs
     seconds: dict[str, float] = field(default_factory=dict)
     shown: str = ""  # the text printed last
 
@@ -129,6 +130,7 @@ def run_pipeline(closed: ClosedJaxpr, name: str, donated: tuple[bool, ...] = ())
         try:
             for entry in PIPELINE:
                 run_pass(entry, compilation)
+            counts["unproved"] += compilation.unproved
             return compilation
         except CannotEmit as error:
             key = emission_key(error.eqn)
@@ -143,7 +145,8 @@ def run_pass(entry: Pass, compilation: Compilation) -> None:
     entry.function(compilation)
     compilation.seconds[entry.name] = time.perf_counter() - start
     if entry.loop_ir:
-        verify(compilation.region, placed=entry.name == "bufferize")
+        compilation.unproved = verify(compilation.region, entry.name,
+                                      placed=entry.name == "bufferize")
     if entry.shared:
         assert compilation.program is not None
         verify_sharing(compilation.region, compilation.program.inputs, compilation.aliases,

@@ -105,6 +105,28 @@ def indices_of(expr: ir.Expr) -> list[Index]:
     return []
 
 
+def row_length(offsets: Sequence[Index], outer: list[LoopVar]) -> int:
+    """The length of the rows, one for each outer point and none in part of another's, such that
+    all `offsets` lie in the row of their outer point; 0 if that cannot be seen."""
+    loops = [v for v in outer if v.extent > 1]
+    steps = [offsets[0].coefficient(v) for v in loops]
+    row = min(steps, default=0)
+    if row <= 0 or any(step % row for step in steps):
+        return 0
+    for offset in offsets:
+        if any(offset.coefficient(v) != step for v, step in zip(loops, steps, strict=True)):
+            return 0
+        rest = within_row(offset, outer)
+        if ir.lower_bound(rest) < 0 or ir.upper_bound(rest) >= row:
+            return 0
+    return row
+
+
+def within_row(offset: Index, outer: list[LoopVar]) -> Index:
+    """The part of an offset that the outer loops do not say."""
+    return Index(offset.const, tuple(t for t in offset.terms if t[0] not in outer))
+
+
 def _strides(offset: Index) -> list[tuple[int, int]]:
     """(distance, extent) of the loop variables of an offset, the shortest distance first."""
     return sorted((abs(c), t.extent) for t, c in offset.terms if isinstance(t, LoopVar))

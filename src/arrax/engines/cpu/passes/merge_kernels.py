@@ -18,6 +18,7 @@ from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Index, Kernel, LoopVar, Map, Reduce, Region
 from arrax.engines.cpu.passes.lifetimes import touched_deeply
 from arrax.engines.cpu.passes.rewrite import Rewriter
+from arrax.engines.cpu.places import row_length, same_element, stage_loads, within_row
 
 FARTHEST = 12  # steps to look back
 LONG_FORMULA = 8  # expressions from which a value for each row is better computed in vectors
@@ -311,7 +312,7 @@ def _stored_by(stages: Sequence[Any]) -> dict[Buffer, list[ir.Store]]:
 
 def _is_element_of(load: ir.Load, stores: Sequence[ir.Store]) -> bool:
     """Whether a load, at each point, reads the element that each of `stores` writes there."""
-    return all(load.offset == store.offset and load.buffer.dtype == store.buffer.dtype
+    return all(same_element(load.buffer, load.offset, store.buffer, store.offset)
                for store in stores)
 
 
@@ -319,28 +320,6 @@ def _reads_own_row(load: ir.Load, stores: Sequence[ir.Store], outer: list[LoopVa
     """Whether a load reads, of what `stores` write, only what they wrote at its outer point."""
     return all(load.buffer.dtype == store.buffer.dtype
                and row_length((load.offset, store.offset), outer) > 0 for store in stores)
-
-
-def row_length(offsets: Sequence[Index], outer: list[LoopVar]) -> int:
-    """The length of the rows, one for each outer point and none in part of another's, such that
-    all `offsets` lie in the row of their outer point; 0 if that cannot be seen."""
-    loops = [v for v in outer if v.extent > 1]
-    steps = [offsets[0].coefficient(v) for v in loops]
-    row = min(steps, default=0)
-    if row <= 0 or any(step % row for step in steps):
-        return 0
-    for offset in offsets:
-        if any(offset.coefficient(v) != step for v, step in zip(loops, steps, strict=True)):
-            return 0
-        rest = _within_row(offset, outer)
-        if ir.lower_bound(rest) < 0 or ir.upper_bound(rest) >= row:
-            return 0
-    return row
-
-
-def _within_row(offset: Index, outer: list[LoopVar]) -> Index:
-    """The part of an offset that the outer loops do not say."""
-    return Index(offset.const, tuple(t for t in offset.terms if t[0] not in outer))
 
 
 # ---- private buffers ---------------------------------------------------------------------------
@@ -361,20 +340,12 @@ def _drop_all_private(region: Region) -> None:
 
 def _drop_private(kernel: Kernel, private: set[Buffer]) -> None:
     """Remove stores of `private` buffers that nobody reads; shrink the others to one row."""
-    loaded = {load.buffer.root for stage in kernel.stages for load in _loads_of(stage)}
+    loaded = {load.buffer.root for stage in kernel.stages for load in stage_loads(stage)}
     unread = private - loaded
     stages = [_without(stage, unread) for stage in kernel.stages]
     kernel.stages = [s for s in stages if ir.stores_of(s) or isinstance(s, Reduce)]
     if kernel.outer:
         _shrink(kernel, private & loaded)
-
-
-def _loads_of(stage: Any) -> list[ir.Load]:
-    """All loads of a stage, those of offsets and conditions too."""
-    roots = [*ir.stage_roots(stage, False), *ir.stage_roots(stage, True)]
-    exprs = [e for root in roots for e in
-             ([root] if isinstance(root, ir.Expr) else ir.index_children(root))]
-    return [e for e in ir.walk(exprs) if isinstance(e, ir.Load)]
 
 
 def _without(stage: Any, unread: set[Buffer]) -> Any:
@@ -404,14 +375,14 @@ def _shrink(kernel: Kernel, private: set[Buffer]) -> None:
 
     def replace(load: ir.Load) -> ir.Expr | None:
         row = rows.get(load.buffer.root)
-        return None if row is None else ir.Load(row, _within_row(load.offset, kernel.outer))
+        return None if row is None else ir.Load(row, within_row(load.offset, kernel.outer))
 
     rewriter = Rewriter({}, replace)
     stages = [rewriter.stage(s, lambda variables: variables) for s in kernel.stages]
     for store in (s for stage in stages for s in ir.stores_of(stage)):
         if store.buffer.root in rows:
             store.buffer = rows[store.buffer.root]
-            store.offset = _within_row(store.offset, kernel.outer)
+            store.offset = within_row(store.offset, kernel.outer)
     kernel.stages = stages
 
 
@@ -419,7 +390,7 @@ def _accesses(kernel: Kernel, buffers: set[Buffer]) -> dict[Buffer, tuple[set[An
     """The dtypes and offsets at which a kernel reads and writes some buffers."""
     found: dict[Buffer, tuple[set[Any], list[Index]]] = {}
     for stage in kernel.stages:
-        accesses: list[ir.Load | ir.Store] = [*_loads_of(stage), *ir.stores_of(stage)]
+        accesses: list[ir.Load | ir.Store] = [*stage_loads(stage), *ir.stores_of(stage)]
         for access in accesses:
             if access.buffer.root in buffers:
                 dtypes, offsets = found.setdefault(access.buffer.root, (set(), []))

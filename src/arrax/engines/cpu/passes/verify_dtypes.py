@@ -1,4 +1,4 @@
-"""Dtypes of a kernel of the loop IR: part of the verifier.
+"""Dtypes of a stage of the loop IR: part of the verifier.
 
 Checked: an operation gives what the type rule of its primitive says for the dtypes of its operands;
 both sides of a choice have one dtype; a fold's operation gives the dtype of what it folds, which is
@@ -10,24 +10,19 @@ from arrax.core.dtypes import short_dtype_name as short
 from arrax.engines.cpu import loop_ir as ir
 
 
-def dtype_problem(kernel: ir.Kernel) -> str:
-    """What is wrong with the dtypes of a kernel, or nothing. Stages do not change, so that each is
-    looked at once."""
-    for stage in kernel.stages:
-        if stage.typed:
-            continue
-        for expr in ir.walk(ir.stages_loads(stage)):
-            problem = _problem(expr)
-            if problem:
-                return problem
-        for store in ir.stores_of(stage):
-            if store.expr.dtype != store.buffer.dtype:
-                return f"a store of {short(store.expr.dtype)} into {short(store.buffer.dtype)}"
-        for item in stage.items if isinstance(stage, ir.Reduce) else ():
-            problem = _fold_problem(item)
-            if problem:
-                return problem
-        stage.typed = True
+def dtype_problem(stage: ir.Stage) -> str:
+    """What is wrong with the dtypes of a stage, or nothing."""
+    for expr in ir.walk(ir.stages_loads(stage)):
+        problem = _problem(expr)
+        if problem:
+            return problem
+    for store in ir.stores_of(stage):
+        if store.expr.dtype != store.buffer.dtype:
+            return f"a store of {short(store.expr.dtype)} into {short(store.buffer.dtype)}"
+    for item in stage.items if isinstance(stage, ir.Reduce) else ():
+        problem = _fold_problem(item)
+        if problem:
+            return problem
     return ""
 
 
