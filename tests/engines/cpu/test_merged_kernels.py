@@ -70,3 +70,23 @@ def test_gradient_of_a_gravity_energy(size: int) -> None:
     cubes = ((away ** 2).sum(-1) + 0.1) ** -1.5
     np.testing.assert_allclose(arrax.jit(arrax.grad(energy))(x),
                                -(away * cubes[..., None]).sum(1), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_one_step_of_a_region_reads_memory_of_the_region_around(size: int) -> None:
+    """What one kernel of a branch or a loop's body alone touches there is not its own."""
+    def program(x: Any) -> Any:
+        a = jnp.sort(x, axis=0)
+        b = arrax.lax.cond(x[0, 0] > 0, lambda a: a[:, 3:7].sum(1), lambda a: a[:, :4].max(1), a)
+        c, _ = arrax.lax.scan(lambda c, _: (c + a[:, 2:6].sum(1), None), b, None, length=3)
+        d = arrax.lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, a.T[::-1].sum(1) + s[1]),
+                                 (0, c))
+        return b, c, d[1]
+
+    x = np.random.default_rng(size).normal(size=(size, size)).astype(np.float32)
+    a = np.sort(x, axis=0)
+    b = a[:, 3:7].sum(1) if x[0, 0] > 0 else a[:, :4].max(1)
+    c = b + 3 * a[:, 2:6].sum(1)
+    expected = b, c, c + 3 * a.T[::-1].sum(1)
+    for got, wanted in zip(arrax.jit(program)(x), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-3)

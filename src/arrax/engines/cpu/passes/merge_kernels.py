@@ -16,7 +16,7 @@ from typing import Any
 
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Index, Kernel, LoopVar, Map, Reduce, Region
-from arrax.engines.cpu.passes.lifetimes import touched_deeply
+from arrax.engines.cpu.passes.lifetimes import touched, touched_deeply
 from arrax.engines.cpu.passes.rewrite import Rewriter
 from arrax.engines.cpu.places import row_length, same_element, stage_loads, within_row
 
@@ -28,16 +28,21 @@ KERNEL_ROWS = 128 * 1024  # bytes of stack for the rows of one kernel
 
 
 def merge_kernels(region: Region) -> None:
-    """Run over a region and the regions inside."""
+    """Run over a program, its regions innermost first; then drop what only one kernel knows of."""
+    _merge_region(region)
+    users: Counter[Buffer] = Counter()
+    _count_users(region, users)
+    _drop_all_private(region, users)
+
+
+def _merge_region(region: Region) -> None:
     merged: list[Any] = []
     for step in region.steps:
         for inner in ir.regions_of(step):
-            merge_kernels(inner)
+            _merge_region(inner)
         if not (isinstance(step, Kernel) and _merge_back(merged, step)):
             merged.append(step)
     region.steps = merged
-    _drop_all_private(region)
-    region.steps = [s for s in merged if not (isinstance(s, Kernel) and not s.stages)]
 
 
 def _merge_back(steps: list[Any], kernel: Kernel) -> bool:
@@ -324,18 +329,29 @@ def _reads_own_row(load: ir.Load, stores: Sequence[ir.Store], outer: list[LoopVa
 
 # ---- private buffers ---------------------------------------------------------------------------
 
-def _drop_all_private(region: Region) -> None:
-    """Remove from the kernels of a region what only they know of."""
-    touches = [touched_deeply(step) for step in region.steps]
-    users = Counter(buffer for roots in touches for buffer in roots)
-    users.update({b.root for b in region.results})
-    for step, roots in zip(region.steps, touches, strict=True):
+def _count_users(region: Region, users: Counter[Buffer]) -> None:
+    """How many steps of the whole program touch each memory, or give it as a result."""
+    users.update({b.root for b in (*region.results, *region.parameters)})
+    for step in region.steps:
+        users.update({b.root for b in touched(step)})
+        for inner in ir.regions_of(step):
+            _count_users(inner, users)
+
+
+def _drop_all_private(region: Region, users: Counter[Buffer]) -> None:
+    """Remove from the kernels of a region what only they know of, of all steps of the program: what
+    a loop's body alone touches in its region may belong to the region around."""
+    for step in region.steps:
+        for inner in ir.regions_of(step):
+            _drop_all_private(inner, users)
         if isinstance(step, Kernel):
+            roots = touched_deeply(step)
             private = {b for b in roots if b.kind == "temporary" and users[b] == 1}
             if private:
                 _drop_private(step, private)
                 users.subtract(roots)
                 users.update(touched_deeply(step))
+    region.steps = [s for s in region.steps if not (isinstance(s, Kernel) and not s.stages)]
 
 
 def _drop_private(kernel: Kernel, private: set[Buffer]) -> None:
@@ -344,8 +360,9 @@ def _drop_private(kernel: Kernel, private: set[Buffer]) -> None:
     unread = private - loaded
     stages = [_without(stage, unread) for stage in kernel.stages]
     kernel.stages = [s for s in stages if ir.stores_of(s) or isinstance(s, Reduce)]
+    stored = {s.buffer.root for stage in kernel.stages for s in ir.stores_of(stage)}
     if kernel.outer:
-        _shrink(kernel, private & loaded)
+        _shrink(kernel, private & loaded & stored)
 
 
 def _without(stage: Any, unread: set[Buffer]) -> Any:
