@@ -164,7 +164,8 @@ def test_views_of_another_dtype_are_other_elements() -> None:
     start = ir.Map([i], [ir.Store(x, ir.index_of(i), ir.Load(source, ir.index_of(i)))])
     j = ir.LoopVar(20)
     update = ir.Map([j], [ir.Store(bits, ir.index_of(j), ir.Apply(
-        operation_named("convert_element_type"), {}, [ir.Load(x, ir.index_of(j))],
+        operation_named("convert_element_type"),
+        {"new_dtype": np.dtype(np.int32), "weak_type": False}, [ir.Load(x, ir.index_of(j))],
         np.dtype(np.int32)))])
     region = ir.Region([], [ir.Kernel([], [start]), ir.Kernel([], [update])], [])
     with pytest.raises(InternalError, match="dependences"):
