@@ -13,7 +13,7 @@ namespace {
 PyObject* eager_hook = nullptr;  // not NULL: every bind goes through the trace's `process`
 
 PyObject *name_evaluate, *name_process, *name_execute, *name_typed_results, *name_weak_type,
-    *name_multiple_results, *name_dtype;
+    *name_multiple_results, *name_dtype, *name_elementwise;
 
 // ---- what is known of an operand ----
 
@@ -61,7 +61,30 @@ struct PrimitiveObject {
   PyObject_HEAD
   int kind;       // how results become weak, where `bind` may evaluate here
   bool multiple;  // whether `evaluate` returns a list
+  // Of elementwise primitives: combinations of operand dtypes that the type rule has accepted.
+  bool checked;
+  uint64_t accepted[8];
+  unsigned newest;
 };
+
+// The dtypes of plain operands in one number, not 0; 0 where there are too many operands.
+uint64_t dtype_key(PyObject* const* data, Py_ssize_t count) {
+  if (count > 5) return 0;
+  uint64_t key = 1;
+  for (Py_ssize_t i = 0; i < count; i++)
+    key = key << 12 | uint64_t(PyArray_TYPE(reinterpret_cast<PyArrayObject*>(data[i])) & 0xfff);
+  return key;
+}
+
+bool is_accepted(const PrimitiveObject* self, uint64_t key) {
+  for (uint64_t known : self->accepted)
+    if (known == key) return key != 0;
+  return false;
+}
+
+void accept(PrimitiveObject* self, uint64_t key) {
+  if (key && !is_accepted(self, key)) self->accepted[self->newest++ % 8] = key;
+}
 
 // Reads the declaration once: primitives do not change.
 int read_kind(PrimitiveObject* self) {
@@ -70,7 +93,9 @@ int read_kind(PrimitiveObject* self) {
   PyObject* typed = PyObject_GetAttr(object, name_typed_results);
   PyObject* weak = PyObject_GetAttr(object, name_weak_type);
   PyObject* multiple = PyObject_GetAttr(object, name_multiple_results);
-  if (execute && typed && weak && multiple) {
+  PyObject* elementwise = PyObject_GetAttr(object, name_elementwise);
+  if (execute && typed && weak && multiple && elementwise) {
+    self->checked = PyObject_IsTrue(elementwise) == 1;
     self->kind = kGeneral;
     self->multiple = multiple == Py_True;
     if (execute == Py_None && typed == Py_False && PyUnicode_Check(weak)) {
@@ -83,6 +108,7 @@ int read_kind(PrimitiveObject* self) {
   Py_XDECREF(typed);
   Py_XDECREF(weak);
   Py_XDECREF(multiple);
+  Py_XDECREF(elementwise);
   return self->kind;
 }
 
@@ -101,9 +127,10 @@ PyObject* wrap(PyObject* out, bool weak, bool multiple) {
   return result;
 }
 
-// Evaluates on plain arrays. Returns NULL without an exception where the general way is to be gone.
+// Evaluates on plain arrays. Returns NULL without an exception where the general way is to be gone;
+// `unchecked` is then the key of dtypes that were not seen before.
 PyObject* evaluate(PrimitiveObject* self, PyObject* const* arguments, Py_ssize_t count,
-                   PyObject* names) {
+                   PyObject* names, uint64_t* unchecked) {
   Py_ssize_t total = count + (names ? PyTuple_GET_SIZE(names) : 0);
   SmallVector<PyObject*, 16> values;
   values.resize(size_t(total) + 1);
@@ -114,6 +141,13 @@ PyObject* evaluate(PrimitiveObject* self, PyObject* const* arguments, Py_ssize_t
     if (!stack[i]) return nullptr;
     if (PyArray_SIZE(reinterpret_cast<PyArrayObject*>(stack[i])) >= kLarge) return nullptr;
     if (self->kind == kWeakIfAll || i == 0) weak = weak && is_weak(arguments[i]);
+  }
+  if (self->checked) {
+    uint64_t key = dtype_key(stack, count);
+    if (!is_accepted(self, key)) {
+      *unchecked = key;
+      return nullptr;
+    }
   }
   PyObject* rule = PyObject_GetAttr(reinterpret_cast<PyObject*>(self), name_evaluate);
   if (!rule) return nullptr;
@@ -158,10 +192,11 @@ PyObject* process(PyObject* self, PyObject* const* arguments, Py_ssize_t count, 
 
 PyObject* bind(PyObject* object, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   auto* self = reinterpret_cast<PrimitiveObject*>(object);
+  uint64_t unchecked = 0;
   if (!thread_trace && !eager_hook) {
     int kind = self->kind == kUnknown ? read_kind(self) : self->kind;
     if (kind > kGeneral) {
-      PyObject* result = evaluate(self, arguments, count, names);
+      PyObject* result = evaluate(self, arguments, count, names, &unchecked);
       if (result) return result;
       if (PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError))
@@ -172,7 +207,9 @@ PyObject* bind(PyObject* object, PyObject* const* arguments, Py_ssize_t count, P
       return nullptr;
     }
   }
-  return process(object, arguments, count, names);
+  PyObject* result = process(object, arguments, count, names);
+  if (result) accept(self, unchecked);
+  return result;
 }
 
 void primitive_dealloc(PyObject* object) { Py_TYPE(object)->tp_free(object); }
@@ -322,7 +359,7 @@ int eager_types_ready() {
   struct { PyObject** slot; const char* text; } names[] = {
       {&name_evaluate, "evaluate"}, {&name_process, "process"}, {&name_execute, "execute"},
       {&name_typed_results, "typed_results"}, {&name_weak_type, "weak_type"},
-      {&name_multiple_results, "multiple_results"}, {&name_dtype, "dtype"}};
+      {&name_multiple_results, "multiple_results"}, {&name_dtype, "dtype"}, {&name_elementwise, "elementwise"}};
   for (auto& name : names)
     if (!(*name.slot = PyUnicode_InternFromString(name.text))) return -1;
   PyTypeObject* type = &PrimitiveBaseType;

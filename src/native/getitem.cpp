@@ -11,9 +11,10 @@ enum class Bounds { Clamp, Refuse };
 
 inline bool is_index(PyObject* value) { return value == Py_None || PyLong_CheckExact(value); }
 
-// The ndarray (borrowed) of an Array or ndarray of integers or bools; NULL for others.
+// The ndarray (borrowed) of an Array or ndarray of integers or bools; NULL for others, and for
+// Arrays whose data is no number (keys).
 PyArrayObject* index_array(PyObject* item) {
-  if (is_array(item)) item = reinterpret_cast<ArrayObject*>(item)->data;
+  if (is_array(item)) item = plain_data(item);
   if (!item || !PyArray_CheckExact(item)) return nullptr;
   auto* array = reinterpret_cast<PyArrayObject*>(item);
   if (PyArray_ISINTEGER(array)) return array;

@@ -199,9 +199,9 @@ def array_of(value: Any) -> Any:
     if kind in dtypes.python_scalar_types:
         return _scalar_array(value)
     if isinstance(value, np.ndarray):
-        return from_numpy(owned(value, dtypes.canonicalize_dtype(value.dtype)))
+        return from_numpy(owned(value, dtypes.numeric_dtype(value)))
     if isinstance(value, np.generic):
-        return from_numpy(np.asarray(value, dtypes.canonicalize_dtype(value.dtype)))
+        return from_numpy(np.asarray(value, dtypes.numeric_dtype(value)))
     if hasattr(value, "__jax_array__"):
         return array_of(value.__jax_array__())
     if isinstance(value, (bool, int, float, complex)):

@@ -160,7 +160,7 @@ def aval_of(value: Any) -> Any:
     if type(value) in dtypes.python_scalar_types:
         return scalar_aval(value)
     if isinstance(value, (np.ndarray, np.generic)):
-        return ShapedArray(value.shape, dtypes.canonicalize_dtype(value.dtype))
+        return ShapedArray(value.shape, dtypes.numeric_dtype(value))
     if isinstance(value, (bool, int, float, complex)):  # subclasses, such as IntEnum
         return ShapedArray((), dtypes.default_dtype_of_scalar_type(
             bool if isinstance(value, bool) else int if isinstance(value, int)

@@ -204,6 +204,21 @@ def canonicalize_dtype(dtype: DTypeLike, allow_extended_dtype: bool = False) -> 
     return result
 
 
+_numeric = frozenset((*all_dtypes, float0))
+
+
+def numeric_dtype(value: Any) -> np.dtype[Any]:
+    """The canonical dtype of a NumPy array or scalar; TypeError for one that arrays cannot have."""
+    dtype = value.dtype
+    if dtype not in _numeric:
+        native = dtype.newbyteorder("=")
+        if native not in _numeric:
+            raise TypeError(f"Value {value!r} with dtype {dtype} is not a valid JAX array type. "
+                            "Only arrays of numeric types are supported by JAX.")
+        dtype = native
+    return canonicalize_dtype(dtype)  # type: ignore[no-any-return]
+
+
 def _as_numpy_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     try:
         return np.dtype(dtype)
@@ -385,7 +400,7 @@ def lattice_result_type(*values: tuple[DType, bool]) -> tuple[DType, bool]:
 
     Raises:
       TypePromotionError: they do not promote.
-      ValueError: a dtype takes no part in promotion.
+      TypeError: a dtype takes no part in promotion.
     """
     key = (_context_key(), values)
     try:
@@ -417,7 +432,7 @@ def _lattice_result_type(values: tuple[tuple[DType, bool], ...]) -> tuple[DType,
 def _join(nodes: list[Any], strict: bool) -> Any:
     for node in nodes:
         if not lattice.is_node(node):
-            raise ValueError(f"dtype={node!r} is not a valid dtype for JAX type promotion.")
+            raise TypeError(f"dtype={node!r} is not a valid dtype for JAX type promotion.")
     found = (lattice.strict_join if strict else lattice.join)(frozenset(nodes))
     if found is None:
         raise TypePromotionError(_promotion_message(nodes, strict))

@@ -41,6 +41,7 @@ class EvalTrace(Trace):
         plain = operands(args)
         if plain is None or primitive.typed_results:
             return _process_general(primitive, args, params)
+        primitive.check_dtypes(args, params)
         data, weak = plain
         if large_operands and any(d.size >= LARGE for d in data):
             out = large_operands[0](primitive, args, params)
@@ -91,12 +92,15 @@ def _process_general(primitive: Primitive, args: tuple[Any, ...], params: dict[s
     """Any operands: scalars, NumPy arrays, keys."""
     _refuse_tracers(args)
     arrays = [a if type(a) is ArrayImpl else array_of(a) for a in args]
+    primitive.check_dtypes(arrays, params)
+    typed = primitive.typed_results or any(isinstance(a.aval.dtype, ExtendedDType) for a in arrays)
+    avals = primitive.result_avals([a.aval for a in arrays], params) if typed else None
     try:
         out = primitive.evaluate(*[a._value() for a in arrays], **params)
     except (TypeError, ValueError) as error:
         raise _explained(error, primitive, arrays, params) from None
-    if primitive.typed_results or any(isinstance(a.aval.dtype, ExtendedDType) for a in arrays):
-        return typed_results(primitive, arrays, params, out)
+    if avals is not None:
+        return _wrapped(primitive, out, avals)
     weak = primitive.is_weak([a.aval for a in arrays], params)
     if primitive.multiple_results:
         return [from_numpy(o, weak) for o in out]
@@ -105,7 +109,10 @@ def _process_general(primitive: Primitive, args: tuple[Any, ...], params: dict[s
 
 def typed_results(primitive: Primitive, args: Any, params: dict[str, Any], out: Any) -> Any:
     """Wrap evaluated results with the avals of the type rule."""
-    avals = primitive.result_avals([aval_of(a) for a in args], params)
+    return _wrapped(primitive, out, primitive.result_avals([aval_of(a) for a in args], params))
+
+
+def _wrapped(primitive: Primitive, out: Any, avals: Any) -> Any:
     if primitive.multiple_results:
         return [with_aval(np.asarray(o), aval) for o, aval in zip(out, avals, strict=True)]
     return with_aval(np.asarray(out), avals)

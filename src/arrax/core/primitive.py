@@ -34,6 +34,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from arrax import _native
+from arrax.core.aval import ShapedArray
 from arrax.core.effects import Effects, no_effects
 from arrax.core.errors import InternalError
 from arrax.core.record import Record
@@ -104,6 +105,7 @@ class Primitive(_native.PrimitiveBase):
         self.effects = effects
         self.named_axes = named_axes
         self._avals: dict[tuple[Any, ...], Any] = {}
+        self._accepted: set[tuple[Any, ...]] = set()
         self.typed_results = typed_results
         self.hidden = hidden or {}
         self.shown = shown or {}
@@ -122,6 +124,19 @@ class Primitive(_native.PrimitiveBase):
 
     def effects_of(self, params: dict[str, Any]) -> Effects:
         return self.effects(**params) if callable(self.effects) else self.effects
+
+    def check_dtypes(self, args: Any, params: dict[str, Any]) -> None:
+        """Let the type rule of an elementwise primitive judge the dtypes of Arrays.
+
+        Evaluation by NumPy would compute something from the bits of dtypes that are not accepted.
+        Shapes are left to NumPy's broadcasting; `native/eager.cpp` remembers what has passed.
+        """
+        if not self.elementwise:
+            return
+        found = tuple(a.aval.dtype for a in args)
+        if found not in self._accepted:
+            self.type_rule(*[ShapedArray((), dtype) for dtype in found], **params)
+            self._accepted.add(found)
 
     def result_avals(self, avals: Any, params: dict[str, Any]) -> Any:
         """The avals of the results: the type rule's, with weak types by the `weak_type` fact."""

@@ -19,6 +19,7 @@ from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, products, reductions, rounding,
                          selection, shaping, sorting, ufuncs)
 from arrax.numpy.index_update import IndexUpdateHelper
+from arrax.numpy.promotion import inexact_dtypes
 from arrax.placement import device_put
 
 _DOCS_AT = "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.ndarray.at.html"
@@ -27,10 +28,25 @@ _operand_types = (ArrayImpl, Tracer, np.ndarray, np.generic, bool, int, float, c
 
 # ---- operators -------------------------------------------------------------------------------
 
+# Arrays take no part in operations with these: even `==`, which Python would answer by identity.
+_containers = frozenset((list, tuple, set, dict))
+_SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%",
+            "divmod": "divmod", "pow": "**", "matmul": "@", "and": "&", "or": "|", "xor": "^",
+            "lshift": "<<", "rshift": ">>", "eq": "==", "ne": "!=", "lt": "<", "le": "<=",
+            "gt": ">", "ge": ">="}
+
+
+def _unsupported(name: str, left: Any, right: Any) -> TypeError:
+    return TypeError(f"unsupported operand type(s) for {_SYMBOLS[name.strip('_')]}: "
+                     f"{type(left).__name__!r} and {type(right).__name__!r}")
+
+
 def _forward(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         if isinstance(other, _operand_types) or hasattr(other, "__jax_array__"):
             return function(self, other)
+        if type(other) in _containers:
+            raise _unsupported(name, self, other)
         return NotImplemented
     method.__name__ = method.__qualname__ = name
     return method
@@ -40,6 +56,8 @@ def _reflected(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any,
     def method(self: Any, other: Any) -> Any:
         if isinstance(other, _operand_types) or hasattr(other, "__jax_array__"):
             return function(other, self)
+        if type(other) in _containers:
+            raise _unsupported(f"__{name[3:]}", other, self)
         return NotImplemented
     method.__name__ = method.__qualname__ = name
     return method
@@ -68,8 +86,16 @@ def _operators() -> dict[str, Any]:
     found["__pos__"] = lambda self: elementwise.positive(self)
     found["__abs__"] = lambda self: elementwise.absolute(self)
     found["__invert__"] = lambda self: elementwise.invert(self)
-    found["__round__"] = lambda self, ndigits=None: rounding.round(self, ndigits or 0)
+    found["__round__"] = _round
     return found
+
+
+def _round(self: Any, ndigits: int | None = None) -> Any:
+    """`round(x, ndigits)` in the array's dtype; without `ndigits` integers, as Python rounds."""
+    if ndigits is not None:
+        return rounding.round(self, ndigits)
+    rounded = rounding.round(self, 0)
+    return creation.astype(rounded, int) if rounded.dtype in inexact_dtypes else rounded
 
 
 # ---- items -----------------------------------------------------------------------------------
@@ -98,6 +124,9 @@ def _contains(self: Any, element: Any) -> bool:
     if self.ndim != 1:
         raise ValueError("Array.__contains__: search array must be one-dimensional, got "
                          f"arr.shape={self.shape}.")
+    if np.ndim(element) != 0:
+        raise ValueError("Array.__contains__: search element must be scalar, got shape "
+                         f"{np.shape(element)}.")
     return bool(reductions.any(elementwise.equal(self, element)))
 
 

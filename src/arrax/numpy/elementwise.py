@@ -18,8 +18,8 @@ from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, broadcast_all,
                                    complex_dtypes, convert, inexact_array, inexact_dtypes,
-                                   integer_dtypes, promote, promote_dtypes, promote_inexact,
-                                   scalar_array)
+                                   integer_dtypes, number_array, promote, promote_dtypes,
+                                   promote_inexact, scalar_array)
 
 Function = Callable[..., Any]
 
@@ -257,7 +257,7 @@ def real(val: Any, /) -> Any:
 
 def imag(val: Any, /) -> Any:
     """The imaginary part of each element; zeros for real arrays."""
-    x = as_array("imag", val)
+    x = number_array("imag", val)
     return lax.imag(x) if x.aval.dtype in complex_dtypes else lax.full_like(x, 0)
 
 
@@ -386,6 +386,8 @@ def right_shift(x1: Any, x2: Any, /) -> Any:
 def bitwise_count(x: Any, /) -> Any:
     """The number of bits set in the absolute value of each integer, as uint8."""
     x = as_array("bitwise_count", x)
+    if x.aval.dtype is bool_dtype:
+        return lax.convert_element_type(x, np.uint8)
     counts = lax.population_count(absolute(x))
     return lax.convert_element_type(counts, np.uint8)
 

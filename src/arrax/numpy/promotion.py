@@ -59,6 +59,14 @@ def as_array(name: str, value: Any, position: int = 0) -> Any:
     return array_of(value)
 
 
+def number_array(name: str, value: Any) -> Any:
+    """As `as_array`, but TypeError for keys too."""
+    x = as_array(name, value)
+    if isinstance(x.aval.dtype, dtypes.ExtendedDType):
+        raise TypeError(f"{name} does not accept dtype {x.aval.dtype}.")
+    return x
+
+
 def scalar_array(value: Any, dtype: Any, weak_type: bool = False) -> ArrayImpl:
     """A Python scalar as an array of `dtype`; integers wrap around."""
     try:

@@ -10,13 +10,13 @@ from arrax.core import dtypes
 from arrax.core.remembered import remembered
 from arrax.numpy.elementwise import (Function, divide, greater_equal, less, named, where)
 from arrax.numpy.elementwise import _multiply as multiply
-from arrax.numpy.promotion import (as_array, bool_dtype, complex_dtypes, convert, inexact_array,
-                                   inexact_dtypes, integer_dtypes, scalar_array)
+from arrax.numpy.promotion import (bool_dtype, complex_dtypes, convert, inexact_array,
+                                   inexact_dtypes, integer_dtypes, number_array, scalar_array)
 
 
 def _rounding(name: str, primitive: Any, doc: str) -> Function:
     def function(x: Any, /) -> Any:
-        x = as_array(name, x)
+        x = number_array(name, x)
         if x.aval.dtype in integer_dtypes or x.aval.dtype is bool_dtype:
             return x
         if x.aval.dtype in complex_dtypes:
@@ -31,7 +31,7 @@ ceil = _rounding("ceil", lax.ceil_p, "The least integer not below each element."
 
 def trunc(x: Any) -> Any:
     """Each element rounded towards zero."""
-    x = as_array("trunc", x)
+    x = number_array("trunc", x)
     if x.aval.dtype not in inexact_dtypes:
         return x
     return where(less(x, 0), lax.ceil_p.bind(x), lax.floor_p.bind(x))
@@ -46,7 +46,7 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     decimals = decimals.__index__() if hasattr(decimals, "__index__") else _index(decimals)
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.round is not supported.")
-    x = as_array("round", a)
+    x = number_array("round", a)
     dtype = x.aval.dtype
     if dtype not in inexact_dtypes:
         if decimals >= 0:
@@ -74,7 +74,7 @@ def _index(value: Any) -> int:
 
 def rint(x: Any, /) -> Any:
     """Each element rounded to the nearest integer, halves to even, as floats."""
-    x = as_array("rint", x)
+    x = number_array("rint", x)
     if x.aval.dtype not in inexact_dtypes:
         return convert(x, dtypes.default_float_dtype())
     if x.aval.dtype in complex_dtypes:

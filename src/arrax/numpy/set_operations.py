@@ -16,7 +16,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions, selection, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
-                                   inexact_dtypes, promote_dtypes)
+                                   inexact_dtypes, number_array, promote_dtypes)
 from arrax.numpy.ufuncs import convert_number
 
 
@@ -253,6 +253,7 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
     With `return_indices` also where each occurs first in the two.
     """
     x, y = _two_flat("intersect1d", ar1, ar2)
+    number_array("intersect1d", x)
     if size is not None:
         return _intersect_sized(x, y, size, fill_value, return_indices)
     first, first_places = unique(x, return_index=True)

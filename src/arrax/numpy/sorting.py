@@ -132,7 +132,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
     if sorted_values.size == 0:
         return creation.zeros(queries.shape, dtype)
     if type(sorted_values) is ArrayImpl and type(queries) is ArrayImpl and evaluating() \
-            and sorted_values.dtype.kind in "biuf":
+            and getattr(sorted_values.dtype, "kind", "?") in "biuf":
         found = np.searchsorted(sorted_values._value(), queries._value(),
                                 "left" if side == "left" else "right")
         return creation.asarray(np.asarray(found).astype(dtype))

@@ -9,12 +9,12 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.remembered import remembered
-from arrax.numpy import elementwise, reductions
+from arrax.numpy import creation, elementwise, reductions
 from arrax.numpy.index_update import IndexUpdateRef
-from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, check_arraylike,
-                                   complex_dtypes, convert, inexact_array, inexact_dtypes,
-                                   integer_dtypes, promote, promote_dtypes, promote_inexact,
-                                   refuse_out, scalar_array)
+from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, canonical_axis,
+                                   check_arraylike, complex_dtypes, convert, inexact_array,
+                                   inexact_dtypes, integer_dtypes, promote, promote_dtypes,
+                                   promote_inexact, refuse_out, scalar_array)
 from arrax.numpy.smooth import logaddexp_of, logaddexp2_of
 from arrax.numpy.ufunc_class import ufunc
 
@@ -182,7 +182,7 @@ def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
 @remembered
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """Whether shapes are equal and all elements are."""
-    x, y = as_array("array_equal", a1), as_array("array_equal", a2, 1)
+    x, y = creation.asarray(a1), creation.asarray(a2)
     if x.shape != y.shape:
         return as_array("array_equal", np.bool_(False))
     same = elementwise.equal(x, y)
@@ -274,6 +274,8 @@ def lcm(x1: Any, x2: Any) -> Any:
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """`x1 * 2**x2`, exact where the result is representable."""
     x = inexact_array("ldexp", x1)
+    if x.dtype in complex_dtypes:
+        raise ValueError(f"ldexp not implemented for complex dtypes; got {x.dtype}")
     exponent = as_array("ldexp", x2, 1)
     if exponent.dtype not in integer_dtypes and exponent.dtype != bool_dtype:
         raise ValueError("ldexp: input x2 must have integer type, got "
@@ -394,7 +396,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi)
     x = as_array("unwrap", p)
     dtype = dtypes.result_type(x, period)
     x = convert(x, dtype)
-    axis = axis % x.ndim
+    axis = canonical_axis(axis, x.ndim)
     length = x.shape[axis]
     if length < 2:
         return x

@@ -29,6 +29,9 @@ _BLAS_ABOVE = 1 << 15  # products of narrow integers larger than this go through
 def _dot_type(x: Any, y: Any, *, dimension_numbers: Any, precision: Any,
               preferred_element_type: Any, out_sharding: Any = None) -> Any:
     _check_dimensions(x, y, dimension_numbers)
+    for aval in (x, y):
+        if isinstance(aval.dtype, dtypes.ExtendedDType):
+            raise TypeError(f"dot_general does not accept dtype {aval.dtype}.")
     dtype = preferred_element_type
     if dtype is None:
         dtype = _product_dtype(x.dtype, y.dtype)
