@@ -33,17 +33,27 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
     else:
         x, factors = promote_dtypes_inexact("logsumexp", as_array("logsumexp", a),
                                             as_array("logsumexp", b, 1))
-        x = jnp.where(factors != 0, x, -np.inf)
         x, factors = jnp.broadcast_arrays(x, factors)
     axes = canonical_axes(axis, x.ndim)
-    real = lax.real(x) if x.dtype.kind == "c" else x
-    greatest = jnp.max(real, axes, keepdims=False, where=where, initial=-np.inf)
+    real = lax.real(x) if dtypes.issubdtype(x.dtype, np.complexfloating) else x
+    counted = None if factors is None else factors != 0
+    if where is not None:
+        counted = where if counted is None else jnp.logical_and(where, counted)
+        x = jnp.where(where, x, -np.inf)
+    greatest = jnp.max(real, axes, keepdims=False, where=counted, initial=-np.inf)
     greatest = lax.stop_gradient(jnp.where(jnp.isfinite(greatest), greatest, 0))
-    shifted = jnp.exp(x - jnp.expand_dims(greatest, axes).astype(x.dtype))
-    if factors is not None:
-        shifted = shifted * factors
-    total = jnp.sum(shifted, axes, where=where)
+    exponents = x - jnp.expand_dims(greatest, axes).astype(x.dtype)
+    if factors is None:
+        total = jnp.sum(jnp.exp(exponents), axes)
+    else:
+        idle = lax.stop_gradient(_finite_exponents(exponents))
+        powers = jnp.exp(jnp.where(counted, exponents, idle))
+        total = jnp.sum(powers * factors, axes)
     sign = lax.sign(total)
+    if where is not None:  # of nothing: -inf, whose derivative is 0
+        empty = jnp.logical_not(jnp.any(jnp.broadcast_to(where, x.shape), axes))
+        greatest = jnp.where(empty, -np.inf, greatest)
+        total = jnp.where(empty, 1, total)
     if return_sign or x.dtype.kind != "c":
         total = jnp.abs(total)
     out = jnp.log(total) + greatest.astype(total.dtype)
@@ -54,6 +64,15 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
     if factors is not None and x.dtype.kind != "c":
         out = jnp.where(sign < 0, np.nan, out)
     return out
+
+
+def _finite_exponents(x: Any) -> Any:
+    """The exponents of terms with factor 0: at most such that the power, the derivative by the
+    factor, is finite; -inf for infinities and NaN."""
+    most = math.log(float(dtypes.finfo(x.dtype).max)) * 0.99
+    real = lax.real(x) if dtypes.issubdtype(x.dtype, np.complexfloating) else x
+    x = jnp.where(jnp.isfinite(x), x, -np.inf)
+    return jnp.where(real > most, most, x)
 
 
 @functools.partial(jit, static_argnames=("axis", "keepdims"))
@@ -114,6 +133,8 @@ def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
         distance from the mean ("stable").
     """
     given, x = x, inexact_array("standardize", x)
+    if where is not None:  # before the square, whose derivative at infinities and NaN is none
+        x = jnp.where(where, x, 0)
     if algorithm not in ("fast", "stable"):
         raise ValueError(f"algorithm={algorithm!r} is not one of 'fast' and 'stable'")
     if mean is None:
@@ -124,7 +145,14 @@ def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
         else:
             squares = jnp.mean(jnp.square(x), axis, keepdims=True, where=where)
             variance = jnp.clip(squares - jnp.square(mean), min=0)
-    return (given - mean) * lax.rsqrt(jnp.asarray(variance) + epsilon)
+    factor = lax.rsqrt(jnp.asarray(variance) + epsilon)
+    distance = given - mean
+    if where is None:
+        return distance * factor
+    # Elements that are not counted may be infinite or NaN: the factor's derivative is not theirs.
+    regular = jnp.logical_or(where, jnp.isfinite(distance))
+    return jnp.where(regular, jnp.where(regular, distance, 0) * factor,
+                     distance * lax.stop_gradient(factor))
 
 
 @remembered

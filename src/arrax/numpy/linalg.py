@@ -14,6 +14,8 @@ from arrax.core.remembered import remembered
 from arrax.lax import linalg as lax_linalg
 from arrax.numpy import (creation, elementwise, linalg_products, products, reductions, selection,
                          shaping)
+from arrax.numpy.linalg_derivatives import (determinant, hermitian_transpose, least_squares,
+                                            lu_determinant_parts, pseudo_inverse)
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, complex_dtypes,
                                    convert, inexact_array, promote_dtypes_inexact, scalar_array)
 from arrax.numpy.ufuncs import convert_number
@@ -65,8 +67,7 @@ def _matrix(name: str, a: Any, square: bool = False,
     return x
 
 
-def _hermitian(x: Any) -> Any:
-    return elementwise.conjugate(shaping.matrix_transpose(x))
+_hermitian = hermitian_transpose
 
 
 # ---- factorizations ------------------------------------------------------------------------------
@@ -176,15 +177,6 @@ def eigvals(a: Any) -> Any:
 
 # ---- determinants and solutions ------------------------------------------------------------------
 
-def _lu_determinant_parts(x: Any) -> tuple[Any, Any]:
-    """The diagonal of U, and whether the number of row exchanges is odd."""
-    lu, pivots, _ = lax_linalg.lu(x)
-    diagonal = selection.diagonal(lu, 0, -2, -1)
-    rows = lax.broadcasted_iota(pivots.dtype, pivots.shape, pivots.ndim - 1)
-    exchanges = reductions.count_nonzero(elementwise.not_equal(pivots, rows), axis=-1)
-    return diagonal, elementwise.equal(elementwise._bitwise_and(exchanges, 1), 1)
-
-
 @remembered
 def det(a: Any) -> Any:
     """Determinants of square matrices."""
@@ -203,9 +195,7 @@ def det(a: Any) -> Any:
                 - x[..., 0, 2] * x[..., 1, 1] * x[..., 2, 0]
                 - x[..., 0, 0] * x[..., 1, 2] * x[..., 2, 1]
                 - x[..., 0, 1] * x[..., 1, 0] * x[..., 2, 2])
-    diagonal, odd = _lu_determinant_parts(x)
-    product = reductions.prod(diagonal, axis=-1)
-    return elementwise.where(odd, elementwise._negative(product), product)
+    return determinant(x)
 
 
 @remembered
@@ -221,7 +211,7 @@ def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
                          " and 'qr'.")
     if method == "qr":
         return _slogdet_qr(x)
-    diagonal, odd = _lu_determinant_parts(x)
+    diagonal, odd = lu_determinant_parts(x)
     sign = reductions.prod(elementwise.sign(diagonal), axis=-1)
     sign = elementwise.where(odd, elementwise._negative(sign), sign)
     logdet = reductions.sum(elementwise.log(elementwise.absolute(diagonal)), axis=-1)
@@ -323,11 +313,9 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
         rtol = 10 * max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps)
     if 0 in x.shape:
         return creation.empty((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-    u, s, vh = svd(x, full_matrices=False, hermitian=hermitian)
-    cutoff = elementwise._multiply(convert_number(rtol, s.dtype)[..., None], s[..., :1])
-    s = elementwise.where(elementwise.greater(s, cutoff), s, scalar_array(np.inf, s.dtype))
-    left = elementwise._multiply(_hermitian(vh), elementwise.divide(1, s)[..., None, :])
-    return products.matmul(left, _hermitian(u))
+    if hermitian:
+        x = elementwise.divide(elementwise._add(x, _hermitian(x)), 2)
+    return pseudo_inverse(x, convert_number(rtol, np.dtype(dtypes.finfo(x.dtype).dtype)))
 
 
 @remembered
@@ -352,14 +340,14 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *,
     m, n = x.shape
     eps = float(dtypes.finfo(x.dtype).eps)
     rcond = eps * max(m, n) if rcond is None else (eps if rcond < 0 else rcond)
-    u, s, vh = svd(x, full_matrices=False)
-    mask = elementwise.greater_equal(s, elementwise._multiply(rcond, s[0]))
-    rank = reductions.sum(mask, dtype=dtypes.default_int_dtype())
-    safe = elementwise.where(mask, s, scalar_array(1, s.dtype))
-    inverse = elementwise.where(mask, elementwise.divide(1, safe), scalar_array(0, s.dtype))
-    weighted = elementwise._multiply(convert(inverse, x.dtype)[:, None],
-                                     products.matmul(_hermitian(u), y))
-    solution = products.matmul(_hermitian(vh), weighted)
+    cutoff = scalar_array(rcond, np.dtype(dtypes.finfo(x.dtype).dtype))
+    if min(m, n):
+        solution, s = least_squares(x, y, cutoff)
+        rank = reductions.sum(elementwise.greater(s, elementwise._multiply(cutoff, s[0])),
+                              dtype=dtypes.default_int_dtype())
+    else:
+        solution, s = creation.zeros((n, y.shape[1]), x.dtype), creation.zeros((0,), cutoff.dtype)
+        rank = creation.zeros((), dtypes.default_int_dtype())
     if numpy_resid and (int(rank) < n or m <= n):
         residuals = creation.zeros((0,), s.dtype)
     else:

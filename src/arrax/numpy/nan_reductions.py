@@ -105,11 +105,14 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: 
     center = nanmean(x, axis, working, keepdims=True, where=where) if mean is None \
         else convert_number(mean, working)
     centered = elementwise._subtract(x, center)
-    centered = elementwise.where(elementwise.isnan(x), scalar_array(0, working), centered)
+    left_out = elementwise.isnan(x)
+    if where is not None:
+        left_out = elementwise._logical_or(left_out, elementwise.logical_not(where))
+    centered = elementwise.where(left_out, scalar_array(0, working), centered)
     squares = elementwise.square(elementwise.absolute(centered))
     divisor = elementwise._subtract(
         _counts(x, axis, keepdims, where, np.dtype(np.int32)), ddof)
-    total = reductions.sum(squares, axis=axis, keepdims=keepdims, where=where)
+    total = reductions.sum(squares, axis=axis, keepdims=keepdims)
     out_of = elementwise.less_equal(divisor, 0)
     total = elementwise.where(out_of, scalar_array(np.nan, total.dtype), total)
     divisor = elementwise.where(out_of, np.int32(1), divisor)

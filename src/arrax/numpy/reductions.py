@@ -373,7 +373,8 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
         center = _mean_of(x, axes, where)
     else:
         center = convert(as_array("var", mean), working)
-    centered = elementwise._subtract(x, center)
+    # Masked before the square, whose derivative at infinities and NaN is none.
+    centered = _masked("var", elementwise._subtract(x, center), where, 0)
     if working in complex_dtypes:
         squares = lax.real(lax.mul(centered, lax.conj(centered)))
     else:
@@ -384,7 +385,7 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
         mask = broadcast_to_shape(_mask("var", where), x.shape)
         count = sum(mask, axes, dtype=squares.dtype, keepdims=keepdims)
     divisor = elementwise._subtract(count, correction)
-    total = _finish(_reduce_sum(_masked("var", squares, where, 0), axes), axes, kept, x.ndim)
+    total = _finish(_reduce_sum(squares, axes), axes, kept, x.ndim)
     result = elementwise.divide(total, divisor)
     if where is not None or not (isinstance(correction, (int, float))
                                  and correction < _count(x, axes)):

@@ -62,7 +62,7 @@ def _xlogy_jvp(primals: Any, tangents: Any) -> Any:
     x, y = primals
     dx, dy = tangents
     out = _xlogy(x, y)
-    return out, (dx * jnp.log(y) + dy * jnp.where(x == 0, 0, x) / y).astype(out.dtype)
+    return out, (dx * jnp.log(y) + dy * x / y).astype(out.dtype)
 
 
 @remembered
@@ -92,7 +92,7 @@ def _xlog1py_jvp(primals: Any, tangents: Any) -> Any:
     x, y = primals
     dx, dy = tangents
     out = _xlog1py(x, y)
-    return out, (dx * jnp.log1p(y) + dy * jnp.where(x == 0, 0, x) / (1 + y)).astype(out.dtype)
+    return out, (dx * jnp.log1p(y) + dy * x / (1 + y)).astype(out.dtype)
 
 
 @remembered
@@ -124,10 +124,21 @@ def entr(x: Any) -> Any:
 
     Source: `scipy.special.entr`.
     """
-    x = inexact_array("entr", x)
+    return _entr(inexact_array("entr", x))
+
+
+@custom_jvp
+def _entr(x: Any) -> Any:
     inside = jnp.where(x > 0, x, 1)
     value = jnp.where(x == 0, 0, -inside * jnp.log(inside))
     return jnp.where(jnp.isnan(x), x, jnp.where(x < 0, -np.inf, value))
+
+
+@_entr.defjvp
+def _entr_jvp(primals: Any, tangents: Any) -> Any:
+    """-log(x) - 1, infinite at 0; below nothing changes."""
+    (x,), (dx,) = primals, tangents
+    return _entr(x), dx * jnp.where(x < 0, 0, -1 - jnp.log(jnp.where(x < 0, 1, x)))
 
 
 def _ratio(p: Any, q: Any, both: Any) -> tuple[Any, Any, Any]:
