@@ -1,4 +1,8 @@
-// Cumulative sums, products, maxima, minima and log-sum-exps along an axis.
+// Cumulative sums, products, maxima, minima and log-sum-exps along an axis, to the same bits for any
+// number of threads.
+//
+// Sums of floats run in blocks: each prefix of a block is added to the sum of the blocks before it,
+// which is kept with its rounding errors (Knuth's two-sum). So errors do not grow along the axis.
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -43,14 +47,32 @@ template <class T> struct LogSumExp {
   }
 };
 
-// Sums of consecutive floats: prefixes inside vectors, then the carry; several times faster than
-// one addition after the other.
+constexpr int64_t kBlockBytes = 1 << 14;  // of consecutive sums whose prefixes are one block
+constexpr int64_t kColumnRows = 64;       // rows whose prefixes, column by column, are one block
+constexpr int64_t kRun = 64;              // sums that are added up one after the other
+
+// The sum of the blocks so far. Errors are NaN once it is infinite, and then count as 0.
+template <class T> struct Carry {
+  T high = 0, low = 0;
+  void add(T x) {
+    const T sum = high + x, part = sum - high;
+    low += (high - (sum - part)) + (x - part);
+    if (low != low) low = 0;
+    high = sum;
+  }
+};
+
+// The prefixes of one block of consecutive floats, after `carry`: prefixes inside vectors, then
+// their sums; several times faster than one addition after the other.
 template <class T, int lanes>
-__attribute__((always_inline)) inline T vector_prefix_sum(const T* in, T* out, int64_t count,
-                                                          T carry) {
+__attribute__((always_inline)) inline void vector_prefix_sum(const T* in, T* out, int64_t count,
+                                                             Carry<T> carry) {
 #ifdef __clang__  // has no shuffles with masks in variables
-  for (int64_t i = 0; i < count; i++) out[i] = carry = carry + in[i];
-  return carry;
+  T sum = 0;
+  for (int64_t i = 0; i < count; i++) {
+    sum += in[i];
+    out[i] = carry.high + (carry.low + sum);
+  }
 #else
   typedef T Vector __attribute__((vector_size(lanes * sizeof(T)), aligned(alignof(T)), may_alias));
   typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Index;
@@ -61,38 +83,69 @@ __attribute__((always_inline)) inline T vector_prefix_sum(const T* in, T* out, i
   for (int j = 0; j < lanes; j++) last[j] = lanes - 1;
   const Vector zero = {};
   int64_t i = 0;
-  Vector total = zero + carry;
+  const Vector high = zero + carry.high, low = zero + carry.low;
+  Vector total = zero;
   for (; i + lanes <= count; i += lanes) {
     Vector x = *(const Vector*)(in + i);
     x += __builtin_shuffle(zero, x, shift[0]);
     x += __builtin_shuffle(zero, x, shift[1]);
     if (lanes > 4) x += __builtin_shuffle(zero, x, shift[2]);
     if (lanes > 8) x += __builtin_shuffle(zero, x, shift[3]);
-    *(Vector*)(out + i) = x + total;
+    *(Vector*)(out + i) = high + (low + (x + total));
     total += __builtin_shuffle(x, last);
   }
-  carry = total[0];
-  for (; i < count; i++) out[i] = carry = carry + in[i];
-  return carry;
+  T sum = total[0];
+  for (; i < count; i++) {
+    sum += in[i];
+    out[i] = carry.high + (carry.low + sum);
+  }
 #endif
 }
 
-ARRAX_VECTORIZE float prefix_sum(const float* in, float* out, int64_t count, float carry) {
-  return vector_prefix_sum<float, 16>(in, out, count, carry);
-}
-ARRAX_VECTORIZE double prefix_sum(const double* in, double* out, int64_t count, double carry) {
-  return vector_prefix_sum<double, 8>(in, out, count, carry);
-}
-ARRAX_VECTORIZE float total_sum(const float* in, int64_t count) {
-  float parts[32] = {};
+template <class T>
+__attribute__((always_inline)) inline T vector_total(const T* in, int64_t count) {
+  constexpr int lanes = 256 / int(sizeof(T));
+  T parts[lanes] = {};
   int64_t i = 0;
-  for (; i + 32 <= count; i += 32)
-    for (int j = 0; j < 32; j++) parts[j] += in[i + j];
-  float total = 0;
-  for (int j = 0; j < 32; j++) total += parts[j];
-  for (; i < count; i++) total += in[i];
-  return total;
+  for (; i + lanes <= count; i += lanes)
+    for (int j = 0; j < lanes; j++) parts[j] += in[i + j];
+  for (int j = 0; i < count; i++, j++) parts[j] += in[i];
+  for (int width = lanes / 2; width; width /= 2)
+    for (int j = 0; j < width; j++) parts[j] += parts[j + width];
+  return parts[0];
 }
+
+ARRAX_VECTORIZE void prefix_sum(const float* in, float* out, int64_t count, Carry<float> carry) {
+  vector_prefix_sum<float, 16>(in, out, count, carry);
+}
+ARRAX_VECTORIZE void prefix_sum(const double* in, double* out, int64_t count, Carry<double> carry) {
+  vector_prefix_sum<double, 8>(in, out, count, carry);
+}
+// The next row of prefixes, column by column, after the sums of the blocks before.
+template <class T, class Work>
+__attribute__((always_inline)) inline void add_columns_of(const T* in, T* out, Work* sums,
+                                                          const Work* high, const Work* low,
+                                                          int64_t count) {
+#pragma GCC ivdep
+  for (int64_t j = 0; j < count; j++) {
+    sums[j] += Work(widen(in[j]));
+    out[j] = Narrow<T, Work>::apply(high[j] + (low[j] + sums[j]));
+  }
+}
+
+#define ARRAX_COLUMNS(T, Work)                                                                  \
+  ARRAX_VECTORIZE void add_columns(const T* in, T* out, Work* sums, const Work* high,           \
+                                   const Work* low, int64_t count) {                            \
+    add_columns_of<T, Work>(in, out, sums, high, low, count);                                   \
+  }
+ARRAX_COLUMNS(Float16, float)
+ARRAX_COLUMNS(Bfloat16, float)
+ARRAX_COLUMNS(float, float)
+ARRAX_COLUMNS(double, double)
+#undef ARRAX_COLUMNS
+
+ARRAX_VECTORIZE float block_sum(const float* in, int64_t count) { return vector_total(in, count); }
+ARRAX_VECTORIZE double block_sum(const double* in, int64_t count) { return vector_total(in, count); }
 
 struct Shape {
   int64_t outer, count, inner;
@@ -103,14 +156,44 @@ struct Shape {
 template <class T, class Work, template <class> class Operation> struct Scan {
   typedef Operation<Work> Op;
 
+  static constexpr int64_t kBlock = kBlockBytes / int64_t(sizeof(Work));
+  static constexpr bool blocked = std::is_same<Op, Sum<float>>::value ||
+                                  std::is_same<Op, Sum<double>>::value;
+
+  // The sum of a block: the same, whoever asks.
+  static Work sum_of(const T* in, int64_t count) {
+    if constexpr (blocked && std::is_same<T, Work>::value) return block_sum(in, count);
+    Work sum = Op::identity();
+    for (int64_t i = 0; i < count; i++) sum = Op::apply(sum, Work(widen(in[i])));
+    return sum;
+  }
+
+  // Sums of consecutive elements after `carry`, block after block.
+  static void run_blocks(const T* in, T* out, int64_t count, Carry<Work> carry, bool reverse) {
+    for (int64_t done = 0; done < count; done += kBlock) {
+      const int64_t size = least(kBlock, count - done), first = reverse ? count - done - size : done;
+      const Work sum = done + size < count ? sum_of(in + first, size) : Work(0);
+      if constexpr (std::is_same<T, Work>::value) {
+        if (!reverse) {
+          prefix_sum(in + first, out + first, size, carry);
+          carry.add(sum);
+          continue;
+        }
+      }
+      Work prefix = 0;
+      Carry<Work> here = carry;
+      for (int64_t i = 0; i < size; i++) {
+        const int64_t at = first + (reverse ? size - 1 - i : i);
+        prefix += Work(widen(in[at]));
+        out[at] = Narrow<T, Work>::apply(here.high + (here.low + prefix));
+        if ((i + 1) % kRun == 0) here.add(prefix), prefix = 0;
+      }
+      carry.add(sum);
+    }
+  }
+
   // A run of consecutive elements with a carry from before. Returns the carry after.
   static Work run(const T* in, T* out, int64_t count, Work carry, bool reverse) {
-    if constexpr (std::is_same<Op, Sum<float>>::value && std::is_same<T, float>::value) {
-      if (!reverse) return prefix_sum(in, out, count, carry);
-    }
-    if constexpr (std::is_same<Op, Sum<double>>::value && std::is_same<T, double>::value) {
-      if (!reverse) return prefix_sum(in, out, count, carry);
-    }
     const int64_t step = reverse ? -1 : 1;
     const T* from = reverse ? in + count - 1 : in;
     T* to = reverse ? out + count - 1 : out;
@@ -121,36 +204,50 @@ template <class T, class Work, template <class> class Operation> struct Scan {
     return carry;
   }
 
-  static Work total(const T* in, int64_t count) {
-    if constexpr (std::is_same<Op, Sum<float>>::value && std::is_same<T, float>::value)
-      return total_sum(in, count);
-    Work sum = Op::identity();
-    for (int64_t i = 0; i < count; i++) sum = Op::apply(sum, Work(widen(in[i])));
-    return sum;
+  static void line(const T* in, T* out, int64_t count, bool reverse) {
+    if constexpr (blocked) run_blocks(in, out, count, {}, reverse);
+    else run(in, out, count, Op::identity(), reverse);
   }
 
-  // One long line: the totals of its parts, then every part from its carry.
+  // One long line in parts of a fixed size: their sums, then every part from its carry.
   static void long_line(const T* in, T* out, int64_t count, bool reverse) {
-    const int64_t parts = arrax_num_threads(), part = ceil_div(count, parts);
-    std::vector<Work> carries(size_t(parts), Op::identity());
-    auto begin_of = [&](int64_t p) { return least(count, p * part); };
-    parallel(parts, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; p++)
-        if (p != (reverse ? 0 : parts - 1))
-          carries[size_t(p)] = total(in + begin_of(p), begin_of(p + 1) - begin_of(p));
+    constexpr int64_t part = kBlock * 16;
+    const int64_t parts = ceil_div(count, part), blocks = ceil_div(count, kBlock);
+    auto first_of = [&](int64_t i, int64_t size) {  // in the order of the scan
+      return reverse ? most(count - (i + 1) * size, 0) : i * size;
+    };
+    auto size_of = [&](int64_t i, int64_t size) { return least(size, count - i * size); };
+    std::vector<Work> sums(size_t(blocked ? blocks : parts), Op::identity());
+    const int64_t unit = blocked ? kBlock : part;
+    parallel(int64_t(sums.size()), part / unit, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++)
+        sums[size_t(i)] = sum_of(in + first_of(i, unit), size_of(i, unit));
     });
-    Work carry = Op::identity();
-    for (int64_t q = 0; q < parts; q++) {
-      const size_t p = size_t(reverse ? parts - 1 - q : q);
-      const Work own = carries[p];
-      carries[p] = carry;
-      carry = Op::apply(carry, own);
+    if constexpr (blocked) {
+      std::vector<Carry<Work>> carries{size_t(parts)};
+      Carry<Work> carry;
+      for (int64_t i = 0; i < blocks; i++) {
+        if (i % 16 == 0) carries[size_t(i / 16)] = carry;
+        carry.add(sums[size_t(i)]);
+      }
+      parallel(parts, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; p++)
+          run_blocks(in + first_of(p, part), out + first_of(p, part), size_of(p, part),
+                     carries[size_t(p)], reverse);
+      });
+    } else {
+      Work carry = Op::identity();
+      for (Work& sum : sums) {
+        const Work own = sum;
+        sum = carry;
+        carry = Op::apply(carry, own);
+      }
+      parallel(parts, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; p++)
+          run(in + first_of(p, part), out + first_of(p, part), size_of(p, part), sums[size_t(p)],
+              reverse);
+      });
     }
-    parallel(parts, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; p++)
-        run(in + begin_of(p), out + begin_of(p), begin_of(p + 1) - begin_of(p), carries[size_t(p)],
-            reverse);
-    });
   }
 
   // Lines `inner` apart: row after row, columns side by side.
@@ -161,8 +258,23 @@ template <class T, class Work, template <class> class Operation> struct Scan {
     const int64_t start = block / blocks * s.count * s.inner + first;
     Work carry[width];
     for (int64_t j = 0; j < size; j++) carry[j] = Op::identity();
+    auto row_of = [&](int64_t i) { return start + (s.reverse ? s.count - 1 - i : i) * s.inner; };
+    if constexpr (blocked) {
+      Work high[width] = {}, low[width] = {};
+      for (int64_t i = 0; i < s.count; i++) {
+        add_columns(in + row_of(i), out + row_of(i), carry, high, low, size);
+        if ((i + 1) % kColumnRows) continue;
+        for (int64_t j = 0; j < size; j++) {
+          Carry<Work> before{high[j], low[j]};
+          before.add(carry[j]);
+          high[j] = before.high, low[j] = before.low;
+          carry[j] = 0;
+        }
+      }
+      return;
+    }
     for (int64_t i = 0; i < s.count; i++) {
-      const int64_t row = start + (s.reverse ? s.count - 1 - i : i) * s.inner;
+      const int64_t row = row_of(i);
       for (int64_t j = 0; j < size; j++) {
         carry[j] = Op::apply(carry[j], Work(widen(in[row + j])));
         out[row + j] = Narrow<T, Work>::apply(carry[j]);
@@ -177,13 +289,13 @@ template <class T, class Work, template <class> class Operation> struct Scan {
                [&](int64_t begin, int64_t end) {
                  for (int64_t b = begin; b < end; b++) columns(in, out, s, b);
                });
-    } else if (s.count >= 1 << 16 && s.outer < arrax_num_threads()) {
+    } else if (s.count >= 1 << 16 && s.outer < 16) {  // whatever the number of threads
       for (int64_t line = 0; line < s.outer; line++)
         long_line(in + line * s.count, out + line * s.count, s.count, s.reverse);
     } else {
       parallel(s.outer, most(1, 100000 / (s.count + 1)), [&](int64_t begin, int64_t end) {
         for (int64_t line = begin; line < end; line++)
-          run(in + line * s.count, out + line * s.count, s.count, Op::identity(), s.reverse);
+          Scan::line(in + line * s.count, out + line * s.count, s.count, s.reverse);
       });
     }
   }

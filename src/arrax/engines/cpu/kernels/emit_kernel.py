@@ -14,6 +14,7 @@ from llvmlite import ir
 
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.kernels import memory
+from arrax.engines.cpu.kernels.cascade import Cascade, block_of as additions_of
 from arrax.engines.cpu.kernels.emit_expr import Emitted, ExprEmitter, component_bits
 from arrax.engines.cpu.kernels.lanes import I1, I64, lanes_type, native_vector_bits
 from arrax.engines.cpu.kernels.levels import Levels, constant64
@@ -225,13 +226,15 @@ class KernelEmitter:
         lanes = choose_lanes(stage, last.extent)
         unroll = self.unrolling(stage, last.extent // lanes)
         accumulators = [self.accumulators(item, lanes, unroll) for item in stage.items]
-        opened = sum(self.open_scalar(var) for var in reduced[:-1])
         whole = last.extent - last.extent % (lanes * unroll) if unroll > 1 else last.extent
-        self.fold_lanes(stage, last, lanes, unroll, (0, whole), accumulators)
+        cut = additions_of([*(v.extent for v in reduced[:-1]), -(-whole // (lanes * unroll))])
+        cascade = self.cascade(stage, accumulators, cut)
+        block = cut[1] if cascade and cut and cut[0] == max(len(reduced) - 1, 0) else 0
+        opened = self.open_blocks(reduced[:-1], cut if cascade else None)
+        self.fold_lanes(stage, last, lanes, unroll, (0, whole), accumulators, block, cascade)
         if whole < last.extent:
             self.fold_lanes(stage, last, lanes, 1, (whole, last.extent), accumulators)
-        for _ in range(opened):
-            self.levels.close()
+        self.close_blocks(opened, cascade)
         for item, slots in zip(stage.items, accumulators, strict=True):
             b = self.levels.top.scalar_builder(lanes)
             totals = self.joined(b, item, slots)
@@ -246,17 +249,60 @@ class KernelEmitter:
         self.stores(stage.stores)
         self.levels.close()
 
+    def cascade(self, stage: Reduce, accumulators: list[Any], cut: Any) -> Cascade | None:
+        """The totals of long sums, or None for short ones and folds that have none."""
+        if cut is None:
+            return None
+        found = Cascade(stage, accumulators, self.alloca, self.levels.top.builder)
+        return found if found.sums else None
+
+    def open_blocks(self, variables: list[LoopVar], cut: tuple[int, int] | None) -> list[bool]:
+        """Open scalar loops over variables, the one at `cut` in blocks. Gives, for each level to
+        close, whether the accumulators are flushed after it."""
+        opened: list[bool] = []
+        for position, var in enumerate(variables):
+            if cut is None or position != cut[0]:
+                opened += [False] * self.open_scalar(var)
+            else:
+                first, end = self.open_block(constant64(0), var.extent, cut[1])
+                self.open_scalar(var, first, end)
+                opened += [False, True]
+        return opened
+
+    def open_block(self, start: ir.Value, end: int, size: int) -> tuple[ir.Value, ir.Value]:
+        """Open a loop over blocks of `size`; gives where the present one begins and ends."""
+        first = self.levels.open_loop(start, constant64(end), size)
+        builder = self.levels.top.builder
+        last = builder.add(first, constant64(size), flags=("nuw", "nsw"))
+        inside = builder.icmp_signed("<", last, constant64(end))
+        return first, builder.select(inside, last, constant64(end))
+
+    def close_blocks(self, opened: list[bool], cascade: Cascade | None) -> None:
+        """Close the levels of `open_blocks`, and leave the sums in the accumulators."""
+        for flushes in reversed(opened):
+            self.levels.close()
+            if flushes and cascade is not None:
+                cascade.flush(self.levels.top.builder)
+        if cascade is not None:
+            cascade.finish(self.levels.top.builder)
+
     def fold_lanes(self, stage: Reduce, var: LoopVar, lanes: int, unroll: int,
-                   part: tuple[int, int], accumulators: list[Any]) -> None:
-        """The loop over `part` of the range of `var`, folding into the accumulators."""
+                   part: tuple[int, int], accumulators: list[Any], block: int = 0,
+                   cascade: Cascade | None = None) -> None:
+        """The loop over `part` of the range of `var`, folding into the accumulators; after each
+        `block` steps, if it is not 0, they are flushed into the cascade."""
         start, end = part
         if end == start:
             return
-        if end - start <= lanes * unroll:
+        step = lanes * unroll
+        if end - start <= step:
             self.levels.open_straight()
             counter: Any = constant64(start)
+        elif block:
+            first, last = self.open_block(constant64(start), end, block * step)
+            counter = self.levels.open_loop(first, last, step)
         else:
-            counter = self.levels.open_loop(constant64(start), constant64(end), lanes * unroll)
+            counter = self.levels.open_loop(constant64(start), constant64(end), step)
         for copy in range(unroll):
             masked = (end - start) % lanes != 0
             self.bind_vector(var, lanes, counter, copy * lanes,
@@ -264,6 +310,9 @@ class KernelEmitter:
             self.fold(stage, copy, accumulators)
             self.levels.close()
         self.levels.close()
+        if block and cascade is not None and end - start > step:
+            cascade.flush(self.levels.top.builder)
+            self.levels.close()
 
     def reduce_tiles(self, stage: Any, row: LoopVar, bounds: tuple[Any, Any], lanes: int) -> None:
         """As many rows at once as there are lanes: one accumulator for each row, all of which are
@@ -319,13 +368,14 @@ class KernelEmitter:
         single = var.extent <= lanes * tile  # then only the last vector can be partial
         partial = [var.extent % (lanes * tile) != 0 and
                    (not single or (copy + 1) * lanes > var.extent) for copy in range(tile)]
-        loops = sum(self.open_scalar(v) for v in stage.reduced)
+        cut = additions_of([v.extent for v in stage.reduced])
+        cascade = self.cascade(stage, accumulators, cut)
+        loops = self.open_blocks(stage.reduced, cut if cascade else None)
         for copy in range(tile):
             self.bind_vector(var, lanes, counter, copy * lanes, end if partial[copy] else None)
             self.fold(stage, copy, accumulators)
             self.levels.close()
-        for _ in range(loops):
-            self.levels.close()
+        self.close_blocks(loops, cascade)
         for copy in range(tile):
             self.bind_vector(var, lanes, counter, copy * lanes, end if partial[copy] else None)
             depth = len(self.levels.stack) - 1

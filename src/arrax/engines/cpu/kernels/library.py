@@ -221,10 +221,13 @@ def top_k_spec(operand: Any, k: int, axis: int) -> Spec | None:
 
 def scan_spec(name: str, operand: Any, axis: int, reverse: bool) -> Spec | None:
     """`cumsum` and its kin."""
-    code = CODES.get(operand.dtype, 13)
-    if code >= 13 or code == 0 or (name == "cumlogsumexp" and code < 9):
+    code = CODES.get(operand.dtype, -1)
+    outer, count, inner = _around(operand.shape, axis)
+    if code >= 13 and name == "cumsum":  # both parts of complex numbers, side by side
+        code, inner = code - 2, 2 * inner
+    if code >= 13 or code <= 0 or (name == "cumlogsumexp" and code < 9):
         return None
-    return code, SCAN_KINDS[name], *_around(operand.shape, axis), int(reverse)
+    return code, SCAN_KINDS[name], outer, count, inner, int(reverse)
 
 
 def scatter_rows_spec(

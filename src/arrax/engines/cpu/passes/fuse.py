@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from arrax.core.array import from_numpy
-from arrax.core.dtypes import storage_dtype
+from arrax.core.dtypes import issubdtype, storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from arrax.core.primitive import registry
 from arrax.engines.cpu import library_plans
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
@@ -295,7 +296,11 @@ class Lowerer:
             reduced = []
         else:
             exprs = [self.expression(operand, index)]
-        initial = [lower.initial(dtype)]
+        narrow = issubdtype(dtype, np.floating) and dtype.itemsize < 4
+        wide = np.dtype(np.float32) if narrow and not eqn.primitive.exact else dtype
+        if wide != dtype:  # rounded once, at the end
+            exprs = [_converted(exprs[0], wide)]
+        initial = [lower.initial(wide)]
         if by_position:
             axis_index = index[eqn.params["axes"][0] % len(shape)]
             exprs.append(ir.Position(axis_index, storage_dtype(out.aval.dtype)))
@@ -305,7 +310,8 @@ class Lowerer:
         item = ir.ReduceItem(operation, initial, exprs, locals_)
         target = self.result_buffer(out)
         position = offset_of(out.aval.shape, tuple(index_of(v) for v in kept))
-        store = ir.Store(target, position, locals_[-1])
+        result: Expr = locals_[-1]
+        store = ir.Store(target, position, result if wide == dtype else _converted(result, dtype))
         columns = bool(kept) and bool(shape) and len(shape) - 1 not in axes
         outer, inner = (kept[:-1], kept[-1:]) if columns else (kept, [])
         self.steps.append(ir.Kernel(outer, [ir.Reduce(inner, reduced, [item], [store])],
@@ -396,3 +402,8 @@ def _position(shape: Sequence[int], index: Any) -> Index:
     if _is_collapsed(index):
         return index[1]  # type: ignore[no-any-return]
     return offset_of(shape, index)
+
+
+def _converted(expr: Expr, dtype: Any) -> Expr:
+    return ir.Apply(operation_of(registry["convert_element_type"]),
+                    {"new_dtype": np.dtype(dtype), "weak_type": False}, [expr], np.dtype(dtype))
