@@ -91,6 +91,14 @@ def test_gathers_and_scatters_outside(mode: str) -> None:
                         x.at[i[0]].set(x[:2], mode=mode)], x, i)
 
 
+def test_scatters_into_nothing() -> None:
+    """No element exists, so none is touched, whatever indices and updates there are."""
+    i = np.array([0, 1, -1], np.int32)
+    for shape in ((3, 0), (0,), (2, 0, 5)):
+        x = np.ones(shape, np.float32)
+        check(lambda x, i: [x.at[i].min(2.0), x.at[..., i].add(1.0, mode="clip")], x, i)
+
+
 # ---- size --------------------------------------------------------------------------------------
 
 def _probes(n: int) -> Callable[..., Any]:

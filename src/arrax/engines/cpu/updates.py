@@ -40,7 +40,7 @@ def _scatter_loops(lowerer: Any, eqn: Eqn, target: Buffer, combine: Any) -> None
     _, indices, updates = eqn.invars
     numbers, mode = eqn.params["dimension_numbers"], eqn.params["mode"]
     shape = updates.aval.shape
-    if 0 in shape:
+    if 0 in shape or 0 in target.shape:
         return
     variables = [LoopVar(extent) for extent in shape]
     window = list(numbers.update_window_dims)

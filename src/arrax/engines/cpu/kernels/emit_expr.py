@@ -26,6 +26,7 @@ from arrax.engines.cpu.loop_ir import Expr, Index, LoopVar
 INT64 = np.dtype(np.int64)
 BOOL = np.dtype(bool)
 Condition = tuple[Index, int, int]
+NARROW = 1 << 30
 
 
 class CannotEmit(Exception):
@@ -178,11 +179,28 @@ class ExprEmitter:
         found = self.recall(condition)
         if found is None:
             index, low, high = condition
-            value, depth = self.index(index + -low)
-            b = self.builder(depth, value.lanes)
-            flag = b.builder.icmp_unsigned("<", value.llvm, b.emit.constant(I64, high - low))
+            flag, depth = self._narrow_condition(index + -low, high - low) or \
+                self._condition(index + -low, high - low)
             found = self.remember(condition, Emitted(Value(flag, BOOL), depth))
         return found  # type: ignore[no-any-return]
+
+    def _condition(self, index: Index, size: int) -> tuple[ir.Value, int]:
+        value, depth = self.index(index)
+        b = self.builder(depth, value.lanes)
+        return b.builder.icmp_unsigned("<", value.llvm, b.emit.constant(I64, size)), depth
+
+    def _narrow_condition(self, index: Index, size: int) -> tuple[ir.Value, int] | None:
+        """The same in 32 bits, where lanes are evenly spaced small numbers."""
+        if not _is_narrow(self.intervals.index(index)):
+            return None
+        scalars, vectors = self._split(index)
+        if len(vectors) != 1 or not vectors[0].over_lanes:
+            return None
+        start, depth = self._first_lane(scalars, vectors[0])
+        b = self.builder(depth, self._lanes_of(vectors))
+        if index.const:
+            start = b.builder.add(start, constant64(index.const))
+        return memory.lanes_below(b, start, vectors[0].coefficient, min(size, NARROW)), depth
 
     # ---- indices -------------------------------------------------------------------------------
 
@@ -262,6 +280,15 @@ class ExprEmitter:
             total = part if total is None else b.builder.add(total, part)
         return total
 
+    def _lanes_inside(self, b: ScalarBuilder, access: Any, start: ir.Value, stride: int,
+                      ) -> ir.Value:
+        """The lanes of an access that lie inside its buffer."""
+        low, high = self.intervals.index(access.offset)
+        size = access.buffer.size
+        if _is_narrow((low, high)) and size < NARROW:
+            return memory.lanes_below(b, start, stride, size)
+        return memory.lanes_inside(b, start, stride, size, low < 0, high >= size)
+
     def _outside(self, access: Any) -> tuple[bool, bool]:
         """Whether a load or store may lie below its buffer, and above it."""
         low, high = self.intervals.index(access.offset)
@@ -293,8 +320,7 @@ class ExprEmitter:
             start, _ = self._first_lane(scalars, vectors[0])
             if below or above:
                 first = level.builder.add(start, constant64(offset.const))
-                mask = _both(level.builder, mask, memory.lanes_inside(
-                    b, first, stride, expr.buffer.size, below, above))
+                mask = _both(level.builder, mask, self._lanes_inside(b, expr, first, stride))
             pointer = memory.element_pointer(level.builder, base, start, dtype)
             const = offset.const - (b.lanes - 1 if stride < 0 else 0)
             if const:
@@ -372,8 +398,7 @@ class ExprEmitter:
             start, _ = self._first_lane(scalars, vectors[0])
             start = level.builder.add(start, constant64(const)) if const else start
             if below or above:
-                mask = _both(level.builder, mask, memory.lanes_inside(
-                    b, start, 1, store.buffer.size, below, above))
+                mask = _both(level.builder, mask, self._lanes_inside(b, store, start, 1))
             pointer = memory.element_pointer(level.builder, base, start, value.dtype)
             if mask is None:
                 b.store(value, pointer)
@@ -384,6 +409,11 @@ class ExprEmitter:
         if below or above:
             mask = _both(level.builder, mask, _inside(b, offsets, store.buffer.size))
         memory.scatter(b, value, base, offsets, mask)
+
+
+def _is_narrow(interval: tuple[float, float]) -> bool:
+    """Whether numbers, and those a few vectors away, fit in 32 bits."""
+    return -NARROW < interval[0] and interval[1] < NARROW
 
 
 def _both(builder: ir.IRBuilder, a: ir.Value | None, b: ir.Value | None) -> ir.Value | None:

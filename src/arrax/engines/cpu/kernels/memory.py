@@ -51,6 +51,14 @@ def _masked_load(e: Lanes, pointer: ir.Value, wide: ir.Type, mask: ir.Value, ali
     return e.builder.call(function, [pointer, ir.Constant(I32, align), mask, zero])
 
 
+def lanes_below(b: ScalarBuilder, start: ir.Value, stride: int, size: int) -> ir.Value:
+    """The lanes of numbers, `stride` apart from `start` on, that are at least 0 and less than
+    `size`. All must fit in 31 bits."""
+    steps = ir.Constant(ir.VectorType(I32, b.lanes), [lane * stride for lane in range(b.lanes)])
+    numbers = b.builder.add(b.emit.splat(b.builder.trunc(start, I32)), steps)
+    return b.builder.icmp_unsigned("<", numbers, b.emit.constant(I32, size))
+
+
 def lanes_inside(b: ScalarBuilder, start: ir.Value, stride: int, size: int, below: bool,
                  above: bool) -> ir.Value:
     """The lanes whose elements, `stride` apart from `start` on, lie in a buffer of `size` elements,
