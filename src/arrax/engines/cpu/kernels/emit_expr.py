@@ -3,25 +3,26 @@
 An expression is written once, whatever choices and conditions it stands under, so that a kernel's
 code is as long as its expressions are many. That is sound because no access of this file leaves its
 buffer: an access whose offset is inside at every point of the loops (`intervals`) needs no check;
-any other is checked against the buffer's size, and where it lies outside, nothing is stored, and
+a load that its choice is proved to keep inside (`prove_accesses`) is masked by the choice; any
+other access is checked against the buffer's size, and where it lies outside, nothing is stored, and
 what is loaded is some element or zero, which no choice picks.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
 from arrax.engines.cpu import loop_ir
-from arrax.engines.cpu.intervals import Intervals
 from arrax.engines.cpu.kernels import memory
 from arrax.engines.cpu.kernels.lanes import I1, I64
 from arrax.engines.cpu.kernels.levels import Levels, constant64
 from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
 from arrax.engines.cpu.kernels.values import NotLowered, Value, layout_of
 from arrax.engines.cpu.loop_ir import Expr, Index, LoopVar
+from arrax.engines.cpu.prove_accesses import Claim, Prover
 
 INT64 = np.dtype(np.int64)
 BOOL = np.dtype(bool)
@@ -61,7 +62,9 @@ class ExprEmitter:
     def __init__(self, levels: Levels, pointer_of: Any):
         self.levels = levels
         self.pointer_of = pointer_of
-        self.intervals = Intervals()
+        self.prover = Prover()
+        self.intervals = self.prover.intervals
+        self.masked: dict[int, bool] = {}  # by serial of a choice
         self.written: set[Any] = set()  # memory that the kernel stores to
         self.floor = 0  # the level outside of which that memory is not loaded
 
@@ -113,9 +116,41 @@ class ExprEmitter:
         """The value of an expression, its operands written first."""
         found = self.recall(expr.serial)
         if found is None:
-            for each in loop_ir.walk([expr], self):
+            for each in self._unwritten(expr):
                 found = self.remember(each.serial, self._emit(each))
         return found  # type: ignore[no-any-return]
+
+    def _unwritten(self, root: Expr) -> list[Expr]:
+        """What has to be written for an expression, operands first. A load that its choice masks is
+        written with the choice."""
+        order: list[Expr] = []
+        seen: set[int] = set()
+        stack: list[tuple[Expr, bool]] = [(root, False)]
+        while stack:
+            expr, done = stack.pop()
+            if done:
+                order.append(expr)
+            elif expr.serial not in seen and expr.serial not in self:
+                seen.add(expr.serial)
+                stack.append((expr, True))
+                children = expr.children
+                if isinstance(expr, loop_ir.Choose) and self.is_masked(expr):
+                    children = (*children[1:], *expr.inside.children)
+                stack.extend((child, False) for child in children)
+        return order
+
+    def is_masked(self, choice: loop_ir.Choose) -> bool:
+        """Whether the inside of a choice is a load that needs no check but the choice's own
+        conditions, in lanes: it is loaded where they hold."""
+        found = self.masked.get(choice.serial)
+        if found is None:
+            load = choice.inside
+            found = isinstance(load, loop_ir.Load) and load.buffer.size > 0 \
+                and any(self._outside(load)) and self.levels.top.lanes > 1 \
+                and self.prover.holds(Claim(load, load.offset, load.buffer.size,
+                                            choice.conditions))
+            self.masked[choice.serial] = found
+        return found and choice.inside.serial not in self
 
     def vector(self, expr: Expr) -> Value:
         """The value of an expression in all lanes of the innermost level."""
@@ -157,8 +192,9 @@ class ExprEmitter:
             raise CannotEmit(expr.eqn) from error
 
     def _choose(self, expr: Any) -> Emitted:
-        inside, outside = self.emit(expr.inside), self.emit(expr.outside)
         tests = [self.condition(c) for c in expr.conditions]
+        inside = self._load(expr.inside, tests) if self.is_masked(expr) else self.emit(expr.inside)
+        outside = self.emit(expr.outside)
         parts = [inside, outside, *tests]
         depth = max(p.depth for p in parts)
         b = self.builder(depth, max(p.value.lanes for p in parts))
@@ -166,7 +202,7 @@ class ExprEmitter:
         return Emitted(b.select(flag, self.widened(inside, b.lanes),
                                 self.widened(outside, b.lanes)), depth)
 
-    def _all(self, tests: list[Emitted], b: ScalarBuilder) -> Value:
+    def _all(self, tests: Sequence[Emitted], b: ScalarBuilder) -> Value:
         """Whether all of some conditions hold."""
         flags = [self.widened(test, b.lanes) for test in tests]
         both = flags[0]
@@ -300,7 +336,8 @@ class ExprEmitter:
 
     # ---- loads and stores -----------------------------------------------------------------------
 
-    def _load(self, expr: Any) -> Emitted:
+    def _load(self, expr: Any, tests: Sequence[Emitted] = ()) -> Emitted:
+        """A load, checked where it may lie outside: by `tests`, if there are any."""
         offset, dtype = expr.offset, expr.dtype
         if expr.buffer.size == 0:  # no element exists, so none is chosen
             return Emitted(self.builder(0, 1).constant(0, dtype), 0)
@@ -314,7 +351,10 @@ class ExprEmitter:
         depth = max(depth, *(t.depth for t in (*vectors, *scalars)))
         if written:
             depth = len(self.levels.stack) - 1
+        depth = max(depth, *(t.depth for t in tests)) if tests else depth
         b, level = self.builder(depth, self._lanes_of(vectors)), self.levels.stack[depth]
+        if tests:
+            mask, below, above = _both(level.builder, mask, self._all(tests, b).llvm), False, False
         stride = _stride(vectors, dtype)
         if stride:
             start, _ = self._first_lane(scalars, vectors[0])

@@ -35,7 +35,7 @@ from arrax.core.errors import InternalError
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, Kernel, LoopVar
 from arrax.engines.cpu.loop_text import excerpt
-from arrax.engines.cpu.passes.prove_accesses import Prover
+from arrax.engines.cpu.prove_accesses import Prover
 from arrax.engines.cpu.passes.verify_dtypes import dtype_problem
 from arrax.engines.cpu.places import (indices_of, is_injective, row_length, same_element,
                                       stage_loads, stage_variables)
