@@ -194,3 +194,15 @@ def test_donated_inputs_are_updated_in_place() -> None:
     x = jnp.asarray(X) + 0
     pointer = x.unsafe_buffer_pointer()
     assert fun(x).unsafe_buffer_pointer() == pointer
+
+
+def test_what_a_loop_reads_from_outside_is_no_buffer_of_its_own() -> None:
+    """An outer temporary with one reader inside is not a row of that reader."""
+    def fun(n: Any, x: Any) -> list[Any]:
+        def body(c: Any) -> Any:
+            i, x = c
+            return i + 1, lax.fori_loop(0, 4, lambda j, x: x.at[i + j].add(1), x)
+        return [arrax.vmap(lambda n, x: lax.while_loop(lambda c: c[0] < n, body, (0, x)))(n, x)[1]]
+    n = np.array([60, 20, 5, 63], np.int32)
+    executable = check(fun, n, np.zeros((4, 100), np.float32))
+    assert executable([jnp.asarray(n), jnp.zeros((4, 100))])[0].sum() == 4 * n.sum()

@@ -16,7 +16,8 @@ backwards; the two have nothing in common but what a step touches. Checked:
 - memory is shared by buffers of equal sizes only, each temporary has a place inside the arena, and
   the values that the program returns stand in memory at its end.
 
-Scalars and rows of kernels have registers or stack slots of their own and are not followed.
+Scalars and rows of kernels have registers or stack slots of their own and are not followed; but a
+row that a kernel loads is one that it stores.
 """
 from __future__ import annotations
 
@@ -185,8 +186,11 @@ class _Checker:
         return memory
 
     def step(self, step: Any, memory: _Memory) -> _Memory:
-        touched = [(b, access) for b, access in accesses(step) if is_tracked(b)]
+        everything = accesses(step)
+        touched = [(b, access) for b, access in everything if is_tracked(b)]
         problem = self._problem(step, touched, memory)
+        if any(b.root.kind == "row" and not access.writes for b, access in everything):
+            problem = problem or "a row is read that the kernel does not write"
         if problem:
             raise InternalError(f"{self.blame}: {problem} in\n{step_text(step)}")
         if isinstance(step, ir.WhileStep):
