@@ -16,9 +16,19 @@ SHORT = 8  # iterations; preparing operands for a loop of fewer is not worth it
 
 
 def _region(lowerer: Any, closed: ClosedJaxpr, parameters: Sequence[Buffer],
-            targets: Sequence[Buffer | None], invariants: int = 0) -> ir.Region:
-    """A nested jaxpr applied to buffers, the first ones of which a loop leaves as they are."""
-    return lowerer.nested(closed, parameters, targets, invariants)  # type: ignore[no-any-return]
+            targets: Sequence[Buffer | None]) -> ir.Region:
+    """A nested jaxpr applied to buffers."""
+    return lowerer.nested(closed, parameters, targets)  # type: ignore[no-any-return]
+
+
+def while_invariants(eqn: Eqn) -> tuple[str, int, int]:
+    """`Control.invariants`; loops whose trip count is not known are taken for long ones."""
+    return "body_jaxpr", eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
+
+
+def scan_invariants(eqn: Eqn) -> tuple[str, int, int] | None:
+    """`Control.invariants` of a scan."""
+    return ("jaxpr", 0, eqn.params["num_consts"]) if eqn.params["length"] >= SHORT else None
 
 
 def _start_carries(lowerer: Any, initial: Sequence[Buffer], outvars: Sequence[Var]) -> list[Buffer]:
@@ -59,8 +69,7 @@ def lower_while(lowerer: Any, eqn: Eqn) -> None:
     cond_consts, body_consts = operands[:n_cond], operands[n_cond:n_cond + n_body]
     carries = _start_carries(lowerer, operands[n_cond + n_body:], eqn.outvars)
     condition = _region(lowerer, p["cond_jaxpr"], [*cond_consts, *carries], [None])
-    body = _region(lowerer, p["body_jaxpr"], [*body_consts, *carries], [None] * len(carries),
-                   invariants=n_body)
+    body = _region(lowerer, p["body_jaxpr"], [*body_consts, *carries], [None] * len(carries))
     _update_carries(body, carries)
     lowerer.steps.append(ir.WhileStep(condition, body, carries))
 
@@ -79,8 +88,7 @@ def lower_scan(lowerer: Any, eqn: Eqn) -> None:
     slices = [_slice_of(whole) for whole in wholes]
     pieces = [_slice_of(whole) for whole in stacked]
     body = _region(lowerer, p["jaxpr"], [*consts, *carries, *slices],
-                   [*[None] * n_carry, *pieces],
-                   invariants=n_consts if p["length"] >= SHORT else 0)
+                   [*[None] * n_carry, *pieces])
     _update_carries(body, carries)
     pairs = [*zip(slices, wholes, strict=True), *zip(pieces, stacked, strict=True)]
     lowerer.steps.append(ir.ScanStep(p["length"], bool(p["reverse"]), body, pairs))

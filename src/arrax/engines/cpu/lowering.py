@@ -143,9 +143,15 @@ class Library(Record):
 
 
 class Control(Record):
-    """An equation with regions: `build(lowerer, eqn)` adds its step."""
+    """An equation with regions: `build(lowerer, eqn)` adds its step.
+
+    `invariants(eqn)` says of a long loop which inputs of its body are the same in every iteration:
+    (the body's param, the position of the first operand that is such an input, how many); they
+    are the body's first inputs.
+    """
 
     build: Callable[..., Any]
+    invariants: Callable[[Any], tuple[str, int, int] | None] = lambda eqn: None
 
 
 class Inline(Record):

@@ -92,7 +92,7 @@ FORMS: dict[str, Any] = {
     "unstack": View(views.unstack),
     "tile": View(views.tile, gathers=True, pieces=updates.tile),
     "bitcast": Choice(_bitcast),
-    "while": Control(control.lower_while),
-    "scan": Control(control.lower_scan),
+    "while": Control(control.lower_while, control.while_invariants),
+    "scan": Control(control.lower_scan, control.scan_invariants),
     "cond": Control(control.lower_cond),
 }

@@ -1,7 +1,8 @@
 """The contents page of the compiler: what happens to a program, in order.
 
-    jaxpr -> simplify -> jaxpr -> fuse -> loop IR -> merge_kernels, split_reductions,
-    place_lanes, coalesce, donate, bufferize -> loop IR -> emit -> LLVM -> machine code
+    jaxpr -> simplify (`prepare.STEPS`: simplify, accumulate, swap, order, inner, turn_invariants)
+    -> jaxpr -> fuse -> loop IR -> merge_kernels, split_reductions, place_lanes, coalesce, donate,
+    bufferize -> loop IR -> emit -> LLVM -> machine code
 
 The last step, `code`, takes the object code of the same loop IR where that is known.
 """
@@ -26,7 +27,7 @@ from arrax.engines.cpu.passes.donate import donation_aliases
 from arrax.engines.cpu.passes.fuse import Program, fuse_program
 from arrax.engines.cpu.passes.merge_kernels import merge_kernels
 from arrax.engines.cpu.passes.place_lanes import place_lanes
-from arrax.engines.cpu.passes.simplify import simplify
+from arrax.engines.cpu.passes.prepare import prepare
 from arrax.engines.cpu.passes.split_reductions import split_reductions
 from arrax.engines.cpu.passes.verify import counts, verify
 from arrax.engines.cpu.passes.verify_aliases import verify_sharing
@@ -51,7 +52,7 @@ class Compilation:
 
 
 def _simplify(c: Compilation) -> None:
-    c.closed = simplify(c.closed)
+    c.closed = prepare(c.closed)
 
 
 def _fuse(c: Compilation) -> None:

@@ -26,8 +26,6 @@ from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.operations import operation_of
 from arrax.engines.cpu.passes.choose_roots import (can_compile, choose_roots, is_fusable,
                                                    is_reduction)
-from arrax.engines.cpu.passes.simplify import simplify
-from arrax.engines.cpu.passes.turn_invariants import turn_invariants
 from arrax.engines.cpu.products import product_loops
 
 MANY = 256  # elements from which results are written piece by piece
@@ -134,28 +132,12 @@ class Lowerer:
         return ir.Region([], self.steps, results)
 
     def nested(self, closed: ClosedJaxpr, parameters: Sequence[Buffer],
-               targets: Sequence[Buffer | None], invariants: int = 0) -> ir.Region:
-        """A region inside control flow: `closed` applied to buffers. The first `invariants` of them
-        are the same in every iteration of a loop."""
-        closed, turned = turn_invariants(simplify(closed), invariants)
-        parameters = [self.turned(buffer) if i in turned else buffer
-                      for i, buffer in enumerate(parameters)]
+               targets: Sequence[Buffer | None]) -> ir.Region:
+        """A region inside control flow: `closed` applied to buffers."""
         bindings: dict[Var, Buffer] = dict(zip(closed.jaxpr.invars, parameters, strict=True))
         for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
             bindings[var] = self.program.constant(value, var.aval)
         return fuse_region(self.program, closed.jaxpr, bindings, targets)
-
-    def turned(self, matrix: Buffer) -> Buffer:
-        """A transposed copy, made where the region stands now."""
-        rows, columns = (ir.LoopVar(extent) for extent in matrix.shape)
-        copy = Buffer(matrix.shape[::-1], matrix.dtype, "temporary")
-        if 0 in matrix.shape:
-            return copy
-        i, j = ir.index_of(rows), ir.index_of(columns)
-        element = ir.Load(matrix, offset_of(matrix.shape, (i, j)))
-        store = ir.Store(copy, offset_of(copy.shape, (j, i)), element)
-        self.steps.append(ir.Kernel([columns], [ir.Map([rows], [store])], "transpose"))
-        return copy
 
     # ---- buffers -----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 Before: calls (`jit`, custom rules, `checkpoint`), repeated and dead equations, identities.
 After: calls are inlined, operands of elementwise equations are 0-d or have the shape of the
 result (sizes of 1 are broadcast), equal pure equations merged, scalar equations of literals folded,
-what the `IDENTITIES` say applied, dead pure equations gone; the jaxprs inside control flow too.
+what the `IDENTITIES` say applied, dead pure equations gone.
 Known limits: arrays are never folded (large captured arrays stay arguments).
 """
 from __future__ import annotations
@@ -18,11 +18,9 @@ from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.primitive import registry
 from arrax.engines.cpu.lowering import Elementwise, Expand, Inline, Pairs, Reduce
 from arrax.engines.cpu.op_lowerings import lowering_of
-from arrax.engines.cpu.passes.accumulate import add_inside, update_of
+from arrax.engines.cpu.passes.accumulate import update_of
 from arrax.engines.cpu.passes.expand import expand
 from arrax.engines.cpu.passes.masked_updates import chosen_again, masked_updates
-from arrax.engines.cpu.passes.order_updates import order_updates
-from arrax.engines.cpu.passes.swap_products import swap_products
 
 
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -35,8 +33,7 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     for var in (*constvars, *jaxpr.invars):
         env[var] = var
     outvars = writer.inline(jaxpr, env)
-    eqns, outvars = add_inside(remove_dead(writer.eqns, outvars), outvars)
-    eqns = order_updates(remove_dead(swap_products(eqns, outvars), outvars))
+    eqns = remove_dead(writer.eqns, outvars)
     constvars += [var for var, _ in writer.hoisted]
     consts += [value for _, value in writer.hoisted]
     return ClosedJaxpr(Jaxpr(constvars, jaxpr.invars, outvars, eqns, jaxpr.effects,

@@ -7,8 +7,8 @@ A product of a matrix's rows with a vector sums over lanes, once for each row; t
 keeps neighbouring results in neighbouring lanes, and sums nothing. The copy is worth it where the
 loop uses it again and again.
 
-Before: the simplified body of a loop, whose first inputs are the same in every iteration. After:
-the body takes those at the positions given back transposed.
+Before: a simplified program whose loops' bodies are simplified too. After: such matrices are
+transposed before the loop, and its body takes them so.
 Known limits: matrices only, used by small products alone; loops whose trip count is not known are
 taken for long ones.
 """
@@ -17,23 +17,43 @@ from __future__ import annotations
 from typing import Any
 
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
-from arrax.engines.cpu.lowering import Product
+from arrax.core.primitive import registry
+from arrax.engines.cpu.lowering import Control, Product
+from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.products import is_small_product
 
 LONGEST_ROW = 512  # elements; the lanes of longer rows are summed rarely enough
 
 
-def turn_invariants(closed: ClosedJaxpr, count: int) -> tuple[ClosedJaxpr, list[int]]:
-    """The body with some of its first `count` inputs transposed, and their positions."""
+def turn_invariants(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The whole pass, on the loops of one program; see above."""
+    jaxpr, eqns = closed.jaxpr, []
+    for eqn in closed.jaxpr.eqns:
+        lower = lowering_of(eqn)
+        found = lower.invariants(eqn) if type(lower) is Control else None
+        eqns += [eqn] if found is None else _turned(eqn, *found)
+    return ClosedJaxpr(Jaxpr(jaxpr.constvars, jaxpr.invars, jaxpr.outvars, eqns, jaxpr.effects,
+                             jaxpr.debug_info), closed.consts)
+
+
+def _turned(eqn: Eqn, param: str, first: int, count: int) -> list[Eqn]:
+    """The loop with the transposes before it."""
+    closed, invars, before = eqn.params[param], list(eqn.invars), []
     jaxpr = closed.jaxpr
     positions = [i for i, var in enumerate(jaxpr.invars[:count]) if _gains(var, jaxpr)]
     if not positions:
-        return closed, []
+        return [eqn]
     turned = {jaxpr.invars[i]: _transposed(jaxpr.invars[i]) for i in positions}
-    invars = [turned.get(var, var) for var in jaxpr.invars]
-    eqns = [_rewritten(eqn, turned) for eqn in jaxpr.eqns]
-    return ClosedJaxpr(Jaxpr(jaxpr.constvars, invars, jaxpr.outvars, eqns, jaxpr.effects,
-                             jaxpr.debug_info), closed.consts), positions
+    for i in positions:
+        matrix = invars[first + i]
+        invars[first + i] = _transposed(matrix)
+        before.append(Eqn(registry["transpose"], [matrix], [invars[first + i]],
+                          {"permutation": (1, 0)}))
+    body = Jaxpr(jaxpr.constvars, [turned.get(var, var) for var in jaxpr.invars], jaxpr.outvars,
+                 [_rewritten(each, turned) for each in jaxpr.eqns], jaxpr.effects,
+                 jaxpr.debug_info)
+    params = {**eqn.params, param: ClosedJaxpr(body, closed.consts)}
+    return [*before, eqn.replace(invars=invars, params=params)]
 
 
 def _gains(var: Var, jaxpr: Jaxpr) -> bool:
@@ -55,7 +75,7 @@ def _multiplies_rows(eqn: Eqn, var: Var) -> bool:
     return not any(batch) and tuple(contracted[side]) == (1,) and other.ndim == 1
 
 
-def _transposed(var: Var) -> Var:
+def _transposed(var: Any) -> Var:
     return Var(var.aval.update(shape=var.aval.shape[::-1]))
 
 
