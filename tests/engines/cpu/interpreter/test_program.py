@@ -53,6 +53,9 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], *tuple[Any, ...]]] = {
     "scan in reverse": (lambda x: lax.scan(
         lambda h, t: (h + t, (h * t, t)), x[0], x, reverse=True), M),
     "gradient of a scan": (arrax.grad(lambda x, w: scanned(x, w)[1].sum(), (0, 1)), M, M),
+    "a loop that reads rows made outside": (lambda x: arrax.vmap(lambda n, x: lax.while_loop(
+        lambda c: c[0] < n, lambda c: (c[0] + 1, c[1].at[7].add(1)), (0, x))[1])(
+            jnp.arange(5) * 3, x.reshape(5, 10)), V),
     "cond": (lambda x: lax.cond(x[0] > 0, lambda v: v * 2, lambda v: v[::-1], x), V),
     "switch out of range": (lambda x: lax.switch(
         3, [lambda v: v, lambda v: v + 1], x), V),
