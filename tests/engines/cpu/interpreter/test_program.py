@@ -123,8 +123,8 @@ def reverse_steps(region: ir.Region) -> None:
 
 @pytest.mark.parametrize("name, breaks, message", [
     ("bufferize", share_memory, "after bufferize"),
-    ("merge_kernels", reverse_steps, "after merge_kernels: .*nobody wrote"),
-    ("fuse", reverse_steps, "after fuse: .*nobody wrote"),
+    ("merge_kernels", reverse_steps, "after merge_kernels: .*before it is written"),
+    ("fuse", reverse_steps, "after fuse: .*before it is written"),
     ("split_reductions", lambda region: region.steps.pop(0), "after split_reductions"),
 ])
 def test_a_wrong_pass_is_named(name: str, breaks: Callable[[Any], Any], message: str,
