@@ -162,7 +162,7 @@ static PyObject* array_delete(PyObject* self, PyObject*) {
 }
 
 static PyMethodDef array_methods[] = {
-    {"delete", array_delete, METH_NOARGS, "Release the buffer; later use raises RuntimeError."},
+    {"delete", guarded<array_delete>, METH_NOARGS, "Release the buffer; later use raises RuntimeError."},
     {nullptr}};
 
 static PyObject *name_shape, *name_dtype, *name_ndim, *name_size, *name_weak_type;
@@ -212,7 +212,7 @@ int array_type_ready() {
   type->tp_basicsize = sizeof(ArrayObject);
   type->tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE;
   type->tp_doc = "Base of concrete arrays: fields aval, data, placement.";
-  type->tp_new = array_tp_new;
+  type->tp_new = guarded<array_tp_new>;
   type->tp_dealloc = array_dealloc;
   type->tp_weaklistoffset = offsetof(ArrayObject, weak_references);
   type->tp_members = array_members;
@@ -310,8 +310,6 @@ static PyObject* make_array_aval(PyObject*, PyObject* const* arguments, Py_ssize
   return data ? array_new(data, arguments[1], optional(arguments, count, 2)) : nullptr;
 }
 
-#define FASTCALL(function) reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function))
-
 // operands(args): (list of their data, whether all are weakly typed), or None when some operand
 // needs a closer look: not an Array, deleted, or of a dtype that its data does not show.
 static PyObject* operands(PyObject*, PyObject* args) {
@@ -346,15 +344,15 @@ static PyObject* operands(PyObject*, PyObject* args) {
 }
 
 PyMethodDef array_functions[] = {
-    {"operands", operands, METH_O,
+    {"operands", guarded<operands>, METH_O,
      "operands(args): (their data, all weak?), or None when one needs a closer look."},
-    {"set_array_type", set_array_type, METH_O,
+    {"set_array_type", guarded<set_array_type>, METH_O,
      "Register the class of concrete arrays: a subclass of ArrayBase with `__slots__ = ()`."},
-    {"set_aval_factory", set_aval_factory, METH_O,
+    {"set_aval_factory", guarded<set_aval_factory>, METH_O,
      "Register factory(shape, dtype, weak_type), which makes interned avals."},
-    {"make_array", FASTCALL(make_array), METH_FASTCALL,
+    {"make_array", method<make_array>(), METH_FASTCALL,
      "make_array(data, weak_type=False, placement=None): wrap an ndarray or a NumPy scalar,\n"
      "without a copy. The caller guarantees that nobody writes to `data` later."},
-    {"make_array_aval", FASTCALL(make_array_aval), METH_FASTCALL,
+    {"make_array_aval", method<make_array_aval>(), METH_FASTCALL,
      "make_array_aval(data, aval, placement=None): wrap when the aval is known."},
     {nullptr}};

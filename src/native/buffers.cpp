@@ -2,6 +2,8 @@
 // arena cost no page faults after the first run. Also ndarrays that own pooled memory.
 #include "native.h"
 
+#include <malloc.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,10 +42,24 @@ Header* free_lists[kClasses];
 size_t cached_bytes = 0;
 std::atomic_flag lock = ATOMIC_FLAG_INIT;  // machine code allocates without the GIL
 
+void acquire() { while (lock.test_and_set(std::memory_order_acquire)) {} }
+void release() { lock.clear(std::memory_order_release); }
+
 struct Guard {
-  Guard() { while (lock.test_and_set(std::memory_order_acquire)) {} }
-  ~Guard() { lock.clear(std::memory_order_release); }
+  Guard() { acquire(); }
+  ~Guard() { release(); }
 };
+
+// A forked child gets the lists as they are while nobody changes them.
+const int fork_handlers = pthread_atfork(acquire, release, release);
+
+void* aligned_memory(size_t size) {
+  void* memory = nullptr;
+  size_t alignment = size >= 2 * kHugePage ? kHugePage : kAlignment;
+  if (!posix_memalign(&memory, alignment, size)) return memory;
+  // What is kept for later may be what is missing now.
+  return pool_release() && !posix_memalign(&memory, alignment, size) ? memory : nullptr;
+}
 
 size_t cache_limit() {
   static const size_t limit = std::min<size_t>(
@@ -65,11 +81,10 @@ void* pool_allocate(size_t bytes) {
     }
   }
   size_t size = class_bytes(size_class);
-  void* memory = nullptr;
-  bool huge = size >= 2 * kHugePage;
-  if (posix_memalign(&memory, huge ? kHugePage : kAlignment, size)) return nullptr;
+  void* memory = aligned_memory(size);
+  if (!memory) return nullptr;
 #ifdef MADV_HUGEPAGE
-  if (huge) madvise(memory, size, MADV_HUGEPAGE);
+  if (size >= 2 * kHugePage) madvise(memory, size, MADV_HUGEPAGE);
 #endif
   auto* header = static_cast<Header*>(memory);
   header->size_class = size_class;
@@ -183,7 +198,8 @@ static PyObject* empty(PyObject*, PyObject* arguments) {
 
 static PyObject* cached_memory(PyObject*, PyObject*) { return PyLong_FromSize_t(cached_bytes); }
 
-static PyObject* release_cached_memory(PyObject*, PyObject*) {
+bool pool_release() {
+  bool some = false;
   for (Header*& list : free_lists) {
     Header* header;
     {
@@ -192,20 +208,49 @@ static PyObject* release_cached_memory(PyObject*, PyObject*) {
       list = nullptr;
       for (Header* at = header; at; at = at->next) cached_bytes -= class_bytes(at->size_class);
     }
+    some |= header != nullptr;
     while (header) {
       Header* next = header->next;
       std::free(header);
       header = next;
     }
   }
+#ifdef __GLIBC__
+  if (some) malloc_trim(0);
+#endif
+  return some;
+}
+
+static bool system_room(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  munmap(memory, bytes);
+  return true;
+}
+
+bool pool_room(size_t bytes) {
+  return system_room(bytes) || (pool_release() && system_room(bytes));
+}
+
+static PyObject* require_room(PyObject*, PyObject* bytes) {
+  size_t count = PyLong_AsSize_t(bytes);
+  if (PyErr_Occurred()) return nullptr;
+  if (!pool_room(count)) return PyErr_NoMemory();
+  Py_RETURN_NONE;
+}
+
+static PyObject* release_cached_memory(PyObject*, PyObject*) {
+  pool_release();
   Py_RETURN_NONE;
 }
 
 PyMethodDef buffer_functions[] = {
-    {"empty", empty, METH_VARARGS,
+    {"empty", guarded<empty>, METH_VARARGS,
      "empty(shape, dtype): an uninitialised C-contiguous ndarray in pooled, 64-byte aligned memory."},
-    {"cached_memory", cached_memory, METH_NOARGS, "Bytes of freed blocks that the pool keeps."},
-    {"release_cached_memory", release_cached_memory, METH_NOARGS,
+    {"cached_memory", guarded<cached_memory>, METH_NOARGS, "Bytes of freed blocks that the pool keeps."},
+    {"require_room", guarded<require_room>, METH_O,
+     "require_room(bytes): raise MemoryError unless so much memory could be had now."},
+    {"release_cached_memory", guarded<release_cached_memory>, METH_NOARGS,
      "Give the freed blocks that the pool keeps back to the system."},
     {nullptr}};
 

@@ -479,4 +479,4 @@ extern "C" void arrax_conv(const int64_t* fields, const void* image, const void*
   }
 }
 
-ARRAX_SYMBOLS({"arrax_conv", (void*)arrax_conv});
+ARRAX_SYMBOLS({"arrax_conv", library_function<arrax_conv>()});

@@ -215,7 +215,7 @@ PyObject* bind(PyObject* object, PyObject* const* arguments, Py_ssize_t count, P
 void primitive_dealloc(PyObject* object) { Py_TYPE(object)->tp_free(object); }
 
 PyMethodDef primitive_methods[] = {
-    {"bind", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(bind)),
+    {"bind", method<bind>(),
      METH_FASTCALL | METH_KEYWORDS, "bind(*args, **params): apply the primitive under the current trace."},
     {nullptr}};
 
@@ -294,7 +294,7 @@ PyObject* quiet_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
   }
   auto* self = reinterpret_cast<QuietObject*>(type->tp_alloc(type, 0));
   if (!self) return nullptr;
-  self->vectorcall = quiet_call;
+  self->vectorcall = guarded<quiet_call>;
   self->function = Py_NewRef(function);
   self->careful = Py_XNewRef(careful);
   self->has_loops = is_loop_ufunc(function);
@@ -345,10 +345,10 @@ void learn_aval_type(PyObject* factory) {
 }
 
 PyMethodDef eager_functions[] = {
-    {"set_error_state", set_error_state, METH_VARARGS,
+    {"set_error_state", guarded<set_error_state>, METH_VARARGS,
      "set_error_state(variable, state): the context variable of NumPy's floating-point error state,\n"
      "and its value that reports nothing. `Quiet` functions run with it."},
-    {"set_eager_hook", set_eager_hook, METH_O,
+    {"set_eager_hook", guarded<set_eager_hook>, METH_O,
      "While the hook is not None, `bind` calls the trace's `process` for plain arrays too."},
     {nullptr}};
 
@@ -379,7 +379,7 @@ int eager_types_ready() {
       "Quiet(function, careful=None): calls a NumPy function without floating-point warnings.\n"
       "Where the first argument is an array of a dtype registered from outside NumPy (ml_dtypes),\n"
       "`careful` is called instead.";
-  type->tp_new = quiet_new;
+  type->tp_new = guarded<quiet_new>;
   type->tp_dealloc = quiet_dealloc;
   type->tp_traverse = quiet_traverse;
   type->tp_call = PyVectorcall_Call;

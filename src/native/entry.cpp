@@ -355,7 +355,7 @@ int entry_type_ready() {
       "where other nodes are in it, `unflatten` makes the result from the list of outputs. `kept`\n"
       "numbers, for each input, its leaf among the leaves of the dynamic arguments (None: all, in\n"
       "order).";
-  type->tp_new = entry_tp_new;
+  type->tp_new = guarded<entry_tp_new>;
   type->tp_dealloc = entry_dealloc;
   type->tp_traverse = entry_traverse;
   type->tp_clear = entry_clear;

@@ -34,4 +34,4 @@ extern "C" void arrax_erf_inv(const int64_t* spec, const float* w, const float* 
   });
 }
 
-ARRAX_SYMBOLS({"arrax_erf_inv", (void*)arrax_erf_inv});
+ARRAX_SYMBOLS({"arrax_erf_inv", library_function<arrax_erf_inv>()});

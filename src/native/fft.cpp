@@ -5,10 +5,10 @@
 // reversal is a choice of rows. Many short rows are transposed into such a tile; a long row of
 // n1 * n2 elements is a matrix whose columns, then rows, are transformed (Bailey, "FFTs in external
 // or hierarchical memory", J. Supercomputing 4, 1990). Real rows are complex ones of half length.
-#include <mutex>
 #include <vector>
 
 #include "fft_lanes.h"
+#include "fft_plans.h"
 
 namespace {
 
@@ -16,9 +16,12 @@ using namespace spectral;
 
 // ---- plans -------------------------------------------------------------------------------------
 
-// What transforms of 2^log elements in a tile need.
+inline int log_of(int64_t length) { return 63 - __builtin_clzll(uint64_t(length)); }
+
+// What transforms of a power of two of elements in a tile need.
 template <class T> struct TilePlan {
-  explicit TilePlan(int log) : length(int64_t{1} << log), reversed(size_t(length)) {
+  explicit TilePlan(int64_t length) : length(length), reversed(size_t(length)) {
+    const int log = log_of(length);
     for (int64_t i = 0; i < length; i++)
       for (int bit = 0; bit < log; bit++)
         if (i >> bit & 1) reversed[size_t(i)] |= int32_t(1) << (log - 1 - bit);
@@ -31,15 +34,16 @@ template <class T> struct TilePlan {
           twiddles.insert(twiddles.end(), root, root + 2);
         }
   }
+  size_t bytes() const { return reversed.size() * sizeof(int32_t) + twiddles.size() * sizeof(T); }
   int64_t length, first;          // first: the radix of the first pass; the others have radix 4
   std::vector<int32_t> reversed;  // where element i stands in the tile
   std::vector<T> twiddles;        // for each pass and j < span: the powers 2j, j, 3j of the root
 };
 
-// The roots of unity of order 2^log: root to the power of W * m + j is coarse[m] * fine[1][j].
+// The roots of unity whose order is a power of two: root to the power of W * m + j is coarse[m] * fine[1][j].
 template <class T> struct RootPlan {
   static constexpr int64_t W = Lanes<T>::count;
-  explicit RootPlan(int log) : length(int64_t{1} << log), rows(int64_t{1} << log / 2) {
+  explicit RootPlan(int64_t length) : length(length), rows(int64_t{1} << log_of(length) / 2) {
     coarse.resize(size_t(2 * ceil_div(length, W)));
     for (int64_t m = 0; m < ceil_div(length, W); m++)
       unit_root(m * W, length, &coarse[size_t(2 * m)]);
@@ -58,22 +62,10 @@ template <class T> struct RootPlan {
     re = a[0] * b[0] - a[1] * b[W];
     im = a[0] * b[W] + a[1] * b[0];
   }
+  size_t bytes() const { return (coarse.size() + fine.size()) * sizeof(T); }
   int64_t length, rows;  // rows: the largest power of two whose square is at most the length
   std::vector<T> coarse, fine;
 };
-
-// Plans live as long as the process: at most one for each power of two.
-template <class Plan> const Plan& plan_of(int64_t length) {
-  static std::atomic<const Plan*> plans[64];
-  static std::mutex mutex;
-  int log = 0;
-  while (int64_t{1} << log < length) log++;
-  if (const Plan* plan = plans[log].load(std::memory_order_acquire)) return *plan;
-  std::lock_guard<std::mutex> lock(mutex);
-  const Plan* plan = plans[log].load(std::memory_order_relaxed);
-  if (!plan) plans[log].store(plan = new Plan(log), std::memory_order_release);
-  return *plan;
-}
 
 // ---- transforms in a tile ----------------------------------------------------------------------
 
@@ -194,9 +186,12 @@ ARRAX_INLINE void short_columns(const TilePlan<T>& plan, const Lines<T>& lines, 
 // The parts of a long line: element n2 * j1 + j2 of the input, n1 * k2 + k1 of the output.
 template <class T> struct LongPlan {
   explicit LongPlan(int64_t length)
-      : roots(plan_of<RootPlan<T>>(length)),
-        columns(plan_of<TilePlan<T>>(roots.rows)),
-        rows(plan_of<TilePlan<T>>(length / roots.rows)) {}
+      : held_roots(plan_of<RootPlan<T>>(length)),
+        held_columns(plan_of<TilePlan<T>>(held_roots->rows)),
+        held_rows(plan_of<TilePlan<T>>(length / held_roots->rows)),
+        roots(*held_roots), columns(*held_columns), rows(*held_rows) {}
+  std::shared_ptr<const RootPlan<T>> held_roots;
+  std::shared_ptr<const TilePlan<T>> held_columns, held_rows;
   const RootPlan<T>& roots;
   const TilePlan<T>&columns, &rows;
 };
@@ -386,7 +381,7 @@ template <class T> void transform(const Lines<T>& lines, int64_t rows, int64_t l
   }
   const bool shares = !splits || length <= kLongest;
   const int64_t group = shares ? W : 1;
-  const TilePlan<T>* plan = shares ? &plan_of<TilePlan<T>>(length) : nullptr;
+  const auto plan = shares ? plan_of<TilePlan<T>>(length) : nullptr;
   parallel(ceil_div(rows, group), most(1, kParallel / (group * length)),
            [&](int64_t begin, int64_t end) {
              for (int64_t row = begin * group; row < least(rows, end * group); row += group) {
@@ -403,14 +398,14 @@ template <class T> void transform(const Lines<T>& lines, int64_t rows, int64_t l
 template <class T>
 void transform_across(T* x, int64_t outer, int64_t length, int64_t inner, bool inverse) {
   constexpr int64_t W = Lanes<T>::count;
-  const TilePlan<T>& plan = plan_of<TilePlan<T>>(length);
+  const auto plan = plan_of<TilePlan<T>>(length);
   const T scale = inverse ? T(1) / T(length) : T(1);
   const int64_t blocks = inner / W;
   parallel(outer * blocks, most(1, kParallel / (W * length)), [&](int64_t begin, int64_t end) {
     T* tile = tile_memory.get<T>(2 * W * length);
     for (int64_t b = begin; b < end; b++) {
       T* at = x + 2 * (b / blocks * length * inner + b % blocks * W);
-      do_across(plan, {at, at, 0, 0, scale, int(inverse)}, inner, tile);
+      do_across(*plan, {at, at, 0, 0, scale, int(inverse)}, inner, tile);
     }
   });
 }
@@ -434,7 +429,8 @@ template <class T> void fft(const int64_t* spec, const T* in, T* out) {
     }
     return;
   }
-  const RootPlan<T>& roots = plan_of<RootPlan<T>>(length);
+  const auto held_roots = plan_of<RootPlan<T>>(length);
+  const RootPlan<T>& roots = *held_roots;
   if (kind == 2) {
     transform<T>({in, out, length, length + 2, T(1), 0}, rows, half);
     each_row(rows, length, [&](int64_t row) { unpack(roots, out + row * (length + 2), half); });
@@ -460,4 +456,4 @@ extern "C" void arrax_fft(const int64_t* spec, const void* in, void* out) {
     fft<double>(spec, (const double*)in, (double*)out);
 }
 
-ARRAX_SYMBOLS({"arrax_fft", (void*)arrax_fft});
+ARRAX_SYMBOLS({"arrax_fft", library_function<arrax_fft>()});

@@ -6,12 +6,11 @@
 // are convolutions with a chirp, of such a length (Bluestein, "A linear filtering approach to the
 // computation of the discrete Fourier transform", 1970). Pairs of real rows of odd length are not
 // joined: they are complex rows.
-#include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "fft_passes.h"
+#include "fft_plans.h"
 
 namespace {
 
@@ -95,7 +94,6 @@ int64_t middle_divisor(int64_t n) {
 }
 
 template <class T> struct Plan;
-template <class T> const Plan<T>& plan_of(int64_t length);
 template <class T> void transform_line(const Plan<T>& plan, const Lines<T>& line, bool threads);
 
 thread_local Scratch tile_memory, middle_memory, padded_memory;
@@ -116,6 +114,12 @@ template <class T> struct Plan {
     if (size <= kLargest) passes.reset(new Passes<T>(size));
     if (size == n && size >= W * W) split();
     if (size != n) make_chirp();
+  }
+
+  size_t bytes() const {
+    const size_t numbers = (passes ? passes->factors.size() : 0) + fine.size() + coarse.size() +
+                           chirp.size() + kernel.size();
+    return numbers * sizeof(T);
   }
 
   bool in_tile() const { return size <= kTile; }
@@ -149,19 +153,9 @@ template <class T> struct Plan {
       }
     }
     kernel.resize(size_t(2 * size));
-    transform_line(plan_of<T>(size), {spread.data(), kernel.data(), 0, 0, T(1), 0}, false);
+    transform_line(*plan_of<Plan<T>>(size), {spread.data(), kernel.data(), 0, 0, T(1), 0}, false);
   }
 };
-
-// Plans live as long as the process, since programs come back to the lengths that they use.
-template <class T> const Plan<T>& plan_of(int64_t length) {
-  static std::map<int64_t, std::unique_ptr<Plan<T>>> plans;
-  static std::recursive_mutex mutex;  // a plan's chirp is transformed by another plan
-  std::lock_guard<std::recursive_mutex> lock(mutex);
-  auto& plan = plans[length];
-  if (!plan) plan.reset(new Plan<T>(length));
-  return *plan;
-}
 
 // ---- transforms --------------------------------------------------------------------------------
 
@@ -184,7 +178,8 @@ template <class T> Complex<T>* transform_rows(const Plan<T>& plan, Complex<T>* r
 template <class T> void matrix_line(const Plan<T>& plan, const Lines<T>& line, bool threads) {
   constexpr int64_t W = Lanes<T>::count;
   const int64_t n1 = plan.n1, n2 = plan.n2;
-  const Plan<T>&down = plan_of<T>(n1), &across = plan_of<T>(n2);
+  const auto held_down = plan_of<Plan<T>>(n1), held_across = plan_of<Plan<T>>(n2);
+  const Plan<T>&down = *held_down, &across = *held_across;
   T* middle = middle_memory.get<T>(2 * plan.size);
   auto columns = [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; b++) {
@@ -214,7 +209,8 @@ template <class T> void matrix_line(const Plan<T>& plan, const Lines<T>& line, b
 // A long line of another length: a convolution.
 template <class T> void chirp_transform(const Plan<T>& plan, const Lines<T>& line, bool threads) {
   const int64_t n = plan.length, size = plan.size;
-  const Plan<T>& inner = plan_of<T>(size);
+  const auto held_inner = plan_of<Plan<T>>(size);
+  const Plan<T>& inner = *held_inner;
   T* padded = padded_memory.get<T>(2 * size);
   chirp_line(n, line.in, line.swap, plan.chirp.data(), T(1), 0, padded);
   std::memset(padded + 2 * n, 0, size_t(2 * (size - n)) * sizeof(T));
@@ -237,7 +233,8 @@ void transform_line(const Plan<T>& plan, const Lines<T>& line, bool threads) {
 
 template <class T> void transform(const Lines<T>& lines, int64_t rows, int64_t length) {
   constexpr int64_t W = Lanes<T>::count;
-  const Plan<T>& plan = plan_of<T>(length);
+  const auto held = plan_of<Plan<T>>(length);
+  const Plan<T>& plan = *held;
   auto from = [&](int64_t row) {
     Lines<T> moved = lines;
     moved.in += row * lines.in_step;
@@ -269,7 +266,8 @@ template <class T> void transform(const Lines<T>& lines, int64_t rows, int64_t l
 template <class T>
 void transform_across(T* x, int64_t outer, int64_t length, int64_t inner, bool inverse) {
   constexpr int64_t W = Lanes<T>::count;
-  const Plan<T>& plan = plan_of<T>(length);
+  const auto held = plan_of<Plan<T>>(length);
+  const Plan<T>& plan = *held;
   const T scale = inverse ? T(1) / T(length) : T(1);
   const int64_t blocks = ceil_div(inner, W);
   parallel(outer * blocks, most(1, kParallel / (W * length)), [&](int64_t begin, int64_t end) {
@@ -296,19 +294,17 @@ void transform_across(T* x, int64_t outer, int64_t length, int64_t inner, bool i
 
 // ---- real rows ---------------------------------------------------------------------------------
 
-template <class T> const std::vector<T>& roots_of(int64_t length) {
-  static std::map<int64_t, std::vector<T>> tables;
-  static std::mutex mutex;
-  std::lock_guard<std::mutex> lock(mutex);
-  auto& table = tables[length];
-  if (table.empty())
+template <class T> struct QuarterRoots {
+  explicit QuarterRoots(int64_t length) {
     for (int64_t k = 0; k <= length / 4; k++) {
       T root[2];
       unit_root(k, length, root);
       table.insert(table.end(), root, root + 2);
     }
-  return table;
-}
+  }
+  size_t bytes() const { return table.size() * sizeof(T); }
+  std::vector<T> table;
+};
 
 // The same for one line.
 template <class T, class Step>
@@ -334,9 +330,11 @@ template <class T>
 bool real_lines(const T* in, T* out, int64_t rows, int64_t length, bool to_real) {
   constexpr int64_t W = Lanes<T>::count;
   const int64_t half = length / 2, width = 2 * (half + 1);
-  const Plan<T>& plan = plan_of<T>(half);
+  const auto held = plan_of<Plan<T>>(half);
+  const Plan<T>& plan = *held;
   if (!plan.in_tile() || rows < W / 2) return false;
-  const T* roots = roots_of<T>(length).data();
+  const auto held_roots = plan_of<QuarterRoots<T>>(length);
+  const T* roots = held_roots->table.data();
   parallel(ceil_div(rows, W), most(1, kParallel / (W * length)), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * W; row < least(rows, end * W); row += W) {
       const int64_t count = least(W, rows - row);
@@ -367,7 +365,8 @@ template <class T> void from_real(const T* in, T* out, int64_t rows, int64_t len
   const int64_t half = length / 2, width = 2 * (half + 1);
   if (length % 2 == 0) {
     if (real_lines(in, out, rows, length, false)) return;
-    const T* roots = roots_of<T>(length).data();
+    const auto held_roots = plan_of<QuarterRoots<T>>(length);
+    const T* roots = held_roots->table.data();
     transform<T>({in, out, length, width, T(1), 0}, rows, half);
     each_row(rows, length, [&](int64_t row) {
       real_line<T, Unpack>(roots, out + row * width, out + row * width, half);
@@ -385,7 +384,8 @@ template <class T> void to_real(const T* in, T* out, int64_t rows, int64_t lengt
   const int64_t half = length / 2, width = 2 * (half + 1);
   if (length % 2 == 0) {
     if (real_lines(in, out, rows, length, true)) return;
-    const T* roots = roots_of<T>(length).data();
+    const auto held_roots = plan_of<QuarterRoots<T>>(length);
+    const T* roots = held_roots->table.data();
     each_row(rows, length, [&](int64_t row) {
       real_line<T, Pack>(roots, in + row * width, out + row * length, half);
     });
@@ -444,4 +444,4 @@ extern "C" void arrax_fft_any(const int64_t* spec, const void* in, void* out) {
     any_transform<double>(spec, (const double*)in, (double*)out);
 }
 
-ARRAX_SYMBOLS({"arrax_fft_any", (void*)arrax_fft_any});
+ARRAX_SYMBOLS({"arrax_fft_any", library_function<arrax_fft_any>()});

@@ -538,9 +538,8 @@ PyObject* sum(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     if (elements < kGrain) {
       fold_of(code, plan, in, to, elements);
     } else {
-      Py_BEGIN_ALLOW_THREADS
+      WithoutGil released;
       fold_of(code, plan, in, to, elements);
-      Py_END_ALLOW_THREADS
     }
   }
   Py_XDECREF(copy);
@@ -550,7 +549,7 @@ PyObject* sum(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 }  // namespace
 
 PyMethodDef fold_functions[] = {
-    {"sum", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(sum)), METH_FASTCALL,
+    {"sum", method<sum>(), METH_FASTCALL,
      "sum(array, axes, code): the sum of an ndarray along a tuple of axes; `code` is its dtype's in\n"
      "`enum DType` (bools have none)."},
     {nullptr}};

@@ -268,4 +268,4 @@ extern "C" void arrax_gemm(const int64_t* fields, const void* a, const void* b, 
     one(0, batch);
 }
 
-ARRAX_SYMBOLS({"arrax_gemm", (void*)arrax_gemm});
+ARRAX_SYMBOLS({"arrax_gemm", library_function<arrax_gemm>()});

@@ -117,10 +117,10 @@ PyObject* update_index(PyObject*, PyObject* const* arguments, Py_ssize_t count) 
 }  // namespace
 
 PyMethodDef getitem_functions[] = {
-    {"read_item", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(read_item)), METH_FASTCALL,
+    {"read_item", method<read_item>(), METH_FASTCALL,
      "read_item(array, index): the elements at an index of a common form, or None where the index,\n"
      "the array or the current trace is of another kind, or an index array is out of bounds."},
-    {"update_index", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(update_index)),
+    {"update_index", method<update_index>(),
      METH_FASTCALL,
      "update_index(array, index): the tuple that indexes the array's data likewise, or None where\n"
      "the index, the array or the current trace is of another kind, or an integer is out of\n"

@@ -1,4 +1,8 @@
-// Host calls: compiled programs run Python functions on views of their buffers.
+// Host calls: compiled programs run Python functions on views of their buffers, and signal handlers.
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
 #include <cstring>
 
 #include "program.h"
@@ -86,15 +90,55 @@ static bool call_function(const HostCall& call, void** operands, void** results)
   return good;
 }
 
+// Keeps the exception that is set for the end of the run.
+static void keep_error(RunContext* run) {
+  if (run->error_type) PyErr_Clear();
+  else PyErr_Fetch(&run->error_type, &run->error_value, &run->error_traceback);
+}
+
 extern "C" int arrax_host_call(void* context, int64_t id, void** operands, void** results) {
   auto* run = static_cast<RunContext*>(context);
   bool released = run->program->releases_gil;
   if (released) PyEval_RestoreThread(run->released);
-  bool good = call_function(run->program->host_calls[size_t(id)], operands, results);
-  if (!good && !run->error_type)
-    PyErr_Fetch(&run->error_type, &run->error_value, &run->error_traceback);
+  bool good = false;
+  try {
+    good = call_function(run->program->host_calls[size_t(id)], operands, results);
+  } catch (...) {
+    raise_current_exception();
+  }
+  if (!good) keep_error(run);
   if (released) run->released = PyEval_SaveThread();
-  return good ? 0 : 1;
+  return good ? kDone : kFailed;
+}
+
+// ---- signals ----
+
+namespace {
+
+constexpr int64_t kPollInterval = 50'000'000;  // nanoseconds
+
+int64_t coarse_now() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return int64_t(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+// Python runs signal handlers in the main thread only, so others need not ask.
+extern "C" int arrax_poll(void* context) {
+  auto* run = static_cast<RunContext*>(context);
+  const int64_t now = coarse_now();
+  if (now < run->next_poll) return kDone;
+  const bool first = run->next_poll == 0;
+  run->next_poll = now + kPollInterval;
+  if (first || syscall(SYS_gettid) != getpid()) return kDone;
+  bool released = run->program->releases_gil;
+  if (released) PyEval_RestoreThread(run->released);
+  bool good = PyErr_CheckSignals() == 0;
+  if (!good) keep_error(run);
+  if (released) run->released = PyEval_SaveThread();
+  return good ? kDone : kFailed;
 }
 
 static bool read_specs(PyObject* sequence, std::vector<ArraySpec>* specs) {
@@ -128,4 +172,4 @@ bool HostCall::read(PyObject* site) {
   return read_specs(operand_specs, &operands) && read_specs(result_specs, &results);
 }
 
-ARRAX_SYMBOLS({"arrax_host_call", (void*)arrax_host_call});
+ARRAX_SYMBOLS({"arrax_host_call", (void*)arrax_host_call}, {"arrax_poll", (void*)arrax_poll});

@@ -222,5 +222,5 @@ extern "C" void arrax_scatter_rows(const int64_t* spec, void* out, const void* i
   }
 }
 
-ARRAX_SYMBOLS({"arrax_gather_rows", (void*)arrax_gather_rows},
-              {"arrax_scatter_rows", (void*)arrax_scatter_rows});
+ARRAX_SYMBOLS({"arrax_gather_rows", library_function<arrax_gather_rows>()},
+              {"arrax_scatter_rows", library_function<arrax_scatter_rows>()});

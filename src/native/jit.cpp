@@ -137,7 +137,7 @@ int jit_init(PyObject* object, PyObject* arguments, PyObject* keywords) {
 PyObject* jit_new(PyTypeObject* type, PyObject*, PyObject*) {
   auto* self = reinterpret_cast<JitFunctionObject*>(type->tp_alloc(type, 0));
   if (!self) return nullptr;
-  self->vectorcall = call;
+  self->vectorcall = guarded<call>;
   self->slow = Py_NewRef(Py_None);
   self->cache = new RecordCache;
   // Python classes below 3.12 do not inherit this flag from their base.
@@ -186,8 +186,8 @@ PyObject* clear_cache(PyObject* object, PyObject*) {
 }
 
 PyMethodDef jit_methods[] = {
-    {"cache_size", cache_size, METH_NOARGS, "How many signatures run without Python."},
-    {"clear_cache", clear_cache, METH_NOARGS, "Forget all signatures."},
+    {"cache_size", guarded<cache_size>, METH_NOARGS, "How many signatures run without Python."},
+    {"clear_cache", guarded<clear_cache>, METH_NOARGS, "Forget all signatures."},
     {nullptr}};
 
 PyMemberDef jit_members[] = {
@@ -200,7 +200,7 @@ PyGetSetDef jit_getset[] = {
 }  // namespace
 
 PyMethodDef jit_functions[] = {
-    {"set_flatten", set_flatten, METH_O,
+    {"set_flatten", guarded<set_flatten>, METH_O,
      "Register flatten(object) -> (children, data), which opens containers that are not builtin\n"
      "ones by one level; it returns None for a leaf. `data` is hashed and compared by `==`."},
     {nullptr}};
@@ -216,8 +216,8 @@ int jit_type_ready() {
       "A callable that serves known signatures natively. slow(args, kwargs) returns\n"
       "(result, JitEntry or None); the entry serves later calls of the same signature: the same\n"
       "structure, avals, placements, static values and context key.";
-  type->tp_new = jit_new;
-  type->tp_init = jit_init;
+  type->tp_new = guarded<jit_new>;
+  type->tp_init = guarded<jit_init>;
   type->tp_dealloc = jit_dealloc;
   type->tp_traverse = jit_traverse;
   type->tp_clear = jit_clear;

@@ -334,10 +334,12 @@ void arrax_singular_values(const int64_t* spec, const void* a, void* values) {
 }
 
 ARRAX_SYMBOLS({"arrax_lapack", (void*)arrax_lapack},
-              {"arrax_lapack_cholesky", (void*)arrax_lapack_cholesky},
-              {"arrax_lapack_lu", (void*)arrax_lapack_lu},
-              {"arrax_lapack_solve", (void*)arrax_lapack_solve}, {"arrax_qr", (void*)arrax_qr},
-              {"arrax_geqrf", (void*)arrax_geqrf},
-              {"arrax_householder_product", (void*)arrax_householder_product},
-              {"arrax_eigh", (void*)arrax_eigh}, {"arrax_svd", (void*)arrax_svd},
-              {"arrax_singular_values", (void*)arrax_singular_values});
+              {"arrax_lapack_cholesky", library_function<arrax_lapack_cholesky, kDeepStack>()},
+              {"arrax_lapack_lu", library_function<arrax_lapack_lu, kDeepStack>()},
+              {"arrax_lapack_solve", library_function<arrax_lapack_solve, kDeepStack>()},
+              {"arrax_qr", library_function<arrax_qr, kDeepStack>()},
+              {"arrax_geqrf", library_function<arrax_geqrf, kDeepStack>()},
+              {"arrax_householder_product", library_function<arrax_householder_product, kDeepStack>()},
+              {"arrax_eigh", library_function<arrax_eigh, kDeepStack>()},
+              {"arrax_svd", library_function<arrax_svd, kDeepStack>()},
+              {"arrax_singular_values", library_function<arrax_singular_values, kDeepStack>()});

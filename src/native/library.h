@@ -1,13 +1,16 @@
 // Kernels that compiled programs call: matrix products, convolutions, sorts, scans, indexing, FFTs,
 // random bits. Every function takes `spec`, a constant array of int64 that describes the call,
 // then pointers to contiguous data; `engines/cpu/kernels/library.py` writes the specs. They need
-// no GIL, raise nothing, and use the thread pool when the work is worth it.
+// no GIL, and use the thread pool when the work is worth it. They may throw (std::bad_alloc, mostly):
+// callers outside C++ get them through `library_function`, as functions that return a Status.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <new>
 
 #include "native.h"
 
@@ -75,9 +78,11 @@ class Scratch {
     size_t bytes = (size_t(count) * sizeof(T) + 127) / 64 * 64;
     if (bytes > size_) {
       std::free(memory_);
+      size_ = 0;
       memory_ = std::aligned_alloc(64, bytes);
-      size_ = memory_ ? bytes : 0;
-      if (!memory_) std::abort();  // as out-of-memory ends the process elsewhere
+      if (!memory_ && pool_release()) memory_ = std::aligned_alloc(64, bytes);
+      if (!memory_) throw std::bad_alloc();
+      size_ = bytes;
     }
     return static_cast<T*>(memory_);
   }
@@ -94,15 +99,32 @@ class Scratch {
   size_t size_ = 0;
 };
 
+// A body of a parallel loop whose first exception comes out in the thread that started the loop.
+template <class Body> struct Carrier {
+  const Body& body;
+  std::atomic<bool> failed{false};
+  std::exception_ptr error;
+
+  static void run(void* argument, int64_t begin, int64_t end) {
+    auto* self = static_cast<Carrier*>(argument);
+    if (self->failed.load(std::memory_order_relaxed)) return;
+    try {
+      self->body(begin, end);
+    } catch (...) {
+      if (!self->failed.exchange(true)) self->error = std::current_exception();
+    }
+  }
+};
+
 // Calls body(begin, end) on ranges of [0, count), in parallel if there is more than one grain.
 template <class Body> void parallel(int64_t count, int64_t grain, const Body& body) {
   if (count <= grain) {
     if (count > 0) body(int64_t{0}, count);
     return;
   }
-  arrax_parallel_for(
-      [](void* argument, int64_t begin, int64_t end) { (*static_cast<const Body*>(argument))(begin, end); },
-      const_cast<Body*>(&body), count, grain);
+  Carrier<Body> carrier{body};
+  arrax_parallel_for(Carrier<Body>::run, &carrier, count, grain);
+  if (carrier.error) std::rethrow_exception(carrier.error);
 }
 
 // Calls body(i) for every i in [0, count); threads take one task after the other, for few tasks of
@@ -122,3 +144,60 @@ template <class Body> void parallel_tasks(int64_t count, const Body& body) {
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// ---- the boundary to machine code ----
+
+constexpr size_t kAnyStack = 0;
+// What LAPACK and BLAS may need: OpenBLAS keeps tables of all threads' jobs on the caller's stack.
+constexpr size_t kDeepStack = size_t{6} << 20;
+
+// Room that LAPACK is given: OpenBLAS takes buffers of 32 MiB for its threads when it first needs
+// them, and ends the process where it gets none.
+constexpr size_t kLapackRoom = size_t{96} << 20;
+
+// Calls function(argument) on this thread if so much of its stack is left, else on another one with
+// a stack of 16 MiB, once there is kLapackRoom. Throws std::bad_alloc where there is no memory for that.
+void call_with_room(size_t bytes, void (*function)(void*), void* argument);
+
+// The Status for the C++ exception that is being handled.
+int32_t status_of_exception();
+
+template <auto function, size_t stack> struct LibraryFunction;
+template <class... A, void (*function)(A...), size_t stack>
+struct LibraryFunction<function, stack> {
+  static int32_t call(A... arguments) noexcept {
+    try {
+      if constexpr (stack == kAnyStack) {
+        function(arguments...);
+      } else {
+        auto body = [&] { function(arguments...); };
+        call_body(body);
+      }
+      return kDone;
+    } catch (...) {
+      return status_of_exception();
+    }
+  }
+
+  // An exception of the other thread is thrown again in this one.
+  template <class Body> static void call_body(Body& body) {
+    struct Call {
+      Body& body;
+      std::exception_ptr error;
+    } call{body, nullptr};
+    call_with_room(stack, [](void* argument) {
+      auto* self = static_cast<Call*>(argument);
+      try {
+        self->body();
+      } catch (...) {
+        self->error = std::current_exception();
+      }
+    }, &call);
+    if (call.error) std::rethrow_exception(call.error);
+  }
+};
+
+// The address for symbol tables: `int32_t name(spec, pointers...)`, which returns a Status.
+template <auto function, size_t stack = kAnyStack> void* library_function() {
+  return reinterpret_cast<void*>(&LibraryFunction<function, stack>::call);
+}

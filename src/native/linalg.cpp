@@ -403,9 +403,10 @@ extern "C" void arrax_permutation(const int64_t* spec, const int32_t* pivots, in
   }
 }
 
-ARRAX_SYMBOLS({"arrax_cholesky", (void*)arrax_cholesky}, {"arrax_lu", (void*)arrax_lu},
-              {"arrax_triangular_solve", (void*)arrax_triangular_solve},
-              {"arrax_tridiagonal_solve", (void*)arrax_tridiagonal_solve},
-              {"arrax_small_qr", (void*)arrax_small_qr},
-              {"arrax_cholesky_update", (void*)arrax_cholesky_update},
-              {"arrax_permutation", (void*)arrax_permutation});
+ARRAX_SYMBOLS({"arrax_cholesky", library_function<arrax_cholesky>()},
+              {"arrax_lu", library_function<arrax_lu>()},
+              {"arrax_triangular_solve", library_function<arrax_triangular_solve>()},
+              {"arrax_tridiagonal_solve", library_function<arrax_tridiagonal_solve>()},
+              {"arrax_small_qr", library_function<arrax_small_qr>()},
+              {"arrax_cholesky_update", library_function<arrax_cholesky_update>()},
+              {"arrax_permutation", library_function<arrax_permutation>()});

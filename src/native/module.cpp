@@ -35,7 +35,7 @@ static PyObject* symbols(PyObject*, PyObject*) {
 }
 
 static PyMethodDef module_functions[] = {
-    {"symbols", symbols, METH_NOARGS,
+    {"symbols", guarded<symbols>, METH_NOARGS,
      "The addresses of the runtime's functions that generated code calls, by name."},
     {nullptr}};
 
@@ -50,7 +50,8 @@ PyMODINIT_FUNC PyInit__native() {
   PyMethodDef* tables[] = {module_functions, array_functions, state_functions,
                            buffer_functions, thread_functions, jit_functions,
                            eager_functions, pytree_functions, remembered_functions,
-                           getitem_functions, library_functions, select_functions, fold_functions};
+                           getitem_functions, library_functions, plan_functions,
+                           select_functions, fold_functions};
   PyTypeObject* types[] = {&ArrayBaseType, &ProgramType, &JitEntryType, &JitFunctionType,
                            &PrimitiveBaseType, &QuietType, &StepsType, &RememberedType};
   for (PyMethodDef* table : tables)

@@ -19,6 +19,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 // Thread-locals are read on every call; initial-exec spares the lookup function.
 #define ARRAX_THREAD_LOCAL thread_local __attribute__((tls_model("initial-exec")))
@@ -75,8 +76,14 @@ PyObject* call_ufunc_loop(PyObject* ufunc, PyObject* const* arguments, size_t co
 
 // ---- buffers.cpp: pooled memory ----
 
-// 64-byte aligned memory of at least `bytes` bytes; NULL when there is none (no exception set).
+// 64-byte aligned memory of at least `bytes` bytes; NULL when there is none (no exception set), even
+// after the pool gave back all that it keeps.
 void* pool_allocate(size_t bytes);
+// Gives the freed blocks that the pool keeps back to the system. Whether there were any.
+bool pool_release();
+// Whether so many bytes could be had now, from the system or from what the pool keeps. For calls of
+// libraries that cannot tell that they got no memory.
+bool pool_room(size_t bytes);
 void pool_free(void* block);
 // NumPy's capsule of this pool (borrowed): ndarrays made while it is set own pooled memory.
 PyObject* pool_handler();
@@ -98,11 +105,17 @@ extern "C" int64_t arrax_num_threads(void);
 
 // ---- program.cpp, hostcall.cpp: compiled programs and the Python functions that they call ----
 
+// What machine code, and the library functions that it calls, return.
+enum Status : int32_t { kDone = 0, kFailed = 1, kNoMemory = 2 };
 // Machine code: inputs then constants as pointers to contiguous data; outputs preallocated (NULL
-// for forwarded ones); `arena` is 64-byte aligned scratch memory. Nonzero means failure.
+// for forwarded ones); `arena` is 64-byte aligned scratch memory. Returns a Status.
 typedef int32_t (*ProgramEntry)(void* context, void** inputs, void** outputs, void* arena);
 // Called by machine code, with its `context`, to run host call number `id` of its program.
 extern "C" int arrax_host_call(void* context, int64_t id, void** operands, void** results);
+
+// Called by machine code in its loops, with its `context`: runs the signal handlers of Python that
+// wait, every now and then. Nonzero: one raised, and the program must end.
+extern "C" int arrax_poll(void* context);
 
 struct ProgramObject;
 extern PyTypeObject ProgramType;
@@ -167,8 +180,40 @@ extern PyMethodDef pytree_functions[];
 extern PyMethodDef remembered_functions[];
 extern PyMethodDef getitem_functions[];
 extern PyMethodDef library_functions[];
+extern PyMethodDef plan_functions[];
 extern PyMethodDef select_functions[];
 extern PyMethodDef fold_functions[];
+
+// ---- no C++ exception crosses a frame of C ----
+
+// Lets other threads run Python in a scope, however it is left.
+struct WithoutGil {
+  PyThreadState* state = PyEval_SaveThread();
+  WithoutGil() = default;
+  WithoutGil(const WithoutGil&) = delete;
+  ~WithoutGil() { PyEval_RestoreThread(state); }
+};
+
+// Sets the Python exception for the C++ exception that is being handled.
+void raise_current_exception();
+
+template <auto function> struct Guarded;
+template <class R, class... A, R (*function)(A...)> struct Guarded<function> {
+  static R call(A... arguments) {
+    try {
+      return function(arguments...);
+    } catch (...) {
+      raise_current_exception();
+    }
+    if constexpr (std::is_pointer<R>::value) return nullptr;
+    else return R(-1);
+  }
+};
+// A function for tables and slots of Python types, which fails with an exception of Python's.
+template <auto function> constexpr auto guarded = &Guarded<function>::call;
+template <auto function> PyCFunction method() {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(guarded<function>));
+}
 
 // ---- symbols: addresses that generated code calls ----
 

@@ -138,6 +138,8 @@ static void delete_donated(const Program* program, Operand* operands) {
 static bool raise_failure(RunContext* context, int32_t status) {
   if (context->error_type) {
     PyErr_Restore(context->error_type, context->error_value, context->error_traceback);
+  } else if (status == kNoMemory) {
+    PyErr_NoMemory();
   } else {
     PyErr_Format(PyExc_RuntimeError, "internal error: compiled program %R failed with status %d",
                  context->program->name, int(status));
@@ -156,7 +158,7 @@ static bool execute(const Program* program, Operand* operands, PyObject** data, 
   void** results = at;
   for (size_t i = 0; i < outputs; i++)
     *at++ = data[i] ? PyArray_DATA(reinterpret_cast<PyArrayObject*>(data[i])) : nullptr;
-  RunContext context = {program, nullptr, nullptr, nullptr, nullptr};
+  RunContext context = {program, nullptr, 0, nullptr, nullptr, nullptr};
   if (program->releases_gil) context.released = PyEval_SaveThread();
   int32_t status = program->entry(&context, addresses.data(), results, arena);
   if (program->releases_gil) PyEval_RestoreThread(context.released);
@@ -451,7 +453,7 @@ static PyObject* get_name(PyObject* self, void*) {
 }
 
 static PyMethodDef program_methods[] = {
-    {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(run)), METH_FASTCALL,
+    {"run", method<run>(), METH_FASTCALL,
      "run(arrays, placement=None): the list of output arrays."},
     {nullptr}};
 
@@ -473,7 +475,7 @@ int program_type_ready() {
       "  int32 entry(void* context, void** inputs, void** outputs, void* arena)\n"
       "where `inputs` are the inputs, then the constants. forwards[j] = i >= 0 says that output j is\n"
       "input (or constant) i; aliases[j] = i that it may take the memory of donated input i.";
-  type->tp_new = program_tp_new;
+  type->tp_new = guarded<program_tp_new>;
   type->tp_dealloc = program_dealloc;
   type->tp_traverse = program_traverse;
   type->tp_clear = program_clear;

@@ -76,5 +76,6 @@ struct ProgramObject {
 struct RunContext {
   const Program* program;
   PyThreadState* released;  // the thread's state while the run does without the GIL
+  int64_t next_poll;        // when signals are looked at next; 0: not known yet
   PyObject *error_type, *error_value, *error_traceback;  // what a host call raised
 };

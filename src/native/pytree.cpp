@@ -259,11 +259,11 @@ PyObject* set_pytree_registry(PyObject*, PyObject* arguments) {
 }  // namespace
 
 PyMethodDef pytree_functions[] = {
-    {"set_pytree_registry", set_pytree_registry, METH_VARARGS,
+    {"set_pytree_registry", guarded<set_pytree_registry>, METH_VARARGS,
      "Say which types are nodes: a dict, the sorter of dict keys, the finder of namedtuples."},
-    {"tree_flatten", tree_flatten, METH_O, "(leaves, structure) of a pytree."},
-    {"tree_unflatten", reinterpret_cast<PyCFunction>(tree_unflatten), METH_FASTCALL,
+    {"tree_flatten", guarded<tree_flatten>, METH_O, "(leaves, structure) of a pytree."},
+    {"tree_unflatten", method<tree_unflatten>(), METH_FASTCALL,
      "The pytree of a structure with a sequence of leaves."},
-    {"tree_flatten_up_to", reinterpret_cast<PyCFunction>(tree_flatten_up_to), METH_FASTCALL,
+    {"tree_flatten_up_to", method<tree_flatten_up_to>(), METH_FASTCALL,
      "The subtrees at the leaves of a structure; None when the tree differs."},
     {nullptr}};

@@ -104,5 +104,5 @@ extern "C" void arrax_threefry_words(const int64_t* spec, const uint32_t* key0,
   });
 }
 
-ARRAX_SYMBOLS({"arrax_threefry_bits", (void*)arrax_threefry_bits},
-              {"arrax_threefry_words", (void*)arrax_threefry_words});
+ARRAX_SYMBOLS({"arrax_threefry_bits", library_function<arrax_threefry_bits>()},
+              {"arrax_threefry_words", library_function<arrax_threefry_words>()});

@@ -94,4 +94,4 @@ extern "C" void arrax_random_gamma(const int64_t* spec, const uint32_t* keys, co
   });
 }
 
-ARRAX_SYMBOLS({"arrax_random_gamma", (void*)arrax_random_gamma});
+ARRAX_SYMBOLS({"arrax_random_gamma", library_function<arrax_random_gamma>()});

@@ -159,7 +159,7 @@ PyObject* remembered_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
   if (!PyArg_ParseTuple(arguments, "O:Remembered", &function)) return nullptr;
   auto* self = reinterpret_cast<RememberedObject*>(type->tp_alloc(type, 0));
   if (!self) return nullptr;
-  self->vectorcall = call;
+  self->vectorcall = guarded<call>;
   self->function = Py_NewRef(function);
   self->cache = new RecordCache;
   return reinterpret_cast<PyObject*>(self);
@@ -229,11 +229,11 @@ PyObject* set_recorder(PyObject*, PyObject* arguments) {
 }
 
 PyMethodDef remembered_methods[] = {
-    {"forget", forget, METH_NOARGS, "Forget all signatures."},
-    {"entry_of", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(entry_of)),
+    {"forget", guarded<forget>, METH_NOARGS, "Forget all signatures."},
+    {"entry_of", method<entry_of>(),
      METH_FASTCALL | METH_KEYWORDS,
      "entry_of(*args, **kwargs): the JitEntry that serves such calls, or None."},
-    {"__reduce__", remembered_reduce, METH_NOARGS, "Pickle by name."},
+    {"__reduce__", guarded<remembered_reduce>, METH_NOARGS, "Pickle by name."},
     {nullptr}};
 
 PyGetSetDef remembered_getset[] = {
@@ -242,11 +242,11 @@ PyGetSetDef remembered_getset[] = {
 }  // namespace
 
 PyMethodDef remembered_functions[] = {
-    {"set_recorder", set_recorder, METH_VARARGS,
+    {"set_recorder", guarded<set_recorder>, METH_VARARGS,
      "set_recorder(record, program): record(function, args, kwargs) -> (result, JitEntry or None) is\n"
      "asked when a signature of a Remembered function comes again; program(function, args, kwargs)\n"
      "-> JitEntry or None at the first call on large operands, or with a large result."},
-    {"set_address_types", set_address_types, METH_O,
+    {"set_address_types", guarded<set_address_types>, METH_O,
      "Register the types whose instances are told apart by address in calls of Remembered\n"
      "functions."},
     {nullptr}};
@@ -261,7 +261,7 @@ int remembered_type_ready() {
       "Remembered(function)\n\n"
       "Calls the function; under the evaluating trace, calls whose signature (avals of Arrays, all\n"
       "else by value, and the context key) has come before are served by what was recorded.";
-  type->tp_new = remembered_new;
+  type->tp_new = guarded<remembered_new>;
   type->tp_dealloc = remembered_dealloc;
   type->tp_traverse = remembered_traverse;
   type->tp_clear = remembered_clear;

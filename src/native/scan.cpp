@@ -337,4 +337,4 @@ extern "C" void arrax_scan(const int64_t* spec, const void* in, void* out) {
   }
 }
 
-ARRAX_SYMBOLS({"arrax_scan", (void*)arrax_scan});
+ARRAX_SYMBOLS({"arrax_scan", library_function<arrax_scan>()});

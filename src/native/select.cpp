@@ -60,7 +60,7 @@ PyObject* select_small(PyObject*, PyObject* const* arguments, Py_ssize_t count) 
 }  // namespace
 
 PyMethodDef select_functions[] = {
-    {"select_small", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(select_small)),
+    {"select_small", method<select_small>(),
      METH_FASTCALL,
      "select_small(which, off, on): where(which, on, off) for small contiguous ndarrays of one dtype\n"
      "and the mask's shape, or of one element; None for others."},

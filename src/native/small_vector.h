@@ -35,7 +35,7 @@ class SmallVector {
  private:
   void reserve(size_t capacity) {
     T* bigger = static_cast<T*>(std::malloc(capacity * sizeof(T)));
-    if (!bigger) std::abort();  // a few hundred bytes: nothing can be done about it here
+    if (!bigger) throw std::bad_alloc();
     std::memcpy(static_cast<void*>(bigger), data_, size_ * sizeof(T));
     if (data_ != inline_) std::free(data_);
     data_ = bigger;

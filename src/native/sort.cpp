@@ -519,4 +519,5 @@ extern "C" void arrax_top_k(const int64_t* spec, const void* in, void* values, i
   });
 }
 
-ARRAX_SYMBOLS({"arrax_sort", (void*)arrax_sort}, {"arrax_top_k", (void*)arrax_top_k});
+ARRAX_SYMBOLS({"arrax_sort", library_function<arrax_sort>()},
+              {"arrax_top_k", library_function<arrax_top_k>()});

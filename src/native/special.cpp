@@ -7,7 +7,7 @@
 // without cancellation.
 #include <cmath>
 #include <limits>
-#include <vector>
+#include <array>
 
 #include "library.h"
 
@@ -193,13 +193,14 @@ double upper_fraction(double a, double x) {
 }
 
 // log Γ(1 + a) for small a (DLMF 5.7.3).
+const std::array<double, 20> zetas = [] {
+  std::array<double, 20> values{};
+  for (size_t k = 2; k < values.size(); k++) values[k] = hurwitz_sum(double(k), 1);
+  return values;
+}();
+
 double log_gamma_1p(double a) {
   if (std::fabs(a) > 0.1) return log_gamma(1 + a);
-  static const std::vector<double> zetas = [] {
-    std::vector<double> values;
-    for (int k = 0; k < 20; k++) values.push_back(k < 2 ? 0 : hurwitz_sum(k, 1));
-    return values;
-  }();
   double sum = 0;
   for (int k = 19; k >= 2; k--) sum = (sum + (k % 2 ? -zetas[size_t(k)] : zetas[size_t(k)]) / k) * a;
   return a * (sum - 0.57721566490153286061);

@@ -53,13 +53,13 @@ static PyObject* set_context_provider(PyObject*, PyObject* provider) {
 }
 
 PyMethodDef state_functions[] = {
-    {"get_trace", get_trace, METH_NOARGS, "The thread's current trace."},
-    {"set_trace", set_trace, METH_O, "Make a trace the thread's current one (None: the default)."},
-    {"set_default_trace", set_default_trace, METH_O, "The trace of threads that set none."},
-    {"get_context_key", get_context_key, METH_NOARGS,
+    {"get_trace", guarded<get_trace>, METH_NOARGS, "The thread's current trace."},
+    {"set_trace", guarded<set_trace>, METH_O, "Make a trace the thread's current one (None: the default)."},
+    {"set_default_trace", guarded<set_default_trace>, METH_O, "The trace of threads that set none."},
+    {"get_context_key", guarded<get_context_key>, METH_NOARGS,
      "The thread's context key: part of every jit signature, compared by identity."},
-    {"set_context_provider", set_context_provider, METH_O,
+    {"set_context_provider", guarded<set_context_provider>, METH_O,
      "Register provider(): the (interned) key of the current thread's settings."},
-    {"invalidate_context_key", invalidate_context_key, METH_O,
+    {"invalidate_context_key", guarded<invalidate_context_key>, METH_O,
      "invalidate_context_key(everywhere): this thread, or every thread, asks its provider again."},
     {nullptr}};

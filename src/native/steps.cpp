@@ -266,7 +266,7 @@ void steps_dealloc(PyObject* object) {
 }
 
 PyMethodDef steps_methods[] = {
-    {"count", steps_length, METH_NOARGS, "How many calls a run makes."}, {nullptr}};
+    {"count", guarded<steps_length>, METH_NOARGS, "How many calls a run makes."}, {nullptr}};
 
 }  // namespace
 
@@ -280,7 +280,7 @@ int steps_type_ready() {
       "A straight line of NumPy calls on numbered slots: inputs, then constants (ndarrays), then\n"
       "results. A step is (function, operand slots, params, result slots, multiple); an output is\n"
       "(slot, aval). Called with a list of Arrays it returns the list of output Arrays.";
-  type->tp_new = steps_new;
+  type->tp_new = guarded<steps_new>;
   type->tp_call = steps_call;
   type->tp_dealloc = steps_dealloc;
   type->tp_traverse = steps_traverse;

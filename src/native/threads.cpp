@@ -24,6 +24,7 @@ inline void pause_briefly() { std::this_thread::yield(); }
 constexpr int kWorkerSpins = 500;   // some 10 to 20 microseconds before a worker sleeps
 constexpr int kCallerSpins = 2000;  // before the caller yields while the last chunks finish
 constexpr int kMaximumThreads = 1024;
+constexpr size_t kWorkerStack = size_t{16} << 20;  // address space; what is used takes memory
 constexpr uint64_t kOpen = 1, kJoined = 2, kJoinedMask = 0xFFFE, kGeneration = 0x10000;
 
 // One loop at a time. `ticket` = generation | number of joined workers | open bit: workers join
@@ -86,7 +87,8 @@ inline bool is_new(uint64_t ticket, uint64_t seen) {
   return (ticket & kOpen) && ticket / kGeneration != seen;
 }
 
-void work(Pool* p) {
+void* work(void* argument) {
+  Pool* p = static_cast<Pool*>(argument);
   inside_loop = true;
   uint64_t seen = 0;
   for (;;) {
@@ -116,13 +118,15 @@ void work(Pool* p) {
 }
 
 void start_workers(Pool* p, int wanted) {
-  for (; p->workers < wanted; p->workers++) {
-    try {
-      std::thread(work, p).detach();
-    } catch (...) {
-      return;  // no more threads to be had: fewer take part
-    }
-  }
+  if (p->workers >= wanted) return;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kWorkerStack);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  // Where no more threads are to be had, fewer take part.
+  while (p->workers < wanted && !pthread_create(&thread, &attributes, work, p)) p->workers++;
+  pthread_attr_destroy(&attributes);
 }
 
 // A forked child has none of the workers: it starts with a fresh pool.
@@ -194,8 +198,8 @@ static PyObject* set_num_threads(PyObject*, PyObject* value) {
 }
 
 PyMethodDef thread_functions[] = {
-    {"num_threads", num_threads, METH_NOARGS, "How many threads share a parallel loop."},
-    {"set_num_threads", set_num_threads, METH_O,
+    {"num_threads", guarded<num_threads>, METH_NOARGS, "How many threads share a parallel loop."},
+    {"set_num_threads", guarded<set_num_threads>, METH_O,
      "Set how many threads share a parallel loop. The start value is ARRAX_NUM_THREADS, else the\n"
      "number of CPUs that the process may use."},
     {nullptr}};

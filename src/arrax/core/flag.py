@@ -16,8 +16,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
+from arrax.core.forking import fork_lock
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_lock = threading.RLock()
+_lock = fork_lock()
 flags: dict[str, Flag] = {}
 by_name: dict[str, Flag] = {}  # with and without the prefixes jax_ and arrax_
 key_flags: list[Flag] = []

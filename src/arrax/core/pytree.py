@@ -26,6 +26,7 @@ from arrax.core.treedef import (
     KeyPath,
     PyTreeDef,
     all_leaves,
+    checked,
     flatten_one_level,
     flatten_one_level_with_keys,
     is_tree_node,
@@ -170,7 +171,10 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None,
       {'a': [1, 2]}
     """
     flat, treedef = tree_flatten(pytree_to_transpose)
-    if inner_treedef is None:
+    checked(outer_treedef, "outer_treedef")
+    if inner_treedef is not None:
+        checked(inner_treedef, "inner_treedef")
+    else:
         first = outer_treedef.flatten_up_to(pytree_to_transpose)[:1]
         inner_treedef = tree_structure(first[0]) if first else leaf_treedef
     inner_size, outer_size = inner_treedef.num_leaves, outer_treedef.num_leaves
@@ -211,7 +215,7 @@ def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = No
 
 def build_tree(treedef: PyTreeDef, xs: Any) -> Any:
     """The pytree of structure `treedef` from nested iterables of children."""
-    return treedef.from_iterable_tree(xs)
+    return checked(treedef).from_iterable_tree(xs)
 
 
 class _Registry:

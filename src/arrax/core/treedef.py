@@ -143,6 +143,14 @@ def treedef_of(structure: Structure) -> PyTreeDef:
     return PyTreeDef(structure, _count_leaves(structure))
 
 
+def checked(treedef: Any, argument: str = "treedef") -> PyTreeDef:
+    """`treedef`; AttributeError (as of JAX's functions) for what is no PyTreeDef."""
+    if not isinstance(treedef, PyTreeDef):
+        raise AttributeError(f"{argument} must be a PyTreeDef, as tree_structure gives it; got "
+                             f"{treedef!r} of type {type(treedef)}")
+    return treedef
+
+
 def _count_leaves(structure: Structure) -> int:
     return 1 if structure is None else sum(map(_count_leaves, structure[2]))
 
@@ -268,12 +276,12 @@ def tree_unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
 
     Raises ValueError when there are too few or too many leaves.
     """
-    return treedef.unflatten(leaves)
+    return checked(treedef).unflatten(leaves)
 
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
     """Whether the structure is one node: a leaf, None, or an empty container."""
-    return treedef.num_nodes == 1
+    return checked(treedef).num_nodes == 1
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
@@ -288,7 +296,7 @@ def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
     """The structures of the children of the root."""
-    return treedef.children()
+    return checked(treedef).children()
 
 
 def all_leaves(iterable: Iterable[Any], is_leaf: IsLeaf | None = None) -> bool:

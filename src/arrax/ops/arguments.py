@@ -43,9 +43,18 @@ def canonical_shape(shape: Any) -> tuple[int, ...]:
                         f"{shape}.{hint}") from None
 
 
+def axis_number(axis: Any) -> int:
+    """An axis as given, which must be one integer."""
+    try:
+        return operator.index(axis)
+    except TypeError:
+        raise TypeError(f"axis must be an integer, got {axis!r} of type {type(axis)}") from None
+
+
 def canonical_axis(axis: Any, ndim: int) -> int:
-    """`axis` in [0, ndim); AxisError (a ValueError and an IndexError) when out of bounds."""
-    position = operator.index(axis)
+    """`axis` in [0, ndim); AxisError (a ValueError and an IndexError) when out of bounds, TypeError
+    for what is no integer."""
+    position = axis_number(axis)
     if not -ndim <= position < ndim:
         raise np.exceptions.AxisError(position, ndim)
     return position + ndim if position < 0 else position

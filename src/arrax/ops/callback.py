@@ -31,16 +31,20 @@ _VMAP_METHODS = ("sequential", "sequential_unrolled", "expand_dims", "broadcast_
 
 
 class FlatCallback:
-    """A user callback on flat arrays: rebuilds its arguments, flattens and checks its results."""
+    """A user callback on flat arrays: rebuilds its arguments, flattens and checks its results.
+
+    `static` holds leaves that are no arrays, with their positions among all leaves, in order.
+    """
 
     def __init__(self, fun: Callable[..., Any], in_tree: Any, out_tree: Any,
                  static: tuple[tuple[int, Any], ...] = ()):
         self.fun, self.in_tree, self.out_tree, self.static = fun, in_tree, out_tree, static
 
     def __call__(self, *arrays: Any) -> list[Any]:
-        args, kwargs = self.in_tree.unflatten([_user_array(a) for a in arrays])
+        leaves = [_user_array(a) for a in arrays]
         for position, value in self.static:
-            args = (*args[:position], value, *args[position:])
+            leaves.insert(position, value)
+        args, kwargs = self.in_tree.unflatten(leaves)
         out = self.fun(*args, **kwargs)
         if self.out_tree is None:
             return []
@@ -247,10 +251,15 @@ def debug_callback(callback: Callable[..., Any], *args: Any, ordered: bool = Fal
     if not callable(callback):
         raise TypeError("first argument to jax.debug.callback must be callable, but got an object "
                         f"of type {type(callback)}")
-    static = tuple((i, a) for i, a in enumerate(args) if isinstance(a, (str, type)))
-    dynamic = tuple(a for a in args if not isinstance(a, (str, type)))
-    leaves, in_tree = _operands(dynamic, kwargs)
-    debug_callback_p.bind(*leaves, callback=FlatCallback(callback, in_tree, None, static),
+    leaves, in_tree = pytree.tree_flatten((args, kwargs))
+    arrays: list[Any] = []
+    static: list[tuple[int, Any]] = []
+    for position, leaf in enumerate(leaves):
+        try:
+            arrays.append(leaf if isinstance(leaf, Tracer) else array_of(leaf))
+        except TypeError:
+            static.append((position, leaf))
+    debug_callback_p.bind(*arrays, callback=FlatCallback(callback, in_tree, None, tuple(static)),
                           ordered=ordered)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
+from arrax.core.forking import import_late
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
@@ -50,7 +52,7 @@ def _eigh_type(x: Any, **params: Any) -> list[Any]:
 def _eigh_evaluate(x: np.ndarray, *, lower: bool, sort_eigenvalues: bool, subset_by_index: Any,
                    algorithm: Any) -> list[np.ndarray]:
     def decompose(a: np.ndarray) -> list[np.ndarray]:
-        w, v = np.linalg.eigh(a, "L" if lower else "U")
+        w, v = call_deep(np.linalg.eigh, a, "L" if lower else "U")
         return [v, w]
 
     try:
@@ -116,13 +118,13 @@ def _eig_type(x: Any, *, compute_left_eigenvectors: bool, compute_right_eigenvec
 
 def _eig_evaluate(x: np.ndarray, *, compute_left_eigenvectors: bool,
                   compute_right_eigenvectors: bool, **params: Any) -> list[np.ndarray]:
-    from scipy.linalg import eig as scipy_eig  # heavy: at first need
+    scipy_eig = import_late("scipy.linalg").eig
 
     def decompose(a: np.ndarray) -> list[np.ndarray]:
         if a.shape[0] == 0:
             return [np.zeros(0)] + [a] * 2
-        found = scipy_eig(a, left=compute_left_eigenvectors, right=compute_right_eigenvectors,
-                          check_finite=False)
+        found = call_deep(scipy_eig, a, left=compute_left_eigenvectors,
+                          right=compute_right_eigenvectors, check_finite=False)
         return list(found) if isinstance(found, tuple) else [found]
 
     outs = m.each_matrix(decompose, _eig_type(
@@ -212,10 +214,11 @@ def _schur_type(x: Any, *, compute_schur_vectors: bool, **params: Any) -> list[A
 
 def _schur_evaluate(x: np.ndarray, *, compute_schur_vectors: bool, **params: Any,
                     ) -> list[np.ndarray]:
-    from scipy.linalg import schur as scipy_schur  # heavy: at first need
+    scipy_schur = import_late("scipy.linalg").schur
     output = "complex" if x.dtype.kind == "c" else "real"
     outs = _schur_type(x, compute_schur_vectors=compute_schur_vectors)
-    return m.each_matrix(lambda a: scipy_schur(a, output=output, check_finite=False), outs, x)
+    return m.each_matrix(
+        lambda a: call_deep(scipy_schur, a, output=output, check_finite=False), outs, x)
 
 
 schur_p: Primitive = Primitive(

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
+from arrax.core.forking import import_late
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
@@ -32,12 +34,12 @@ def _qr_type(x: Any, *, pivoting: bool, full_matrices: bool, use_magma: Any = No
 def _qr_evaluate(x: np.ndarray, *, pivoting: bool, full_matrices: bool, use_magma: Any = None,
                  ) -> list[np.ndarray]:
     if not pivoting:
-        return list(np.linalg.qr(x, mode="complete" if full_matrices else "reduced"))
-    from scipy.linalg import qr as scipy_qr  # heavy: at first need
+        return list(call_deep(np.linalg.qr, x, mode="complete" if full_matrices else "reduced"))
+    scipy_qr = import_late("scipy.linalg").qr
     outs = _qr_type(x, pivoting=True, full_matrices=full_matrices)
-    return m.each_matrix(lambda a: scipy_qr(
-        a, pivoting=True, mode="full" if full_matrices else "economic", check_finite=False),
-        outs, x)
+    return m.each_matrix(lambda a: call_deep(
+        scipy_qr, a, pivoting=True, mode="full" if full_matrices else "economic",
+        check_finite=False), outs, x)
 
 
 def _qr_jvp(primals: Any, tangents: Any, *, pivoting: bool, full_matrices: bool, use_magma: Any,
@@ -210,8 +212,8 @@ def _svd_evaluate(x: np.ndarray, *, full_matrices: bool, compute_uv: bool, subse
                   algorithm: Any) -> list[np.ndarray]:
     def decompose(a: np.ndarray) -> list[np.ndarray]:
         if not compute_uv:
-            return [np.linalg.svd(a, compute_uv=False)]
-        u, s, vh = np.linalg.svd(a, full_matrices=full_matrices)
+            return [call_deep(np.linalg.svd, a, compute_uv=False)]
+        u, s, vh = call_deep(np.linalg.svd, a, full_matrices=full_matrices)
         return [s, u, vh]
 
     try:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.forking import import_late
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
 from arrax.engines.cpu.kernels.library import call_eagerly
@@ -27,9 +29,9 @@ def _lapack(name: str, x: np.ndarray) -> Any:
 
 @functools.cache
 def _library_function(library: str, name: str, dtype: Any) -> Any:
-    from scipy.linalg import blas, lapack  # heavy: at first need
-    find = blas.get_blas_funcs if library == "blas" else lapack.get_lapack_funcs
-    return find(name, dtype=dtype)
+    scipy_linalg = import_late("scipy.linalg")
+    find = scipy_linalg.get_blas_funcs if library == "blas" else scipy_linalg.get_lapack_funcs
+    return functools.partial(call_deep, find(name, dtype=dtype))
 
 
 # ---- triangular_solve --------------------------------------------------------------------------
@@ -157,9 +159,9 @@ def _cholesky_evaluate(x: np.ndarray) -> np.ndarray:
         call_eagerly("arrax_cholesky", spec, np.ascontiguousarray(x), factor)
         return factor
     try:
-        return np.linalg.cholesky(x)
+        return np.asarray(call_deep(np.linalg.cholesky, x))
     except np.linalg.LinAlgError:
-        out = m.each_matrix(lambda a: [np.linalg.cholesky(a)], [x], x)[0]
+        out = m.each_matrix(lambda a: [call_deep(np.linalg.cholesky, a)], [x], x)[0]
         return np.tril(out)
 
 

@@ -16,7 +16,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.engines.cpu.kernels.library import CODES
 from arrax.engines.cpu.lowering import Pairs, Reduce
-from arrax.ops.arguments import operand, positions
+from arrax.ops.arguments import axis_number, operand, positions
 from arrax.ops.arithmetic import add_any, add_p, div_p, max_p, min_p, mul_p
 from arrax.ops.bits import and_p, or_p, xor_p
 from arrax.ops.compare import eq_p
@@ -416,7 +416,7 @@ argmin_p = _position("argmin", np.argmin, "lt", highest)
 def _call_position(primitive: Primitive, x: Any, axis: int, index_dtype: Any) -> Any:
     x = operand(x, primitive.name)
     dtype = dtypes.check_user_dtype(index_dtype, primitive.name)
-    axis = axis.__index__()
+    axis = axis_number(axis)
     primitive.type_rule(x.aval, axes=(axis,), index_dtype=dtype)
     return primitive.bind(x, axes=(axis,), index_dtype=dtype)
 

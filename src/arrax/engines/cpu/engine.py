@@ -4,9 +4,9 @@ The compiler (and with it LLVM) is imported at the first compile.
 """
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
+from arrax.core.forking import import_late
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.cpu.lowering import Elementwise, Form, Reduce, Reinterpret, View
 
@@ -32,5 +32,5 @@ class CpuEngine:
     def compile(self, closed: ClosedJaxpr, *, name: str = "jit",
                 donated: tuple[bool, ...] = ()) -> Any:
         """Make native code of a program; `donated` flags inputs whose buffers may be reused."""
-        compiler = importlib.import_module("arrax.engines.cpu.executable")
+        compiler = import_late("arrax.engines.cpu.executable")
         return compiler.Executable(closed, tuple(donated), name)

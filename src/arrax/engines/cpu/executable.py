@@ -27,6 +27,7 @@ class Executable:
     def __init__(self, closed: ClosedJaxpr, donated: tuple[bool, ...], name: str):
         self.closed = closed
         self.name = name
+        _native.require_room(ROOM + ROOM_OF_EQUATION * len(closed.eqns))
         self.compilation: Compilation = run_pipeline(closed, name, donated)
         self.program = _native_program(self.compilation, closed, donated, name)
 
@@ -65,6 +66,10 @@ def is_long(region: Region) -> bool:
 
 
 LONG_WORK = 200_000
+# LLVM ends the process where it gets no memory, and Python may: compiling starts only if there is
+# this much.
+ROOM = 64 << 20
+ROOM_OF_EQUATION = 32 << 10
 
 
 def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ...],

@@ -49,11 +49,11 @@ def _spec_constant(program: Any, spec: library.Spec) -> ir.Value:
 
 
 def _write_call(program: Any, name: str, spec: library.Spec, pointers: list[ir.Value]) -> None:
-    """`name(spec, pointers...)`."""
+    """`name(spec, pointers...)`; the program ends where it fails."""
     pointer = ir.PointerType()
     arguments = [_spec_constant(program, spec), *pointers]
-    function = program.declare(name, ir.VoidType(), [pointer] * len(arguments))
-    program.builder.call(function, arguments)
+    function = program.declare(name, ir.IntType(32), [pointer] * len(arguments))
+    program.check(program.builder.call(function, arguments))
 
 
 def _simple(name: str, spec: library.Spec | None) -> Emit | None:

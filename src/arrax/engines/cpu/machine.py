@@ -15,13 +15,21 @@ from typing import Any
 
 import llvmlite
 from llvmlite import binding
+from llvmlite.binding import ffi
 
 from arrax import _native
 from arrax.core.errors import InternalError
+from arrax.core.forking import fork_waits_for
 from arrax.engines.cpu import object_cache
-from arrax.version import __version__
 
 _numbers = itertools.count()
+# How LLVM is to compile; part of the names of files on disk.
+OPTIMIZATION: dict[str, Any] = {
+    "machine": {"opt": 2, "reloc": "pic", "codemodel": "jitdefault"},
+    "tuning": {"speed_level": 1},
+    "passes": ("sroa", "simplify_cfg")}
+# LLVM runs in one thread at a time, under llvmlite's lock.
+fork_waits_for(ffi.lib._lock.__enter__, ffi.lib._lock.__exit__)
 
 
 class MachineCode:
@@ -47,11 +55,11 @@ def _compiler() -> tuple[Any, Any, Any]:
 
     def machine() -> Any:
         return target.create_target_machine(cpu=binding.get_host_cpu_name(), features=features,
-                                            opt=2, reloc="pic", codemodel="jitdefault", jit=True)
+                                            jit=True, **OPTIMIZATION["machine"])
 
     own = machine()
     passes = binding.create_pass_builder(
-        own, binding.create_pipeline_tuning_options(speed_level=1))
+        own, binding.create_pipeline_tuning_options(**OPTIMIZATION["tuning"]))
     return own, passes, binding.create_lljit_compiler(machine())
 
 
@@ -60,14 +68,31 @@ def code_of(source: str, module: Callable[[], Any], entry: str = "entry") -> Mac
     the object code is not known."""
     code = _known.get(source)
     if code is None:
-        image = object_cache.cached((source, *_identity()), lambda: _compiled(module()))
-        code = _known[source] = _load(image, entry)
+        parts = (source, *_identity())
+        image = object_cache.cached(parts, lambda: _compiled(module()), is_object)
+        try:
+            code = _load(image, entry)
+        except RuntimeError:  # the file was no code of ours after all, or there is another reason
+            object_cache.discard(parts)
+            code = _load(_compiled(module()), entry)
+        _known[source] = code
     return code
 
 
 def _compiled(module: Any) -> bytes:
     """Clean up (the code is vectorized already) and compile a module."""
     return bytes(_compiler()[0].emit_object(_cleaned(str(module), module.name)))
+
+
+_MACH_O = b"\xcf\xfa\xed\xfe"
+
+
+def is_object(image: bytes) -> bool:
+    """Whether these bytes are an object file for the linker of this machine."""
+    if image[:4] == _MACH_O:
+        return len(image) > 32
+    return (image[:6] == b"\x7fELF\x02\x01" and len(image) > 64
+            and image[16:18] == b"\x01\0")  # 64 bits, little-endian, relocatable
 
 
 def assembly(module: Any) -> str:
@@ -92,20 +117,21 @@ def _cleaned(text: str, name: str) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _identity() -> tuple[str, ...]:
-    """What object code depends on beside the loop IR: the CPU, and who compiles."""
-    return (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(),
-            str(binding.llvm_version_info), llvmlite.__version__, __version__, _sources())
+    """What object code depends on beside the loop IR: the CPU, and who compiles, and how."""
+    return (str(OPTIMIZATION), binding.get_host_cpu_name(),
+            binding.get_host_cpu_features().flatten(), str(binding.llvm_version_info),
+            llvmlite.__version__, _sources())
 
 
 def _sources() -> str:
     """A digest of the paths, sizes and times of the files that say what the loop IR's text means:
-    the compiler and the operations. Where one is edited, no object code is known."""
-    files = []
+    the compiler, the operations and the runtime. Where one is edited, no object code is known."""
     package = Path(__file__).parents[2]
+    paths = [Path(_native.__file__)]
     for folder in ("core", "ops", "control", "transforms", "engines/cpu"):
-        for path in sorted((package / folder).rglob("*.py")):
-            status = path.stat()
-            files.append(f"{path}:{status.st_size}:{status.st_mtime_ns}")
+        paths += sorted((package / folder).rglob("*.py"))
+    files = [f"{path}:{status.st_size}:{status.st_mtime_ns}"
+             for path, status in ((path, path.stat()) for path in paths)]
     return hashlib.sha256("\n".join(files).encode()).hexdigest()
 
 
@@ -123,8 +149,8 @@ def _load(image: bytes, entry: str) -> MachineCode:
 def _optimize(parsed: Any, passes: Any) -> None:
     """The few passes that pay: stack slots to registers, simpler branches."""
     manager = binding.create_new_function_pass_manager()
-    manager.add_sroa_pass()
-    manager.add_simplify_cfg_pass()
+    for name in OPTIMIZATION["passes"]:
+        getattr(manager, f"add_{name}_pass")()
     for function in parsed.functions:
         if not function.is_declaration:
             manager.run(function, passes)

@@ -24,6 +24,8 @@ from arrax.engines.cpu.loop_ir import Buffer, Kernel, Map, Region
 POINTER = ir.PointerType()
 PARALLEL_WORK = 256 * 1024  # elements times their cost from which threads pay off
 GRAIN_WORK = 64 * 1024
+POLL_WORK = 64 * 1024  # work of a loop between two looks after signals
+UNKNOWN_WORK = 1024  # what a loop of unknown length is taken for
 
 
 SMALL_ROW = 256  # bytes up to which a row may have a slot of its own, which may become registers
@@ -94,7 +96,7 @@ class ProgramEmitter:
         self.context, self.inputs, self.outputs, self.arena = self.writer.function.args
         self.pointers: dict[Buffer, ir.Value] = {}
         self.numbers: dict[int, int] = {}  # by id of the host call
-        self.failure: ir.Block | None = None
+        self.failure: ir.PhiInstr | None = None  # the status that the program ends with
         self.kernels = 0
         self.shared: dict[int, tuple[Hashable, list[Buffer]]] = {}  # by id of the kernel
         self.functions: dict[Hashable, ir.Function] = {}
@@ -282,14 +284,16 @@ class ProgramEmitter:
         self.check(self.builder.call(call, [self.context, constant64(number), operands, results]))
 
     def check(self, status: ir.Value) -> None:
-        """Return from the program if a status is nonzero."""
+        """Return from the program with a status that is not zero."""
         b = self.builder
         if self.failure is None:
-            self.failure = self.writer.function.append_basic_block("failure")
-            ir.IRBuilder(self.failure).ret(ir.Constant(I32, 1))
+            end = ir.IRBuilder(self.writer.function.append_basic_block("failure"))
+            self.failure = end.phi(I32)
+            end.ret(self.failure)
         good = self.writer.function.append_basic_block("good")
         failed = b.icmp_signed("!=", status, ir.Constant(I32, 0))
-        b.cbranch(failed, self.failure, good)
+        self.failure.add_incoming(status, b.block)
+        b.cbranch(failed, self.failure.parent, good)
         b.position_at_end(good)
 
     def library(self, step: loop_ir.LibraryStep) -> None:
@@ -297,36 +301,67 @@ class ProgramEmitter:
 
     # ---- control flow --------------------------------------------------------------------------
 
+    def poll(self) -> None:
+        """Look after signals, of which one may end the program."""
+        poll = self.declare("arrax_poll", I32, [POINTER])
+        self.check(self.builder.call(poll, [self.context]))
+
     def while_loop(self, step: loop_ir.WhileStep) -> None:
         b, function = self.builder, self.writer.function
         header, body, done = (function.append_basic_block(name)
                               for name in ("while", "do", "done"))
+        before = b.block
         b.branch(header)
         b.position_at_end(header)
+        counter = b.phi(I64)
+        counter.add_incoming(constant64(0), before)
         self.region(step.condition)
         flag = b.load(self.pointer(step.condition.results[0]), typ=I8)
         b.cbranch(b.icmp_unsigned("!=", flag, ir.Constant(I8, 0)), body, done)
         b.position_at_end(body)
         self.region(step.body)
+        following = b.add(counter, constant64(1))
+        last = constant64(poll_interval(step.body) - 1)
+        with b.if_then(b.icmp_unsigned("==", b.and_(counter, last), last)):
+            self.poll()
+        counter.add_incoming(following, b.block)
         b.branch(header)
         b.position_at_end(done)
 
     def scan(self, step: loop_ir.ScanStep) -> None:
+        """A loop that pauses at `limit` to look after signals, so that steps cost nothing more."""
         b, function = self.builder, self.writer.function
         before = b.block
-        body, done = function.append_basic_block("scan"), function.append_basic_block("scanned")
+        body, pause, done = (function.append_basic_block(name)
+                             for name in ("scan", "pause", "scanned"))
         b.branch(body)
         b.position_at_end(body)
-        counter = b.phi(I64)
+        counter, limit = b.phi(I64), b.phi(I64)
         position = b.sub(constant64(step.length - 1), counter) if step.reverse else counter
         for piece, whole in step.slices:
             offset = b.mul(position, constant64(piece.nbytes), flags=("nsw",))
             self.pointers[piece] = b.gep(self.pointer(whole), [offset], source_etype=I8)
         self.region(step.body)
         following = b.add(counter, constant64(1), flags=("nuw", "nsw"))
+        steps = poll_interval(step.body)
         counter.add_incoming(constant64(0), before)
         counter.add_incoming(following, b.block)
-        b.cbranch(b.icmp_signed("<", following, constant64(step.length)), body, done)
+        b.cbranch(b.icmp_signed("<", following, limit), body, pause)
+        limit.add_incoming(constant64(min(steps, step.length)), before)
+        limit.add_incoming(limit, b.block)
+        b.position_at_end(pause)
+        if step.length > steps:
+            go_on = function.append_basic_block("go_on")
+            b.cbranch(b.icmp_signed("<", following, constant64(step.length)), go_on, done)
+            b.position_at_end(go_on)
+            self.poll()
+            far = b.add(limit, constant64(steps))
+            short = b.icmp_signed("<", far, constant64(step.length))
+            counter.add_incoming(following, b.block)
+            limit.add_incoming(b.select(short, far, constant64(step.length)), b.block)
+            b.branch(body)
+        else:
+            b.branch(done)
         b.position_at_end(done)
 
     def cond(self, step: loop_ir.CondStep) -> None:
@@ -352,6 +387,32 @@ class ProgramEmitter:
 _HANDLERS = {Kernel: "kernel", loop_ir.Copy: "copy", loop_ir.HostCallStep: "host_call",
              loop_ir.LibraryStep: "library", loop_ir.WhileStep: "while_loop",
              loop_ir.ScanStep: "scan", loop_ir.CondStep: "cond"}
+
+
+def poll_interval(body: Region) -> int:
+    """After how many steps of a loop signals are looked after: a power of two."""
+    steps = POLL_WORK // max(1, region_work(body))
+    return 1 << steps.bit_length() - 1 if steps > 1 else 1
+
+
+def region_work(region: Region) -> int:
+    """Elements times the cost of each in one run of a region, roughly."""
+    return sum(step_work(step) for step in region.steps)
+
+
+def step_work(step: Any) -> int:
+    """The same for a step; `while` loops look after signals themselves when they are long."""
+    if isinstance(step, Kernel):
+        return kernel_work(step)
+    if isinstance(step, loop_ir.Copy):
+        return step.source.size
+    if isinstance(step, loop_ir.WhileStep):
+        return UNKNOWN_WORK + region_work(step.body) + region_work(step.condition)
+    if isinstance(step, loop_ir.ScanStep):
+        return step.length * region_work(step.body)
+    if isinstance(step, loop_ir.CondStep):
+        return max((region_work(branch) for branch in step.branches), default=0)
+    return POLL_WORK  # a call
 
 
 def repeated_kernels(region: Region) -> dict[int, tuple[Hashable, list[Buffer]]]:

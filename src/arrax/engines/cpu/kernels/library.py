@@ -1,8 +1,9 @@
 """The native library's functions: how programs call them, and the specs that describe a call.
 
-Each function is `void name(const int64_t* spec, pointers...)` in `src/native/`; a spec is a tuple
-of integers, constant in the compiled program. Strides count elements. A function here returns None
-for a case that the library does not cover.
+Each function is `int32 name(const int64_t* spec, pointers...)` of `src/native/`; its result is not
+zero where it failed (2: for lack of memory). A spec is a tuple of integers, constant in the
+compiled program. Strides count elements. A function here returns None for a case that the library
+does not cover.
 
 | function | pointers | does |
 | --- | --- | --- |
@@ -30,6 +31,7 @@ import ml_dtypes
 import numpy as np
 
 from arrax import _native
+from arrax.core.errors import InternalError
 
 Spec = tuple[int, ...]
 Shape = Sequence[int]
@@ -299,7 +301,7 @@ def any_fft_spec(operand: Any, kind: int, lengths: Shape) -> Spec | None:
 
 @functools.cache
 def _function(name: str, pointers: int) -> Any:
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (pointers + 1))(_symbols()[name])
+    return ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * (pointers + 1))(_symbols()[name])
 
 
 def call_eagerly(name: str, spec: Spec, *arrays: Any) -> None:
@@ -326,7 +328,10 @@ def sort_eagerly(spec: Spec, operands: Sequence[Any]) -> list[Any]:
         for row in (operands, results)
     ]
     addresses = [ctypes.addressof(table) for table in (fields, *tables)]
-    _function("arrax_sort", 2)(*addresses)
+    status = _function("arrax_sort", 2)(*addresses)
+    if status:
+        raise MemoryError("sort") if status == 2 else InternalError(
+            f"arrax_sort failed with status {status}")
     return results
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax import _native
+from arrax.core.forking import import_late
 from arrax.engines.cpu.kernels.library import CODES, Spec
 
 Call = tuple[str, Spec]
@@ -28,8 +29,8 @@ _COMPLEX = {"orgqr": "ungqr", "syevd": "heevd"}
 @functools.cache
 def load_lapack() -> None:
     """Puts the addresses of LAPACK's routines into the native library's table."""
-    from scipy.linalg import cython_blas, cython_lapack  # heavy: at first need
-
+    cython_blas = import_late("scipy.linalg.cython_blas")
+    cython_lapack = import_late("scipy.linalg.cython_lapack")
     address, name_of = ctypes.pythonapi.PyCapsule_GetPointer, ctypes.pythonapi.PyCapsule_GetName
     address.restype, address.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]

@@ -1,0 +1,1 @@
+"""What the surroundings do to a process: memory that ends, small stacks, forks."""
