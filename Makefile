@@ -1,6 +1,7 @@
 # make demo   train a digit classifier, in a fresh environment if there is none
 # make test   run the tests       make lint   run the linters      make bench   time it
 # make parity compare with JAX, in an environment of its own
+# make lower-bounds   test with the oldest dependencies that are allowed
 # make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,jit)
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
 PYTHON ?= python3
@@ -11,8 +12,9 @@ SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("pur
 PTH = $(SITE)/arrax-dev.pth
 
 PARITY := .venv-parity
+LOWEST := .venv-lowest
 
-.PHONY: demo test parity lint fuzz bench dev native clean
+.PHONY: demo test parity lower-bounds lint fuzz bench dev native clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +35,13 @@ parity: dev
 	@$(PARITY)/bin/python tools/dependencies.py --missing parity > $(PARITY)/missing.txt
 	@test ! -s $(PARITY)/missing.txt || $(PARITY)/bin/python -m pip install -q -r $(PARITY)/missing.txt
 	PYTHONPATH=src $(PARITY)/bin/python -m pytest -q tests/parity
+
+# The oldest versions of the dependencies that pyproject.toml allows, on the programs that people run.
+lower-bounds: dev
+	@test -e $(LOWEST)/bin/python || $(BIN)/python -m venv $(LOWEST)
+	@$(BIN)/python tools/dependencies.py --lowest > $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pip install -q -r $(LOWEST)/lowest.txt 'pytest>=8' 'hypothesis>=6.100'
+	PYTHONPATH=src $(LOWEST)/bin/python -m pytest -q tests/test_import.py tests/native tests/programs
 
 lint: dev
 	$(BIN)/ruff check src tests tools

@@ -1,7 +1,8 @@
 """Print the requirements of pyproject.toml: the run-time ones and those of the named extras.
 
-usage: dependencies.py [--missing] [EXTRA ...]     (`build` names the build requirements)
-With --missing only those that the running interpreter's environment does not satisfy.
+usage: dependencies.py [--missing | --lowest] [EXTRA ...]     (`build` names the build requirements)
+With --missing only those that the running interpreter's environment does not satisfy; with --lowest
+the lowest versions that they allow.
 """
 from __future__ import annotations
 
@@ -37,8 +38,10 @@ def satisfied(requirement: str) -> bool:
 
 
 if __name__ == "__main__":
-    names = [a for a in sys.argv[1:] if a != "--missing"]
+    names = [a for a in sys.argv[1:] if not a.startswith("--")]
     lines = requirements(names)
     if "--missing" in sys.argv[1:]:
         lines = [line for line in lines if not satisfied(line)]
+    if "--lowest" in sys.argv[1:]:
+        lines = [line.replace(">=", "==") for line in lines]
     print("\n".join(lines), end="\n" if lines else "")
