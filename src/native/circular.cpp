@@ -68,5 +68,6 @@ extern "C" void arrax_each(const int64_t* spec, const double* x, double* out) {
   });
 }
 
-ARRAX_SYMBOLS({"arrax_circular", (void*)arrax_circular}, {"arrax_each", (void*)arrax_each},
+ARRAX_SYMBOLS({"arrax_circular", library_function<arrax_circular>()},
+              {"arrax_each", library_function<arrax_each>()},
               {"arrax_erf", (void*)error_function}, {"arrax_erfc", (void*)error_complement});
