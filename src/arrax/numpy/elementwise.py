@@ -404,7 +404,7 @@ def _as_integers(*operands: Any) -> list[Any]:
 def remainder(x1: Any, x2: Any, /) -> Any:
     """`x1 - x2 * floor(x1 / x2)`: the remainder that has the sign of `x2`.
 
-    For integers a zero divisor gives zero.
+    For integers a zero divisor gives zero. Zeros have the sign of `x2` too.
     """
     x1, x2 = pair("remainder", x1, x2)
     if x1.aval.dtype is bool_dtype:
@@ -415,7 +415,15 @@ def remainder(x1: Any, x2: Any, /) -> Any:
     zero = scalar_array(0, rest.aval.dtype)
     differ = lax.ne_p.bind(lax.lt_p.bind(rest, zero), lax.lt_p.bind(x2, zero))
     shift = lax.and_p.bind(differ, lax.ne_p.bind(rest, zero))
-    return lax.select_n_p.bind(shift, rest, lax.add_p.bind(rest, x2))
+    rest = lax.select_n_p.bind(shift, rest, lax.add_p.bind(rest, x2))
+    return rest if x2.aval.dtype in integer_dtypes else _signed_rest(rest, x2)
+
+
+def _signed_rest(rest: Any, divisor: Any) -> Any:
+    """`rest` with zeros of the sign of `divisor`."""
+    zero = scalar_array(0, rest.aval.dtype)
+    signed = lax.mul_p.bind(lax.sign_p.bind(divisor), zero)
+    return where(lax.eq_p.bind(rest, zero), signed, rest)
 
 
 mod = remainder
@@ -451,15 +459,19 @@ def floor_divide(x1: Any, x2: Any, /) -> Any:
 
 
 def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """Quotient and remainder of floats; division by zero gives infinities or NaN."""
+    """Quotient and remainder of floats. Infinities over numbers, and numbers over zero, have
+    infinite quotients; a zero quotient is negative only for zeros of different signs."""
     rest = lax.rem_p.bind(x1, x2)
-    numerator = where(equal(x2, 0), x1, lax.sub_p.bind(x1, rest))
-    quotient = lax.div_p.bind(numerator, x2)
-    shift = lax.and_p.bind(not_equal(rest, 0),
-                           lax.ne_p.bind(lax.sign_p.bind(x2), lax.sign_p.bind(rest)))
+    zero = scalar_array(0, rest.aval.dtype)
+    inexact = lax.gt_p.bind(lax.abs_p.bind(rest), zero)
+    quotient = lax.div_p.bind(where(inexact, lax.sub_p.bind(x1, rest), x1), x2)
+    small = lax.and_p.bind(inexact, lax.eq_p.bind(quotient, zero))
+    quotient = where(small, zero, quotient)
+    shift = lax.and_p.bind(inexact, lax.ne_p.bind(lax.sign_p.bind(x2), lax.sign_p.bind(rest)))
     rest = lax.select_n_p.bind(shift, rest, lax.add_p.bind(rest, x2))
     quotient = lax.select_n_p.bind(shift, quotient, _subtract(quotient, 1))
-    return lax.round(quotient, lax.RoundingMethod.AWAY_FROM_ZERO), rest
+    quotient = lax.round(quotient, lax.RoundingMethod.AWAY_FROM_ZERO)
+    return quotient, _signed_rest(rest, x2)
 
 
 @remembered

@@ -1,4 +1,4 @@
-"""Functions with derivative rules of their own: log-add-exp, sinc, frexp.
+"""Functions with derivative rules of their own: log-add-exp, sinc, I₀, frexp.
 
 Differentiating their compositions would give NaN at infinities, or fail at zero.
 """
@@ -113,28 +113,82 @@ def _full(operands: list[Any]) -> list[Any]:
 
 # ---- sinc ------------------------------------------------------------------------------------
 
+def _power_series(x: Any, terms: list[float]) -> Any:
+    """Σ terms[k] x^k, whose derivatives of any order are those of the polynomial."""
+    total = lax.full_like(x, terms[-1])
+    for term in reversed(terms[:-1]):
+        total = lax.add(lax.mul(total, x), scalar_array(term, x.dtype))
+    return total
+
+
+_SINC_TERMS = [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(14)]
+
+
 @remembered
 def sinc(x: Any, /) -> Any:
-    """`sin(πx) / (πx)`, and 1 at zero.
-
-    Near zero the Taylor series, for derivatives of the quotient lose all digits there.
-    """
+    """`sin(πx) / (πx)`, and 1 at zero; near zero its power series, whose derivatives are exact
+    there too. Real arguments are reduced to half a turn first, so that zeros are zeros."""
     x = inexact_array("sinc", x)
-    angle = elementwise._multiply(x, np.pi)
-    near = elementwise.less(elementwise.absolute(angle), 1)
-    one = scalar_array(1, x.dtype)
-    square = lax.square(elementwise.where(near, angle, one))
-    safe = elementwise.where(near, one, angle)
-    return elementwise.where(near, _sinc_series(square), lax.div(lax.sin(safe), safe))
+    near = elementwise.less(lax.abs(x), 0.25)
+    angle = elementwise._multiply(elementwise.where(near, x, scalar_array(0, x.dtype)), np.pi)
+    away = elementwise.where(near, scalar_array(0.5, x.dtype), x)
+    scaled = elementwise._multiply(away, np.pi)
+    if x.dtype in complex_dtypes:
+        sine = lax.sin(scaled)
+    else:
+        turns = lax.round(away, lax.RoundingMethod.TO_NEAREST_EVEN)
+        half = elementwise._multiply(turns, 0.5)
+        odd = elementwise.not_equal(half, lax.floor(half))
+        sine = lax.sin(elementwise._multiply(lax.sub(away, turns), np.pi))
+        sine = elementwise.where(odd, lax.neg(sine), sine)
+    series = _power_series(lax.square(angle), _SINC_TERMS)
+    return elementwise.where(near, series, lax.div(sine, scaled))
 
 
-def _sinc_series(square: Any) -> Any:
-    """Σ (-1)ⁿ t²ⁿ / (2n+1)! of |t| < 1, by t²: 11 terms leave less than half an ulp of float64."""
-    terms = [(-1) ** n / math.factorial(2 * n + 1) for n in range(11)]
-    total = lax.full_like(square, terms[-1])
-    for term in reversed(terms[:-1]):
-        total = elementwise._add(lax.mul(total, square), term)
-    return total
+# ---- i0 --------------------------------------------------------------------------------------
+
+_I1_TERMS = [0.5 / (4.0**k * math.factorial(k) * math.factorial(k + 1)) for k in range(14)]
+
+
+def _grown(x: Any, scaled: Any) -> Any:
+    """`scaled * exp(|x|)`, where the exponential may overflow and the product not."""
+    size = lax.abs(x)
+    bound = math.log(float(dtypes.finfo(x.dtype).max)) - 8
+    far = elementwise.greater(size, bound)
+    shift = elementwise.where(far, scalar_array(4, x.dtype), scalar_array(0, x.dtype))
+    factor = elementwise.where(far, scalar_array(math.exp(4), x.dtype), scalar_array(1, x.dtype))
+    return lax.mul(lax.exp(lax.sub(size, shift)), lax.mul(scaled, factor))
+
+
+@custom_jvp
+def bessel_i0(x: Any) -> Any:
+    """I₀(x), of a float dtype."""
+    return _grown(x, lax.bessel_i0e(x))
+
+
+@custom_jvp
+def bessel_i1(x: Any) -> Any:
+    """I₁(x), of a float dtype."""
+    return _grown(x, lax.bessel_i1e(x))
+
+
+@bessel_i0.defjvp
+def _bessel_i0_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x,), (tangent,) = primals, tangents
+    return bessel_i0(x), lax.mul(tangent, bessel_i1(x))
+
+
+@bessel_i1.defjvp
+def _bessel_i1_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """I₁'(x) = I₀(x) - I₁(x) / x, with the power series of the quotient near 0."""
+    (x,), (tangent,) = primals, tangents
+    out = bessel_i1(x)
+    near = elementwise.less(lax.abs(x), 1)
+    inner = elementwise.where(near, x, scalar_array(0, x.dtype))
+    away = elementwise.where(near, scalar_array(1, x.dtype), x)
+    quotient = elementwise.where(near, _power_series(lax.square(inner), _I1_TERMS),
+                                 lax.div(bessel_i1(away), away))
+    return out, lax.mul(tangent, lax.sub(bessel_i0(x), quotient))
 
 
 # ---- frexp -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, canonical
                                    check_arraylike, complex_dtypes, convert, inexact_array,
                                    inexact_dtypes, integer_dtypes, promote, promote_dtypes,
                                    promote_inexact, refuse_out, scalar_array)
-from arrax.numpy.smooth import logaddexp_of, logaddexp2_of
+from arrax.numpy.smooth import bessel_i0, logaddexp_of, logaddexp2_of
 from arrax.numpy.ufunc_class import ufunc
 
 
@@ -385,8 +385,7 @@ def i0(x: Any) -> Any:
     x = inexact_array("i0", x)
     if x.dtype in complex_dtypes:
         raise ValueError(f"Unsupported input type to jax.numpy.i0: {x.dtype}")
-    magnitude = lax.abs(x)
-    return lax.mul(lax.exp(magnitude), lax.bessel_i0e(magnitude))
+    return bessel_i0(x)
 
 
 @remembered

@@ -15,8 +15,8 @@ from arrax.engines.cpu.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
-    accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, joint_shape,
-    piecewise_constant, to_real, unary)
+    accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, in_complex_double,
+    in_double, joint_shape, piecewise_constant, to_real, unary)
 from arrax.ops.extremes import maximum, minimum
 from arrax.ops.rules import (
     batch_elementwise, by_operand, constant, linear_jvp, to_shape_of, transpose_bilinear,
@@ -224,9 +224,13 @@ def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
 
 
 def _abs_evaluate(x: Any) -> Any:
-    """NaN for a complex number with a NaN, even if the other part is infinite."""
-    out = np.abs(x)
-    return np.where(np.isnan(x), np.asarray(np.nan, out.dtype), out) if x.dtype.kind == "c" else out
+    """Infinite for a complex number with an infinite part, even if the other is NaN."""
+    if x.dtype.kind != "c":
+        return np.abs(x)
+    return _magnitude(x.real, x.imag)
+
+
+_magnitude = in_double(np.hypot)
 
 
 abs_p: Primitive = unary("abs", SIGNED, _abs_evaluate, result=to_real, jvp=by_operand(_abs_jvp),
@@ -240,7 +244,7 @@ def abs(x: Any) -> Any:
 
 def _sign_evaluate(x: Any) -> Any:
     if x.dtype.kind == "c":
-        size = _abs_evaluate(x)
+        size = _magnitude(x.real, x.imag)
         divisor = np.where(size == 0, np.ones((), size.dtype), size)
         out = np.empty_like(x)
         out.real, out.imag = x.real / divisor, x.imag / divisor
@@ -256,8 +260,9 @@ def _sign_stablehlo(b: Any, x: Any) -> Any:
     return b.select(b.compare("EQ", x, zero), zero, b.full(x.shape, 1, x.dtype))
 
 
-sign_p: Primitive = unary("sign", NUMBER, _sign_evaluate, jvp=piecewise_constant, cost=2,
-                          exact=REAL, stablehlo=_sign_stablehlo)
+sign_p: Primitive = unary(
+    "sign", NUMBER, in_complex_double(_sign_evaluate), jvp=piecewise_constant, cost=2,
+    exact=REAL, stablehlo=_sign_stablehlo)
 
 
 def sign(x: Any) -> Any:
@@ -431,7 +436,18 @@ def pow(x: Any, y: Any) -> Any:
     return call_binary(pow_p, x, y)
 
 
-square_p = unary("square", NUMBER, np.square, exact=REAL,
+def _square_evaluate(x: Any) -> Any:
+    """(a - b)(a + b) + 2abi for complex numbers: its real part is infinite only where it has to."""
+    if x.dtype.kind != "c":
+        return np.square(x)
+    a, b = x.real, x.imag
+    out = np.empty_like(x)
+    product = a * b
+    out.real, out.imag = (a - b) * (a + b), product + product
+    return out
+
+
+square_p = unary("square", NUMBER, in_complex_double(_square_evaluate), exact=REAL,
                  jvp=by_operand(lambda g, out, x: mul_p.bind(g, mul_p.bind(constant(2, x), x))),
                  stablehlo=lambda b, x: b.op("chlo.square", x)
                  if dtypes.issubdtype(x.dtype, np.inexact) else b.op("multiply", x, x))
@@ -450,7 +466,7 @@ def reciprocal(x: Any) -> Any:
 # ---- roots -----------------------------------------------------------------------------------
 
 sqrt_p = unary(
-    "sqrt", INEXACT, np.sqrt, accuracy=True, cost=4, exact=REAL,
+    "sqrt", INEXACT, in_complex_double(np.sqrt), accuracy=True, cost=4, exact=REAL,
     stablehlo="stablehlo.sqrt",
     jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(g, div_p.bind(constant(0.5, x), out))))
 
@@ -460,8 +476,14 @@ def sqrt(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(sqrt_p, x, accuracy)
 
 
+def _rsqrt_evaluate(x: Any) -> Any:
+    """1 / √x; 0 for infinite complex numbers."""
+    out = np.divide(x.dtype.type(1), np.sqrt(x))
+    return np.where(np.isinf(x), x.dtype.type(0), out) if x.dtype.kind == "c" else out
+
+
 rsqrt_p = unary(
-    "rsqrt", INEXACT, lambda x: np.divide(x.dtype.type(1), np.sqrt(x)), accuracy=True, cost=4,
+    "rsqrt", INEXACT, in_double(_rsqrt_evaluate), accuracy=True, cost=4,
     jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(
         g, mul_p.bind(constant(-0.5, x), div_p.bind(out, x)))), stablehlo="stablehlo.rsqrt")
 
@@ -472,7 +494,7 @@ def rsqrt(x: Any, *, accuracy: Any = None) -> Any:
 
 
 cbrt_p = unary(
-    "cbrt", (np.floating,), np.cbrt, accuracy=True, cost=12, stablehlo="stablehlo.cbrt",
+    "cbrt", (np.floating,), in_double(np.cbrt), accuracy=True, cost=12, stablehlo="stablehlo.cbrt",
     jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(
         g, mul_p.bind(constant(1 / 3, x), integer_pow_p.bind(out, y=-2)))))
 

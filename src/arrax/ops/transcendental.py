@@ -80,12 +80,13 @@ def log(x: Any, *, accuracy: Any = None) -> Any:
 
 
 def _expm1_evaluate(x: Any) -> Any:
-    """For complex x = a + bi: expm1(a) cos b - 2 sin²(b/2), and e^a sin b."""
+    """For complex x = a + bi near 0: expm1(a) cos b - 2 sin²(b/2), and e^a sin b."""
     if x.dtype.kind != "c":
         return np.expm1(x)
     a, b = x.real, x.imag
-    real = np.expm1(a) * np.cos(b) - 2 * np.sin(b / 2) ** 2
-    return _complex(real, np.exp(a) * np.sin(b))
+    whole = np.exp(x)
+    near = np.expm1(a) * np.cos(b) - 2 * np.sin(b / 2) ** 2
+    return _complex(np.where(np.abs(a) > 40, whole.real - 1, near), whole.imag)
 
 
 def _complex(real: Any, imag: Any) -> Any:
@@ -126,7 +127,9 @@ def _logistic_evaluate(x: Any) -> Any:
     """From exp(-|x|), which doesn't overflow; mended by what the sum 1 + exp(-|x|) lost."""
     one = x.dtype.type(1)
     if x.dtype.kind == "c":
-        return np.divide(one, one + np.exp(-x))
+        left = x.real < 0
+        small = np.exp(np.where(left, x, -x))
+        return np.where(left, small, one) / (one + small)
     small = np.exp(-np.abs(x))
     total = one + small
     out = np.where(x < 0, small, one) / total

@@ -7,8 +7,8 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.numpy.smooth import bessel_i0, bessel_i1
 from arrax.scipy.special.normal import real_array
-from arrax.transforms.custom_jvp import custom_jvp
 
 
 def i0e(x: Any) -> Any:
@@ -41,21 +41,6 @@ def i1e(x: Any) -> Any:
     return lax.bessel_i1e(real_array("i1e", x))
 
 
-@custom_jvp
-def _i0(x: Any) -> Any:
-    return jnp.exp(jnp.abs(x)) * lax.bessel_i0e(x)
-
-
-@custom_jvp
-def _i1(x: Any) -> Any:
-    return jnp.exp(jnp.abs(x)) * lax.bessel_i1e(x)
-
-
-_i0.defjvps(lambda g, ans, x: g * _i1(x))
-_i1.defjvps(lambda g, ans, x: g * (
-    _i0(x) - jnp.where(jnp.abs(x) < 1e-3, 0.5, ans / jnp.where(x == 0, 1, x))))
-
-
 def i0(x: Any) -> Any:
     """I₀(x), the modified Bessel function of order 0.
 
@@ -68,7 +53,7 @@ def i0(x: Any) -> Any:
 
     Source: DLMF 10.25; `scipy.special.i0`.
     """
-    return _i0(real_array("i0", x))
+    return bessel_i0(real_array("i0", x))
 
 
 def i1(x: Any) -> Any:
@@ -83,7 +68,7 @@ def i1(x: Any) -> Any:
 
     Source: DLMF 10.25; `scipy.special.i1`.
     """
-    return _i1(real_array("i1", x))
+    return bessel_i1(real_array("i1", x))
 
 
 _LARGE = 25  # from which Hankel's expansions are exact to float64

@@ -223,7 +223,7 @@ class ScalarBuilder:
         return Value(e.select(less, minus, e.select(more, one, x.llvm)), x.dtype)
 
     def square(self, x: Value) -> Value:
-        return self.mul(x, x)
+        return self.mul(x, x) if x.imag is None else self._complex("square", x)
 
     def integer_pow(self, x: Value, y: int) -> Value:
         """x^y by repeated squaring; the reciprocal for negative y."""
@@ -287,8 +287,7 @@ class ScalarBuilder:
             size = vector_complex.magnitude(e, x.llvm, x.imag)
         else:
             size = e.narrow(vector_complex.magnitude(e, e.widen(x.llvm), e.widen(x.imag)))
-        size = e.select(e.is_nan(x.llvm), x.llvm, e.select(e.is_nan(x.imag), x.imag, size))
-        return Value(size, part)  # NaN, even if the other part is infinite
+        return Value(size, part)
 
     def exp(self, x: Value) -> Value:
         return self._function("exp", x)

@@ -12,18 +12,15 @@ from typing import Any
 from llvmlite import ir
 
 from . import vector_float as basic
+from . import vector_special as special
 from . import vector_trig as trig
-from .lanes import Lanes
+from .lanes import F64, Lanes
 
 Pair = tuple[ir.Value, ir.Value]
 
 
 def _log1p(e: Lanes, x: ir.Value) -> ir.Value:
     return e.helper("log1p", basic.log1p, x)
-
-
-def _exp(e: Lanes, x: ir.Value) -> ir.Value:
-    return e.helper("exp", basic.exp, x)
 
 
 def multiply(e: Lanes, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value) -> Pair:
@@ -54,16 +51,35 @@ def divide(e: Lanes, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value) -> Pair
 
 
 def magnitude(e: Lanes, a: ir.Value, b: ir.Value) -> ir.Value:
-    """sqrt(a^2 + b^2) without overflow; infinite if either part is."""
+    """sqrt(a^2 + b^2) without overflow, to about half an ulp: the root of the rounded sum, mended
+    by what its roundings lost (C. Borges, 2021); infinite if either part is, whatever the other."""
     a, b = e.abs(a), e.abs(b)
     swap = e.compare("<", a, b)
     large, small = e.select(swap, b, a), e.select(swap, a, b)
-    ratio = e.div(small, large)
-    value = e.mul(large, e.sqrt(e.fma(ratio, ratio, e.like(a, 1.0))))
-    value = e.select(e.compare("==", small, e.like(a, 0.0)), large, value)
+    huge = e.compare(">", large, e.like(a, 2.0**500))
+    tiny = e.compare("<", large, e.like(a, 2.0**-480))
+
+    def factor(power: int) -> ir.Value:
+        shrink, grow = e.like(a, 2.0**-power), e.like(a, 2.0**power)
+        return e.select(huge, shrink, e.select(tiny, grow, e.like(a, 1.0)))
+
+    x, y = e.mul(large, factor(600)), e.mul(small, factor(600))
+    x_square = e.mul(x, x)
+    root = e.sqrt(e.fma(y, y, x_square))
+    root_square = e.mul(root, root)
+    excess = e.fma(e.neg(y), y, e.sub(root_square, x_square))
+    lost = e.sub(e.fma(root, root, e.neg(root_square)), e.fma(x, x, e.neg(x_square)))
+    root = e.sub(root, e.div(e.add(excess, lost), e.add(root, root)))
+    value = e.select(e.compare("==", small, e.like(a, 0.0)), large, e.mul(root, factor(-600)))
     infinity = e.like(a, math.inf)
     endless = e.builder.or_(e.compare("==", a, infinity), e.compare("==", b, infinity))
     return e.select(endless, infinity, value)
+
+
+def square(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
+    """(a - b)(a + b) + 2abi, whose real part is infinite only where the exact one is."""
+    product = e.mul(a, b)
+    return e.mul(e.sub(a, b), e.add(a, b)), e.add(product, product)
 
 
 def sign(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
@@ -73,35 +89,99 @@ def sign(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
     return e.select(zero, a, e.div(a, size)), e.select(zero, b, e.div(b, size))
 
 
-def _times(e: Lanes, size: ir.Value, factor: ir.Value) -> ir.Value:
-    """size * factor where a factor 0 wins over an infinite size."""
-    return e.select(e.compare("==", factor, e.like(factor, 0.0)), factor, e.mul(size, factor))
+# ---- exponentials and logarithms ---------------------------------------------------------------
+
+
+def _is_endless(e: Lanes, x: ir.Value) -> ir.Value:
+    return e.compare("==", e.abs(x), e.like(x, math.inf))
+
+
+def _is_finite(e: Lanes, x: ir.Value) -> ir.Value:
+    return e.compare("<", e.abs(x), e.like(x, math.inf))
+
+
+def _meet(e: Lanes, x: ir.Value, y: ir.Value, wins: ir.Value | None = None) -> ir.Value:
+    """x * y, where y = 0 wins over infinities and NaNs, and x = 0 does where `wins` holds."""
+    zero = e.compare("==", y, e.like(y, 0.0))
+    if wins is not None:
+        zero = e.builder.or_(zero, e.builder.and_(wins, e.compare("==", x, e.like(x, 0.0))))
+    signs = e.from_bits(e.builder.xor(e.bits(x), e.bits(y)), F64)
+    return e.select(zero, e.copysign(e.like(x, 0.0), signs), e.mul(x, y))
+
+
+HALVINGS = 550  # by which sizes are made smaller, twice, where they would overflow
+
+
+def _size(e: Lanes, a: ir.Value, half: bool = False) -> tuple[ir.Value, ir.Value]:
+    """(size, unit) with exp(a), or half of it, = size * unit^2; see `_turn`."""
+    big = e.compare(">", a, e.like(a, 700.0))
+    bounded = e.at_least(e.at_most(a, 1460.0), -746.0)
+    shift = 1.0 if half else 0.0
+    power = e.select(big, e.like(a, -2.0 * HALVINGS - shift), e.like(a, -shift))
+    s, w = basic.exp_factors(e, bounded, power)
+    size = e.fma(s, w, w)
+    size = e.select(e.compare("==", a, e.like(a, -math.inf)), e.like(a, 0.0), size)
+    size = e.select(e.compare("==", a, e.like(a, math.inf)), a, size)
+    return size, e.select(big, e.like(a, 2.0**HALVINGS), e.like(a, 1.0))
+
+
+def _turn(e: Lanes, size: ir.Value, unit: ir.Value, part: ir.Value) -> ir.Value:
+    """size * unit^2 * part for a sine or cosine, which may be finite where size * unit^2 is not; a
+    part 0 wins over infinities and NaNs."""
+    return e.mul(_meet(e, size, e.mul(part, unit)), unit)
+
+
+def _where_lost(e: Lanes, a: ir.Value, b: ir.Value, inside: Pair, endless: Pair) -> Pair:
+    """`endless` where a is infinite and b no angle (infinite or NaN), else `inside`."""
+    lost = e.builder.and_(_is_endless(e, a), e.builder.not_(_is_finite(e, b)))
+    return e.select(lost, endless[0], inside[0]), e.select(lost, endless[1], inside[1])
 
 
 def exp(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
-    size = _exp(e, a)
-    real_axis = e.compare("==", b, e.like(b, 0.0))
-    vanished = e.compare("==", size, e.like(a, 0.0))
-    cosine = e.select(real_axis, e.like(b, 1.0), trig.cos(e, b))
-    sine = e.select(real_axis, b, trig.sin(e, b))
-    real, imag = e.mul(size, cosine), _times(e, size, sine)
+    size, unit = _size(e, a)
+    real, imag = (_turn(e, size, unit, part(e, b)) for part in (trig.cos, trig.sin))
     zero = e.like(a, 0.0)
-    return e.select(vanished, zero, real), e.select(vanished, zero, imag)
+    vanishes = e.compare("<", a, zero)
+    nan = e.select(vanishes, zero, e.like(a, math.nan))
+    return _where_lost(e, a, b, (real, imag), (e.select(vanishes, zero, a), nan))
+
+
+def _two_sum(e: Lanes, x: ir.Value, y: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """x + y as a rounded sum and its error."""
+    total = e.add(x, y)
+    part = e.sub(total, x)
+    return total, e.add(e.sub(x, e.sub(total, part)), e.sub(y, part))
+
+
+def _square_less_1(e: Lanes, a: ir.Value, b: ir.Value) -> ir.Value:
+    """a^2 + b^2 - 1 without cancellation."""
+    squares = [e.mul(x, x) for x in (a, b)]
+    lost = [e.fma(x, x, e.neg(square)) for x, square in zip((a, b), squares)]
+    first, rest = _two_sum(e, squares[0], e.like(a, -1.0))
+    total, more = _two_sum(e, first, squares[1])
+    return e.add(total, e.add(e.add(rest, more), e.add(*lost)))
 
 
 def _log_magnitude(e: Lanes, a: ir.Value, b: ir.Value) -> ir.Value:
-    """log|z|, by log1p where |z| is near 1."""
-    size = magnitude(e, a, b)
+    """log|z|, by log1p where |z| is near 1; of a multiple where |z| overflows or is subnormal."""
     x, y = e.abs(a), e.abs(b)
     swap = e.compare("<", x, y)
     large, small = e.select(swap, y, x), e.select(swap, x, y)
-    one = e.like(a, 1.0)
-    above = e.fma(e.sub(large, one), e.add(large, one), e.mul(small, small))
-    near_one = e.mul(_log1p(e, above), e.like(a, 0.5))
+    huge = e.compare(">", large, e.like(a, 2.0**1000))
+    tiny = e.compare("<", large, e.like(a, 2.0**-960))
+
+    def by_size(for_huge: float, for_tiny: float, else_: float) -> ir.Value:
+        return e.select(huge, e.like(a, for_huge), e.select(
+            tiny, e.like(a, for_tiny), e.like(a, else_)))
+
+    factor = by_size(0.125, 2.0**100, 1.0)
+    size = magnitude(e, e.mul(large, factor), e.mul(small, factor))
+    near_one = e.mul(_log1p(e, _square_less_1(e, large, small)), e.like(a, 0.5))
     near = e.builder.and_(
         e.compare(">", size, e.like(a, 0.5)), e.compare("<", size, e.like(a, 2.0))
     )
-    return e.select(near, near_one, e.helper("log", basic.log, size))
+    rest = by_size(3 * basic.LN_2, -100 * basic.LN_2, -0.0)
+    return e.select(near, near_one, e.add(e.helper("log", basic.log, size), rest))
 
 
 def log(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
@@ -121,15 +201,29 @@ def log1p(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
 
 
 def expm1(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
-    """expm1(a) cos(b) - 2 sin(b/2)^2 + i exp(a) sin(b)."""
+    """expm1(a) cos(b) - 2 sin(b/2)^2 + i exp(a) sin(b); exp(z) - 1 far from 0."""
     half = trig.sin(e, e.mul(b, e.like(b, 0.5)))
     lost = e.mul(e.mul(half, half), e.like(a, -2.0))
-    real = e.fma(e.helper("expm1", basic.expm1, a), trig.cos(e, b), lost)
-    return real, _times(e, _exp(e, a), trig.sin(e, b))
+    near = e.fma(e.helper("expm1", basic.expm1, a), trig.cos(e, b), lost)
+    whole, imag = exp(e, a, b)
+    far = e.compare(">", e.abs(a), e.like(a, 40.0))
+    real = e.select(far, e.sub(whole, e.like(a, 1.0)), near)
+    on_axis = e.builder.and_(e.is_nan(a), e.compare("==", b, e.like(b, 0.0)))
+    return real, e.select(on_axis, b, imag)
 
 
 def sqrt(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
-    """The root in the right half plane; infinite imaginary parts win over NaN."""
+    """The root in the right half plane; of a multiple where both parts are near the subnormal."""
+    large = e.select(e.compare("<", e.abs(a), e.abs(b)), e.abs(b), e.abs(a))
+    tiny = e.compare("<", large, e.like(a, 2.0**-960))
+    factor = e.select(tiny, e.like(a, 2.0**106), e.like(a, 1.0))
+    inverse = e.select(tiny, e.like(a, 2.0**-53), e.like(a, 1.0))
+    real, imag = _sqrt(e, e.mul(a, factor), e.mul(b, factor))
+    return e.mul(real, inverse), e.mul(imag, inverse)
+
+
+def _sqrt(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
+    """The root of what is not subnormal; infinite imaginary parts win over NaN."""
     zero = e.like(a, 0.0)
     half = e.like(a, 0.5)
     size = magnitude(e, e.mul(a, half), e.mul(b, half))
@@ -158,20 +252,30 @@ def _circular(e: Lanes, x: ir.Value) -> Pair:
     return trig.sin(e, x), trig.cos(e, x)
 
 
-def _hyperbolic(e: Lanes, x: ir.Value) -> Pair:
-    return e.by_lane("sinh", x), e.by_lane("cosh", x)
+def _hyperbolic(e: Lanes, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """(sinh(x), cosh(x), unit), both to be multiplied by `unit`, twice."""
+    size, unit = _size(e, e.abs(x), half=True)
+    large = e.compare(">", e.abs(x), e.like(x, 300.0))
+    near = e.at_least(e.at_most(x, 300.0), -300.0)
+    sh = e.select(large, e.copysign(size, x), e.helper("sinh", special.sinh, near))
+    return sh, e.select(large, size, e.helper("cosh", special.cosh, near)), unit
 
 
 def sinh(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
-    sh, ch = _hyperbolic(e, a)
+    sh, ch, unit = _hyperbolic(e, a)
     sine, cosine = _circular(e, b)
-    return _times(e, cosine, sh), _times(e, ch, sine)
+    real = e.mul(_meet(e, e.mul(cosine, unit), sh), unit)
+    imag = _turn(e, ch, unit, sine)
+    return _where_lost(e, a, b, (real, imag), (a, e.like(a, math.nan)))
 
 
 def cosh(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
-    sh, ch = _hyperbolic(e, a)
+    sh, ch, unit = _hyperbolic(e, a)
     sine, cosine = _circular(e, b)
-    return e.mul(ch, cosine), e.mul(sh, sine)
+    sine = e.mul(sine, unit)
+    imag = e.mul(_meet(e, sh, sine, e.compare("==", sh, e.like(a, 0.0))), unit)
+    real = _turn(e, ch, unit, cosine)
+    return _where_lost(e, a, b, (real, imag), (e.abs(a), e.like(a, math.nan)))
 
 
 def sin(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
@@ -186,18 +290,27 @@ def cos(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
 
 
 def tanh(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
-    """Kahan's: with t = tan b, s = sinh a, c = cosh a, q = 1 + t^2, (q c s + i t) / (1 + q s^2)."""
+    """Kahan's: with t = tan b, s = sinh a, c = cosh a, q = 1 + t^2, (q c s + i t) / (1 + q s^2).
+    Far out 1 + 4 exp(-2|a|) sin b cos b i."""
+    one, zero = e.like(a, 1.0), e.like(a, 0.0)
     limit = e.at_least(e.at_most(a, 22.0), -22.0)
-    sh, ch = _hyperbolic(e, limit)
+    sh, ch, _ = _hyperbolic(e, limit)
     t = e.by_lane("tan", b)
-    one = e.like(a, 1.0)
     q = e.fma(t, t, one)
     denominator = e.fma(e.mul(q, sh), sh, one)
     real = e.div(e.mul(e.mul(q, ch), sh), denominator)
     imag = e.div(t, denominator)
+    sine, cosine = _circular(e, b)
+    fall, _ = _size(e, e.neg(e.abs(a)))
+    far_imag = e.mul(e.mul(e.mul(sine, cosine), fall), e.mul(fall, e.like(a, 4.0)))
     far = e.compare(">", e.abs(a), e.like(a, 22.0))
-    return e.select(far, e.copysign(one, a), real), e.select(
-        far, e.copysign(e.like(a, 0.0), t), imag
+    far_real = e.copysign(one, a)
+    turned = e.select(_is_finite(e, b), far_real, e.like(a, math.nan))
+    inside = e.select(far, turned, real), e.select(far, far_imag, imag)
+    real, imag = _where_lost(e, a, b, inside, (far_real, e.copysign(zero, b)))
+    # A part that is zero stays zero, whatever the other is.
+    return e.select(e.compare("==", a, zero), a, real), e.select(
+        e.compare("==", b, zero), b, imag
     )
 
 
@@ -208,8 +321,12 @@ def tan(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
 
 
 def logistic(e: Lanes, a: ir.Value, b: ir.Value) -> Pair:
-    real, imag = exp(e, e.neg(a), e.neg(b))
-    return divide(e, e.like(a, 1.0), e.like(a, 0.0), e.add(real, e.like(a, 1.0)), imag)
+    """1 / (1 + exp(-z)), or exp(z) / (1 + exp(z)) in the left half plane."""
+    left = e.compare("<", a, e.like(a, 0.0))
+    real, imag = exp(e, e.neg(e.abs(a)), e.select(left, b, e.neg(b)))
+    one, zero = e.like(a, 1.0), e.like(a, 0.0)
+    above = e.select(left, real, one), e.select(left, imag, zero)
+    return divide(e, *above, e.add(real, one), imag)
 
 
 def pow(e: Lanes, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value) -> Pair:
@@ -239,6 +356,7 @@ FUNCTIONS: dict[str, Any] = {
     "tanh": tanh,
     "logistic": logistic,
     "sign": sign,
+    "square": square,
     "div": divide,
     "pow": pow,
 }

@@ -111,7 +111,7 @@ def _tan(e: Lanes, x: ir.Value) -> ir.Value:
         return e.select(e.compare("==", x, e.like(x, 0.0)), x, value)
 
     huge = e.compare(">=", e.abs(x), e.like(x, 2.0**48))
-    return e.unless_any(huge, fast, lambda: e.by_lane("tanf", x))
+    return e.unless_any(huge, fast, lambda: e.narrow(e.by_lane("tan", e.widen(x))))
 
 
 def tan(e: Lanes, x: ir.Value) -> ir.Value:
