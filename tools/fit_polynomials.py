@@ -148,7 +148,7 @@ ROWS = [
         sin_tail,
         0,
         4 * quarter_pi**2,
-        3,
+        4,
         "d",
     ),
     ("SIN_TAIL_F64", "(sin(r) - r) / r^3 in r^2", sin_tail, 0, quarter_pi**2, 6, "d"),

@@ -189,8 +189,10 @@ def _log_mantissa(e: Lanes, f: ir.Value, k: ir.Value) -> ir.Value:
     s = e.div(f, e.add(f, e.like(f, 2.0)))
     z = e.mul(s, s)
     ratio = e.mul(z, e.horner(table.LOG_RATIO_F64, z))
-    rest = e.fma(s, e.add(half_square, ratio), e.mul(k, low))
-    return e.fma(k, e.like(f, form.ln2_high), e.sub(f, e.sub(half_square, rest)))
+    lead = e.fma(e.mul(f, e.like(f, -0.5)), f, f)  # f - f^2/2, and what its rounding lost
+    lost = e.fma(e.mul(f, e.like(f, -0.5)), f, e.sub(f, lead))
+    rest = e.fma(s, e.add(half_square, ratio), e.fma(k, low, lost))
+    return e.fma(k, e.like(f, form.ln2_high), e.add(lead, rest))
 
 
 def _log_special(e: Lanes, x: ir.Value, result: ir.Value, zero: float) -> ir.Value:
