@@ -148,6 +148,14 @@ def test_complex_functions_have_the_values_of_the_standard(name: str) -> None:
             assert same(complex(got), want, is_finite(z), 1e-14), (z, got, want)
 
 
+def test_second_powers_are_squares() -> None:
+    x = np.array([1e20 + 1e20j, 1e19 - 1j, 1 + 2j], np.complex64)
+    for results in both(lambda x: x ** 2, jnp.asarray(x)):
+        assert results.dtype == np.complex64
+        assert results.tolist()[0] == complex(0, inf)
+        np.testing.assert_allclose(results[1:], (x[1:].astype(np.complex128) ** 2), rtol=1e-6)
+
+
 # ---- real functions -----------------------------------------------------------------------------
 
 BY_MATH = ["exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",

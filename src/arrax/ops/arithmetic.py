@@ -332,15 +332,16 @@ def _integer_pow_type(x: Any, *, y: int) -> Any:
 
 
 def _integer_pow_evaluate(x: Any, *, y: int) -> Any:
-    return _repeated(x, y, np.multiply, np.divide, lambda: np.ones_like(x))
+    square = _square_evaluate if x.dtype.kind == "c" else None
+    return _repeated(x, y, np.multiply, np.divide, lambda: np.ones_like(x), square)
 
 
 def _integer_pow_stablehlo(b: Any, x: Any, *, y: int) -> Any:
     return _repeated(x, y, mul_p.bind, div_p.bind, lambda: b.full(x.shape, 1, x.dtype))
 
 
-def _repeated(x: Any, y: int, multiply: Any, divide: Any, one: Any) -> Any:
-    """`x` to the power `y` by repeated squaring."""
+def _repeated(x: Any, y: int, multiply: Any, divide: Any, one: Any, square_of: Any = None) -> Any:
+    """`x` to the power `y` by repeated squaring, by products unless `square_of` squares."""
     if y == 0:
         return one()
     exponent, square, out = builtins.abs(y), x, None
@@ -349,7 +350,7 @@ def _repeated(x: Any, y: int, multiply: Any, divide: Any, one: Any) -> Any:
             out = square if out is None else multiply(out, square)
         exponent >>= 1
         if exponent:
-            square = multiply(square, square)
+            square = square_of(square) if square_of else multiply(square, square)
     return out if y > 0 else divide(one(), out)
 
 

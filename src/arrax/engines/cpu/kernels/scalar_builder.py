@@ -238,7 +238,7 @@ class ScalarBuilder:
                 result = square if result is None else self.mul(result, square)
             remaining >>= 1
             if remaining:
-                square = self.mul(square, square)
+                square = self.square(square)
         assert result is not None
         return self.div(self.like(x, 1), result) if y < 0 else result
 
