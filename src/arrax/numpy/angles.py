@@ -1,6 +1,7 @@
 """Angles, also hyperbolic ones, and logarithms to bases other than e."""
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def log2(x: Any, /) -> Any:
 def log10(x: Any, /) -> Any:
     """The logarithm of each element to base 10."""
     x = inexact_array("log10", x)
-    return lax.mul_p.bind(elementwise.log(x), scalar_array(1 / np.log(10.0), x.aval.dtype))
+    return lax.mul_p.bind(elementwise.log(x), scalar_array(math.log10(math.e), x.aval.dtype))
 
 
 @remembered
