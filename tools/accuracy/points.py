@@ -28,7 +28,8 @@ def _bits(dtype: np.dtype[Any]) -> Any:
 
 def near(value: float, dtype: np.dtype[Any], count: int) -> Any:
     """The numbers of a format next to `value`, `count` on either side."""
-    centre = np.asarray(value, dtype).view(_bits(dtype)).astype(np.int64)
+    with np.errstate(over="ignore"):
+        centre = np.asarray(value, dtype).view(_bits(dtype)).astype(np.int64)
     steps = np.arange(-count, count + 1)
     return finite((centre + steps).astype(_bits(dtype)).view(dtype))
 

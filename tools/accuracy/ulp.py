@@ -69,7 +69,8 @@ def _to_wide(value: Any, dtype: Any) -> Any:
     scaled = mp.ldexp(value, -int(scale))
     high = float(scaled)
     low = float(scaled - high)
-    return np.ldexp(dtype(high) + dtype(low), int(scale))
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(dtype(high) + dtype(low), int(scale))
 
 
 def exact_values(function: Function, columns: tuple[Any, ...], name: str) -> tuple[Any, ...]:
