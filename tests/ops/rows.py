@@ -3,14 +3,15 @@
 A `Row` names a function, its operands and a reference by NumPy. The checks then compare
 values, JVP with differences, VJP with JVP by an inner product, second order, `vmap` over each
 operand with a loop, and `jit` with eager evaluation; then values in every dtype that JAX accepts,
-special values included, compiled too, and the errors for all other dtypes (`matrix`); and, for
-elementwise operations, odd shapes. Use it as
+special values included, compiled too, and the errors for all other dtypes (`matrix`); operands of
+more than 2**17 elements; and, for elementwise operations, odd shapes. Use it as
 
     ROWS = [Row("exp", lax.exp, (real(3, 4),), np.exp), …]
     test_rows = checks(ROWS)
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -317,15 +318,48 @@ def check_shapes(row: Row) -> None:
                      row.tolerance, f"{row.name} of shape {shape}")
 
 
+# ---- large operands -----------------------------------------------------------------------------
+
+LARGE = (257, 513)  # more than 2**17 elements: past all thresholds, and no whole number of vectors
+
+
+def check_large(row: Row) -> None:
+    """Operands of more than 2**17 elements, where the native library and threads take over.
+
+    Elementwise rows have them in one call, others in a batch of the row's operands and of these
+    flipped, in turn.
+    """
+    if is_elementwise(row):
+        operands = [np.resize(x, LARGE) if np.ndim(x) else x for x in row.operands]
+        expected = [np.resize(e, LARGE) for e in arrays(row.function(*row.operands))]
+        function = row.function
+    else:
+        pairs = [(np.asarray(x), np.flip(x)) for x in row.operands]
+        outs = [arrays(row.function(*operands)) for operands in zip(*pairs, strict=True)]
+        most = max(x.size for x in [*outs[0], *(x for x, _ in pairs)])
+        count = math.prod(LARGE) // max(most, 1) + 1
+        operands = [_in_turn(x, y, count) for x, y in pairs]
+        expected = [_in_turn(x, y, count) for x, y in zip(*outs, strict=True)]
+        function = vmap(row.function)
+    for name, called in (("eager", function), ("compiled", jit(function))):
+        tolerance = max(row.tolerance, row.jit_tolerance)
+        assert_close(called(*operands), expected, tolerance, f"{row.name} large, {name}")
+
+
+def _in_turn(x: np.ndarray, y: np.ndarray, count: int) -> np.ndarray:
+    return np.stack([x, y])[np.arange(count) % 2]
+
+
 CHECKS = {"values": check_values, "jvp": check_jvp, "vjp": check_vjp,
           "second_order": check_second_order, "vmap": check_vmap, "jit": check_jit,
-          "dtypes": check_dtypes, "shapes": check_shapes}
+          "dtypes": check_dtypes, "shapes": check_shapes, "large": check_large}
 
 
 APPLIES: dict[str, Callable[[Row], bool]] = {
     "jvp": lambda row: row.order >= 1, "vjp": lambda row: row.order >= 1,
     "second_order": lambda row: row.order >= 2, "vmap": lambda row: row.batch,
-    "dtypes": lambda row: bool(row.matrix) and _once(row), "shapes": is_elementwise}
+    "dtypes": lambda row: bool(row.matrix) and _once(row), "shapes": is_elementwise,
+    "large": lambda row: bool(row.operands) and (row.batch or is_elementwise(row))}
 
 
 def checks(rows: Sequence[Row], kinds: Sequence[str] = tuple(CHECKS)) -> Callable[..., None]:
