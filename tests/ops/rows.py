@@ -209,6 +209,20 @@ def check_vmap(row: Row) -> None:
     for chosen in [*((i,) for i in range(count)), tuple(range(count))]:
         for axis in (0, -1):
             _check_vmap(row, chosen, axis)
+        _check_empty_batch(row, chosen)
+
+
+def _check_empty_batch(row: Row, chosen: tuple[int, ...]) -> None:
+    if not chosen:
+        return
+    operands = [np.zeros((0, *np.shape(x)), np.asarray(x).dtype) if i in chosen else x
+                for i, x in enumerate(row.operands)]
+    mapped = vmap(row.function, in_axes=tuple(0 if i in chosen else None
+                                              for i in range(len(operands))))
+    expected = [(0, *x.shape) for x in arrays(row.function(*row.operands))]
+    for called in (mapped, jit(mapped)):
+        found = [x.shape for x in arrays(called(*operands))]
+        assert found == expected, f"{row.name} vmap of none over {chosen}: {found}"
 
 
 def _check_vmap(row: Row, chosen: tuple[int, ...], axis: int) -> None:

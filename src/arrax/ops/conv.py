@@ -20,7 +20,7 @@ from arrax.ops.conv_dims import (ConvDimensionNumbers, canonical_pads, conv_dime
 from arrax.ops.dot_stablehlo import precision_names
 from arrax.ops.dot_types import canonicalize_precision
 from arrax.ops.join import pad_evaluate
-from arrax.ops.rules import by_operand, transpose_bilinear
+from arrax.ops.rules import by_operand, transpose_bilinear, zeros
 from arrax.ops.shape import reshape, rev, transpose
 
 _CHUNK_ELEMENTS = 1 << 24  # the largest matrix of windows that evaluation builds at a time
@@ -264,11 +264,20 @@ def _as_dtype(x: Any, dtype: Any) -> Any:
 
 def _conv_batch(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
     (x, kernel), (x_dim, kernel_dim) = operands, dims
+    if axis.size == 0:  # no batch of convolutions has a group for each of none
+        one = conv_general_dilated_p.type_rule(
+            *(_without_axis(aval_of(v), d) for v, d in zip(operands, dims, strict=True)), **params)
+        return zeros(one.update(shape=(0, *one.shape))), 0
     if x_dim is not None and kernel_dim is not None:
         return _batch_both(axis.size, x, kernel, x_dim, kernel_dim, params)
     if x_dim is not None:
         return _batch_input(axis.size, x, kernel, x_dim, params)
     return _batch_kernel(axis.size, x, kernel, kernel_dim, params)
+
+
+def _without_axis(aval: Any, axis: int | None) -> Any:
+    return aval if axis is None else \
+        aval.update(shape=(*aval.shape[:axis], *aval.shape[axis + 1:]))
 
 
 def _batch_both(size: int, x: Any, kernel: Any, x_dim: int, kernel_dim: int,

@@ -207,7 +207,7 @@ def _dynamic_slice_batch(axis: Any, operands: Any, dims: Any, *, slice_sizes: An
         sizes = (*slice_sizes[:x_dim], axis.size, *slice_sizes[x_dim:])
         return dynamic_slice_p.bind(x, *starts, slice_sizes=sizes), x_dim
     indices = _stacked_starts(starts, start_dims, axis.size)
-    numbers, sizes = _window_gather(slice_sizes, x_dim is not None)
+    numbers, sizes = _window_gather(slice_sizes, None if x_dim is None else axis.size)
     x = x if x_dim is None else batch_at(x, x_dim, 0, axis.size)
     return registry["gather"].bind(
         x, indices, dimension_numbers=numbers, slice_sizes=sizes, unique_indices=True,
@@ -223,16 +223,16 @@ def _stacked_starts(starts: Any, dims: Any, size: int) -> Any:
     return registry["concatenate"].bind(*columns, dimension=1)
 
 
-def _window_gather(slice_sizes: Any, operand_batched: bool) -> Any:
-    """The gather that takes one window per batch element."""
+def _window_gather(slice_sizes: Any, batch_size: int | None) -> Any:
+    """The gather that takes one window per batch element, of an operand batched too unless None."""
     rank = len(slice_sizes)
-    shift = 1 if operand_batched else 0
-    batch = (0,) if operand_batched else ()
+    shift = 0 if batch_size is None else 1
+    batch = (0,) * shift
     numbers = GatherDimensionNumbers(
         offset_dims=tuple(range(1, rank + 1)), collapsed_slice_dims=(),
         start_index_map=tuple(range(shift, rank + shift)), operand_batching_dims=batch,
         start_indices_batching_dims=batch)
-    return numbers, (1,) * shift + tuple(slice_sizes)
+    return numbers, (*([] if batch_size is None else [min(1, batch_size)]), *slice_sizes)
 
 
 dynamic_slice_p = Primitive(
