@@ -1,6 +1,9 @@
 """Products against einsum, by rows; narrow dtypes are summed exactly."""
 from __future__ import annotations
 
+import warnings
+
+import arrax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
@@ -109,3 +112,13 @@ def test_refusals(case):  # type: ignore[no-untyped-def]
     call, error, message = case
     with pytest.raises(error, match=message):
         call()
+
+
+def test_products_of_long_vectors_are_accurate_and_quiet():
+    x = np.full(3_000_001, 0.1, np.float32)
+    right = float(x[0]) ** 2 * x.size
+    np.testing.assert_allclose(float(lax.dot(jnp.asarray(x), jnp.asarray(x))), right, rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        big = jnp.full((3, 3), 3e38, jnp.float32)
+        assert np.isposinf(lax.dot(big, big)).all()

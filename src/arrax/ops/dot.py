@@ -7,20 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from arrax import _native
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
+from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import Product
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
 from arrax.ops.arithmetic import add_p, mul_p
 from arrax.ops.dot_stablehlo import dot_general_form
 from arrax.ops.dot_types import canonicalize_precision
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import by_operand, transpose_bilinear
 from arrax.ops.shape import transpose
 
 _EXACT_BELOW = 2.0 ** 53
+_LONG = 4096  # elements of the parts in which long vectors are multiplied
 _BLAS_ABOVE = 1 << 15  # products of narrow integers larger than this go through float64 BLAS
 
 
@@ -140,6 +144,8 @@ def _contract(x: np.ndarray, y: np.ndarray, dimension_numbers: Any) -> np.ndarra
     batch, x_free, contract, y_free = groups
     if batch <= 1 and x_free <= 1 and contract == 1 and y_free <= 1 and not (batch and (
             not x_free or not y_free)):
+        if x.ndim == 1 == y.ndim and x.size > _LONG and x.dtype in library.CODES:
+            return _long_dot(x, y)
         product: np.ndarray = np.matmul(x, y)
         return product
     batch_shape = x.shape[:batch]
@@ -148,6 +154,15 @@ def _contract(x: np.ndarray, y: np.ndarray, dimension_numbers: Any) -> np.ndarra
     out: np.ndarray = np.matmul(x.reshape(*batch_shape, math.prod(x_free_shape), terms),
                                 y.reshape(*batch_shape, terms, math.prod(y_free_shape)))
     return out.reshape((*batch_shape, *x_free_shape, *y_free_shape))
+
+
+def _long_dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The product of two long vectors by parts, so that its error does not grow with their
+    length."""
+    whole = x.size - x.size % _LONG
+    parts = np.matmul(x[:whole].reshape(-1, 1, _LONG), y[:whole].reshape(-1, _LONG, 1)).ravel()
+    rest = np.matmul(x[whole:], y[whole:]).reshape(1)
+    return _native.sum(np.concatenate([parts, rest]), (0,), library.CODES[x.dtype])
 
 
 @lru_cache(maxsize=1024)
@@ -230,7 +245,7 @@ def _numbers_text(dimension_numbers: Any) -> str:
 
 
 dot_general_p: Primitive = Primitive(
-    "dot_general", type_rule=_dot_type, evaluate=_dot_evaluate,
+    "dot_general", type_rule=_dot_type, evaluate=quiet(_dot_evaluate),
     jvp=by_operand(lambda t, out, x, y, **params: dot_general_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: dot_general_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_dot_batch,

@@ -16,6 +16,7 @@ from arrax.engines.cpu.kernels import library
 from arrax.engines.cpu.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import broadcast_in_dim, constant, linear_jvp, move_axis, transpose_unary
 
 
@@ -154,7 +155,8 @@ def _fft_stablehlo(b: Any, x: Any, *, fft_type: FftType, fft_lengths: Any) -> An
         x, fft_type=fft_type, fft_lengths=fft_lengths[-1:])
 
 
-fft_p = Primitive("fft", weak_type="none", type_rule=_fft_type, evaluate=_fft_evaluate,
+fft_p = Primitive("fft", weak_type="none", type_rule=_fft_type,
+              evaluate=quiet(_fft_evaluate),
                   jvp=linear_jvp(), transpose=transpose_unary(_fft_transpose), batch=_fft_batch,
                   shown={"fft_type": lambda kind: str(int(kind))},
                   lower=Library("fft"), stablehlo=_fft_stablehlo)
