@@ -25,7 +25,7 @@ KEYS = _native.make_array_aval(np.zeros(3, np.uint64), ShapedArray((3,), dtypes.
 class Sum(_native.PrimitiveBase):
     """A primitive that adds and notes what it gets."""
 
-    execute, typed_results, multiple_results = None, False, False
+    execute, typed_results, multiple_results, elementwise = None, False, False, False
     type_rule = staticmethod(lambda *avals, **params: avals[0])
 
     def __init__(self, **facts):
