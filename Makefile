@@ -2,7 +2,8 @@
 # make test   run the tests       make lint   run the linters      make bench   time it
 # make parity compare with JAX, in an environment of its own
 # make lower-bounds   test with the oldest dependencies that are allowed
-# make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,jit)
+# make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,passes,jit)
+# make sanitize   the C++ runtime's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ PTH = $(SITE)/arrax-dev.pth
 PARITY := .venv-parity
 LOWEST := .venv-lowest
 
-.PHONY: demo test parity lower-bounds lint fuzz bench dev native clean
+.PHONY: demo test parity lower-bounds lint fuzz bench dev native clean sanitize
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -51,13 +52,29 @@ lint: dev
 MINUTES := 2
 SEED := 0
 WORKERS := 2
-WAYS := eager,jit
+WAYS := eager,passes,jit
 
 # Fails if one program fails; the line of a fault has its seed. With ways that include jax it runs
 # in the environment that has JAX.
 fuzz: dev
 	PYTHONPATH=src $(if $(findstring jax,$(WAYS)),$(PARITY),$(VENV))/bin/python -m tools.fuzz \
 	  --minutes $(MINUTES) --seed $(SEED) --workers $(WORKERS) --ways $(WAYS)
+
+SANITIZED := build/sanitize
+SANITIZED_TESTS := tests/native tests/engines/cpu/test_library.py
+
+# The C++ runtime's tests with AddressSanitizer and UndefinedBehaviorSanitizer in it, in a copy of
+# the package. Leaks are not looked for: CPython and NumPy keep memory until the process ends.
+sanitize: dev
+	@$(CMAKE) -S . -B $(SANITIZED) -DCMAKE_BUILD_TYPE=Debug -DARRAX_SANITIZE=ON -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" > /dev/null
+	@$(CMAKE) --build $(SANITIZED) --parallel 2
+	@rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site
+	@cp -rs "$(CURDIR)/src/arrax" $(SANITIZED)/site/ && rm -f $(SANITIZED)/site/arrax/_native*.so
+	@cp $(SANITIZED)/_native*.so $(SANITIZED)/site/arrax/
+	PYTHONPATH=$(SANITIZED)/site ARRAX_CACHE=off PYTHONMALLOC=malloc \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  $(BIN)/python -m pytest -q -x -p no:cacheprovider $(SANITIZED_TESTS)
 
 bench: $(BIN)/python dev
 	$(BIN)/python benchmarks/speed.py

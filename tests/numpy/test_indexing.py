@@ -247,3 +247,16 @@ def test_integers_into_empty_axes(index):
             with pytest.raises(IndexError, match="out of bounds for axis [01] with size 0"):
                 run(empty, wide, index)
     assert wide[0].shape == (0,) and empty[jnp.zeros(0, int)].shape == (0, 3)
+
+
+def test_known_scalars_index_traced_arrays():
+    x, place = jnp.asarray(DATA), jnp.int32(1)
+    for mode in ("wrap", "clip", "fill"):
+        def taken(x, mode=mode):
+            return jnp.take(x, place, axis=0, mode=mode)
+        np.testing.assert_array_equal(taken(x), DATA[1])
+        np.testing.assert_array_equal(arrax.jit(taken)(x), DATA[1])
+        gradient = arrax.grad(lambda x: jnp.sum(taken(x)))(x)
+        expected = np.zeros_like(DATA)
+        expected[1] = 1
+        np.testing.assert_array_equal(gradient, expected)

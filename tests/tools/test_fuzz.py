@@ -74,15 +74,16 @@ def test_elements_that_noise_decides_say_nothing():
 def test_a_crash_and_a_hang_cost_one_program():
     worker = Worker()
 
-    def answer(program: Program, limit: float = 60.0) -> Any:
-        worker.send({"program": packed(program), "ways": ("jit",)})
-        return worker.receive(limit).get("fault", [None, None])[1]
+    def answer(program: Program, wait: float = 60.0) -> Any:
+        worker.send({"program": packed(program), "ways": ("jit",), "limit": 2.0})
+        return worker.receive(wait).get("fault", [None, None])[1]
     try:
         assert answer(program_of("v0 + 1")) is None
         assert answer(program_of("__import__('os').abort()")) == "crashes"
         assert answer(program_of("v0 + 1")) is None
         assert answer(program_of("__import__('time').sleep(50)"), 0.5) == "hangs"
         assert answer(program_of("v0 + 1")) is None
+        assert answer(program_of("[v0 for k in iter(int, 1)]")) == "hangs"
     finally:
         worker.stop()
 

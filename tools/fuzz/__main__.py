@@ -91,7 +91,7 @@ def _options() -> Any:
     if options.minutes == 1e9 and options.programs is None:
         options.minutes = 2.0
     options.ways = options.ways.split(",")
-    options.profile = Profile(options.steps, options.largest, options.large)
+    options.profile = Profile(options.steps, options.largest, Profile.share_of_small, options.large)
     return options
 
 

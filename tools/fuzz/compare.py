@@ -90,6 +90,8 @@ def _beyond_noise(w: np.ndarray, g: np.ndarray, runs: list[np.ndarray]) -> np.nd
             spread = np.fmax(spread, np.abs(z - x))
         rounding = CLOSE * unit(w.dtype) * np.abs(x) + 2 * unit(w.dtype)
         beyond = ~((np.abs(x - y) <= SPREAD * spread + rounding) | same(w, g))
+        if w.dtype.kind == "c":  # infinite either way: which parts are is a matter of the formula
+            beyond &= np.isfinite(x) | np.isfinite(y)
         nearly_overflows = (np.abs(x) > 0.5 * float(ml_dtypes.finfo(w.dtype).max)) & np.isfinite(x)
     return np.asarray(beyond & steady & ~nearly_overflows)
 

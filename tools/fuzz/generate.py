@@ -18,11 +18,13 @@ from tools.fuzz.program import VALUE, Argument, Program, Step, all_steps, withou
 
 @dataclass(frozen=True)
 class Profile:
-    """How large programs are: steps, elements of a value, and a share of programs with values
-    beyond the thresholds of threads and of the native library."""
+    """How large programs are: steps, elements of a value, a share of programs that are small
+    (half the steps, a tenth of the elements), and one with values beyond the thresholds of
+    threads and of the native library."""
 
     steps: int = 7
     largest: int = 3000
+    share_of_small: float = 0.7
     share_of_large: float = 0.01
 
 
@@ -38,14 +40,19 @@ def generate(seed: int, profile: Profile) -> Program:
     """Draw a program."""
     draw = random.Random(seed)
     x64 = draw.random() < 0.25
-    largest = 2 ** 17 + 1 if draw.random() < profile.share_of_large else profile.largest
+    steps, largest = profile.steps, profile.largest
+    size = draw.random()
+    if size < profile.share_of_large:
+        largest = 2 ** 17 + 1
+    elif size < profile.share_of_large + profile.share_of_small:
+        steps, largest = (steps + 1) // 2, largest // 10
     with arrax.enable_x64(x64), arrax.disable_jit():
         d = Drawing(seed, largest, x64)
         try:
             d.argument()
             for _ in range(d.integer(0, 2)):
                 d.argument(d.arguments[0].aval.shape if d.chance(0.5) else None)
-            wanted = d.integer(1, profile.steps)
+            wanted = d.integer(1, steps)
             for _ in range(4 * wanted):
                 if len(d.scopes[0].steps) < wanted:
                     draw_step(d)

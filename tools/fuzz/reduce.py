@@ -36,7 +36,7 @@ def reduced(program: Program, fault: Fault, ways: tuple[str, ...]) -> tuple[Prog
 
     def failing(candidate: Program) -> Fault | None:
         worker.send({"program": packed(candidate), "ways": ways})
-        answer = worker.receive(30.0)
+        answer = worker.receive()
         if "fault" not in answer:
             return None
         found = Fault(*answer["fault"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-LIMIT = 60.0  # seconds for one program
+LIMIT = 600.0  # seconds after which a program waits for what never comes
 JOBS_OF_A_PROCESS = 3000  # after which a worker is replaced, so that its memory goes back
 
 
@@ -63,7 +63,8 @@ class Worker:
         code = self.process.wait()
         words = self._last_words()
         self.stop()
-        return {"fault": ["any", "crashes", f"exit code {code}; {words}"]}
+        kind = "hangs" if code == -signal.SIGPROF else "crashes"
+        return {"fault": ["any", kind, f"exit code {code}; {words}"]}
 
     def _last_words(self) -> str:
         """What the process wrote to stderr, its most telling lines."""

@@ -3,6 +3,8 @@
     reference   operation by operation (`reference.py`): what all others are compared with
     eager       plain calls, where the program has control flow: its loops are compiled
     jit         compiled as a whole
+    passes      the loop IR after each pass, by its NumPy interpreter: names the wrong pass. It
+                takes longer than all others, so one program of `INTERPRETED` is
     check       compiled with bounds checks in every access
     jax         by JAX, operation by operation, where it is asked for and installed
 """
@@ -15,6 +17,8 @@ from typing import Any
 import numpy as np
 
 import arrax
+from arrax.engines.cpu.interpreter.program import results_after_passes
+from arrax.transforms.staging import trace_to_jaxpr
 from tools.fuzz.compare import first_difference
 from tools.fuzz.program import Program, text_of
 from tools.fuzz.reference import (
@@ -28,7 +32,8 @@ from tools.fuzz.reference import (
     run_reference,
 )
 
-WAYS = ("eager", "jit")
+WAYS = ("eager", "passes", "jit")
+INTERPRETED = 10
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,13 @@ def verdict(program: Program, ways: tuple[str, ...] = WAYS) -> Fault | None:
         for way in ways:
             if way == "eager" and not any(step.functions for step in program.steps):
                 continue
-            got = RUNS[way](program)
-            differs = first_difference(want, got, lambda k, uses: run_noisy(program, k, uses))
-            if differs is not None:
-                return Fault(way, "differs", differs)
+            if way == "passes" and program.seed % INTERPRETED and len(ways) > 1:
+                continue
+            found = run_passes(program) if way == "passes" else [("", RUNS[way](program))]
+            for name, got in found:
+                differs = first_difference(want, got, lambda k, uses: run_noisy(program, k, uses))
+                if differs is not None:
+                    return Fault(way, f"differs after {name}" if name else "differs", differs)
     except Exception as error:
         return Fault(way, "raises", explained(error))
     return None
@@ -61,6 +69,16 @@ def run_jit(program: Program) -> list[np.ndarray]:
     """The results of the compiled program; compiled once more each time."""
     with arrax.enable_x64(program.x64):
         return as_list(arrax.jit(load(text_of(program), names()))(*arrays_of(program)))
+
+
+def run_passes(program: Program) -> list[tuple[str, list[np.ndarray]]]:
+    """The results after each pass of the compiler that changed the program."""
+    with arrax.enable_x64(program.x64):
+        args = arrays_of(program)
+        function = load(text_of(program), names())
+        closed = trace_to_jaxpr(lambda *a: arrax.tree.leaves(function(*a)), [a.aval for a in args])
+        return [(name, [g.reshape(aval.shape) for g, aval in zip(got, closed.out_avals)])
+                for name, got in results_after_passes(closed, args)]
 
 
 def run_jax(program: Program) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ import faulthandler
 import json
 import os
 import pickle
+import signal
 import sys
 import time
 import warnings
@@ -19,6 +20,9 @@ from tools.fuzz.generate import NotDrawn, Profile, generate
 from tools.fuzz.program import Program
 from tools.fuzz.reference import explained
 from tools.fuzz.ways import Fault, verdict
+
+
+LIMIT = 20.0  # seconds of processor time for one program
 
 
 def packed(program: Program) -> str:
@@ -34,6 +38,7 @@ def unpacked(text: str) -> Program:
 def judge(job: dict[str, Any]) -> dict[str, Any]:
     """Answer one job."""
     started = time.process_time()
+    signal.setitimer(signal.ITIMER_PROF, job.get("limit", LIMIT))  # which ends the process
     ways = tuple(job["ways"])
     fault: Fault | None
     try:
@@ -58,6 +63,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     faulthandler.enable()
+    faulthandler.register(signal.SIGPROF, chain=True)
     for line in sys.stdin:
         print(json.dumps(judge(json.loads(line))), file=answers, flush=True)
 

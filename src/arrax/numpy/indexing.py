@@ -160,7 +160,7 @@ def _ascending(span: Span) -> tuple[int, int, int]:
 # ---- scalars unknown now ---------------------------------------------------------------------
 
 def _read_dynamic(x: Any, index: Index) -> Any:
-    """At least one traced scalar, no arrays: a dynamic slice, then what is static."""
+    """At least one scalar that is no Python int, no arrays: a dynamic slice, then what is static."""
     starts, sizes, after = [], [], []
     for entry, dimension in zip(index.entries, index.shape, strict=True):
         after.append(Span(0, dimension, 1))
@@ -168,7 +168,8 @@ def _read_dynamic(x: Any, index: Index) -> Any:
             starts.append(scalar_array(clamped(entry.value, dimension), _int32))
             sizes.append(1)
         elif not isinstance(entry, Span):
-            starts.append(from_the_front(entry, dimension))
+            known = isinstance(entry, np.ndarray)
+            starts.append(from_the_front(array_of(entry) if known else entry, dimension))
             sizes.append(1)
         else:
             start, size, step = _ascending(entry)
