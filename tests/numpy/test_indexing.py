@@ -260,3 +260,15 @@ def test_known_scalars_index_traced_arrays():
         expected = np.zeros_like(DATA)
         expected[1] = 1
         np.testing.assert_array_equal(gradient, expected)
+
+
+def test_large_unsigned_indices_are_out_of_bounds():
+    x, places = jnp.asarray([5.0, 6.0, 7.0]), jnp.array([1, 2 ** 32 - 1, 2 ** 31], "uint32")
+    for mode, expected in (("fill", [6, np.nan, np.nan]), ("clip", [6, 7, 7])):
+        def taken(x, places, mode=mode):
+            return x.at[places].get(mode=mode)
+        np.testing.assert_array_equal(taken(x, places), expected)
+        np.testing.assert_array_equal(arrax.jit(taken)(x, places), expected)
+        np.testing.assert_array_equal(arrax.vmap(taken, (None, 0))(x, places), expected)
+    for added in (x.at[places].add(1.0), arrax.jit(lambda x, p: x.at[p].add(1.0))(x, places)):
+        np.testing.assert_array_equal(added, [5, 7, 7])

@@ -208,11 +208,17 @@ def from_the_front(i: Any, dimension: int) -> Any:
 
 
 def index_dtype(i: Any) -> Any:
-    """An integer Array or tracer in a dtype that holds positions: int32, or int64 if it has it."""
+    """An integer Array or tracer in a dtype that holds positions: int32, or int64 if it has it.
+
+    Unsigned numbers that this dtype does not hold become its largest, which is out of bounds too.
+    """
     aval = i.aval
     dtype = aval.dtype if aval.dtype.itemsize == 8 else _int32
     if dtype.kind == "u":
         dtype = np.dtype(np.int64)
+    if aval.dtype.kind == "u" and aval.dtype.itemsize == dtype.itemsize:
+        largest = np.broadcast_to(np.array(np.iinfo(dtype).max, aval.dtype), aval.shape)
+        i = lax.min_p.bind(i, largest)
     if aval.dtype == dtype and not aval.weak_type:
         return i
     return lax.convert_element_type(i, dtype)
