@@ -57,6 +57,16 @@ def test_poles(function, operands, expected) -> None:  # type: ignore[no-untyped
     np.testing.assert_array_equal(np.asarray(out), np.array(expected, np.float32))
 
 
+@pytest.mark.parametrize("name", ["erf", "erfc", "erf_inv", "lgamma", "digamma", "bessel_i0e",
+                                  "bessel_i1e"])
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 1)])
+def test_eager_results_have_the_shape_of_the_operand(name: str, shape: tuple[int, ...]) -> None:
+    for dtype in (np.float32, np.float64):
+        x = np.full(shape, 0.5, dtype)
+        found = getattr(lax, name)(x)
+        assert found.shape == shape and np.asarray(found).shape == shape
+
+
 def test_erf_inv_is_the_published_polynomial() -> None:
     x = np.linspace(-0.999999, 0.999999, 10_001).astype(np.float32)
     exact = scipy.special.erfinv(x.astype(np.float64))

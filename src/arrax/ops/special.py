@@ -48,7 +48,7 @@ def _evaluate_by(fn: Callable[..., Any], wide: Any = np.float64) -> Callable[...
 def _each(name: str) -> Callable[[Any], Any]:
     """The function `name` of the native library, of each element: what compiled programs call."""
     def evaluate(x: Any) -> Any:
-        x = np.ascontiguousarray(x)
+        x = np.asarray(x, order="C")  # `ascontiguousarray` makes 0-d arrays 1-d
         out = np.empty(x.shape, np.float64)
         library.call_eagerly("arrax_each", (x.size, library.address_of(name)), x, out)
         return out
