@@ -272,3 +272,10 @@ def test_large_unsigned_indices_are_out_of_bounds():
         np.testing.assert_array_equal(arrax.vmap(taken, (None, 0))(x, places), expected)
     for added in (x.at[places].add(1.0), arrax.jit(lambda x, p: x.at[p].add(1.0))(x, places)):
         np.testing.assert_array_equal(added, [5, 7, 7])
+
+
+def test_known_indices_too_narrow_for_the_dimension():
+    x, places = jnp.arange(513.0), jnp.array([-1, 5, -128, 127], "int8")
+    for read in (lambda x, i: x[i], lambda x, i: x.at[i].get(mode="clip")):
+        np.testing.assert_array_equal(read(x, places), [512, 5, 385, 127])
+        np.testing.assert_array_equal(arrax.jit(read)(x, places), [512, 5, 385, 127])

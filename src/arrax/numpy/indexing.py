@@ -111,8 +111,10 @@ def numpy_item(entry: Any, dimension: int) -> Any:
         return clamped(entry.value, dimension)
     if isinstance(entry, Span):
         return numpy_slice(entry)
-    entry = np.where(entry < 0, entry + dimension, entry) if entry.dtype.kind == "i" else entry
-    return np.clip(entry, 0, dimension - 1)
+    if entry.dtype.kind == "u":
+        return np.minimum(entry.astype(np.uint64), np.uint64(dimension - 1)).astype(np.intp)
+    entry = entry.astype(np.intp)  # narrow integers may not hold the dimension
+    return np.clip(np.where(entry < 0, entry + dimension, entry), 0, dimension - 1)
 
 
 def numpy_slice(span: Span) -> slice:
