@@ -35,10 +35,17 @@ def _map(fun: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callab
 
 
 class _Lax:
-    """`lax`, but for scans of length 0, which have no result without a compiler."""
+    """`lax`, but for scans of length 0, which have no result without a compiler, and for the
+    counter of `fori_loop`, which is weakly typed where the bounds are, as in a compiled loop."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(lax, name)
+
+    def fori_loop(self, lower: Any, upper: Any, body: Callable[..., Any], init: Any) -> Any:
+        value, typed = init, getattr(upper, "dtype", None)
+        for i in range(int(lower), int(upper)):
+            value = body(jnp.asarray(i, typed), value)
+        return value
 
     def scan(self, f: Callable[..., Any], init: Any, xs: Any, length: int, **settings: Any) -> Any:
         if length == 0:

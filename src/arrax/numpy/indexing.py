@@ -162,7 +162,7 @@ def _ascending(span: Span) -> tuple[int, int, int]:
 # ---- scalars unknown now ---------------------------------------------------------------------
 
 def _read_dynamic(x: Any, index: Index) -> Any:
-    """At least one scalar that is no Python int, no arrays: a dynamic slice, then what is static."""
+    """Some scalar that is no Python int, no arrays: a dynamic slice, then what is static."""
     starts, sizes, after = [], [], []
     for entry, dimension in zip(index.entries, index.shape, strict=True):
         after.append(Span(0, dimension, 1))
