@@ -44,7 +44,7 @@ def test_drawings_reach_every_operation(monkeypatch: pytest.MonkeyPatch):
             return found
         return operation._replace(draw=draw)
     monkeypatch.setattr("tools.fuzz.operations_control.TABLE", [noting(o) for o in TABLE])
-    for seed in range(250):
+    for seed in range(500):
         generate(seed, SMALL)
     assert drawn == {operation.name for operation in TABLE}
 
