@@ -3,6 +3,7 @@
 # make parity compare with JAX, in an environment of its own
 # make lower-bounds   test with the oldest dependencies that are allowed
 # make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,passes,jit)
+# make check   the engine's tests on programs that check every access
 # make sanitize   the C++ runtime's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
 PYTHON ?= python3
@@ -15,7 +16,7 @@ PTH = $(SITE)/arrax-dev.pth
 PARITY := .venv-parity
 LOWEST := .venv-lowest
 
-.PHONY: demo test parity lower-bounds lint fuzz bench dev native clean sanitize
+.PHONY: demo test parity lower-bounds lint fuzz bench dev native clean sanitize check
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -59,6 +60,13 @@ WAYS := eager,passes,jit
 fuzz: dev
 	PYTHONPATH=src $(if $(findstring jax,$(WAYS)),$(PARITY),$(VENV))/bin/python -m tools.fuzz \
 	  --minutes $(MINUTES) --seed $(SEED) --workers $(WORKERS) --ways $(WAYS)
+
+# The engine's tests on checked programs, but for those that count emitted code or look at how object
+# code is shared and kept, which that of checked programs is not.
+check: dev
+	ARRAX_CHECK=1 $(BIN)/python -m pytest -q -n 2 tests/engines/cpu \
+	  --deselect tests/engines/cpu/test_emission.py --deselect tests/engines/cpu/test_machine.py \
+	  --deselect tests/engines/cpu/test_object_cache.py
 
 SANITIZED := build/sanitize
 SANITIZED_TESTS := tests/native tests/engines/cpu/test_library.py

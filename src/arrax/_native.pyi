@@ -170,3 +170,6 @@ class JitFunction:
 
 # module.cpp
 def symbols() -> dict[str, int]: ...
+
+# checks.cpp
+def take_out_of_bounds(program: int, /) -> tuple[int, int] | None: ...

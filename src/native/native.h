@@ -183,6 +183,7 @@ extern PyMethodDef library_functions[];
 extern PyMethodDef plan_functions[];
 extern PyMethodDef select_functions[];
 extern PyMethodDef fold_functions[];
+extern PyMethodDef check_functions[];
 
 // ---- no C++ exception crosses a frame of C ----
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import arrax
+from arrax.core import config
 from arrax.engines.cpu.interpreter.program import results_after_passes
 from arrax.transforms.staging import trace_to_jaxpr
 from tools.fuzz.compare import first_difference
@@ -93,4 +94,10 @@ def run_jax(program: Program) -> list[np.ndarray]:
         return as_list(load(text_of(program), known)(*args))
 
 
-RUNS = {"eager": run_eagerly, "jit": run_jit, "jax": run_jax}
+def run_checked(program: Program) -> list[np.ndarray]:
+    """The results of the compiled program, every access of which is checked."""
+    with config.check(True):
+        return run_jit(program)
+
+
+RUNS = {"eager": run_eagerly, "jit": run_jit, "check": run_checked, "jax": run_jax}

@@ -149,6 +149,9 @@ check_static_indices = declare("check_static_indices", False, boolean,
                              "Raise when a static index is out of bounds.", in_key=True)
 enable_checks = declare("enable_checks", False, boolean,
                       "Check every jaxpr after every transformation.", in_key=True)
+check = declare("check", False, boolean,
+              "Check every access of compiled programs as they run (InternalError if one fails).",
+              in_key=True)
 mutable_array_checks = declare("mutable_array_checks", True, boolean,
                              "Check that mutable references are not aliased.", in_key=True)
 error_checking_behavior_nan = declare(

@@ -76,6 +76,8 @@ def _native_program(c: Compilation, closed: ClosedJaxpr, donated: tuple[bool, ..
                     name: str) -> Any:
     assert c.program is not None
     calls = [_host_call(step) for step in host_calls(c.region)]
+    if c.checks is not None:
+        calls.append((c.checks.raise_failure, [], [], False))
     return _native.Program(
         c.code.address, closed.in_avals, closed.out_avals,
         consts=[array_of(value) for value in c.program.constants], arena_bytes=c.arena_bytes,

@@ -53,7 +53,8 @@ class Buffer:
     begin at the same address and have equally many bytes.
     """
 
-    __slots__ = ("shape", "dtype", "kind", "position", "offset", "base", "home", "serial")
+    __slots__ = ("shape", "dtype", "kind", "position", "offset", "base", "home", "serial",
+                 "eqn")
 
     def __init__(self, shape: Sequence[int], dtype: Any, kind: str, position: int = -1,
                  base: Buffer | None = None):
@@ -64,6 +65,7 @@ class Buffer:
         self.offset = -1
         self.base = base
         self.home: Buffer | None = None
+        self.eqn: Any = None  # what computes it, for messages
         self.serial = next(_serials)
 
     @property

@@ -79,6 +79,11 @@ def code_of(source: str, module: Callable[[], Any], entry: str = "entry") -> Mac
     return code
 
 
+def compile_module(module: Any, entry: str = "entry") -> MachineCode:
+    """The code of a module, shared with no other program."""
+    return _load(_compiled(module), entry)
+
+
 def _compiled(module: Any) -> bytes:
     """Clean up (the code is vectorized already) and compile a module."""
     return bytes(_compiler()[0].emit_object(_cleaned(str(module), module.name)))

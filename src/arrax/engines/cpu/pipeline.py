@@ -17,6 +17,7 @@ from typing import Any
 from arrax.core import config
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.engines.cpu import machine
+from arrax.engines.cpu.kernels.checks import Checks
 from arrax.engines.cpu.kernels.emit_expr import CannotEmit
 from arrax.engines.cpu.kernels.emit_program import ProgramEmitter
 from arrax.engines.cpu.loop_text import region_text
@@ -47,6 +48,7 @@ class Compilation:
     code: Any = None
     aliases: list[int] = field(default_factory=list)
     unproved: int = 0  # accesses that are checked when the program runs
+    checks: Checks | None = None  # where accesses are checked as the program runs
     seconds: dict[str, float] = field(default_factory=dict)
     shown: str = ""  # the text printed last
 
@@ -82,12 +84,15 @@ def _bufferize(c: Compilation) -> None:
 def llvm_module(c: Compilation) -> Any:
     """The LLVM module of a program, emitted when first asked for."""
     if c.module is None:
-        c.module = ProgramEmitter(c.name).emit(c.region)
+        c.module = ProgramEmitter(c.name, c.checks).emit(c.region)
     return c.module
 
 
 def _code(c: Compilation) -> None:
     # The key must hold all that emission reads: the region, and any setting that comes to decide.
+    if c.checks is not None:  # the code's numbers of accesses are those of this emission
+        c.code = machine.compile_module(llvm_module(c))
+        return
     c.code = machine.code_of(region_text(c.region), lambda: llvm_module(c))
 
 
@@ -127,7 +132,8 @@ def run_pipeline(closed: ClosedJaxpr, name: str, donated: tuple[bool, ...] = ())
     3 the loop IR after each pass, at 4 the LLVM module.
     """
     while True:
-        compilation = Compilation(closed, name, donated)
+        compilation = Compilation(closed, name, donated,
+                                  checks=Checks() if config.check.value else None)
         try:
             for entry in PIPELINE:
                 run_pass(entry, compilation)

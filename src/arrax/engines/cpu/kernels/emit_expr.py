@@ -17,6 +17,7 @@ from llvmlite import ir
 
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.kernels import memory
+from arrax.engines.cpu.kernels.checks import Checks, Site
 from arrax.engines.cpu.kernels.lanes import I1, I64
 from arrax.engines.cpu.kernels.levels import Levels, constant64
 from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
@@ -59,12 +60,14 @@ class Term(NamedTuple):
 class ExprEmitter:
     """Writes expressions at the levels of a kernel; `pointer_of(buffer)` gives base addresses."""
 
-    def __init__(self, levels: Levels, pointer_of: Any):
+    def __init__(self, levels: Levels, pointer_of: Any, checks: Checks | None = None):
         self.levels = levels
         self.pointer_of = pointer_of
         self.prover = Prover()
         self.intervals = self.prover.intervals
         self.masked: dict[int, bool] = {}  # by serial of a choice
+        self.checks = checks
+        self.kernel: Any = None  # for messages
         self.written: set[Any] = set()  # memory that the kernel stores to
         self.floor = 0  # the level outside of which that memory is not loaded
 
@@ -146,7 +149,7 @@ class ExprEmitter:
         if found is None:
             load = choice.inside
             found = isinstance(load, loop_ir.Load) and load.buffer.size > 0 \
-                and any(self._outside(load)) and self.levels.top.lanes > 1 \
+                and self._may_leave(load) and self.levels.top.lanes > 1 \
                 and self.prover.holds(Claim(load, load.offset, load.buffer.size,
                                             choice.conditions))
             self.masked[choice.serial] = found
@@ -319,16 +322,33 @@ class ExprEmitter:
     def _lanes_inside(self, b: ScalarBuilder, access: Any, start: ir.Value, stride: int,
                       ) -> ir.Value:
         """The lanes of an access that lie inside its buffer."""
+        if self.checks is not None:
+            return memory.lanes_inside(b, start, stride, access.buffer.size, True, True)
         low, high = self.intervals.index(access.offset)
         size = access.buffer.size
         if _is_narrow((low, high)) and size < NARROW:
             return memory.lanes_below(b, start, stride, size)
         return memory.lanes_inside(b, start, stride, size, low < 0, high >= size)
 
-    def _outside(self, access: Any) -> tuple[bool, bool]:
-        """Whether a load or store may lie below its buffer, and above it."""
+    def _outside(self, access: Any) -> tuple[bool, bool, bool]:
+        """Whether to mind that a load or store may lie below its buffer, that it may lie above it,
+        and whether it would be a fault of ours if it did."""
         low, high = self.intervals.index(access.offset)
-        return low < 0, high >= access.buffer.size
+        below, above = low < 0, high >= access.buffer.size
+        if self.checks is None or below or above:
+            return below, above, False
+        return True, True, True
+
+    def _may_leave(self, access: Any) -> bool:
+        """Whether the analysis leaves it open that an access lies outside of its buffer."""
+        below, above, ours = self._outside(access)
+        return (below or above) and not ours
+
+    def _expect(self, access: Any, b: ScalarBuilder, inside: ir.Value, mask: ir.Value | None,
+                first: ir.Value, step: int = 0) -> None:
+        """Report lanes of an access that lie outside (see `Checks.expect`)."""
+        assert self.checks is not None
+        self.checks.expect(b, inside, mask, first, step, Site(self.kernel, access))
 
     def _first_lane(self, scalars: list[Term], vector: Term) -> tuple[ir.Value, int]:
         """The offset of the first lane, save the constant, where lanes are `vector`."""
@@ -343,10 +363,10 @@ class ExprEmitter:
             return Emitted(self.builder(0, 1).constant(0, dtype), 0)
         scalars, vectors = self._split(offset)
         base = self.pointer_of(expr.buffer)
-        below, above = self._outside(expr)
+        below, above, ours = self._outside(expr)
         written = expr.buffer.root in self.written
         if not vectors:
-            return self._scalar_load(expr, base, scalars, below or above, written)
+            return self._scalar_load(expr, base, scalars, written)
         mask, depth = self._range_mask()
         depth = max(depth, *(t.depth for t in (*vectors, *scalars)))
         if written:
@@ -360,7 +380,10 @@ class ExprEmitter:
             start, _ = self._first_lane(scalars, vectors[0])
             if below or above:
                 first = level.builder.add(start, constant64(offset.const))
-                mask = _both(level.builder, mask, self._lanes_inside(b, expr, first, stride))
+                inside = self._lanes_inside(b, expr, first, stride)
+                if ours:
+                    self._expect(expr, b, inside, mask, first, stride)
+                mask = _both(level.builder, mask, inside)
             pointer = memory.element_pointer(level.builder, base, start, dtype)
             const = offset.const - (b.lanes - 1 if stride < 0 else 0)
             if const:
@@ -374,20 +397,27 @@ class ExprEmitter:
             return Emitted(memory.masked_load(b, pointer, dtype, mask), depth)
         offsets = self.index(offset)[0].llvm
         if below or above:
-            mask = _both(level.builder, mask, _inside(b, offsets, expr.buffer.size))
+            inside = _inside(b, offsets, expr.buffer.size)
+            if ours:
+                self._expect(expr, b, inside, mask, offsets)
+            mask = _both(level.builder, mask, inside)
         return Emitted(memory.gather(b, base, offsets, dtype, mask), depth)
 
-    def _scalar_load(self, expr: Any, base: ir.Value, scalars: list[Term], checked: bool,
+    def _scalar_load(self, expr: Any, base: ir.Value, scalars: list[Term],
                      written: bool) -> Emitted:
         const, dtype = expr.offset.const, expr.dtype
+        below, above, ours = self._outside(expr)
         value, depth = self._scalar_sum(scalars)
         depth = max(depth, self.floor if written else 0)
         b = self.builder(depth, 1)
         builder = b.builder
-        if checked:  # the first element instead of one outside
+        if below or above:  # the first element instead of one outside
             if const:
                 value = builder.add(value, constant64(const))
-            value = builder.select(_inside(b, value, expr.buffer.size), value, constant64(0))
+            inside = _inside(b, value, expr.buffer.size)
+            if ours:
+                self._expect(expr, b, inside, None, value)
+            value = builder.select(inside, value, constant64(0))
             pointer = memory.element_pointer(builder, base, value, dtype)
         else:
             pointer = memory.element_pointer(builder, base, value, dtype) if scalars else base
@@ -417,8 +447,13 @@ class ExprEmitter:
         total, _ = self._scalar_sum(scalars)
         const = store.offset.const
         total = level.builder.add(total, constant64(const)) if const else total
-        if any(self._outside(store)):
-            flag = _both(level.builder, flag, _inside(b, total, store.buffer.size))
+        below, above, ours = self._outside(store)
+        if below or above:
+            one = level.scalar_builder(1)
+            inside = _inside(one, total, store.buffer.size)
+            if ours:
+                self._expect(store, one, inside, flag, total)
+            flag = _both(level.builder, flag, inside)
         base = self.pointer_of(store.buffer)
         if flag is not None:
             self.levels.open_if(flag)
@@ -433,12 +468,15 @@ class ExprEmitter:
         level = self.levels.top
         b = level.scalar_builder()
         base, const = self.pointer_of(store.buffer), store.offset.const
-        below, above = self._outside(store)
+        below, above, ours = self._outside(store)
         if len(vectors) == 1 and vectors[0].over_lanes and vectors[0].coefficient == 1:
             start, _ = self._first_lane(scalars, vectors[0])
             start = level.builder.add(start, constant64(const)) if const else start
             if below or above:
-                mask = _both(level.builder, mask, self._lanes_inside(b, store, start, 1))
+                inside = self._lanes_inside(b, store, start, 1)
+                if ours:
+                    self._expect(store, b, inside, mask, start, 1)
+                mask = _both(level.builder, mask, inside)
             pointer = memory.element_pointer(level.builder, base, start, value.dtype)
             if mask is None:
                 b.store(value, pointer)
@@ -447,7 +485,10 @@ class ExprEmitter:
             return
         offsets = self.index(store.offset)[0].llvm
         if below or above:
-            mask = _both(level.builder, mask, _inside(b, offsets, store.buffer.size))
+            inside = _inside(b, offsets, store.buffer.size)
+            if ours:
+                self._expect(store, b, inside, mask, offsets)
+            mask = _both(level.builder, mask, inside)
         memory.scatter(b, value, base, offsets, mask)
 
 

@@ -15,6 +15,7 @@ from llvmlite import ir
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.kernels import memory
 from arrax.engines.cpu.kernels.cascade import Cascade, block_of as additions_of
+from arrax.engines.cpu.kernels.checks import Checks
 from arrax.engines.cpu.kernels.emit_expr import Emitted, ExprEmitter, component_bits
 from arrax.engines.cpu.kernels.lanes import I1, I64, lanes_type, native_vector_bits
 from arrax.engines.cpu.kernels.levels import Levels, constant64
@@ -84,13 +85,15 @@ def block_of(kernel: Kernel) -> int:
 class KernelEmitter:
     """Writes one kernel at the position of a builder. `alloca(type)` gives stack memory."""
 
-    def __init__(self, builder: ir.IRBuilder, pointer_of: Any, alloca: Any):
+    def __init__(self, builder: ir.IRBuilder, pointer_of: Any, alloca: Any,
+                 checks: Checks | None = None):
         self.levels = Levels(builder)
-        self.exprs = ExprEmitter(self.levels, pointer_of)
+        self.exprs = ExprEmitter(self.levels, pointer_of, checks)
         self.alloca = alloca
 
     def emit(self, kernel: Kernel, first_range: tuple[ir.Value, ir.Value] | None = None) -> None:
         """Write the kernel; `first_range` restricts its first variable (for a parallel body)."""
+        self.exprs.kernel = kernel
         ranges = [(constant64(0), constant64(v.extent)) for v in kernel.outer]
         if first_range is not None and ranges:
             ranges[0] = first_range

@@ -8,12 +8,13 @@ function, which cuts the time to compile unrolled layers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from arrax.engines.cpu import library_plans, loop_ir
+from arrax.engines.cpu.kernels.checks import Checks
 from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, block_of, choose_lanes
 from arrax.engines.cpu.kernels.kernel_key import kernel_key
 from arrax.engines.cpu.kernels.lanes import I8, I32, I64, mark_wide
@@ -87,10 +88,12 @@ class FunctionWriter:
 
 
 class ProgramEmitter:
-    """Writes the module. Host calls have the numbers that `loop_ir.host_calls` gives them."""
+    """Writes the module. Host calls have the numbers that `loop_ir.host_calls` gives them; one more
+    ends a program with `checks`."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, checks: Checks | None = None):
         self.module = ir.Module(name)
+        self.checks = checks
         kind = ir.FunctionType(I32, [POINTER] * 4)
         self.writer = FunctionWriter(self.module, "entry", kind)
         self.context, self.inputs, self.outputs, self.arena = self.writer.function.args
@@ -110,6 +113,8 @@ class ProgramEmitter:
         self.shared = repeated_kernels(region)
         self.numbers = {id(step): n for n, step in enumerate(loop_ir.host_calls(region))}
         self.region(region)
+        if self.checks is not None:
+            self.call_python(len(self.numbers), [], [])
         self.builder.ret(ir.Constant(I32, 0))
         self.writer.finish()
         return self.module
@@ -191,7 +196,7 @@ class ProgramEmitter:
             self.call_shared(kernel, *self.shared[id(kernel)])
             return
         if split is None:
-            emitter = KernelEmitter(self.builder, self.pointer, self.writer.alloca)
+            emitter = KernelEmitter(self.builder, self.pointer, self.writer.alloca, self.checks)
             emitter.emit(kernel)
             return
         buffers: list[Buffer] = []
@@ -226,7 +231,7 @@ class ProgramEmitter:
                 found = pointers[buffer.root] = writer.row(buffer.root)
             return found
 
-        KernelEmitter(writer.builder, pointer, writer.alloca).emit(kernel)
+        KernelEmitter(writer.builder, pointer, writer.alloca, self.checks).emit(kernel)
         writer.builder.ret_void()
         writer.finish()
         return writer.function
@@ -267,7 +272,7 @@ class ProgramEmitter:
                 found = pointers[buffer.root] = writer.row(buffer.root)
             return found
 
-        emitter = KernelEmitter(writer.builder, pointer, writer.alloca)
+        emitter = KernelEmitter(writer.builder, pointer, writer.alloca, self.checks)
         emitter.emit(kernel, (first, last))
         writer.builder.ret_void()
         writer.finish()
@@ -276,12 +281,16 @@ class ProgramEmitter:
     # ---- calls ---------------------------------------------------------------------------------
 
     def host_call(self, step: loop_ir.HostCallStep) -> None:
-        """Call Python; a nonzero result ends the program."""
-        number = self.numbers[id(step)]
-        operands = self.pointer_array([self.pointer(b) for b in step.operands])
-        results = self.pointer_array([self.pointer(b) for b in step.results])
+        """Call the evaluation of an equation."""
+        self.call_python(self.numbers[id(step)], step.operands, step.results)
+
+    def call_python(self, number: int, operands: Sequence[Buffer],
+                    results: Sequence[Buffer]) -> None:
+        """Call a Python function; a nonzero result ends the program."""
+        tables = [self.pointer_array([self.pointer(b) for b in buffers])
+                  for buffers in (operands, results)]
         call = self.declare("arrax_host_call", I32, [POINTER, I64, POINTER, POINTER])
-        self.check(self.builder.call(call, [self.context, constant64(number), operands, results]))
+        self.check(self.builder.call(call, [self.context, constant64(number), *tables]))
 
     def check(self, status: ir.Value) -> None:
         """Return from the program with a status that is not zero."""

@@ -151,6 +151,7 @@ class Lowerer:
         buffer = self.preferred.get(var)
         if buffer is None:
             buffer = self.new_buffer(var.aval)
+        buffer.eqn = self.made_by.get(var)
         self.buffers[var] = buffer
         return buffer
 
