@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import Phase, settings
 
+from arrax.core import config
 from arrax.engines.cpu.passes.verify import counts
 
 # The same examples in every run, so that a green suite stays green; HYPOTHESIS_PROFILE=explore
@@ -28,6 +29,14 @@ def all_accesses_are_proved() -> Iterator[None]:
     before = counts["unproved"]
     yield
     assert counts["unproved"] == before, "an access that could not be proved to be in its buffer"
+
+
+@pytest.fixture(autouse=True)
+def flags_stay() -> Iterator[None]:
+    """A test leaves 64-bit dtypes as they were: the tests after it would see other numbers."""
+    before = config.enable_x64.value
+    yield
+    assert config.enable_x64.value == before, "a test left jax_enable_x64 changed"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -27,12 +27,19 @@ Call = Callable[..., Any]
 # ---- engines -----------------------------------------------------------------------------------
 
 def _library(name: str) -> Any:
-    """`arrax` or `jax`, with 64-bit dtypes."""
+    """`arrax` or `jax`."""
     library = importlib.import_module(name)
     for room in ("lax", "numpy", "nn"):
         importlib.import_module(f"{name}.{room}")
-    library.config.update("jax_enable_x64", True)
     return library
+
+
+def _wide(library: Any, call: Call) -> Call:
+    """`call` with 64-bit dtypes, of NumPy arrays."""
+    def run(*columns: Any) -> Any:
+        with library.enable_x64(True):
+            return np.asarray(call(*columns))
+    return run
 
 
 def _found(library: Any, path: str) -> Call:
@@ -53,7 +60,7 @@ def call_of(engine: str, function: Function, dtype: np.dtype[Any]) -> Call | Non
     call = _found(library, function.path)
     if engine != "eager":
         call = _padded(library.jit(call))
-    return lambda *columns: np.asarray(call(*columns))
+    return _wide(library, call)
 
 
 def _padded(call: Call) -> Call:
