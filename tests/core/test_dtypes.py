@@ -171,7 +171,7 @@ def test_values_without_promotion():
         dtypes.result_type()
     with pytest.raises(TypeError, match="Cannot determine dtype of"):
         dtypes.result_type([1, 2])
-    with pytest.raises(ValueError, match="dtype=key<fry> is not a valid dtype"):
+    with pytest.raises(TypeError, match="dtype=key<fry> is not a valid dtype"):
         dtypes.lattice_result_type((dtypes.key_fry, False), (np.dtype("int32"), False))
     assert dtypes.lattice_result_type(*2 * ((dtypes.key_fry, False),)) == (dtypes.key_fry, False)
     assert dtypes.promote_types(float, float) == "float64"

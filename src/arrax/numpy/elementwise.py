@@ -421,7 +421,7 @@ def remainder(x1: Any, x2: Any, /) -> Any:
 
 def _signed_rest(rest: Any, divisor: Any) -> Any:
     """`rest` with zeros of the sign of `divisor`."""
-    zero = scalar_array(0, rest.aval.dtype)
+    zero = scalar_array(0, rest.aval.dtype, rest.aval.weak_type)
     signed = lax.mul_p.bind(lax.sign_p.bind(divisor), zero)
     return where(lax.eq_p.bind(rest, zero), signed, rest)
 
@@ -462,7 +462,7 @@ def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
     """Quotient and remainder of floats. Infinities over numbers, and numbers over zero, have
     infinite quotients; a zero quotient is negative only for zeros of different signs."""
     rest = lax.rem_p.bind(x1, x2)
-    zero = scalar_array(0, rest.aval.dtype)
+    zero = scalar_array(0, rest.aval.dtype, rest.aval.weak_type)
     inexact = lax.gt_p.bind(lax.abs_p.bind(rest), zero)
     quotient = lax.div_p.bind(where(inexact, lax.sub_p.bind(x1, rest), x1), x2)
     small = lax.and_p.bind(inexact, lax.eq_p.bind(quotient, zero))

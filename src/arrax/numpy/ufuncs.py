@@ -385,7 +385,7 @@ def i0(x: Any) -> Any:
     x = inexact_array("i0", x)
     if x.dtype in complex_dtypes:
         raise ValueError(f"Unsupported input type to jax.numpy.i0: {x.dtype}")
-    return bessel_i0(x)
+    return convert(bessel_i0(x), x.dtype, x.aval.weak_type)
 
 
 @remembered
