@@ -23,12 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def all_accesses_are_proved() -> Iterator[None]:
+def all_accesses_are_proved(request: pytest.FixtureRequest) -> Iterator[None]:
     """The compiler proves of each access of each program that it stays inside its buffer: what it
-    cannot prove is checked when the program runs, and counted."""
+    cannot prove is checked when the program runs, and counted. The marker `unproved(n)` says how
+    many are known not to be proved."""
     before = counts["unproved"]
+    marker = request.node.get_closest_marker("unproved")
+    known = marker.args[0] if marker else 0
     yield
-    assert counts["unproved"] == before, "an access that could not be proved to be in its buffer"
+    unproved = counts["unproved"] - before
+    assert unproved <= known, "an access that could not be proved to be in its buffer"
 
 
 @pytest.fixture(autouse=True)

@@ -231,6 +231,7 @@ double incomplete_gamma(double a, double x, bool lower) {
   if (a == 0 || x == kInfinity) return a == kInfinity ? kNaN : lower;
   if (x == 0 || a == kInfinity) return !lower;
   if (a > kLarge && std::fabs(x - a) < 0.4 * a) return temme().upper(a, x, lower);
+  if (a > kLarge && x < a) return !lower;  // P is below e^-1100
   if (lower) return x > a && x > 1 ? 1 - incomplete_gamma(a, x, false) : lower_series(a, x);
   if (x <= 1.1) {
     const bool falls = x <= 0.5 ? -0.4 / std::log(x) < a : 1.1 * x < a;
