@@ -48,8 +48,8 @@ def axis_number(axis: Any) -> int:
     try:
         return operator.index(axis)
     except TypeError:
-        raise TypeError(f"{type(axis).__name__!r} object cannot be interpreted as an integer: an axis "
-                        f"must be an integer, got {axis!r}") from None
+        raise TypeError(f"{type(axis).__name__!r} object cannot be interpreted as an integer: "
+                        f"an axis must be an integer, got {axis!r}") from None
 
 
 def canonical_axis(axis: Any, ndim: int) -> int:
