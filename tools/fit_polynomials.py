@@ -1,10 +1,10 @@
-"""Prints `arrax/engines/cpu/kernels/coefficients.py`: the polynomials of the vector math.
+"""Prints `arrax/ops/coefficients.py`: the polynomials of the vector math.
 
 Each row names a smooth function on an interval; it is interpolated at Chebyshev nodes with 60
 digits, which is within a small factor of the minimax polynomial, and its monomial coefficients are
 rounded to the working precision, highest power first (Horner's order). Needs mpmath.
 
-usage: python tools/fit_polynomials.py > src/arrax/engines/cpu/kernels/coefficients.py
+usage: python tools/fit_polynomials.py > src/arrax/ops/coefficients.py
 """
 
 import struct

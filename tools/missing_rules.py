@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from arrax.core.primitive import NOT_LINEAR, NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.core.lowering import HostCall
 
 PAGE = Path(__file__).parent.parent / "docs" / "missing-rules.md"
 FAMILIES = ("arrax", "arrax.random", "arrax.nn", "arrax.ad_checkpoint", "arrax.custom_batching",

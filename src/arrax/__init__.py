@@ -28,10 +28,9 @@ from arrax.core.dtypes import float0
 from arrax.core.evaluate import typeof
 from arrax.core.tracebacks import install_hook as _install_hook
 from arrax.ops.callback import pure_callback
-from arrax.placement import (block_until_ready, copy_to_host_async, default_backend, device_count,
-                             device_get, device_put, devices, effects_barrier, local_device_count,
-                             local_devices, make_mesh, print_environment_info, process_count,
-                             process_index, process_indices)
+from arrax.transforms.api_placement import (block_until_ready, copy_to_host_async, default_backend,
+    device_count, device_get, device_put, devices, effects_barrier, local_device_count,
+    local_devices, make_mesh, print_environment_info, process_count, process_index, process_indices)
 from arrax.transforms.api_ad import grad, jvp, linear_transpose, linearize, value_and_grad, vjp
 from arrax.transforms.api_jacobians import hessian, jacfwd, jacobian, jacrev
 from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, make_jaxpr,
@@ -43,6 +42,7 @@ from arrax.transforms.checkpoint_policies import checkpoint_policies
 from arrax.transforms.custom_gradients import closure_convert, custom_gradient
 from arrax.transforms.custom_jvp import custom_jvp
 from arrax.transforms.custom_vjp import custom_vjp
+from arrax import engines as _engines  # register themselves
 from arrax.transforms import large_arrays as _large_arrays  # joins eager calls
 from arrax.transforms import recording as _recording  # joins eager calls
 from arrax.transforms.jit import jit

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Elementwise
+from arrax.core.lowering import Elementwise
 from arrax.ops import transcendental
 
 from tests.docs.blocks import python_blocks

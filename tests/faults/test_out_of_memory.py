@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from arrax import _native
-from arrax.engines.cpu.kernels import library
+from arrax.library import calls as library
 
 PRELUDE = """
 import resource, sys

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from arrax import _native
-from arrax.engines.cpu.kernels.library import CODES
+from arrax.library.calls import CODES
 
 DTYPES = [d for d in CODES if d != np.bool_]
 # Units of rounding of what is added up, and of the result.

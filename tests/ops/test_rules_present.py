@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 from arrax.core.primitive import NotApplicable
-from arrax.engines.cpu.lowering import Form
+from arrax.core.lowering import Form
 from arrax.engines.cpu.op_lowerings import FORMS
 from tools import missing_rules
 

@@ -12,7 +12,7 @@ import arrax.numpy as jnp
 from arrax import lax, nn, random
 from arrax.core.evaluate import LARGE
 from arrax.core.primitive import Primitive
-from arrax.engines import default_engine
+from arrax.core.engine import default_engine
 from arrax.transforms import large_arrays
 from tests.ops.all_rows import all_rows
 from tests.ops.matrix import kind

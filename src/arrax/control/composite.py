@@ -9,7 +9,7 @@ from arrax.control.running import avals_of, run_eagerly
 from arrax.core import pytree
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.core.primitive import NotApplicable, Primitive
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.lowering import Inline
 from arrax.transforms.staged import flat_operands, stage_function
 
 

@@ -22,7 +22,7 @@ from arrax.core.effects import no_effects
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr, jaxpr_as_fun
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Form, SumInside
+from arrax.core.lowering import Form, SumInside
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.guarding import Guard, common_origins, guarded

@@ -11,7 +11,7 @@ from arrax.core.aval import aval_of
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.lowering import Inline
 from arrax.ops.rules import batch_at, instantiate, move_axis
 from arrax.transforms import calls
 from arrax.transforms.custom_rules import (as_arrays, copy_attributes, positional_arguments)

@@ -17,7 +17,7 @@ from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr, jaxpr_as_fun
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Expand
+from arrax.core.lowering import Expand
 from arrax.ops.rules import move_axis
 from arrax.transforms.batching import batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr

@@ -18,7 +18,7 @@ from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, eval_jaxpr, no_debug_info
 from arrax.core.primitive import Primitive, registry
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.lowering import Inline
 from arrax.ops.rules import batch_at, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr

@@ -12,7 +12,7 @@ from arrax.control.cond_rules import cond_p, position_of
 from arrax.control.running import avals_of
 from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
-from arrax.engines.cpu.lowering import Expand
+from arrax.core.lowering import Expand
 from arrax.ops.rules import zero_jvp
 from arrax.transforms.staged import flat_operands, stage_function
 

@@ -12,7 +12,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, use
-from arrax.engines import engines
+from arrax.core.engine import engines
 from arrax.transforms.jit import compiled
 
 

@@ -25,7 +25,7 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
 from arrax.core.primitive import Primitive, registry
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Form, SumInside
+from arrax.core.lowering import Form, SumInside
 from arrax.ops.arithmetic import add_p, sub_p
 from arrax.ops.rules import add_tangents, batch_at, instantiate, move_axis, zeros
 from arrax.ops.slicing import dynamic_index_in_dim, dynamic_update_index_in_dim

@@ -19,7 +19,7 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive, registry
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Form
+from arrax.core.lowering import Form
 from arrax.ops.rules import batch_at, broadcast_in_dim, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.guarding import FLAG, Guard, guarded, origins

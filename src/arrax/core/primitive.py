@@ -21,7 +21,7 @@ partial_eval, stage, dce
     Overrides for primitives that carry jaxprs or callables; see `transforms.partial_eval` and
     `transforms.staging`.
 lower
-    How the CPU compiler builds it (`engines.cpu.lowering`), or `HostCall(reason)`.
+    How the CPU compiler builds it (`core.lowering`), or `HostCall(reason)`.
 stablehlo
     How it reads in StableHLO (`engines.pjrt.stablehlo`).
 

@@ -20,7 +20,7 @@ from arrax.numpy import (creation, elementwise, indexing, joining, products, red
                          selection, shaping, sorting, ufuncs)
 from arrax.numpy.index_update import IndexUpdateHelper
 from arrax.numpy.promotion import inexact_dtypes
-from arrax.placement import device_put
+from arrax.transforms.api_placement import device_put
 
 _DOCS_AT = "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.ndarray.at.html"
 _operand_types = (ArrayImpl, Tracer, np.ndarray, np.generic, bool, int, float, complex)

@@ -19,7 +19,7 @@ from arrax.core.trace import Tracer, current
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike, convert,
                                    inexact_dtypes, promote_dtypes_inexact, scalar_array)
 from arrax.ops.arguments import canonical_shape
-from arrax.placement import device_put
+from arrax.transforms.api_placement import device_put
 
 
 # ---- from values -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.trace import Tracer
 from arrax.numpy import creation
 from arrax.numpy.promotion import complex_dtypes
-from arrax.placement import device_put
+from arrax.transforms.api_placement import device_put
 
 
 # ---- DLPack --------------------------------------------------------------------------------------

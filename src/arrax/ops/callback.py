@@ -17,7 +17,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.effects import Effect, Effects
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import HostCall
+from arrax.core.lowering import HostCall
 from arrax.ops.rules import batch_to_front, broadcast_in_dim, move_axis
 
 debug_effect = Effect("Debug")

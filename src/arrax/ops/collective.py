@@ -17,7 +17,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.axis_env import axis_size as size_of_axis
 from arrax.core.axis_env import names_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.core.lowering import HostCall
 from arrax.ops.rules import (batch_to_front, broadcast_in_dim, constant, linear_jvp, move_axis,
                              transpose_unary)
 

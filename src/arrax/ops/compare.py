@@ -16,7 +16,7 @@ from arrax.core.dtypes import ExtendedDType
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.lowering import Elementwise
+from arrax.core.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, FLOAT, INEXACT, ORDERED, REAL, accept_once, apply, binary, call_binary, call_unary,

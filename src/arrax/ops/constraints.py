@@ -10,7 +10,7 @@ from arrax.core.device import Mesh, NamedSharding, PartitionSpec, Sharding
 from arrax.core.effects import Effect
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.pytree import broadcast_prefix, tree_flatten, tree_unflatten
-from arrax.engines.cpu.lowering import Elementwise, Expand
+from arrax.core.lowering import Elementwise, Expand
 from arrax.ops.arguments import operand
 from arrax.ops.rules import linear_jvp, transpose_unary
 

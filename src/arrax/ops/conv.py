@@ -11,7 +11,7 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.lowering import Library
+from arrax.core.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.conv_dims import (ConvDimensionNumbers, canonical_pads, conv_dimension_numbers,

@@ -15,7 +15,7 @@ from arrax.core.dtypes import ExtendedDType, float0
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import Elementwise, Form
+from arrax.core.lowering import Elementwise, Form
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import (
     ANY, FLOAT, apply, is_small, piecewise_constant, unary_type)

@@ -10,7 +10,7 @@ from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import Form, HostCall
+from arrax.core.lowering import Form, HostCall
 from arrax.ops.arguments import canonical_shape
 from arrax.ops.convert import check_real_target, convert
 from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled

@@ -11,8 +11,8 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import Library
+from arrax.library import calls as library
+from arrax.core.lowering import Library
 from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
 from arrax.ops.compare import eq_p, ne_p, select_n_p

@@ -13,7 +13,7 @@ from arrax.core.array import array_of, with_aval
 from arrax.core.device import Sharding
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive
-from arrax.engines.cpu.lowering import Expand
+from arrax.core.lowering import Expand
 from arrax.ops.rules import linear_jvp
 
 

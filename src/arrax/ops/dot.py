@@ -12,8 +12,8 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import Product
+from arrax.library import calls as library
+from arrax.core.lowering import Product
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
 from arrax.ops.arithmetic import add_p, mul_p

@@ -14,7 +14,7 @@ from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import Elementwise, HostCall
+from arrax.core.lowering import Elementwise, HostCall
 from arrax.ops.accuracy import check_accuracy
 from arrax.ops.arguments import operand
 from arrax.ops.quiet import quiet

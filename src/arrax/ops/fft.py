@@ -12,8 +12,8 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import Library
+from arrax.library import calls as library
+from arrax.core.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape
 from arrax.ops.quiet import quiet

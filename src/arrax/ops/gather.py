@@ -13,7 +13,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.lowering import Form
+from arrax.core.lowering import Form
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,

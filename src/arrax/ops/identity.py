@@ -10,7 +10,7 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.pytree import tree_flatten, tree_map, tree_unflatten
-from arrax.engines.cpu.lowering import Elementwise, Expand
+from arrax.core.lowering import Elementwise, Expand
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import ANY
 from arrax.ops.rules import batch_elementwise, instantiate, linear_jvp, transpose_unary, zero_jvp

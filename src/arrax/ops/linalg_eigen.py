@@ -14,7 +14,7 @@ from arrax.core.forking import import_late
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.lowering import HostCall, Library
+from arrax.core.lowering import HostCall, Library
 from arrax.ops import matrices as m
 from arrax.ops.linalg_orthogonal_stablehlo import eigh_form
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized

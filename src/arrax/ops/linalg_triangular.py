@@ -12,8 +12,8 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.forking import import_late
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.kernels.library import call_eagerly
-from arrax.engines.cpu.lowering import Expand, Library
+from arrax.library.calls import call_eagerly
+from arrax.core.lowering import Expand, Library
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.rules import add_tangents, batch_by_moving, by_operand, constant

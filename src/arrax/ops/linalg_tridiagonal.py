@@ -8,7 +8,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
-from arrax.engines.cpu.lowering import Library
+from arrax.core.lowering import Library
 from arrax.ops import arguments, matrices as m
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.linalg_stablehlo import tridiagonal_solve_form

@@ -10,7 +10,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import registry
-from arrax.engines.cpu.kernels import library, linear_algebra
+from arrax.library import calls as library, linear_algebra
 from arrax.ops import arguments
 from arrax.ops.dot import dot_general
 from arrax.ops.dot_types import Precision

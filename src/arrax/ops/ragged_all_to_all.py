@@ -10,7 +10,7 @@ from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.axis_env import axis_size, names_of
 from arrax.core.primitive import Primitive
-from arrax.engines.cpu.lowering import HostCall
+from arrax.core.lowering import HostCall
 from arrax.ops import arguments
 from arrax.ops.arithmetic import add, sub
 from arrax.ops.bits import bitwise_and

@@ -21,8 +21,8 @@ from arrax.core import config, dtypes
 from arrax.core.array import array_of, with_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import Elementwise, Expand, Reinterpret
+from arrax.library import calls as library
+from arrax.core.lowering import Elementwise, Expand, Reinterpret
 from arrax.ops import random_stablehlo as form
 from arrax.ops import unsafe_rbg
 from arrax.ops.create import broadcasted_iota

@@ -14,8 +14,8 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
-from arrax.engines.cpu.kernels.library import CODES
-from arrax.engines.cpu.lowering import Pairs, Reduce
+from arrax.library.calls import CODES
+from arrax.core.lowering import Pairs, Reduce
 from arrax.ops.arguments import axis_number, operand, positions
 from arrax.ops.arithmetic import add_any, add_p, div_p, max_p, min_p, mul_p
 from arrax.ops.bits import and_p, or_p, xor_p

@@ -13,7 +13,7 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import HostCall
+from arrax.core.lowering import HostCall
 from arrax.ops.arguments import canonical_shape, operand
 from arrax.ops.random import philox_stream, threefry_words
 from arrax.ops.random_stablehlo import generated

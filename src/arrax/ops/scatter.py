@@ -14,7 +14,7 @@ from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Eqn, Jaxpr, Var
 from arrax.core.primitive import NotApplicable, Primitive, registry
-from arrax.engines.cpu.lowering import Part, Scatter
+from arrax.core.lowering import Part, Scatter
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.arithmetic import add_p, max_p, min_p, mul_p, sub_p

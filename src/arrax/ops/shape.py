@@ -12,7 +12,7 @@ import numpy as np
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.printer import ALWAYS
-from arrax.engines.cpu.lowering import Form
+from arrax.core.lowering import Form
 from arrax.ops.arguments import canonical_axes, canonical_shape, operand, positions
 from arrax.ops.rules import linear_jvp, move_axis, transpose_unary
 

@@ -16,7 +16,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer, current
-from arrax.engines.cpu.lowering import Form, Part
+from arrax.core.lowering import Form, Part
 from arrax.ops import arguments
 from arrax.ops.added_window import add_window
 from arrax.ops.arguments import canonical_axis, canonical_shape, check_same_dtypes

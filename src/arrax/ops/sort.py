@@ -13,8 +13,8 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive, registry
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.kernels import library
-from arrax.engines.cpu.lowering import HostCall, Library
+from arrax.library import calls as library
+from arrax.core.lowering import HostCall, Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
-from arrax.engines.cpu.kernels import coefficients as table
+from arrax.ops import coefficients as table
 from arrax.ops.expression import (
     Expression, call, exp, filled, log, log1p, magnitude, reduced, sqrt, where)
 

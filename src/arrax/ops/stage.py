@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax.core.primitive import Primitive
-from arrax.engines.cpu.lowering import Elementwise
+from arrax.core.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.rules import batch_elementwise, linear_jvp, transpose_unary
 

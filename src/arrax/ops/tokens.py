@@ -14,7 +14,7 @@ from arrax.core import pytree
 from arrax.core.aval import AbstractToken, ShapedArray, abstract_token, aval_of
 from arrax.core.axis_env import axis_size, names_of
 from arrax.core.primitive import NotApplicable, Primitive
-from arrax.engines.cpu.lowering import HostCall
+from arrax.core.lowering import HostCall
 from arrax.ops.arguments import operand
 from arrax.ops.rules import zero_jvp
 

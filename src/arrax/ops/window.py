@@ -12,7 +12,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive, registry
-from arrax.engines.cpu.lowering import Expand
+from arrax.core.lowering import Expand
 from arrax.ops.conv_dims import canonical_pads, dilated, padtype_to_pads, window_count
 from arrax.ops.extremes import signed_zeros
 from arrax.ops.join import pad_evaluate

@@ -19,7 +19,7 @@ from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, ev
                               no_debug_info)
 from arrax.core.primitive import Primitive
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_jaxpr

@@ -15,7 +15,7 @@ from arrax.core.array import array_of
 from arrax.core.primitive import Primitive
 from arrax.core.record import Record
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import Elementwise
+from arrax.core.lowering import Elementwise
 from arrax.ops.rules import batch_elementwise, transpose_unary
 
 Policy = Callable[..., Any]

@@ -11,7 +11,7 @@ from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.lowering import Inline
 from arrax.ops.rules import add_tangents, batch_at, instantiate
 from arrax.transforms import calls
 from arrax.transforms.batching import batch_flat, batch_jaxpr, to_dim

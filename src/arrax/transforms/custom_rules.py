@@ -14,7 +14,7 @@ from arrax.core.aval import LikeAval, ShapedArray, aval_of
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, current
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.lowering import Inline
 from arrax.transforms import calls
 from arrax.transforms.batching import BatchTrace, axes_in
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr

@@ -17,7 +17,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.primitive import NotApplicable, Primitive, registry
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
-from arrax.engines.cpu.lowering import HostCall
+from arrax.core.lowering import HostCall
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
 from arrax.transforms.batching import batch_flat, to_dim

@@ -26,8 +26,8 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, current, use
 from arrax.core.tree_registry import node_type
 from arrax.core.tracebacks import filtered
-from arrax.engines import default_engine
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.engine import default_engine
+from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_jaxpr

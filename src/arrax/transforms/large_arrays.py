@@ -18,7 +18,7 @@ from arrax.core import config, dtypes, evaluate
 from arrax.core.array import from_numpy
 from arrax.core.evaluate import LARGE
 from arrax.core.primitive import Primitive
-from arrax.engines import default_engine
+from arrax.core.engine import default_engine
 from arrax.ops.rules import broadcast_in_dim
 from arrax.transforms.staging import trace_to_jaxpr
 

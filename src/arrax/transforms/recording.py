@@ -27,8 +27,8 @@ from arrax.core.primitive import Primitive
 from arrax.core.record import Record
 from arrax.core.trace import Tracer
 from arrax.core.warn import issued, muted
-from arrax.engines import default_engine
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.engine import default_engine
+from arrax.core.lowering import Inline
 from arrax.ops.convert import convert_element_type_p
 from arrax.ops.shape import broadcast_in_dim_p
 from arrax.transforms.jit import compiled, jit_p

@@ -1,7 +1,6 @@
 """The stages of a compiled call, one object each: `Traced` → `Lowered` → `Compiled`."""
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from arrax.core import pytree
 from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray
+from arrax.core.engine import writer
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.transforms import calls, jit as jit_module
 from arrax.transforms.jit import Program, compiled
@@ -181,8 +181,7 @@ class Lowered(_Stage):
         info = program.closed.jaxpr.debug_info
         paths, _ = pytree.tree_flatten_with_path(program.out_tree.unflatten(closed.out_avals))
         names = [info.arg_name(i) for i, is_kept in enumerate(kept) if is_kept]
-        writer = importlib.import_module("arrax.engines.pjrt.stablehlo")  # when first needed
-        return writer.module_text(  # type: ignore[no-any-return]
+        return writer("stablehlo")(
             closed, _module_name(program.name), ["result" + pytree.keystr(p) for p, _ in paths],
             [flag for flag, is_kept in zip(donated, kept, strict=True) if is_kept],
             names if debug_info else None, self._platform)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arrax import lax
-from arrax.engines.cpu.kernels import library
+from arrax.library import calls as library
 
 from tests.engines.cpu.compiling import check, compiled, traced
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from arrax.core.config import enable_x64
-from arrax.engines.cpu.kernels import library
+from arrax.library import calls as library
 
 from tests.engines.cpu.compiling import compiled, prim, step_names, traced
 

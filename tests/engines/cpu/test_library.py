@@ -18,7 +18,7 @@ from arrax.core.array import from_numpy
 from arrax.core.parser import parse_closed_jaxpr
 from arrax.engines.cpu.executable import Executable
 from arrax.engines.cpu.loop_ir import host_calls
-from arrax.engines.cpu.kernels import library
+from arrax.library import calls as library
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14, "bfloat16": 8e-3, "float16": 1e-3,

@@ -8,7 +8,7 @@ import pytest
 
 from arrax.core.errors import InternalError
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Elementwise, Pairs, Reduce
+from arrax.core.lowering import Elementwise, Pairs, Reduce
 from arrax.engines.cpu.operations import CLAMP_INDEX, WIDE_INDEX, operation_named, operation_of
 from tests.engines.cpu.compiling import prim
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr
-from arrax.engines.cpu.lowering import Elementwise, Reduce
+from arrax.core.lowering import Elementwise, Reduce
 from arrax.engines.cpu.op_lowerings import lowering_of
 
 

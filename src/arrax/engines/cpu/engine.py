@@ -8,17 +8,13 @@ from typing import Any
 
 from arrax.core.forking import import_late
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.engines.cpu.lowering import Elementwise, Form, Reduce, Reinterpret, View
+from arrax.core.lowering import Elementwise, Form, Reduce, Reinterpret, View
 
 
 class CpuEngine:
     """Compiles programs to machine code."""
 
     platform = "cpu"
-
-    def devices(self) -> list[Any]:
-        """The devices; filled by the API layer, which owns device objects."""
-        return []
 
     def has_loop(self, primitive: Any) -> bool:
         """Whether the primitive is elementwise code or a fold, which LLVM loops run best."""

@@ -16,8 +16,8 @@ from llvmlite import ir
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn
 from arrax.engines.cpu import loop_ir
-from arrax.engines.cpu.kernels import library, linear_algebra
-from arrax.engines.cpu.lowering import Library, Product, Update
+from arrax.library import calls as library, linear_algebra
+from arrax.core.lowering import Library, Product, Update
 
 Emit = Callable[[Any, Any], None]
 _I64 = ir.IntType(64)

@@ -11,7 +11,7 @@ from typing import Any
 from arrax.core import dtypes
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu import control, library_plans, updates, views
-from arrax.engines.cpu.lowering import (Choice, Control, Form, HostCall, Product, Reinterpret,
+from arrax.core.lowering import (Choice, Control, Form, HostCall, Product, Reinterpret,
                                         Scatter, Update, View)
 from arrax.engines.cpu.product_rewrites import product_rewrite
 

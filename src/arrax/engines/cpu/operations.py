@@ -16,7 +16,7 @@ from arrax.core.aval import ShapedArray
 from arrax.core.dtypes import storage_dtype
 from arrax.core.errors import InternalError
 from arrax.core.primitive import Primitive, registry
-from arrax.engines.cpu.lowering import Elementwise, Form, Pairs, Reduce
+from arrax.core.lowering import Elementwise, Form, Pairs, Reduce
 
 Dtypes = tuple[np.dtype[Any], ...]
 INT64 = np.dtype(np.int64)

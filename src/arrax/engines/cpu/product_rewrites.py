@@ -18,9 +18,9 @@ import numpy as np
 from arrax.core.dtypes import ExtendedDType, storage_dtype
 from arrax.core.jaxpr import Eqn
 from arrax.core.primitive import registry
-from arrax.engines.cpu.kernels import library
+from arrax.library import calls as library
 from arrax.engines.cpu.library_plans import Stored
-from arrax.engines.cpu.lowering import Expand
+from arrax.core.lowering import Expand
 from arrax.engines.cpu.products import is_small_product, product_sizes
 
 INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)

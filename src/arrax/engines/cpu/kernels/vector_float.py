@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from . import coefficients as table
+from arrax.ops import coefficients as table
 from .lanes import F32, F64, I32, I64, Lanes, native_vector_bits, scalar_of, scale_by_power
 
 

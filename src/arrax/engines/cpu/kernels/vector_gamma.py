@@ -10,7 +10,7 @@ import math
 
 from llvmlite import ir
 
-from . import coefficients as table
+from arrax.ops import coefficients as table
 from . import vector_float as basic
 from . import vector_trig
 from .lanes import F64, Lanes, scalar_of

@@ -11,7 +11,7 @@ import math
 
 from llvmlite import ir
 
-from . import coefficients as table
+from arrax.ops import coefficients as table
 from . import vector_float as basic
 from .lanes import F64, I64, Lanes, power_of_two, scalar_of
 from .vector_trig import ROUND_MAGIC

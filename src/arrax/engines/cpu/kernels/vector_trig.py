@@ -12,7 +12,7 @@ import math
 
 from llvmlite import ir
 
-from . import coefficients as table
+from arrax.ops import coefficients as table
 from .lanes import F32, F64, I32, I64, Lanes, scalar_of
 
 HALF_PI = 1.5707963267948966

@@ -26,7 +26,7 @@ import numpy as np
 
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Part, SumInside, View
+from arrax.core.lowering import Part, SumInside, View
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.expand import recorded
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn, Jaxpr, Literal, Var
 from arrax.engines.cpu.kernels.values import LAYOUTS
-from arrax.engines.cpu.lowering import Elementwise, Product, Reduce, View
+from arrax.core.lowering import Elementwise, Product, Reduce, View
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.order_updates import updated_operand
 from arrax.engines.cpu.products import is_small_product, product_sizes

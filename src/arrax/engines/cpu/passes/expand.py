@@ -12,7 +12,7 @@ from arrax.core.dtypes import ExtendedDType, python_scalar_types
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, use
-from arrax.engines.cpu.lowering import Expand
+from arrax.core.lowering import Expand
 
 
 class _Value(Tracer):

@@ -20,7 +20,7 @@ from arrax.engines.cpu import library_plans
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
 from arrax.engines.cpu.kernels.values import LAYOUTS
-from arrax.engines.cpu.lowering import (Control, Elementwise, Pairs, Product, Reduce,
+from arrax.core.lowering import (Control, Elementwise, Pairs, Product, Reduce,
                                         Reinterpret, Update, View)
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.operations import operation_of

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arrax.core.jaxpr import Eqn, Literal, Var
-from arrax.engines.cpu.lowering import Update
+from arrax.core.lowering import Update
 from arrax.engines.cpu.op_lowerings import lowering_of
 
 FARTHEST = 200  # equations that an update moves past

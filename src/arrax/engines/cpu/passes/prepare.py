@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr
-from arrax.engines.cpu.lowering import Control
+from arrax.core.lowering import Control
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.accumulate import add_inside
 from arrax.engines.cpu.passes.order_updates import order_updates

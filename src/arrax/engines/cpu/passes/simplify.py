@@ -16,7 +16,7 @@ import numpy as np
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Elementwise, Expand, Inline, Pairs, Reduce
+from arrax.core.lowering import Elementwise, Expand, Inline, Pairs, Reduce
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.accumulate import update_of
 from arrax.engines.cpu.passes.expand import expand

@@ -17,7 +17,7 @@ from typing import Any
 
 from arrax.core.jaxpr import Eqn, Literal, Var
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Product
+from arrax.core.lowering import Product
 
 
 def swap_products(eqns: list[Eqn], outvars: Sequence[Any]) -> list[Eqn]:

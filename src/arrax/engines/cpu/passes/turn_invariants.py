@@ -18,7 +18,7 @@ from typing import Any
 
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from arrax.core.primitive import registry
-from arrax.engines.cpu.lowering import Control, Product
+from arrax.core.lowering import Control, Product
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.products import is_small_product
 

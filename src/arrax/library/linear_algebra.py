@@ -15,7 +15,7 @@ from typing import Any
 
 from arrax import _native
 from arrax.core.forking import import_late
-from arrax.engines.cpu.kernels.library import CODES, Spec
+from arrax.library.calls import CODES, Spec
 
 Call = tuple[str, Spec]
 SMALL = 32  # rows up to which loops of ours beat a call of LAPACK

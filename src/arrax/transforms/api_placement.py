@@ -1,6 +1,8 @@
 """Moving values between Python, NumPy and devices: `device_put`, `device_get`, `devices`, …"""
 from __future__ import annotations
 
+import platform
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +12,9 @@ import numpy as np
 from arrax.core import config, pytree
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.device import Device, Mesh, Sharding, SingleDeviceSharding, cpu_devices
+from arrax.core.engine import engines
+from arrax.core.forking import import_late
 from arrax.core.trace import Tracer
-from arrax.engines import engines
 from arrax.ops.device_put import ArrayCopySemantics, device_put_p, placed
 from arrax.transforms.api_vmap import flat_axes
 
@@ -21,14 +24,11 @@ def devices(backend: str | None = None) -> list[Device]:
 
     Raises RuntimeError for a platform that is not there.
     """
-    if backend is None or backend == "cpu":
-        return cpu_devices()
-    known = engines()
-    if backend not in known:
+    if backend not in (None, "cpu"):
         raise RuntimeError(f"Unknown backend: '{backend}' requested, but no platforms that are "
                            f"instances of {backend} are present. Platforms present are: "
-                           f"{', '.join(sorted({'cpu', *known}))}")
-    return known[backend].devices()
+                           f"{', '.join(sorted({'cpu', *engines()}))}")
+    return cpu_devices()
 
 
 def local_devices(process_index: int | None = None, backend: str | None = None,
@@ -149,11 +149,8 @@ def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[str], *,
 
 def print_environment_info(return_string: bool = False) -> str | None:
     """Versions and machine, for bug reports."""
-    import platform
-    import sys
-
-    import llvmlite
-    text = (f"arrax, numpy {np.__version__}, llvmlite {llvmlite.__version__}, python "
+    llvmlite = import_late("llvmlite").__version__
+    text = (f"arrax, numpy {np.__version__}, llvmlite {llvmlite}, python "
             f"{sys.version}, {platform.platform()}, devices {devices()}, threads "
             f"{config.num_threads.value if config.num_threads.value > 0 else 'all'}, "
             f"in {threading.current_thread().name}")
