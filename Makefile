@@ -72,7 +72,8 @@ SANITIZED := build/sanitize
 SANITIZED_TESTS := tests/native tests/engines/cpu/test_library.py
 
 # The C++ runtime's tests with AddressSanitizer and UndefinedBehaviorSanitizer in it, in a copy of
-# the package. Leaks are not looked for: CPython and NumPy keep memory until the process ends.
+# the package. Nothing is captured (-s), so that the report of a fault, which ends the process, is seen.
+# Leaks are not looked for: CPython and NumPy keep memory until the process ends.
 sanitize: dev
 	@$(CMAKE) -S . -B $(SANITIZED) -DCMAKE_BUILD_TYPE=Debug -DARRAX_SANITIZE=ON -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" > /dev/null
 	@$(CMAKE) --build $(SANITIZED) --parallel 2
@@ -82,7 +83,7 @@ sanitize: dev
 	PYTHONPATH=$(SANITIZED)/site ARRAX_CACHE=off PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  $(BIN)/python -m pytest -q -x -p no:cacheprovider $(SANITIZED_TESTS)
+	  $(BIN)/python -m pytest -q -x -s -p no:cacheprovider $(SANITIZED_TESTS)
 
 bench: $(BIN)/python dev
 	$(BIN)/python benchmarks/speed.py

@@ -3,7 +3,7 @@
 
 #include <structmember.h>
 
-#include <cstring>
+#include <algorithm>
 #include <vector>
 
 PyTypeObject* array_type = &ArrayBaseType;
@@ -40,7 +40,7 @@ AvalEntry* find_slot(std::vector<AvalEntry>& table, uint64_t hash, PyArray_Descr
     AvalEntry* entry = &table[at];
     if (!entry->aval) return entry;
     if (entry->hash == hash && entry->dtype == dtype && entry->ndim == ndim &&
-        entry->weak_type == weak_type && !std::memcmp(entry->shape, shape, ndim * sizeof(npy_intp)))
+        entry->weak_type == weak_type && std::equal(shape, shape + ndim, entry->shape))
       return entry;
   }
 }
@@ -100,7 +100,7 @@ PyObject* aval_lookup(PyArray_Descr* dtype, int ndim, const npy_intp* shape, boo
   entry->aval = Py_NewRef(aval);
   entry->weak_type = weak_type;
   entry->ndim = ndim;
-  std::memcpy(entry->shape, shape, ndim * sizeof(npy_intp));
+  std::copy_n(shape, ndim, entry->shape);
   return aval;
 }
 

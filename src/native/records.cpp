@@ -1,7 +1,7 @@
 // See records.h.
 #include "records.h"
 
-#include <cstring>
+#include <algorithm>
 
 namespace {
 
@@ -9,10 +9,9 @@ constexpr size_t kMaximumRecords = 4096;  // then a cache starts anew
 
 // 1: equal, 0: not, -1: a comparison failed (exception cleared: the slow path decides).
 int matches(Record* record, Signature* signature) {
-  if (record->words.size() != signature->words.size() ||
-      record->compared.size() != signature->compared.size() ||
-      std::memcmp(record->words.data(), signature->words.data(),
-                  record->words.size() * sizeof(uint64_t)))
+  if (record->compared.size() != signature->compared.size() ||
+      !std::equal(record->words.begin(), record->words.end(), signature->words.begin(),
+                  signature->words.end()))
     return 0;
   for (size_t i = 0; i < record->compared.size(); i++) {
     PyObject *a = record->compared[i], *b = signature->compared[i];

@@ -5,19 +5,29 @@
 // which is kept with its rounding errors (Knuth's two-sum). So errors do not grow along the axis.
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "library.h"
 
 namespace {
 
+// Integers wrap around: their sums and products are computed without signs, in 32 bits at least,
+// since narrower ones would become signed on the way.
+template <class T, bool = std::is_integral<T>::value> struct Wrapping { using type = T; };
+template <class T> struct Wrapping<T, true> {
+  using type = typename std::conditional<(sizeof(T) > 4), uint64_t, uint32_t>::type;
+};
+
 template <class T> struct Sum {
+  using W = typename Wrapping<T>::type;
   static T identity() { return T(0); }
-  static T apply(T a, T b) { return a + b; }
+  static T apply(T a, T b) { return T(W(a) + W(b)); }
 };
 template <class T> struct Product {
+  using W = typename Wrapping<T>::type;
   static T identity() { return T(1); }
-  static T apply(T a, T b) { return a * b; }
+  static T apply(T a, T b) { return T(W(a) * W(b)); }
 };
 template <class T> struct Largest {
   static T identity() {
