@@ -226,6 +226,17 @@ def index_dtype(i: Any) -> Any:
     return lax.convert_element_type(i, dtype)
 
 
+def _known_positions(values: np.ndarray, dimension: int, wrap_negative: bool) -> np.ndarray:
+    """Known integers of any dtype as positions, in int64; all that are out of bounds are -1 or
+    `dimension`, which mean the same and fit the narrow dtypes of programs without 64 bits."""
+    if values.dtype.kind == "u":
+        return np.minimum(values, np.uint64(dimension)).astype(np.int64)
+    values = values.astype(np.int64)
+    if wrap_negative:
+        values = np.where(values < 0, values + dimension, values)
+    return np.clip(values, -1, dimension)
+
+
 # ---- gather ----------------------------------------------------------------------------------
 
 def _gather(x: Any, index: Index, mode: Any, fill_value: Any, indices_are_sorted: bool,
@@ -285,8 +296,7 @@ def component(value: Any, dimension: int, wrap_negative: bool) -> Any:
     if isinstance(value, Span):
         return value.start + value.step * np.arange(value.size)
     if isinstance(value, np.ndarray):
-        value = value.astype(np.int64)
-        return np.where(value < 0, value + dimension, value) if wrap_negative else value
+        return _known_positions(value, dimension, wrap_negative)
     return from_the_front(value, dimension) if wrap_negative else index_dtype(value)
 
 
