@@ -5,9 +5,6 @@ functions written with `arrax.numpy`. The programming model and the names are JA
 """
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 from arrax import numpy, lax
 from arrax import debug, dtypes, errors, sharding, stages, tree, tree_util, typing
 from arrax.core.array import Array
@@ -26,6 +23,7 @@ from arrax.core.device import Device, NamedSharding
 from arrax.core.device import PartitionSpec as P
 from arrax.core.dtypes import float0
 from arrax.core.evaluate import typeof
+from arrax.core.lazy import submodules as _submodules
 from arrax.core.tracebacks import install_hook as _install_hook
 from arrax.ops.callback import pure_callback
 from arrax.transforms.api_placement import (block_until_ready, copy_to_host_async, default_backend,
@@ -52,9 +50,6 @@ from arrax.version import __version__
 
 _install_hook()
 
-_LAZY = frozenset({"ad_checkpoint", "custom_batching", "custom_derivatives", "flatten_util", "nn",
-                   "random", "scipy"})
-
 __all__ = [
     "Array", "Device", "NamedSharding", "P", "ShapeDtypeStruct", "block_until_ready",
     "check_tracer_leaks", "checking_leaks", "checkpoint", "checkpoint_policies", "clear_caches",
@@ -74,8 +69,4 @@ __all__ = [
     "vjp", "vmap"]
 
 
-def __getattr__(name: str) -> Any:
-    """Submodules that are imported when first used."""
-    if name in _LAZY:
-        return importlib.import_module(f"arrax.{name}")
-    raise AttributeError(f"module 'arrax' has no attribute {name!r}")
+__getattr__, __dir__ = _submodules(__name__)

@@ -14,7 +14,7 @@ from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
 from arrax.core.aval import aval_of
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.primitive import Primitive
-from arrax.core.trace import Trace, Tracer, set_current
+from arrax.core.trace import Trace, Tracer, set_bottom, set_current
 
 operands = _native.operands
 LARGE = 1 << 16  # elements; `native/eager.cpp` sends such operands here
@@ -134,7 +134,7 @@ def typeof(x: Any) -> Any:
 
 
 EVAL = EvalTrace()
-_native.set_default_trace(EVAL)
+set_bottom(EVAL)
 set_current(EVAL)
 
 

@@ -38,6 +38,7 @@ from arrax.core.aval import ShapedArray
 from arrax.core.effects import Effects, no_effects
 from arrax.core.errors import InternalError
 from arrax.core.record import Record
+from arrax.core.trace import bottom, use
 
 registry: dict[str, Primitive] = {}
 
@@ -72,7 +73,8 @@ class Primitive(_native.PrimitiveBase):
     the axis names among the params, so that batching over one of them reaches unbatched operands),
     `part` (a `lowering.Part` or `SumInside`: how a sum with a result updates the other summand),
     `masked` (the update of operand 0 where a mask holds, see `passes/masked_updates.py`), `guard`
-    (a `guarding.Guard`: how programs inside leave arrays as they are).
+    (a `guarding.Guard`: how programs inside leave arrays as they are). Primitives that programs
+    outside arrax make are not `registered`: their names are their owners'.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Primitive(_native.PrimitiveBase):
             effects: Effects | Callable[..., Effects] = no_effects,
             named_axes: Callable[..., Collection[Any]] | None = None,
             typed_results: bool = False, hidden: dict[str, Any] | None = None,
-            shown: dict[str, Callable[[Any], str]] | None = None):
+            shown: dict[str, Callable[[Any], str]] | None = None, registered: bool = True):
         self.name = name
         self.multiple_results = multiple_results
         self.type_rule, self.evaluate, self.execute = type_rule, evaluate, execute
@@ -109,6 +111,8 @@ class Primitive(_native.PrimitiveBase):
         self.typed_results = typed_results
         self.hidden = hidden or {}
         self.shown = shown or {}
+        if not registered:
+            return
         if name in registry:
             raise InternalError(f"primitive {name!r} is declared twice")
         registry[name] = self
@@ -121,6 +125,25 @@ class Primitive(_native.PrimitiveBase):
             raise NotImplementedError(
                 f"{_RULE_NAMES.get(kind, kind)} rule for '{self.name}' not implemented{reason}")
         return rule
+
+    # ---- what interpreters outside arrax call ----
+
+    def bind_with_trace(self, trace: Any, args: Any, params: dict[str, Any]) -> Any:
+        """Apply the primitive under `trace`."""
+        with use(trace):
+            return self.bind(*args, **params)
+
+    def get_bind_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments with which `bind` repeats an equation that has `params`."""
+        return params
+
+    def impl(self, *args: Any, **params: Any) -> Any:
+        """The results on concrete arrays."""
+        return self.bind_with_trace(bottom(), args, params)
+
+    def abstract_eval(self, *avals: Any, **params: Any) -> tuple[Any, Effects]:
+        """(aval or avals of the results, effects)."""
+        return self.result_avals(list(avals), params), self.effects_of(params)
 
     def effects_of(self, params: dict[str, Any]) -> Effects:
         return self.effects(**params) if callable(self.effects) else self.effects

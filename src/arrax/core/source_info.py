@@ -14,12 +14,25 @@ from types import CodeType, FrameType
 
 _PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _internal_files: dict[str, bool] = {}
+_registered: dict[str, None] = {}
 _names = threading.local()
 
 
 def register_internal_file(path: str) -> None:
     """Treat frames of `path` as library code: errors and equations name its caller instead."""
     _internal_files[path] = True
+    _registered[path] = None
+
+
+def unregister_internal_file(path: str) -> None:
+    """Undo `register_internal_file`."""
+    _registered.pop(path, None)
+    _internal_files.pop(path, None)
+
+
+def registered_files() -> list[str]:
+    """The files that `register_internal_file` was called for."""
+    return list(_registered)
 
 
 def is_internal(filename: str) -> bool:

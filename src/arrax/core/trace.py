@@ -42,8 +42,38 @@ class Trace:
     __slots__ = ("__weakref__",)
 
     def process(self, primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """The result(s) of `primitive` under this interpretation."""
-        raise NotImplementedError
+        """The result(s) of `primitive` under this interpretation.
+
+        Traces of programs outside arrax define `process_primitive` instead, which is called under
+        evaluation: such a trace makes its parent current itself where it goes on.
+        """
+        with use(bottom()):
+            return self.process_primitive(primitive, args, params)
+
+    def process_primitive(self, primitive: Any, tracers: Any, params: dict[str, Any]) -> Any:
+        """`process` as interpreters outside arrax write it; ours hand over to `process`."""
+        if type(self).process is Trace.process:
+            raise NotImplementedError(f"{type(self).__name__} must define process_primitive")
+        with use(self):
+            return self.process(primitive, tuple(tracers), params)
+
+    def is_valid(self) -> bool:
+        """Whether the function that this trace interprets is still running."""
+        return getattr(self, "alive", True)
+
+
+_bottom: list[Trace] = []
+
+
+def set_bottom(trace: Trace) -> None:
+    """Declare the trace that evaluates: that of threads that set none."""
+    _bottom[:] = [trace]
+    _native.set_default_trace(trace)
+
+
+def bottom() -> Trace:
+    """The trace that evaluates."""
+    return _bottom[0]
 
 
 class Tracer(LikeAval):
@@ -58,6 +88,12 @@ class Tracer(LikeAval):
     aval: Any
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, trace: Any, aval: Any = None):
+        """For tracers of programs outside arrax; those that have `aval` as a property omit it."""
+        self._trace = trace
+        if aval is not None:
+            self.aval = aval
 
     def concrete(self) -> Any:
         """The concrete array behind this tracer, or None when there is none."""
