@@ -86,7 +86,7 @@ def test_another_jax_that_is_imported_is_refused() -> None:
         try:
             arrax.as_jax.install()
         except ImportError as error:
-            assert "jax is already imported" in str(error) and "python -m arrax.as_jax" in str(error)
+            assert "jax is already imported" in str(error)
         else:
             raise AssertionError
         assert not arrax.as_jax.is_installed()
@@ -137,7 +137,7 @@ def test_command_line_without_a_program() -> None:
     assert "unknown option --x" in command("--x").stderr
 
 
-# ---- the table -------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 PLANNED = {"distributed", "experimental.checkify", "ref"}  # rooms that come with later parts
 

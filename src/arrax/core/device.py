@@ -5,10 +5,13 @@ parallel is decided by the compiler's thread pool.
 """
 from __future__ import annotations
 
+import contextlib
+import enum
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,14 +34,78 @@ class Device:
     def local_hardware_id(self) -> int:
         return self.id
 
+    @property
+    def host_id(self) -> int:
+        return self.process_index
+
+    @property
+    def client(self) -> Client:
+        """The platform that the device belongs to."""
+        return Client(self.platform)
+
     def memory_stats(self) -> None:
         """The CPU keeps no statistics."""
+
+    def addressable_memories(self) -> list[Memory]:
+        """The memories that the device reads; on a CPU, one under three names."""
+        kinds = ("device", "pinned_host", "unpinned_host")
+        return [Memory(kind, self) for kind in kinds]
+
+    def default_memory(self) -> Memory:
+        """Where its arrays live."""
+        return Memory("device", self)
+
+    def memory(self, kind: str) -> Memory:
+        """The memory of a kind; ValueError if there is none."""
+        for memory in self.addressable_memories():
+            if kind == memory.kind:
+                return memory
+        raise ValueError(f"Could not find memory addressable by device {self.device_kind}. Device "
+                         f"{self.device_kind} can address the following memory kinds: "
+                         f"{', '.join(m.kind for m in self.addressable_memories())}. Got memory "
+                         f"kind: {kind}")
 
     def __repr__(self) -> str:
         return self._label
 
     def __str__(self) -> str:
         return f"TFRT_CPU_{self.id}" if self.platform == "cpu" else self._label
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A memory of a device: its `kind`."""
+
+    kind: str
+    device: Device
+
+    def addressable_by_devices(self) -> list[Device]:
+        return [self.device]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A platform: its devices and its version."""
+
+    platform: str
+    platform_version: ClassVar[str] = "arrax"
+    runtime_type: ClassVar[str] = "arrax"
+
+    def devices(self) -> list[Device]:
+        return cpu_devices()
+
+    local_devices = devices
+
+    def device_count(self) -> int:
+        return len(self.devices())
+
+    local_device_count = device_count
+
+    def process_index(self) -> int:
+        return 0
+
+    def host_id(self) -> int:
+        return 0
 
 
 _cpu_devices: list[Device] = []
@@ -109,12 +176,34 @@ class PartitionSpec(tuple):  # type: ignore[type-arg]
         return PartitionSpec, tuple(self)
 
 
+class AxisType(enum.Enum):
+    """Who decides how arrays are split over a mesh axis: the compiler, the types, or the program.
+    """
+
+    Auto = enum.auto()
+    Explicit = enum.auto()
+    Manual = enum.auto()
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _axis_types(given: Any, count: int) -> tuple[AxisType, ...]:
+    """One type per axis; None means Auto."""
+    types = (AxisType.Auto,) * count if given is None else \
+        (given,) * count if isinstance(given, AxisType) else tuple(given)
+    if len(types) != count or not all(isinstance(t, AxisType) for t in types):
+        raise ValueError(f"axis_types must be one AxisType for each of {count} axes, got {given!r}")
+    return types
+
+
 class Mesh:
     """A grid of devices with named axes: `Mesh(devices, ("x", "y"))`."""
 
-    def __init__(self, devices: Any, axis_names: str | Sequence[Any]):
+    def __init__(self, devices: Any, axis_names: str | Sequence[Any], axis_types: Any = None):
         self.devices = np.asarray(devices, dtype=object)
         self.axis_names = (axis_names,) if isinstance(axis_names, str) else tuple(axis_names)
+        self.axis_types = _axis_types(axis_types, len(self.axis_names))
         if self.devices.ndim != len(self.axis_names):
             raise ValueError(
                 "Mesh requires the ndim of its first argument (`devices`) to equal the length of "
@@ -129,8 +218,46 @@ class Mesh:
     def size(self) -> int:
         return self.devices.size
 
+    @property
+    def empty(self) -> bool:
+        return self.devices.ndim == 0
+
+    @property
+    def axis_sizes(self) -> tuple[int, ...]:
+        return self.devices.shape
+
+    @property
+    def device_ids(self) -> np.ndarray:
+        return np.array([d.id for d in self.devices.flat]).reshape(self.devices.shape)
+
+    @property
+    def local_mesh(self) -> Mesh:
+        """The part on this process's devices: all of it."""
+        return self
+
+    @property
+    def local_devices(self) -> list[Device]:
+        return list(self.devices.flat)
+
+    @property
+    def is_multi_process(self) -> bool:
+        return False
+
+    @property
+    def abstract_mesh(self) -> AbstractMesh:
+        """The mesh without its devices."""
+        return AbstractMesh(self.axis_sizes, self.axis_names, self.axis_types)
+
+    def __enter__(self) -> Mesh:
+        _entered().append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _entered().pop()
+
     def _key(self) -> tuple[Any, ...]:
-        return self.axis_names, self.devices.shape, tuple(map(id, self.devices.flat))
+        return (self.axis_names, self.axis_types, self.devices.shape,
+                tuple(map(id, self.devices.flat)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mesh) and self._key() == other._key()
@@ -141,8 +268,70 @@ class Mesh:
     def __repr__(self) -> str:
         if not self.axis_names:
             return "Mesh()"
-        axes = ", ".join(f"'{n}': {s}" for n, s in self.shape.items())
-        return f"Mesh({axes}, axis_types=({', '.join(['Auto'] * len(self.axis_names))},))"
+        return f"Mesh({_axes_text(self)})"
+
+
+def _axes_text(mesh: Any) -> str:
+    axes = ", ".join(f"'{n}': {s}" for n, s in mesh.shape.items())
+    return f"{axes}, axis_types=({', '.join(t.name for t in mesh.axis_types)},)"
+
+
+@dataclass(frozen=True, slots=True)
+class AbstractMesh:
+    """The shape of a mesh: sizes, names and types of its axes, without devices."""
+
+    axis_sizes: tuple[int, ...]
+    axis_names: tuple[Any, ...]
+    axis_types: Any = None
+    abstract_device: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if len(self.axis_sizes) != len(self.axis_names):
+            raise ValueError(f"AbstractMesh: {len(self.axis_sizes)} axis_sizes but "
+                             f"{len(self.axis_names)} axis_names")
+        object.__setattr__(self, "axis_types", _axis_types(self.axis_types, len(self.axis_names)))
+
+    @property
+    def shape(self) -> dict[Any, int]:
+        return dict(zip(self.axis_names, self.axis_sizes, strict=True))
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.axis_sizes)
+
+    @property
+    def empty(self) -> bool:
+        return not self.axis_names
+
+    def __repr__(self) -> str:
+        return f"AbstractMesh({_axes_text(self) if self.axis_names else ''})"
+
+
+_local = threading.local()
+EMPTY_MESH = Mesh(np.empty((), dtype=object), ())
+
+
+def _entered() -> list[Any]:
+    """The meshes that `with` blocks of this thread have entered, innermost last."""
+    if not hasattr(_local, "meshes"):
+        _local.meshes = []
+    return _local.meshes  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def enter_mesh(mesh: Any) -> Iterator[Any]:
+    """Bring a `Mesh` or an `AbstractMesh` into scope."""
+    _entered().append(mesh)
+    try:
+        yield mesh
+    finally:
+        _entered().pop()
+
+
+def current_mesh() -> Any:
+    """The innermost mesh in scope; one without axes if there is none."""
+    meshes = _entered()
+    return meshes[-1] if meshes else EMPTY_MESH
 
 
 @dataclass(frozen=True, slots=True)

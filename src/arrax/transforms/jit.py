@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arrax import _native
-from arrax.core import config, pytree
+from arrax.core import config, monitoring, pytree
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of
 from arrax.core.axis_env import current_axes
@@ -45,7 +45,8 @@ def compiled(closed: ClosedJaxpr, name: str = "jit", donated: tuple[bool, ...] =
     """The executable of a program, made once for each jaxpr object."""
     if config.log_compiles.value:
         logging.getLogger("arrax").warning("Compiling %s with types %s", name, closed.in_avals)
-    return default_engine().compile(closed, name=name, donated=donated)
+    with monitoring.timed(monitoring.COMPILE_DURATION, fun_name=name):
+        return default_engine().compile(closed, name=name, donated=donated)
 
 
 def _execute(*args: Any, jaxpr: ClosedJaxpr, name: str, **_: Any) -> list[Any]:
@@ -292,7 +293,8 @@ class JitFunction(_native.JitFunction):
             outs = flat(*leaves)
             calls.check_outputs(outs, flat.out_tree, calls.function_name(self._fun))
             return outs
-        closed = trace_to_jaxpr(checked, avals, info)
+        with monitoring.timed(monitoring.TRACE_DURATION, fun_name=info.func_name):
+            closed = trace_to_jaxpr(checked, avals, info)
         closed, outer = hoist_consts(closed, only_tracers=True)
         donated = (False,) * len(outer) + tuple(self._donated(dynamic, static, args))
         return Program(closed, outer, flat.out_tree, in_tree, calls.function_name(self._fun),

@@ -1,0 +1,1 @@
+"""`arrax.experimental.compilation_cache`: the cache of compiled programs on disk."""
