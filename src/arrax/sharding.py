@@ -7,7 +7,7 @@ from typing import Any
 
 from arrax.core.device import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding,
                                SingleDeviceSharding, current_mesh, enter_mesh)
-from arrax.placement import device_put as _device_put
+from arrax.transforms.api_placement import device_put as _device_put
 
 __all__ = ["AbstractMesh", "AxisType", "Mesh", "NamedSharding", "PartitionSpec", "Sharding",
            "SingleDeviceSharding", "get_abstract_mesh", "get_mesh", "make_single_device_sharding",

@@ -11,7 +11,7 @@ from arrax.core import source_info
 from arrax.core.aval import ShapedArray
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.tree_registry import registry
-from arrax.engines import engines
+from arrax.core.engine import engines
 
 # ---- values and types ----------------------------------------------------------------------------
 

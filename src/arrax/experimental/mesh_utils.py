@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.placement import devices as _devices
+from arrax.transforms.api_placement import devices as _devices
 
 __all__ = ["create_device_mesh", "create_hybrid_device_mesh"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from arrax.core import pytree
 from arrax.core.device import Mesh, NamedSharding, PartitionSpec
-from arrax.placement import device_put
+from arrax.transforms.api_placement import device_put
 from arrax.transforms.api_vmap import flat_axes
 
 __all__ = ["assert_equal", "broadcast_one_to_all", "global_array_to_host_local_array",

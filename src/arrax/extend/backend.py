@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from arrax.core.caching import clear_caches
 from arrax.core.device import Client, Device, placement_sharding
-from arrax.engines import engines
-from arrax.placement import devices
+from arrax.core.engine import engines
+from arrax.transforms.api_placement import devices
 
 __all__ = ["backends", "clear_backends", "clear_in_memory_compilation_cache", "get_backend",
            "get_default_device"]

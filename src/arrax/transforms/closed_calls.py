@@ -15,7 +15,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import current, use
-from arrax.engines.cpu.lowering import Inline
+from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr

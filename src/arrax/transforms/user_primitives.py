@@ -27,7 +27,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.record import Record
 from arrax.core.source_info import here
 from arrax.core.trace import use
-from arrax.engines.cpu.lowering import Expand
+from arrax.core.lowering import Expand
 from arrax.transforms.staging import trace_to_jaxpr
 
 
