@@ -13,7 +13,7 @@ namespace {
 PyObject* eager_hook = nullptr;  // not NULL: every bind goes through the trace's `process`
 
 PyObject *name_evaluate, *name_process, *name_execute, *name_typed_results, *name_weak_type,
-    *name_multiple_results, *name_dtype, *name_elementwise;
+    *name_multiple_results, *name_dtype, *name_elementwise, *name_large;
 
 // ---- what is known of an operand ----
 
@@ -61,6 +61,7 @@ struct PrimitiveObject {
   PyObject_HEAD
   int kind;       // how results become weak, where `bind` may evaluate here
   bool multiple;  // whether `evaluate` returns a list
+  npy_intp large;  // elements from which an operand is not for `evaluate`, before the trace saw it
   // Of elementwise primitives: combinations of operand dtypes that the type rule has accepted.
   bool checked;
   uint64_t accepted[8];
@@ -94,7 +95,9 @@ int read_kind(PrimitiveObject* self) {
   PyObject* weak = PyObject_GetAttr(object, name_weak_type);
   PyObject* multiple = PyObject_GetAttr(object, name_multiple_results);
   PyObject* elementwise = PyObject_GetAttr(object, name_elementwise);
-  if (execute && typed && weak && multiple && elementwise) {
+  PyObject* large = PyObject_GetAttr(object, name_large);
+  if (large) self->large = PyLong_AsSsize_t(large);
+  if (execute && typed && weak && multiple && elementwise && large && !PyErr_Occurred()) {
     self->checked = PyObject_IsTrue(elementwise) == 1;
     self->kind = kGeneral;
     self->multiple = multiple == Py_True;
@@ -109,6 +112,7 @@ int read_kind(PrimitiveObject* self) {
   Py_XDECREF(weak);
   Py_XDECREF(multiple);
   Py_XDECREF(elementwise);
+  Py_XDECREF(large);
   return self->kind;
 }
 
@@ -139,7 +143,7 @@ PyObject* evaluate(PrimitiveObject* self, PyObject* const* arguments, Py_ssize_t
   for (Py_ssize_t i = 0; i < count; i++) {
     stack[i] = plain_data(arguments[i]);
     if (!stack[i]) return nullptr;
-    if (PyArray_SIZE(reinterpret_cast<PyArrayObject*>(stack[i])) >= kLarge) return nullptr;
+    if (PyArray_SIZE(reinterpret_cast<PyArrayObject*>(stack[i])) >= self->large) return nullptr;
     if (self->kind == kWeakIfAll || i == 0) weak = weak && is_weak(arguments[i]);
   }
   if (self->checked) {
@@ -359,7 +363,9 @@ int eager_types_ready() {
   struct { PyObject** slot; const char* text; } names[] = {
       {&name_evaluate, "evaluate"}, {&name_process, "process"}, {&name_execute, "execute"},
       {&name_typed_results, "typed_results"}, {&name_weak_type, "weak_type"},
-      {&name_multiple_results, "multiple_results"}, {&name_dtype, "dtype"}, {&name_elementwise, "elementwise"}};
+      {&name_multiple_results, "multiple_results"}, {&name_dtype, "dtype"},
+      {&name_elementwise, "elementwise"},
+      {&name_large, "large"}};
   for (auto& name : names)
     if (!(*name.slot = PyUnicode_InternFromString(name.text))) return -1;
   PyTypeObject* type = &PrimitiveBaseType;

@@ -89,8 +89,8 @@ __attribute__((always_inline)) inline void add_spread_rows_of(const char* data, 
 
 // The accumulators of a row: four vectors.
 template <class Sum> struct Accumulators {
-  static constexpr int lanes = 64 / int(sizeof(Sum)), count = 4 * lanes;
-  typedef Sum Vector __attribute__((vector_size(64), aligned(64), may_alias));
+  static constexpr int lanes = 32 / int(sizeof(Sum)), count = 4 * lanes;
+  typedef Sum Vector __attribute__((vector_size(32), aligned(32), may_alias));
   alignas(64) Sum parts[count] = {};
   Sum rest = 0;  // of the last elements of rows, which are no whole vector
 };
@@ -98,7 +98,7 @@ template <class Sum> struct Accumulators {
 template <class T, class Sum, class Vector>
 __attribute__((always_inline)) inline void add_vector(const T* data, Vector& sum) {
   if constexpr (std::is_same<T, Sum>::value) {
-    typedef Sum Unaligned __attribute__((vector_size(64), aligned(alignof(Sum)), may_alias));
+    typedef Sum Unaligned __attribute__((vector_size(32), aligned(alignof(Sum)), may_alias));
     sum += (Vector)*(const Unaligned*)data;
   } else {
     alignas(64) Sum wide[Accumulators<Sum>::lanes];
@@ -147,7 +147,7 @@ __attribute__((always_inline)) inline Sum across(const Vector& a, const Vector& 
   typedef typename std::conditional<sizeof(Sum) == 4, int32_t, typename std::conditional<
       sizeof(Sum) == 8, int64_t, typename std::conditional<sizeof(Sum) == 2, int16_t, int8_t>::type
       >::type>::type Index;
-  typedef Index Mask __attribute__((vector_size(64)));
+  typedef Index Mask __attribute__((vector_size(32)));
   for (int width = lanes / 2; width; width /= 2) {
     Mask other;
     for (int j = 0; j < lanes; j++) other[j] = Index(j ^ width);

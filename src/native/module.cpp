@@ -51,7 +51,7 @@ PyMODINIT_FUNC PyInit__native() {
                            buffer_functions, thread_functions, jit_functions,
                            eager_functions, pytree_functions, remembered_functions,
                            getitem_functions, library_functions, plan_functions,
-                           select_functions, fold_functions, check_functions};
+                           select_functions, fold_functions, check_functions, block_functions};
   PyTypeObject* types[] = {&ArrayBaseType, &ProgramType, &JitEntryType, &JitFunctionType,
                            &PrimitiveBaseType, &QuietType, &StepsType, &RememberedType};
   for (PyMethodDef* table : tables)

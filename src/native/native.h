@@ -184,6 +184,7 @@ extern PyMethodDef plan_functions[];
 extern PyMethodDef select_functions[];
 extern PyMethodDef fold_functions[];
 extern PyMethodDef check_functions[];
+extern PyMethodDef block_functions[];
 
 // ---- no C++ exception crosses a frame of C ----
 

@@ -178,26 +178,25 @@ template <class T, class Work, template <class> class Operation> struct Scan {
     return sum;
   }
 
+  // The prefixes of one block of consecutive elements, after `carry`.
+  static void run_block(const T* in, T* out, int64_t size, Carry<Work> carry, bool reverse) {
+    if constexpr (std::is_same<T, Work>::value)
+      if (!reverse) return prefix_sum(in, out, size, carry);
+    Work prefix = 0;
+    for (int64_t i = 0; i < size; i++) {
+      const int64_t at = reverse ? size - 1 - i : i;
+      prefix += Work(widen(in[at]));
+      out[at] = Narrow<T, Work>::apply(carry.high + (carry.low + prefix));
+      if ((i + 1) % kRun == 0) carry.add(prefix), prefix = 0;
+    }
+  }
+
   // Sums of consecutive elements after `carry`, block after block.
   static void run_blocks(const T* in, T* out, int64_t count, Carry<Work> carry, bool reverse) {
     for (int64_t done = 0; done < count; done += kBlock) {
       const int64_t size = least(kBlock, count - done), first = reverse ? count - done - size : done;
       const Work sum = done + size < count ? sum_of(in + first, size) : Work(0);
-      if constexpr (std::is_same<T, Work>::value) {
-        if (!reverse) {
-          prefix_sum(in + first, out + first, size, carry);
-          carry.add(sum);
-          continue;
-        }
-      }
-      Work prefix = 0;
-      Carry<Work> here = carry;
-      for (int64_t i = 0; i < size; i++) {
-        const int64_t at = first + (reverse ? size - 1 - i : i);
-        prefix += Work(widen(in[at]));
-        out[at] = Narrow<T, Work>::apply(here.high + (here.low + prefix));
-        if ((i + 1) % kRun == 0) here.add(prefix), prefix = 0;
-      }
+      run_block(in + first, out + first, size, carry, reverse);
       carry.add(sum);
     }
   }
@@ -234,16 +233,16 @@ template <class T, class Work, template <class> class Operation> struct Scan {
         sums[size_t(i)] = sum_of(in + first_of(i, unit), size_of(i, unit));
     });
     if constexpr (blocked) {
-      std::vector<Carry<Work>> carries{size_t(parts)};
-      Carry<Work> carry;
-      for (int64_t i = 0; i < blocks; i++) {
-        if (i % 16 == 0) carries[size_t(i / 16)] = carry;
-        carry.add(sums[size_t(i)]);
+      std::vector<Carry<Work>> carries{size_t(blocks)};
+      for (int64_t i = 1; i < blocks; i++) {
+        carries[size_t(i)] = carries[size_t(i - 1)];
+        carries[size_t(i)].add(sums[size_t(i - 1)]);
       }
-      parallel(parts, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t p = begin; p < end; p++)
-          run_blocks(in + first_of(p, part), out + first_of(p, part), size_of(p, part),
-                     carries[size_t(p)], reverse);
+      parallel(blocks, part / kBlock, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) {
+          const int64_t first = first_of(i, kBlock);
+          run_block(in + first, out + first, size_of(i, kBlock), carries[size_t(i)], reverse);
+        }
       });
     } else {
       Work carry = Op::identity();

@@ -26,6 +26,7 @@ class Sum(_native.PrimitiveBase):
     """A primitive that adds and notes what it gets."""
 
     execute, typed_results, multiple_results, elementwise = None, False, False, False
+    large = 1 << 16
     type_rule = staticmethod(lambda *avals, **params: avals[0])
 
     def __init__(self, **facts):

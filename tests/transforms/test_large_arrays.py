@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 import arrax.numpy as jnp
-from arrax.core.evaluate import LARGE
+from arrax.core.aval import ShapedArray
+from arrax.core.primitive import FEW, LARGE
+from arrax.core.engine import default_engine
 from arrax.transforms import large_arrays
+from arrax.transforms.staging import trace_to_jaxpr
 
 N = 300
 X = np.random.default_rng(0).standard_normal((N, N)).astype(np.float32)
@@ -46,7 +49,52 @@ def test_first_and_later_calls_agree_with_numpy(name: str):
 
 def test_a_signature_that_comes_again_is_compiled_once():
     x = jnp.asarray(X)
-    before = len(large_arrays._programs)
+    large_arrays._programs.clear()
     for _ in range(6):
-        jnp.tan(x)
-    assert len(large_arrays._programs) == before + 1
+        x + x[:1]
+    assert len(large_arrays._programs) == 1
+
+
+def test_one_program_serves_all_shapes_of_a_function():
+    large_arrays._programs.clear()
+    large_arrays._plans.clear()
+    for shape in ((FEW,), (FEW + 1,), (70, 70), (3, 5, 701), (LARGE + 77,)):
+        x = np.resize(X, shape)
+        np.testing.assert_allclose(jnp.tan(jnp.asarray(x)), np.tan(x), rtol=2e-6)
+    assert len(large_arrays._programs) == 1
+
+
+@pytest.mark.parametrize("size", [FEW - 1, FEW, FEW + 1, 2 * large_arrays.BLOCK * 4 + 1023])
+def test_blocks_take_operands_of_any_layout(size: int):
+    x, y = np.abs(np.resize(X, 2 * size)), np.float32(1.7)
+    for ours, right in [
+            (jnp.power(jnp.asarray(x)[::2], y), x[::2] ** y),
+            (jnp.power(y, jnp.asarray(x)[:size]), y ** x[:size]),
+            (jnp.arctan2(jnp.asarray(x).reshape(2, size), jnp.asarray(x)[:size]),
+             np.arctan2(x.reshape(2, size), x[:size])),
+            (jnp.exp(jnp.broadcast_to(jnp.asarray(x)[:1], (size,))), np.exp(x[:1].repeat(size)))]:
+        np.testing.assert_allclose(ours, right, rtol=1e-6)
+
+
+def test_blocks_have_an_element_s_value_wherever_it_stands():
+    x = jnp.asarray(np.resize(X, 2 * FEW))
+    whole = np.asarray(jnp.tanh(x))
+    for first in (0, 1, 7, 500):
+        np.testing.assert_array_equal(jnp.tanh(x[first:]), whole[first:])
+
+
+def test_what_is_not_a_program_of_blocks_is_refused():
+    vector = default_engine().compile(
+        trace_to_jaxpr(lambda x: [jnp.exp(x)], [ShapedArray((8,), np.dtype(np.float32))]), name="f")
+    total = default_engine().compile(
+        trace_to_jaxpr(lambda x: [x.sum()], [ShapedArray((8,), np.dtype(np.float32))]), name="f")
+    assert vector.runs_blocks and not total.runs_blocks
+    ones = np.ones(20, np.float32)
+    np.testing.assert_array_equal(vector.run_blocks([ones], (20,))[0], jnp.exp(ones))
+    with pytest.raises(ValueError, match="not a program of blocks"):
+        total.run_blocks([ones], (20,))
+    with pytest.raises(ValueError, match="too few elements"):
+        vector.run_blocks([ones[:7]], (7,))
+    for wrong in (ones.astype(np.float64), ones[::2], ones[:5], None):
+        with pytest.raises(TypeError, match="contiguous ndarrays"):
+            vector.run_blocks([wrong], (20,))

@@ -13,8 +13,8 @@ import arrax as jax
 import arrax.numpy as jnp
 from arrax import _native, lax, nn, random  # noqa: F401
 from arrax.core import config
+from arrax.core.primitive import LARGE
 from arrax.core.remembered import remembered
-from arrax.core.evaluate import LARGE
 from arrax.numpy import elementwise
 
 X = jnp.asarray(np.random.default_rng(0).standard_normal(10).astype(np.float32))

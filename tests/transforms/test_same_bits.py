@@ -10,8 +10,7 @@ import pytest
 import arrax as jax
 import arrax.numpy as jnp
 from arrax import lax, nn, random
-from arrax.core.evaluate import LARGE
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import FEW, LARGE, Primitive
 from arrax.core.engine import default_engine
 from arrax.transforms import large_arrays
 from tests.ops.all_rows import all_rows
@@ -42,12 +41,12 @@ def check_same_bits(function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 # ---- primitives ---------------------------------------------------------------------------------
 
-def _large(x: Any, seed: int) -> Any:
+def _large(x: Any, seed: int, size: int) -> Any:
     """Elements of a row's operand, again and again in another order, in one long axis."""
     x = np.asarray(x)
     if x.ndim == 0 or not x.size:
         return x
-    index = np.random.default_rng(seed).integers(0, x.size, SIZE)
+    index = np.random.default_rng(seed).integers(0, x.size, size)
     return x.reshape(-1)[index]
 
 
@@ -55,10 +54,11 @@ ROWS = {name: row for name, row in all_rows().items()
         if name.split(":")[0] in ("elementwise", "elementwise_edges", "special", "extremes")}
 
 
+@pytest.mark.parametrize("size", [FEW + 1, SIZE])
 @pytest.mark.parametrize("name", ROWS)
-def test_rows_of_large_operands(name: str):
+def test_rows_of_large_operands(name: str, size: int):
     row = ROWS[name]
-    operands = [jnp.asarray(_large(x, 7 * i)) for i, x in enumerate(row.operands)]
+    operands = [jnp.asarray(_large(x, 7 * i, size)) for i, x in enumerate(row.operands)]
     check_same_bits(row.function, *operands)
 
 
@@ -107,6 +107,18 @@ OTHERS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = 
     "segment_sum": (jax.ops.segment_sum, (X, jnp.arange(SIZE) % 100), {"num_segments": 100}),
 }
 CASES = {**FOLDS, **OTHERS}
+
+
+FEWER = X[: 2 * FEW]
+
+
+@pytest.mark.parametrize("function", [
+    nn.gelu, nn.silu, nn.softmax, nn.softplus, nn.logsumexp, jnp.sinc, jnp.std, jnp.hypot,
+    lambda x: x ** 1.7, lambda x: jnp.logaddexp(x, 0.5), lambda x: jnp.log1p(jnp.exp(-x[:, None]))],
+    ids=str)
+def test_functions_of_fewer_elements_once_recorded(function: Callable[..., Any]):
+    args = (FEWER, FEWER) if function is jnp.hypot else (FEWER,)
+    check_same_bits(function, *args)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -19,8 +19,9 @@ sample again and compares.
 
 The numbers are the largest errors found, in ulp: units in the last place of the exact result. An
 exact result that is rounded once errs by at most 0.5. "eager" is an operation on a small array
-(NumPy, SciPy, the native library), "compiled" the vector code of `jit`, which eager operations on
-large arrays use too. NumPy's and JAX's columns (JAX 0.10.2 on the CPU) are for the same points.
+(NumPy, SciPy, the native library), "compiled" the vector code of `jit`, which eager functions of
+4,096 elements and more use too. NumPy's and JAX's columns (JAX 0.10.2 on the CPU) are for the
+same points.
 
 - **points**: `all` means every number of the format (float16 and bfloat16; float32 where it says
   so), else how many were tried: every n-th number of float32 and all near the hard places,

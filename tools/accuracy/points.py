@@ -13,7 +13,7 @@ from tools.accuracy.functions import Function
 DTYPES = {name: np.dtype(name) for name in ("float16", "float32", "float64", "complex64",
                                             "complex128")}
 DTYPES["bfloat16"] = np.dtype(ml_dtypes.bfloat16)
-CHUNK = 1 << 15  # below the size from which eager operations are compiled
+CHUNK = 3584  # below the size from which eager functions are compiled (`primitive.FEW`)
 HALF_PI_DIGITS = np.longdouble("1.57079632679489661923132169163975144")
 
 

@@ -17,9 +17,9 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, set_bottom, set_current
 
 operands = _native.operands
-LARGE = 1 << 16  # elements; `native/eager.cpp` sends such operands here
-# What may run a primitive on large operands faster than NumPy: (primitive, args, params) → results,
-# or None to decline. Filled by `transforms.large_arrays`, which stands above.
+# What may run a primitive on large operands (`Primitive.large`; `native/eager.cpp` sends them here)
+# faster than NumPy: (primitive, args, params) → results, or None to decline. Filled by
+# `transforms.large_arrays`, which stands above.
 large_operands: list[Any] = []
 
 
@@ -43,7 +43,7 @@ class EvalTrace(Trace):
             return _process_general(primitive, args, params)
         primitive.check_dtypes(args, params)
         data, weak = plain
-        if large_operands and any(d.size >= LARGE for d in data):
+        if large_operands and any(d.size >= primitive.large for d in data):
             out = large_operands[0](primitive, args, params)
             if out is not None:
                 return out

@@ -42,6 +42,10 @@ from arrax.core.trace import bottom, use
 
 registry: dict[str, Primitive] = {}
 
+LARGE = 1 << 16  # elements of an operand from which a loop over all threads is worth a compile
+FEW = 1 << 12  # the same for functions whose `Elementwise` lowering costs as much as `COSTLY`
+COSTLY = 4
+
 
 class NotApplicable(Record):
     """A rule that is absent on purpose."""
@@ -63,6 +67,8 @@ class Primitive(_native.PrimitiveBase):
     results are exact or the correctly rounded ones, so that NumPy and machine code give the same
     bits; those of integers and bools always are), `native` (whether, by avals and params,
     `evaluate` is as fast as a compiled loop, so that eager calls on large operands keep it),
+    `large` (elements of an operand from which eager calls ask the engine first, see
+    `transforms.large_arrays`: few for functions that NumPy is slow at),
     `weak_type` ("all": the result is weak if all operands are; "first": if the first operand is;
     "none": never; "rule": as the type rule says, the default for primitives with `execute`; or a
     function of the avals and params),
@@ -103,6 +109,8 @@ class Primitive(_native.PrimitiveBase):
         self.part, self.masked, self.guard = part, masked, guard
         self.elementwise, self.commutative = elementwise, commutative
         self.exact, self.native = exact, native
+        costly = elementwise and not exact and getattr(lower, "cost", 0) >= COSTLY
+        self.large = FEW if costly else LARGE
         self.weak_type = weak_type or ("rule" if execute is not None else "all")
         self.effects = effects
         self.named_axes = named_axes

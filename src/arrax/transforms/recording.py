@@ -21,9 +21,8 @@ import numpy as np
 from arrax import _native
 from arrax.core import config, pytree
 from arrax.core.array import ArrayImpl, array_of, with_aval
-from arrax.core.evaluate import LARGE
 from arrax.core.jaxpr import ClosedJaxpr, Literal, Var
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import LARGE, Primitive
 from arrax.core.record import Record
 from arrax.core.trace import Tracer
 from arrax.core.warn import issued, muted
@@ -293,7 +292,7 @@ def _drop_broadcasts(steps: list[Step]) -> None:
         if not step.primitive.elementwise:
             continue
         shape = step.results[0].aval.shape
-        if step.results[0].aval.size >= LARGE:
+        if step.results[0].aval.size >= step.primitive.large:
             continue  # what runs an operation depends on the sizes of its operands
         for i, operand in enumerate(step.operands):
             source = sources.get(operand) if type(operand) is Var else None

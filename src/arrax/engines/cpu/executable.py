@@ -1,7 +1,7 @@
 """Compiled programs."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,21 @@ class Executable:
 
     def __call__(self, arrays: list[Any]) -> list[Any]:
         return self.program.run(arrays)  # type: ignore[no-any-return]
+
+    @property
+    def runs_blocks(self) -> bool:
+        """Whether `run_blocks` may run it: nothing but code on vectors of one length."""
+        c = self.compilation
+        assert c.program is not None
+        shapes = {aval.shape for aval in (*self.closed.in_avals, *self.closed.out_avals)}
+        return (len(shapes) == 1 and len(shapes.pop()) == 1 and c.checks is None
+                and not c.arena_bytes and not host_calls(c.region)
+                and all(forward < 0 for forward in c.program.forwards))
+
+    def run_blocks(self, arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> Any:
+        """The results, ndarrays of `shape`, of a program of blocks on contiguous ndarrays that have
+        as many elements, or one, which stands for all."""
+        return _native.run_blocks(self.program, tuple(arrays), shape)
 
     def as_text(self, stage: str = "jaxpr") -> str:
         """The program at a stage: "jaxpr", "simplified", "loops", "llvm", "assembly"."""
