@@ -24,6 +24,7 @@ from arrax.core.device import PartitionSpec as P
 from arrax.core.dtypes import float0
 from arrax.core.evaluate import typeof
 from arrax.core.lazy import submodules as _submodules
+from arrax.core.primitive import check_declared as _check_declared
 from arrax.core.tracebacks import install_hook as _install_hook
 from arrax.ops.callback import pure_callback
 from arrax.transforms.api_placement import (block_until_ready, copy_to_host_async, default_backend,
@@ -48,6 +49,7 @@ from arrax.transforms.parallel import pmap
 from arrax.transforms.stages import ShapeDtypeStruct
 from arrax.version import __version__
 
+_check_declared()
 _install_hook()
 
 __all__ = [

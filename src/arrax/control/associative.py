@@ -12,9 +12,9 @@ import numpy as np
 
 from arrax.core import pytree
 from arrax.core.aval import aval_of
-from arrax.core.primitive import registry
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.join import concatenate, pad
+from arrax.ops.p import add_p, or_p
 from arrax.ops.shape import rev
 from arrax.ops.slicing import slice_in_dim
 from arrax.transforms.staged import flat_operands
@@ -87,5 +87,5 @@ def _interleave(even: Any, odd: Any, axis: int) -> Any:
     spread = [[(0, 0, 0)] * a.ndim for _ in range(2)]
     spread[0][axis] = (0, 1 if equal else 0, 1)
     spread[1][axis] = (1, 0 if equal else 1, 1)
-    join = registry["or" if a.dtype == np.bool_ else "add"]
+    join = or_p if a.dtype == np.bool_ else add_p
     return join.bind(pad(even, zero, spread[0]), pad(odd, zero, spread[1]))

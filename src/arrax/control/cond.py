@@ -13,7 +13,7 @@ from arrax.core import dtypes
 from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, no_debug_info
-from arrax.core.primitive import registry
+from arrax.ops.p import clamp_p, convert_element_type_p, ne_p
 from arrax.transforms.staged import Adapter, flat_operands, stage_function, Staged
 
 _missing = object()
@@ -106,9 +106,9 @@ def _index_of_predicate(pred: Any) -> Any:
         return np.int32(bool(pred))
     aval = aval_of(pred)
     if aval.dtype != np.bool_:
-        pred = registry["ne"].bind(pred, np.zeros((), aval.dtype)[()])
-    return registry["convert_element_type"].bind(pred, new_dtype=np.dtype(np.int32),
-                                                 weak_type=False, sharding=None)
+        pred = ne_p.bind(pred, np.zeros((), aval.dtype)[()])
+    return convert_element_type_p.bind(pred, new_dtype=np.dtype(np.int32),
+                                       weak_type=False, sharding=None)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any,
@@ -153,9 +153,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any,
             return branches[int(number)](*operands)
         index = number
     else:
-        index = registry["convert_element_type"].bind(
+        index = convert_element_type_p.bind(
             index, new_dtype=np.dtype(np.int32), weak_type=False, sharding=None)
-        index = registry["clamp"].bind(np.int32(0), index, np.int32(last))
+        index = clamp_p.bind(np.int32(0), index, np.int32(last))
     named = [("branch 0" if i == 0 else f"branch{i}", f) for i, f in enumerate(branches)]
     return _branch("switch", index, named, operands, list(range(len(branches))))
 

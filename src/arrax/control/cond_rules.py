@@ -20,9 +20,10 @@ from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.effects import no_effects
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr, jaxpr_as_fun
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.trace import use
 from arrax.core.lowering import Form, SumInside
+from arrax.ops.p import add_any_p, eq_p, ne_p, select_n_p, stop_gradient_p
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.guarding import Guard, common_origins, guarded
@@ -215,7 +216,7 @@ def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) ->
     updated = _updated_operands(branches)
     outs: list[list[Any]] = []
     for i, branch in enumerate(branches):
-        chosen = registry["eq"].bind(index, np.int32(i))
+        chosen = eq_p.bind(index, np.int32(i))
         inputs = [x if j in updated.values() else _select(chosen, _stopped(x), x)
                   for j, x in enumerate(rest)]
         new, _ = batch_jaxpr(guarded(branch, tuple(updated)), axis, [True] * (1 + len(rest)), True)
@@ -238,8 +239,7 @@ def _updated_operands(branches: Branches) -> dict[int, int]:
 
 
 def _stopped(x: Any) -> Any:
-    stop = registry.get("stop_gradient")
-    return x if stop is None else stop.bind(x)
+    return stop_gradient_p.bind(x)
 
 
 def _select(which: Any, *cases: Any) -> Any:
@@ -248,10 +248,10 @@ def _select(which: Any, *cases: Any) -> Any:
     if len({id(c) for c in cases}) == 1:
         return cases[0]
     if len(cases) == 2 and aval_of(which).dtype != np.bool_:
-        which = registry["ne"].bind(which, np.int32(0))
+        which = ne_p.bind(which, np.int32(0))
     if aval.ndim > 1:
         which = broadcast_in_dim(which, aval.shape, (0,))
-    return registry["select_n"].bind(which, *cases)
+    return select_n_p.bind(which, *cases)
 
 
 def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None]:
@@ -302,7 +302,7 @@ def _adding(branch: ClosedJaxpr, number: int, aval: Any) -> ClosedJaxpr:
     jaxpr = branch.jaxpr
     total, out = Var(aval), Var(aval)
     outvars = list(jaxpr.outvars)
-    add = Eqn(registry["add_any"], [total, outvars[number]], [out], {})
+    add = Eqn(add_any_p, [total, outvars[number]], [out], {})
     outvars[number] = out
     return ClosedJaxpr(Jaxpr(jaxpr.constvars, [*jaxpr.invars, total], outvars, [*jaxpr.eqns, add],
                              jaxpr.effects, jaxpr.debug_info), branch.consts)

@@ -9,7 +9,7 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.jaxpr import (ClosedJaxpr, Eqn, Jaxpr, Literal, Var, join_effects,
                               no_debug_info)
-from arrax.core.primitive import registry
+from arrax.ops.p import convert_element_type_p, empty_p
 from arrax.ops.rules import zeros
 from arrax.transforms.partial_eval import dce_jaxpr
 
@@ -140,7 +140,7 @@ def forwarded_inputs(closed: ClosedJaxpr) -> list[int | None]:
 def filler(aval: Any) -> Any:
     """Some value of `aval` that nobody reads."""
     if isinstance(aval.dtype, ExtendedDType):
-        empty = registry["empty"]
+        empty = empty_p
         return empty.bind(shape=aval.shape, dtype=aval.dtype, out_sharding=None)
     return zeros(aval)
 
@@ -150,5 +150,5 @@ def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
     aval = aval_of(x)
     if aval.dtype == dtype and aval.weak_type == weak_type:
         return x
-    return registry["convert_element_type"].bind(x, new_dtype=dtype, weak_type=weak_type,
-                                                 sharding=None)
+    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type,
+                                       sharding=None)

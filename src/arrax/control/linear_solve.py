@@ -17,8 +17,9 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, eval_jaxpr, no_debug_info
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.lowering import Inline
+from arrax.ops.p import neg_p, sub_p
 from arrax.ops.rules import batch_at, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.jvp import jvp_jaxpr
@@ -163,8 +164,8 @@ def _jvp(primals: Any, tangents: Any, *, const_lengths: Any, jaxprs: Any) -> Any
         moved, _ = jvp_jaxpr(jaxprs.matvec, given + [False] * len(b), True)
         out = eval_jaxpr(moved.jaxpr, moved.consts, *consts.matvec, *x,
                          *(t for t in consts_dot.matvec if type(t) is not Zero))
-        neg = registry["neg"].bind
-        sub = registry["sub"].bind
+        neg = neg_p.bind
+        sub = sub_p.bind
         right = [neg(m) if type(t) is Zero else sub(t, m)
                  for t, m in zip(b_dot, out[len(b):], strict=True)]
     if all(type(t) is Zero for t in right):

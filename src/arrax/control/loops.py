@@ -13,7 +13,7 @@ from arrax.control.running import avals_of, concrete_or_none, runs_as_python
 from arrax.control.while_rules import bind_while
 from arrax.core import dtypes, pytree
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import registry
+from arrax.ops.p import add_p, lt_p
 from arrax.transforms.staged import Adapter, flat_operands, stage_function
 
 
@@ -104,12 +104,12 @@ class _CountedTo(Adapter):
 
 def _next(i: Any) -> Any:
     aval = aval_of(i)
-    return registry["add"].bind(i, 1 if aval.weak_type else np.ones((), aval.dtype)[()])
+    return add_p.bind(i, 1 if aval.weak_type else np.ones((), aval.dtype)[()])
 
 
 def _before_end(carry: Any) -> Any:
     i, end, _ = carry
-    return registry["lt"].bind(i, end)
+    return lt_p.bind(i, end)
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[..., Any], init_val: Any, *,

@@ -15,17 +15,21 @@ from arrax.control.reduce_rules import (fold_axes, fold_windows, on_arrays, redu
 from arrax.core import dtypes, pytree
 from arrax.core.array import ArrayImpl
 from arrax.core.jaxpr import ClosedJaxpr, Var
-from arrax.core.primitive import registry
+from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer
 from arrax.ops import arguments
 from arrax.ops.convert import convert_element_type
+from arrax.ops.p import (add_p, and_p, max_p, min_p, mul_p, or_p, reduce_and_p, reduce_max_p,
+                         reduce_min_p, reduce_or_p, reduce_prod_p, reduce_sum_p,
+                         reduce_window_max_p, reduce_window_min_p, reduce_window_sum_p,
+                         reduce_xor_p, xor_p)
 from arrax.ops.window import extremum_identity, window_params
 from arrax.transforms.api_trace import make_jaxpr
 from arrax.transforms.staging import hoist_consts
 
-_REDUCTIONS = {"add": "reduce_sum", "mul": "reduce_prod", "max": "reduce_max", "min": "reduce_min",
-               "and": "reduce_and", "or": "reduce_or", "xor": "reduce_xor"}
-_WINDOWED = {"add": "reduce_window_sum", "max": "reduce_window_max", "min": "reduce_window_min"}
+_REDUCTIONS = {add_p: reduce_sum_p, mul_p: reduce_prod_p, max_p: reduce_max_p,
+               min_p: reduce_min_p, and_p: reduce_and_p, or_p: reduce_or_p, xor_p: reduce_xor_p}
+_WINDOWED = {add_p: reduce_window_sum_p, max_p: reduce_window_max_p, min_p: reduce_window_min_p}
 
 
 # ---- which computation ---------------------------------------------------------------------------
@@ -52,7 +56,7 @@ def _captures_tracers(closed: ClosedJaxpr) -> bool:
     return any(isinstance(c, Tracer) for c in closed.consts)
 
 
-def _monoid(closed: ClosedJaxpr, init: Any, dtype: Any) -> str | None:
+def _monoid(closed: ClosedJaxpr, init: Any, dtype: Any) -> Primitive | None:
     """The primitive that `closed` is, if `init` is its identity element."""
     jaxpr = closed.jaxpr
     if len(jaxpr.eqns) != 1 or len(jaxpr.invars) != 2 or type(init) is not ArrayImpl:
@@ -61,22 +65,21 @@ def _monoid(closed: ClosedJaxpr, init: Any, dtype: Any) -> str | None:
     if jaxpr.outvars != eqn.outvars or not all(isinstance(v, Var) for v in eqn.invars) or \
             set(eqn.invars) != set(jaxpr.invars):
         return None
-    name = str(eqn.primitive.name)
-    identity = _identity(name, dtype)
+    identity = _identity(eqn.primitive, dtype)
     if identity is None or not np.array_equal(init.data, np.asarray(identity, init.data.dtype)):
         return None
-    return name
+    return eqn.primitive
 
 
-def _identity(name: str, dtype: Any) -> Any:
-    if name in ("max", "min"):
-        return extremum_identity(dtype, name == "min")
+def _identity(primitive: Primitive, dtype: Any) -> Any:
+    if primitive in (max_p, min_p):
+        return extremum_identity(dtype, primitive is min_p)
     is_bool = dtype == np.dtype(bool)
-    if name in ("add", "or", "xor"):
-        return None if name == "add" and is_bool else 0
-    if name == "mul":
+    if primitive in (add_p, or_p, xor_p):
+        return None if primitive is add_p and is_bool else 0
+    if primitive is mul_p:
         return None if is_bool else 1
-    if name == "and":
+    if primitive is and_p:
         return True if is_bool else np.asarray(-1).astype(dtype)
     return None
 
@@ -133,10 +136,11 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
     axes = arguments.canonical_axes(dimensions, rank)
     closed = _scalar_jaxpr(computation, tree, [x.aval for x in xs])
     if len(xs) == 1:
-        name = _monoid(closed, inits[0], xs[0].dtype)
-        if name in _REDUCTIONS:
-            params = {"out_sharding": out_sharding} if name in ("add", "mul", "max", "min") else {}
-            out = registry[_REDUCTIONS[name]].bind(xs[0], axes=axes, **params)
+        monoid = _monoid(closed, inits[0], xs[0].dtype)
+        if monoid in _REDUCTIONS:
+            takes_sharding = monoid in (add_p, mul_p, max_p, min_p)
+            params = {"out_sharding": out_sharding} if takes_sharding else {}
+            out = _REDUCTIONS[monoid].bind(xs[0], axes=axes, **params)
             return pytree.tree_unflatten(tree, [out])
     if _captures_tracers(closed):
         program, consts = hoist_consts(closed)
@@ -170,9 +174,9 @@ def reduce_window(operand: Any, init_value: Any, computation: Callable[..., Any]
                            window_dilation)
     closed = _scalar_jaxpr(computation, tree, [x.aval for x in xs])
     if len(xs) == 1:
-        name = _monoid(closed, inits[0], xs[0].dtype)
-        if name in _WINDOWED:
-            return pytree.tree_unflatten(tree, [registry[_WINDOWED[name]].bind(xs[0], **params)])
+        monoid = _monoid(closed, inits[0], xs[0].dtype)
+        if monoid in _WINDOWED:
+            return pytree.tree_unflatten(tree, [_WINDOWED[monoid].bind(xs[0], **params)])
     if _captures_tracers(closed):
         program, consts = hoist_consts(closed)
         return tree.unflatten(fold_windows(on_arrays(program, consts), xs, inits, **params))

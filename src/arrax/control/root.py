@@ -10,7 +10,7 @@ from arrax.core import pytree
 from arrax.core.aval import aval_of
 from arrax.core.jaxpr import eval_jaxpr
 from arrax.core.ad_values import Zero, tangent_aval
-from arrax.core.primitive import registry
+from arrax.ops.p import neg_p
 from arrax.ops.rules import instantiate
 from arrax.transforms.api_ad import jvp, linearize
 from arrax.transforms.custom_jvp import custom_jvp
@@ -69,7 +69,7 @@ def custom_root(f: Callable[..., Any], initial_guess: Any, solve: Callable[..., 
         _, change = jvp(lambda c: residual(c, *solution), (f_consts,), (tangents[0],))
         _, slope = linearize(lambda y: residual(f_consts, *pytree.tree_leaves(y)),
                              tree.unflatten(solution))
-        right = pytree.tree_map(registry["neg"].bind, change)
+        right = pytree.tree_map(neg_p.bind, change)
         dots = custom_linear_solve(slope, right, tangent_solve, tangent_solve)
         rest = [instantiate(Zero(tangent_aval(aval_of(o)))) for o in outs[count:]]
         return outs, [*pytree.tree_leaves(dots), *rest]

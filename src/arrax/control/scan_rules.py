@@ -22,11 +22,12 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import use
 from arrax.core.lowering import Form, SumInside
 from arrax.ops.arithmetic import add_p, sub_p
+from arrax.ops.p import add_any_p
 from arrax.ops.rules import add_tangents, batch_at, instantiate, move_axis, zeros
 from arrax.ops.slicing import dynamic_index_in_dim, dynamic_update_index_in_dim
 from arrax.transforms.batching import axes_in, batch_jaxpr
@@ -431,7 +432,7 @@ def _only_added_to(body: Jaxpr, place: int, number: int) -> bool:
     uses.update(a for a in body.outvars if type(a) is Var)
     value = body.invars[place]
     for eqn in body.eqns:
-        if value in eqn.invars and eqn.primitive is registry["add_any"] and uses[value] == 1:
+        if value in eqn.invars and eqn.primitive is add_any_p and uses[value] == 1:
             value = eqn.outvars[0]
     return body.outvars[number] is value and uses[value] == 1
 

@@ -17,9 +17,10 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.trace import use
 from arrax.core.lowering import Form
+from arrax.ops.p import and_p, reduce_or_p, select_n_p
 from arrax.ops.rules import batch_at, broadcast_in_dim, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.guarding import FLAG, Guard, guarded, origins
@@ -221,7 +222,7 @@ def _masked(body: ClosedJaxpr, cond: ClosedJaxpr, cond_nconsts: int, body_nconst
     running_aval = cond.out_avals[0]
 
     def any_running(running: Any, *carry: Any) -> list[Any]:
-        return [registry["reduce_or"].bind(running, axes=(0,), out_sharding=None)]
+        return [reduce_or_p.bind(running, axes=(0,), out_sharding=None)]
 
     def step(*args: Any) -> list[Any]:
         cond_consts, body_consts, (running, *carry) = split_at(args, cond_nconsts, body_nconsts)
@@ -243,7 +244,7 @@ def _where(mask: Any, x: Any, y: Any) -> Any:
     aval: ShapedArray = aval_of(x)
     if aval.ndim > 1:
         mask = broadcast_in_dim(mask, aval.shape, (0,))
-    return registry["select_n"].bind(mask, y, x)
+    return select_n_p.bind(mask, y, x)
 
 
 def _dce(used_outputs: Sequence[bool], eqn: Eqn) -> tuple[list[bool], Eqn | None]:
@@ -304,7 +305,7 @@ def _unless(cond: ClosedJaxpr) -> ClosedJaxpr:
     """The predicate with a flag in front, without which it does not hold."""
     def predicate(flag: Any, *args: Any) -> list[Any]:
         (holds,) = eval_jaxpr(cond.jaxpr, cond.consts, *args)
-        return [registry["and"].bind(holds, flag)]
+        return [and_p.bind(holds, flag)]
     return trace_to_jaxpr(predicate, [FLAG, *cond.in_avals])
 
 

@@ -41,6 +41,7 @@ from arrax.core.record import Record
 from arrax.core.trace import bottom, use
 
 registry: dict[str, Primitive] = {}
+_awaited: dict[str, Primitive] = {}  # handles whose blocks have not been read
 
 LARGE = 1 << 16  # elements of an operand from which a loop over all threads is worth a compile
 FEW = 1 << 12  # the same for functions whose `Elementwise` lowering costs as much as `COSTLY`
@@ -83,13 +84,17 @@ class Primitive(_native.PrimitiveBase):
     outside arrax make are not `registered`: their names are their owners'.
     """
 
+    def __new__(cls, name: str, **rules: Any) -> Primitive:
+        """The handle of that name, where there is one."""
+        return _awaited.pop(name, None) or super().__new__(cls)
+
     def __init__(
             self, name: str, *, multiple_results: bool = False,
             type_rule: Any = None, evaluate: Any = None, execute: Any = None,
             jvp: Any = None, transpose: Any = None, batch: Any = None,
             partial_eval: Any = None, stage: Any = None, dce: Any = None,
             lower: Any = None, stablehlo: Any = None, part: Any = None,
-            masked: Callable[..., Any] | None = None, guard: Any = None,
+            masked: Any = None, guard: Any = None,
             elementwise: bool = False, commutative: bool = False,
             exact: tuple[Any, ...] = (), native: Callable[..., bool] | None = None,
             weak_type: str | Callable[..., bool] | None = None,
@@ -99,14 +104,14 @@ class Primitive(_native.PrimitiveBase):
             shown: dict[str, Callable[[Any], str]] | None = None, registered: bool = True):
         self.name = name
         self.multiple_results = multiple_results
-        self.type_rule, self.evaluate, self.execute = type_rule, evaluate, execute
-        self.jvp = _attach(jvp, self)
+        self.type_rule, self.evaluate = type_rule, evaluate
+        self.execute, self.jvp = _attach(execute, self), _attach(jvp, self)
         if transpose is None and jvp is not None:
             transpose = jvp if isinstance(jvp, NotApplicable) else NOT_LINEAR
         self.transpose, self.batch = _attach(transpose, self), _attach(batch, self)
         self.partial_eval, self.stage, self.dce = partial_eval, stage, dce
         self.lower, self.stablehlo = lower, stablehlo
-        self.part, self.masked, self.guard = part, masked, guard
+        self.part, self.masked, self.guard = part, _attach(masked, self), guard
         self.elementwise, self.commutative = elementwise, commutative
         self.exact, self.native = exact, native
         costly = elementwise and not exact and getattr(lower, "cost", 0) >= COSTLY
@@ -215,3 +220,18 @@ def _attach(rule: Any, primitive: Primitive) -> Any:
 
 _RULE_NAMES = {"jvp": "Differentiation", "transpose": "Transpose", "batch": "Batching",
                "evaluate": "Evaluation", "type_rule": "Type"}
+
+
+def handle(name: str) -> Primitive:
+    """A primitive to import where its block cannot be; `Primitive(name, ...)` makes it whole."""
+    known = registry.get(name) or _awaited.get(name)
+    if known is None:
+        known = _awaited[name] = Primitive.__new__(Primitive, name)
+        known.name = name
+    return known
+
+
+def check_declared() -> None:
+    """InternalError for handles that no block has made whole."""
+    if _awaited:
+        raise InternalError(f"no block declares the primitives {sorted(_awaited)}")

@@ -15,9 +15,10 @@ from arrax.core.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
-    accepted, apply, check_kind, converted, emits, evaluate_by, filled_like, in_complex_double,
+    accepted, check_kind, converted, emits, evaluate_by, filled_like, in_complex_double,
     in_double, joint_shape, piecewise_constant, to_real, unary)
 from arrax.ops.extremes import maximum, minimum
+from arrax.ops.p import conj_p, eq_p, floor_p, ge_p, imag_p, log_p, real_p, select_n_p
 from arrax.ops.rules import (
     batch_elementwise, by_operand, constant, linear_jvp, to_shape_of, transpose_bilinear,
     transpose_unary, unbroadcast)
@@ -161,7 +162,7 @@ rem_p = binary(
     jvp=by_operand(
         lambda g, out, x, y: to_shape_of(g, out),
         lambda g, out, x, y: mul_p.bind(neg_p.bind(g), mul_p.bind(
-            sign_p.bind(div_p.bind(x, y)), apply("floor", abs_p.bind(div_p.bind(x, y)))))),
+            sign_p.bind(div_p.bind(x, y)), floor_p.bind(abs_p.bind(div_p.bind(x, y)))))),
     exact=REAL, stablehlo="stablehlo.remainder")
 
 
@@ -215,12 +216,12 @@ def neg(x: Any) -> Any:
 
 def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
     if not dtypes.issubdtype(aval_of(x).dtype, np.complexfloating):
-        return apply("select_n", apply("ge", x, constant(0, x)), neg_p.bind(g), g)
-    conjugate = apply("conj", x, input_dtype=aval_of(x).dtype)
+        return select_n_p.bind(ge_p.bind(x, constant(0, x)), neg_p.bind(g), g)
+    conjugate = conj_p.bind(x, input_dtype=aval_of(x).dtype)
     scale = converted(out, aval_of(x).dtype)
-    nonzero = apply("select_n", apply("eq", scale, constant(0, scale)), scale,
+    nonzero = select_n_p.bind(eq_p.bind(scale, constant(0, scale)), scale,
                     filled_like(1, scale))
-    return apply("real", mul_p.bind(g, div_p.bind(conjugate, nonzero)))
+    return real_p.bind(mul_p.bind(g, div_p.bind(conjugate, nonzero)))
 
 
 def _abs_evaluate(x: Any) -> Any:
@@ -274,12 +275,12 @@ def sign(x: Any) -> Any:
 
 def _share(x: Any, out: Any, y: Any) -> Any:
     """How much of the tangent of `x` reaches the extreme `out`: 1, 0, or 1/2 in a tie."""
-    is_extreme = apply("eq", x, out)
+    is_extreme = eq_p.bind(x, out)
     one, zero = filled_like(1, out), filled_like(0, out)
-    mask = apply("select_n", is_extreme, zero, one)
-    tie = apply("eq", y, out)
+    mask = select_n_p.bind(is_extreme, zero, one)
+    tie = eq_p.bind(y, out)
     two, one = filled_like(2, out), filled_like(1, out)
-    return div_p.bind(mask, apply("select_n", tie, one, two))
+    return div_p.bind(mask, select_n_p.bind(tie, one, two))
 
 
 _extreme_jvp = (lambda g, out, x, y: mul_p.bind(g, _share(x, out, y)),
@@ -292,7 +293,7 @@ def _extreme_stablehlo(name: str, direction: str) -> Any:
         x, y = (b.broadcast(v, b.outs[0].shape) for v in (x, y))
         if not dtypes.issubdtype(x.dtype, np.complexfloating):
             return b.op(name, x, y)
-        (a, c), (d, e) = ([apply(part, v) for part in ("real", "imag")] for v in (x, y))
+        (a, c), (d, e) = ([part.bind(v) for part in (real_p, imag_p)] for v in (x, y))
         wins = b.select(b.compare("EQ", a, d), b.compare(direction, c, e),
                         b.compare(direction, a, d))
         return b.select(wins, x, y)
@@ -409,16 +410,16 @@ def _pow_jvp_base(g: Any, out: Any, x: Any, y: Any) -> Any:
         lower = pow_p.bind(x, sub_p.bind(y, filled_like(1, y)))
         return mul_p.bind(g, mul_p.bind(y, lower))
     exponent = to_shape_of(converted(y, dtype), out) if aval_of(y).ndim else converted(y, dtype)
-    is_zero = apply("eq", exponent, constant(0, exponent))
-    factor = apply("select_n", is_zero, exponent, filled_like(1, exponent))
+    is_zero = eq_p.bind(exponent, constant(0, exponent))
+    factor = select_n_p.bind(is_zero, exponent, filled_like(1, exponent))
     slope = to_shape_of(mul_p.bind(
         factor, pow_p.bind(x, sub_p.bind(exponent, filled_like(1, exponent)))), out)
-    return mul_p.bind(g, apply("select_n", is_zero, slope, filled_like(0, slope)))
+    return mul_p.bind(g, select_n_p.bind(is_zero, slope, filled_like(0, slope)))
 
 
 def _pow_jvp_exponent(g: Any, out: Any, x: Any, y: Any) -> Any:
-    base = apply("select_n", apply("eq", x, constant(0, x)), x, filled_like(1, x))
-    return mul_p.bind(g, mul_p.bind(apply("log", base, accuracy=None), out))
+    base = select_n_p.bind(eq_p.bind(x, constant(0, x)), x, filled_like(1, x))
+    return mul_p.bind(g, mul_p.bind(log_p.bind(base, accuracy=None), out))
 
 
 pow_p = Primitive(

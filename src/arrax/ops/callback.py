@@ -15,9 +15,10 @@ from arrax.core import pytree
 from arrax.core.array import ArrayImpl, array_of, from_numpy, owned
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.effects import Effect, Effects
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
 from arrax.core.lowering import HostCall
+from arrax.ops.p import concatenate_p, slice_p, squeeze_p
 from arrax.ops.rules import batch_to_front, broadcast_in_dim, move_axis
 
 debug_effect = Effect("Debug")
@@ -91,15 +92,15 @@ def _unrolled(bind: Callable[..., list[Any]], size: int, operands: Any, dims: An
     for i in range(size):
         rows.append(bind(*(x if d is None else _row(x, i)
                            for x, d in zip(moved, dims, strict=True))))
-    return [registry["concatenate"].bind(*map(_lifted, column), dimension=0)
+    return [concatenate_p.bind(*map(_lifted, column), dimension=0)
             for column in zip(*rows, strict=True)]
 
 
 def _row(x: Any, i: int) -> Any:
     shape = aval_of(x).shape
-    piece = registry["slice"].bind(x, start_indices=(i, *([0] * (len(shape) - 1))),
-                                   limit_indices=(i + 1, *shape[1:]), strides=None)
-    return registry["squeeze"].bind(piece, dimensions=(0,))
+    piece = slice_p.bind(x, start_indices=(i, *([0] * (len(shape) - 1))),
+                         limit_indices=(i + 1, *shape[1:]), strides=None)
+    return squeeze_p.bind(piece, dimensions=(0,))
 
 
 def _lifted(x: Any) -> Any:

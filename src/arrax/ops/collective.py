@@ -16,8 +16,10 @@ import numpy as np
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.axis_env import axis_size as size_of_axis
 from arrax.core.axis_env import names_of
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import HostCall
+from arrax.ops.p import (add_p, concatenate_p, dynamic_slice_p, iota_p, mul_p, reduce_max_p,
+                         reduce_min_p, reduce_sum_p, reshape_p, slice_p, transpose_p)
 from arrax.ops.rules import (batch_to_front, broadcast_in_dim, constant, linear_jvp, move_axis,
                              transpose_unary)
 
@@ -44,14 +46,14 @@ def _check_bound(params: dict[str, Any]) -> None:
 
 def _take(x: Any, order: np.ndarray) -> Any:
     """`x` with its leading axis reordered (or selected from) by constant indices."""
-    pieces = [registry["slice"].bind(
+    pieces = [slice_p.bind(
         x, start_indices=(int(i), *([0] * (aval_of(x).ndim - 1))),
         limit_indices=(int(i) + 1, *aval_of(x).shape[1:]), strides=None) for i in order]
-    return registry["concatenate"].bind(*pieces, dimension=0)
+    return concatenate_p.bind(*pieces, dimension=0)
 
 
 def _reshape(x: Any, shape: Sequence[int]) -> Any:
-    return registry["reshape"].bind(x, new_sizes=tuple(shape), dimensions=None, sharding=None)
+    return reshape_p.bind(x, new_sizes=tuple(shape), dimensions=None, sharding=None)
 
 
 def _checked_groups(groups: Groups, size: int) -> np.ndarray:
@@ -86,10 +88,10 @@ BATCHED_AWAY = NotApplicable("instances are a batch axis of one program, in whic
                              "operations along that axis")
 
 
-def _reducer(name: str, reduce_name: str, unmapped: Callable[[Any, int], Any], **rules: Any,
+def _reducer(name: str, reduce: Primitive, unmapped: Callable[[Any, int], Any], **rules: Any,
              ) -> Primitive:
     def fold(x: Any, axis: int) -> Any:
-        return registry[reduce_name].bind(x, axes=(axis,), out_sharding=None)
+        return reduce.bind(x, axes=(axis,), out_sharding=None)
 
     def batch(axis: Any, operands: Any, dims: Any, *, axes: Any, axis_index_groups: Groups) -> Any:
         (x,), (dim,) = operands, dims
@@ -110,16 +112,16 @@ def _reducer(name: str, reduce_name: str, unmapped: Callable[[Any, int], Any], *
 
 
 def _times(x: Any, count: int) -> Any:
-    return registry["mul"].bind(x, constant(count, x))
+    return mul_p.bind(x, constant(count, x))
 
 
 psum_p: Primitive = _reducer(
-    "psum", "reduce_sum", _times, jvp=linear_jvp(),
+    "psum", reduce_sum_p, _times, jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, aval, **params: psum_p.bind(ct, **params)))
-pmax_p = _reducer("pmax", "reduce_max", lambda x, _: x,
+pmax_p = _reducer("pmax", reduce_max_p, lambda x, _: x,
                   jvp=NotApplicable("pmax of a mapped axis: use psum of a mask"),
                   transpose=NotApplicable("not linear"))
-pmin_p = _reducer("pmin", "reduce_min", lambda x, _: x,
+pmin_p = _reducer("pmin", reduce_min_p, lambda x, _: x,
                   jvp=NotApplicable("pmin of a mapped axis: use psum of a mask"),
                   transpose=NotApplicable("not linear"))
 
@@ -252,13 +254,13 @@ def _reduce_scatter_batch(axis: Any, operands: Any, dims: Any, *, scatter_dimens
     at = scatter_dimension
     if axis_index_groups is not None:
         x, put_back = _in_groups(batch_to_front(x, dim, axis.size), axis_index_groups)
-        total = registry["reduce_sum"].bind(x, axes=(1,), out_sharding=None)
+        total = reduce_sum_p.bind(x, axes=(1,), out_sharding=None)
         members = len(axis_index_groups[0])
         if tiled:
             total = _split(total, at + 1, (members, aval_of(total).shape[at + 1] // members))
         return put_back(move_axis(total, at + 1, 1)), 0
     total = _times(x, axis.size) if dim is None else \
-        registry["reduce_sum"].bind(x, axes=(dim,), out_sharding=None)
+        reduce_sum_p.bind(x, axes=(dim,), out_sharding=None)
     position, rest = _rest(axis, axis_name)
     sizes = _sizes(names_of(axis_name))
     total = _split(total, at, (*sizes, *([aval_of(total).shape[at] // axis_size] if tiled else [])))
@@ -336,7 +338,7 @@ def _exchanged(x: Any, one: int, other: int) -> Any:
     """Two axes in each other's places."""
     order = list(range(aval_of(x).ndim))
     order[one], order[other] = other, one
-    return registry["transpose"].bind(x, permutation=tuple(order))
+    return transpose_p.bind(x, permutation=tuple(order))
 
 
 all_to_all_p: Primitive = Primitive(
@@ -357,7 +359,7 @@ def _ppermute_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any, perm
         return _ppermute_over_axes(axis, x, names_of(axis_name), perm)
     source = {destination: origin for origin, destination in perm}
     zero = broadcast_in_dim(constant(0, x), (1, *aval_of(x).shape[1:]), ())
-    padded = registry["concatenate"].bind(x, zero, dimension=0)
+    padded = concatenate_p.bind(x, zero, dimension=0)
     order = np.array([source.get(i, axis.size) for i in range(axis.size)])
     return _take(padded, order), 0
 
@@ -370,19 +372,19 @@ def _ppermute_over_axes(axis: Any, x: Any, names: tuple[Any, ...], perm: Any) ->
         axis, [x], [0], all_gather_dimension=0, axis_name=names, axis_index_groups=None,
         axis_size=math.prod(sizes), tiled=False)
     zero = broadcast_in_dim(constant(0, x), (1, *aval_of(everything).shape[1:]), ())
-    padded = registry["concatenate"].bind(everything, zero, dimension=0)
+    padded = concatenate_p.bind(everything, zero, dimension=0)
     source = {destination: origin for origin, destination in perm}
     flat = np.array([source.get(i, math.prod(sizes)) for i in range(math.prod(sizes))], np.int32)
     table = move_axis(flat.reshape(sizes), names.index(axis.name), len(names) - 1)
     index: Any = _reshape(table, (math.prod(sizes) // axis.size, axis.size))
     here = joint_index(rest)
-    index = registry["dynamic_slice"].bind(index, here, np.int32(0), slice_sizes=(1, axis.size))
-    rows = [registry["dynamic_slice"].bind(
-        padded, _reshape(registry["slice"].bind(
+    index = dynamic_slice_p.bind(index, here, np.int32(0), slice_sizes=(1, axis.size))
+    rows = [dynamic_slice_p.bind(
+        padded, _reshape(slice_p.bind(
             index, start_indices=(0, i), limit_indices=(1, i + 1), strides=None), ()),
         *[np.int32(0)] * (aval_of(padded).ndim - 1),
         slice_sizes=(1, *aval_of(padded).shape[1:])) for i in range(axis.size)]
-    return registry["concatenate"].bind(*rows, dimension=0), 0
+    return concatenate_p.bind(*rows, dimension=0), 0
 
 
 def _same_type(x: Any, **params: Any) -> Any:
@@ -399,8 +401,8 @@ ppermute_p: Primitive = Primitive(
 
 
 def _axis_index_batch(axis: Any, operands: Any, dims: Any, *, axis_name: Any) -> Any:
-    iota = registry["iota"].bind(dtype=np.dtype(np.int32), shape=(axis.size,), dimension=0,
-                                 sharding=None)
+    iota = iota_p.bind(dtype=np.dtype(np.int32), shape=(axis.size,), dimension=0,
+                       sharding=None)
     return iota, 0
 
 
@@ -420,6 +422,6 @@ def joint_index(names: Sequence[Any]) -> Any:
     """The position of this instance along several named axes together, row-major."""
     out = axis_index_p.bind(axis_name=names[0])
     for name in names[1:]:
-        out = registry["mul"].bind(out, np.int32(size_of_axis(name)))
-        out = registry["add"].bind(out, axis_index_p.bind(axis_name=name))
+        out = mul_p.bind(out, np.int32(size_of_axis(name)))
+        out = add_p.bind(out, axis_index_p.bind(axis_name=name))
     return out

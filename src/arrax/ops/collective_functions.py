@@ -10,11 +10,13 @@ from arrax.core import pytree
 from arrax.core.array import array_of
 from arrax.core.axis_env import axis_size as size_of_axis
 from arrax.core.axis_env import names_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.collective import (Groups, all_gather_p, all_to_all_p, joint_index, pmax_p, pmin_p,
                                   ppermute_p, psum_p, reduce_scatter_p)
+from arrax.ops.p import (convert_element_type_p, eq_p, reduce_max_p, reduce_min_p, reduce_sum_p,
+                         select_n_p)
 from arrax.ops.rules import broadcast_in_dim, constant
 
 def _per_leaf(fn: Callable[[Any], Any], x: Any) -> Any:
@@ -49,18 +51,18 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
             return leaf
         leaf = leaf if isinstance(leaf, Tracer) else array_of(leaf)
         if leaf.dtype == np.bool_:
-            leaf = registry["convert_element_type"].bind(
+            leaf = convert_element_type_p.bind(
                 leaf, new_dtype=np.dtype(np.int32), weak_type=False, sharding=None)
-        return _reduced(psum_p, "reduce_sum", leaf, names, axis_index_groups)
+        return _reduced(psum_p, reduce_sum_p, leaf, names, axis_index_groups)
     return pytree.tree_map(one, x)
 
 
-def _reduced(primitive: Primitive, reduce_name: str, x: Any, names: tuple[Any, ...],
+def _reduced(primitive: Primitive, reduce: Primitive, x: Any, names: tuple[Any, ...],
              groups: Groups) -> Any:
     """Reduce over axes of `x` itself, which are numbers, and over mapped ones, which have names."""
     own = tuple(canonical_axis(n, x.ndim) for n in names if type(n) is int)
     if own:
-        x = registry[reduce_name].bind(x, axes=own, out_sharding=None)
+        x = reduce.bind(x, axes=own, out_sharding=None)
         names = tuple(n for n in names if type(n) is not int)
         if not names:
             return x
@@ -76,13 +78,13 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
 
 def pmax(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The maximum over the instances along the named axis, for each leaf of `x`."""
-    return _per_leaf(lambda v: _reduced(pmax_p, "reduce_max", v, names_of(axis_name),
+    return _per_leaf(lambda v: _reduced(pmax_p, reduce_max_p, v, names_of(axis_name),
                                         axis_index_groups), x)
 
 
 def pmin(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The minimum over the instances along the named axis, for each leaf of `x`."""
-    return _per_leaf(lambda v: _reduced(pmin_p, "reduce_min", v, names_of(axis_name),
+    return _per_leaf(lambda v: _reduced(pmin_p, reduce_min_p, v, names_of(axis_name),
                                         axis_index_groups), x)
 
 
@@ -161,9 +163,9 @@ def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: Groups = 
 def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
     """Every instance gets the value of instance `source`."""
     def one(v: Any) -> Any:
-        mine = registry["eq"].bind(axis_index(axis_name), np.int32(source))
+        mine = eq_p.bind(axis_index(axis_name), np.int32(source))
         zero = broadcast_in_dim(constant(0, v), v.shape, ())
-        return psum_p.bind(registry["select_n"].bind(mine, zero, v), axes=names_of(axis_name),
+        return psum_p.bind(select_n_p.bind(mine, zero, v), axes=names_of(axis_name),
                            axis_index_groups=None)
     return _per_leaf(one, x)
 

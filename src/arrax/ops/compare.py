@@ -19,9 +19,10 @@ from arrax.core.remembered import remembered
 from arrax.core.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
-    ANY, FLOAT, INEXACT, ORDERED, REAL, accept_once, apply, binary, call_binary, call_unary,
+    ANY, FLOAT, INEXACT, ORDERED, REAL, accept_once, binary, call_binary, call_unary,
     check_kind, check_same_dtypes, emits, evaluate_by, filled_like, is_small, joint_shape,
     nary_type, piecewise_constant, to_bool, unary)
+from arrax.ops.p import and_p
 from arrax.ops.quiet import quiet
 from arrax.ops.extremes import maximum, minimum
 from arrax.ops.rules import (
@@ -300,7 +301,7 @@ def _clamp_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def _and(x: Any, y: Any) -> Any:
-    return apply("and", x, y)
+    return and_p.bind(x, y)
 
 
 class _clamp_batch:

@@ -9,7 +9,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import Library
 from arrax.ops import arguments
@@ -20,6 +20,7 @@ from arrax.ops.conv_dims import (ConvDimensionNumbers, canonical_pads, conv_dime
 from arrax.ops.dot_stablehlo import precision_names
 from arrax.ops.dot_types import canonicalize_precision
 from arrax.ops.join import pad_evaluate
+from arrax.ops.p import add_p, complex_p, convert_element_type_p, imag_p, real_p, sub_p
 from arrax.ops.rules import by_operand, transpose_bilinear, zeros
 from arrax.ops.shape import reshape, rev, transpose
 
@@ -257,7 +258,7 @@ def _right_cotangent(cotangent: Any, x: Any, kernel: Any, *, window_strides: Any
 def _as_dtype(x: Any, dtype: Any) -> Any:
     if aval_of(x).dtype == dtype:
         return x
-    return registry["convert_element_type"].bind(x, new_dtype=dtype, weak_type=False, sharding=None)
+    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=False, sharding=None)
 
 
 # ---- batching ----------------------------------------------------------------------------------
@@ -373,10 +374,10 @@ def _conv_stablehlo(b: Any, x: Any, kernel: Any, *, window_strides: Any, padding
 
 def _complex_conv(x: Any, kernel: Any, params: dict[str, Any]) -> Any:
     """By convolutions of the real and imaginary parts, since accelerators have real ones only."""
-    parts = [[registry[name].bind(v) for name in ("real", "imag")] for v in (x, kernel)]
+    parts = [[part.bind(v) for part in (real_p, imag_p)] for v in (x, kernel)]
     products = [[conv_general_dilated_p.bind(p, q, **params) for q in parts[1]] for p in parts[0]]
-    return registry["complex"].bind(registry["sub"].bind(products[0][0], products[1][1]),
-                                    registry["add"].bind(products[0][1], products[1][0]))
+    return complex_p.bind(sub_p.bind(products[0][0], products[1][1]),
+                                    add_p.bind(products[0][1], products[1][0]))
 
 
 def _labelled(spec: Sequence[int], letters: str) -> str:

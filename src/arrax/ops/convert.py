@@ -18,7 +18,8 @@ from arrax.core.trace import Tracer
 from arrax.core.lowering import Elementwise, Form
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import (
-    ANY, FLOAT, apply, is_small, piecewise_constant, unary_type)
+    ANY, FLOAT, is_small, piecewise_constant, unary_type)
+from arrax.ops.p import real_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, linear_jvp, move_axis, transpose_unary
 
@@ -120,7 +121,7 @@ def _convert_stablehlo(b: Any, x: Any, *, new_dtype: Any, **_: Any) -> Any:
         return x
     if dtypes.issubdtype(x.dtype, np.complexfloating) and \
             not dtypes.issubdtype(new_dtype, np.complexfloating):
-        x = apply("real", x)
+        x = real_p.bind(x)
     if new_dtype == np.bool_ and x.dtype != np.bool_:
         return b.compare("NE", x, b.constant(0, x.dtype))
     return b.convert(x, new_dtype)

@@ -8,11 +8,12 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Form, HostCall
 from arrax.ops.arguments import canonical_shape
 from arrax.ops.convert import check_real_target, convert
+from arrax.ops.p import convert_element_type_p
 from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled
 
 _NO_OPERANDS = NotApplicable("it has no operands")
@@ -103,7 +104,7 @@ def _scalar(value: Any, aval: Any, dtype: Any) -> Any:
         return value
     if type(value) is ArrayImpl and not isinstance(dtype, dtypes.ExtendedDType):
         return value.data.astype(dtype)[()]
-    return registry["convert_element_type"].bind(
+    return convert_element_type_p.bind(
         value, new_dtype=dtype, weak_type=False, sharding=None)
 
 
@@ -119,7 +120,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None,
     if type(fill_value) in dtypes.python_scalar_types:
         number = np.asarray(fill_value).astype(dtype).item()
         return full(shape, number, None, sharding=sharding)
-    value = registry["convert_element_type"].bind(
+    value = convert_element_type_p.bind(
         fill_value, new_dtype=dtype, weak_type=True, sharding=None)
     return broadcast(value, canonical_shape(shape))
 

@@ -16,8 +16,10 @@ from arrax.core.lowering import Library
 from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
 from arrax.ops.compare import eq_p, ne_p, select_n_p
-from arrax.ops.elementwise_rules import apply, check_kind, filled_like
+from arrax.ops.elementwise_rules import check_kind, filled_like
 from arrax.ops.extremes import signed_zeros
+from arrax.ops.p import (abs_p, concatenate_p, exp_p, log1p_p, lt_p, neg_p, pad_p, real_p, rev_p,
+                        slice_p)
 from arrax.ops.quiet import quiet
 from arrax.ops.reduce import accumulation_dtype, highest, lowest, when_nonzero
 from arrax.ops.rules import constant, linear_jvp, transpose_unary
@@ -32,7 +34,7 @@ def _slice(x: Any, axis: int, start: int, stop: int, stride: int = 1) -> Any:
     shape = aval_of(x).shape
     starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
     starts[axis], limits[axis], strides[axis] = start, max(stop, start), stride
-    return apply("slice", x, start_indices=tuple(starts), limit_indices=tuple(limits),
+    return slice_p.bind(x, start_indices=tuple(starts), limit_indices=tuple(limits),
                  strides=tuple(strides))
 
 
@@ -41,7 +43,7 @@ def _interleave(even: Any, odd: Any, axis: int) -> Any:
     def spread(x: Any, low: int, high: int) -> Any:
         config = [(0, 0, 0)] * aval_of(x).ndim
         config[axis] = (low, high, 1)
-        return apply("pad", x, constant(0, x), padding_config=tuple(config))
+        return pad_p.bind(x, constant(0, x), padding_config=tuple(config))
     n, m = aval_of(even).shape[axis], aval_of(odd).shape[axis]
     return add_p.bind(spread(even, 0, 1 if n == m else 0), spread(odd, 1, 1 if n > m else 0))
 
@@ -69,7 +71,7 @@ def scan_pairs(combine: Callable[[Pair, Pair], Pair], elements: Pair, axis: int)
     if count > 2:
         before = take(odd, 0, known - 1) if count % 2 == 0 else odd
         filled = combine(before, take(elements, 2, count, 2))
-        even = tuple(apply("concatenate", x, y, dimension=axis)
+        even = tuple(concatenate_p.bind(x, y, dimension=axis)
                      for x, y in zip(even, filled, strict=True))
     return tuple(_interleave(x, y, axis) for x, y in zip(even, odd, strict=True))
 
@@ -85,9 +87,9 @@ class _scan_jvp:
             out = primitive.bind(*primals, axis=axis, reverse=reverse)
             pair = (primals[0], tangents[0])
             if reverse:
-                pair = tuple(apply("rev", x, dimensions=(axis,)) for x in pair)
+                pair = tuple(rev_p.bind(x, dimensions=(axis,)) for x in pair)
             tangent = scan_pairs(self.combine, pair, axis)[1]
-            return out, apply("rev", tangent, dimensions=(axis,)) if reverse else tangent
+            return out, rev_p.bind(tangent, dimensions=(axis,)) if reverse else tangent
         return when_nonzero(rule).attach(primitive)
 
 
@@ -252,12 +254,12 @@ def _log_add_exp(a: Any, b: Any) -> Any:
     """log(eᵃ + eᵇ) = max + log1p(exp(-|a - b|))."""
     difference = sub_p.bind(a, b)
     if dtypes.issubdtype(aval_of(a).dtype, np.complexfloating):
-        swap = apply("lt", apply("real", a), apply("real", b))
+        swap = lt_p.bind(real_p.bind(a), real_p.bind(b))
         larger, smaller = select_n_p.bind(swap, a, b), select_n_p.bind(swap, b, a)
         general = add_p.bind(larger, _log1p_exp(sub_p.bind(smaller, larger)))
-        nothing = eq_p.bind(apply("real", larger), constant(-np.inf, apply("real", larger)))
+        nothing = eq_p.bind(real_p.bind(larger), constant(-np.inf, real_p.bind(larger)))
         return select_n_p.bind(nothing, general, larger)
-    general = add_p.bind(max_p.bind(a, b), _log1p_exp(apply("neg", apply("abs", difference))))
+    general = add_p.bind(max_p.bind(a, b), _log1p_exp(neg_p.bind(abs_p.bind(difference))))
     not_a_number = ne_p.bind(difference, difference)  # of infinities of one sign too
     return select_n_p.bind(not_a_number, general, add_p.bind(a, b))
 
@@ -271,14 +273,14 @@ def _log_add_exp_pairs(left: Pair, right: Pair) -> Pair:
 
 
 def _log1p_exp(x: Any) -> Any:
-    return apply("log1p", apply("exp", x, accuracy=None), accuracy=None)
+    return log1p_p.bind(exp_p.bind(x, accuracy=None), accuracy=None)
 
 
 def _weight(x: Any, out: Any) -> Any:
     """exp(x - out), with infinities replaced by zeros so that they do not meet."""
     def finite(v: Any) -> Any:
         return select_n_p.bind(eq_p.bind(v, constant(np.inf, v)), v, filled_like(0, v))
-    return apply("exp", sub_p.bind(finite(x), finite(out)), accuracy=None)
+    return exp_p.bind(sub_p.bind(finite(x), finite(out)), accuracy=None)
 
 
 cumlogsumexp_p = _cumulative("cumlogsumexp", _INEXACT, _evaluate_by(_accumulate_log_sums),

@@ -10,7 +10,7 @@ import numpy as np
 from arrax import _native
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.library import calls as library
 from arrax.core.lowering import Product
@@ -19,6 +19,7 @@ from arrax.ops.arguments import positions
 from arrax.ops.arithmetic import add_p, mul_p
 from arrax.ops.dot_stablehlo import dot_general_form
 from arrax.ops.dot_types import canonicalize_precision
+from arrax.ops.p import convert_element_type_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import by_operand, transpose_bilinear
 from arrax.ops.shape import transpose
@@ -195,8 +196,8 @@ def _other_cotangent(cotangent: Any, x: Any, y: Any, dimension_numbers: Any, y_i
     contract_order = tuple(x_contract[i] for i in np.argsort(y_contract))
     out = transpose(out, np.argsort((*x_batch, *x_free, *contract_order)))
     if aval_of(out).dtype != x.dtype:
-        out = registry["convert_element_type"].bind(out, new_dtype=x.dtype, weak_type=False,
-                                                    sharding=None)
+        out = convert_element_type_p.bind(out, new_dtype=x.dtype, weak_type=False,
+                                          sharding=None)
     return out
 
 

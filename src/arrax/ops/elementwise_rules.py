@@ -13,10 +13,11 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import Elementwise, HostCall
 from arrax.ops.accuracy import check_accuracy
 from arrax.ops.arguments import operand
+from arrax.ops.p import convert_element_type_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, broadcast_in_dim, constant, zero_jvp
 
@@ -205,14 +206,9 @@ def in_complex_double(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 # ---- pieces of rules ---------------------------------------------------------------------------
 
-def apply(name: str, *operands: Any, **params: Any) -> Any:
-    """Bind the primitive of that name: rules reach primitives of sibling files this way."""
-    return registry[name].bind(*operands, **params)
-
-
 def converted(x: Any, dtype: Any) -> Any:
     """`x` in `dtype`, strongly typed."""
-    return apply("convert_element_type", x, new_dtype=dtype, weak_type=False, sharding=None)
+    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=False, sharding=None)
 
 
 def filled_like(value: Any, like: Any) -> Any:

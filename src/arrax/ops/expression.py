@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 
 from arrax.core.aval import aval_of
-from arrax.core.primitive import registry
+from arrax.core.primitive import Primitive
 from arrax.ops import matrices as m
+from arrax.ops.p import (abs_p, add_p, and_p, div_p, eq_p, exp_p, ge_p, gt_p, le_p, log1p_p, log_p,
+                         lt_p, mul_p, ne_p, neg_p, not_p, or_p, reduce_max_p, reduce_min_p,
+                         reduce_prod_p, reduce_sum_p, select_n_p, sqrt_p, sub_p, xor_p)
 from arrax.ops.rules import broadcast_in_dim, constant
 
 
 Operator = Callable[["Expression", Any], "Expression"]
 
 
-def _binary(name: str, swapped: bool = False) -> Operator:
-    combine = m.binary(name)
+def _binary(primitive: Primitive, swapped: bool = False) -> Operator:
+    combine = m.binary(primitive)
 
     def operator(self: Expression, other: Any) -> Expression:
         x, y = self.value, _scalar(other, self.value)
@@ -28,9 +31,9 @@ def _binary(name: str, swapped: bool = False) -> Operator:
     return operator
 
 
-def _both(name: str) -> tuple[Operator, Operator]:
+def _both(primitive: Primitive) -> tuple[Operator, Operator]:
     """The operator, and the one with its operands exchanged."""
-    return _binary(name), _binary(name, swapped=True)
+    return _binary(primitive), _binary(primitive, swapped=True)
 
 
 class Expression:
@@ -50,18 +53,18 @@ class Expression:
         return aval_of(self.value).dtype
 
     def __neg__(self) -> Expression:
-        return Expression(registry["neg"].bind(self.value))
+        return Expression(neg_p.bind(self.value))
 
     def __invert__(self) -> Expression:
-        return Expression(registry["not"].bind(self.value))
+        return Expression(not_p.bind(self.value))
 
-    __add__, __radd__ = _both("add")
-    __sub__, __rsub__ = _both("sub")
-    __mul__, __rmul__ = _both("mul")
-    __truediv__, __rtruediv__ = _both("div")
-    __and__, __or__, __xor__ = _binary("and"), _binary("or"), _binary("xor")
-    __lt__, __le__, __gt__, __ge__ = (_binary("lt"), _binary("le"), _binary("gt"), _binary("ge"))
-    __eq__, __ne__ = _binary("eq"), _binary("ne")  # type: ignore[assignment]
+    __add__, __radd__ = _both(add_p)
+    __sub__, __rsub__ = _both(sub_p)
+    __mul__, __rmul__ = _both(mul_p)
+    __truediv__, __rtruediv__ = _both(div_p)
+    __and__, __or__, __xor__ = _binary(and_p), _binary(or_p), _binary(xor_p)
+    __lt__, __le__, __gt__, __ge__ = (_binary(lt_p), _binary(le_p), _binary(gt_p), _binary(ge_p))
+    __eq__, __ne__ = _binary(eq_p), _binary(ne_p)  # type: ignore[assignment]
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -72,10 +75,10 @@ def _scalar(value: Any, like: Any) -> Any:
     return constant(value, aval_of(like)) if isinstance(value, (int, float, complex)) else value
 
 
-def call(name: str, *operands: Any, **params: Any) -> Expression:
-    """The result of the elementwise primitive `name`."""
+def call(primitive: Primitive, *operands: Any, **params: Any) -> Expression:
+    """The result of an elementwise primitive."""
     like = next(x.value for x in operands if isinstance(x, Expression))
-    return Expression(registry[name].bind(*(_scalar(x, like) for x in operands), **params))
+    return Expression(primitive.bind(*(_scalar(x, like) for x in operands), **params))
 
 
 def where(condition: Expression, x: Any, y: Any) -> Expression:
@@ -83,7 +86,7 @@ def where(condition: Expression, x: Any, y: Any) -> Expression:
     like = x if isinstance(x, Expression) else y
     shape = np.broadcast_shapes(condition.shape, like.shape, getattr(y, "shape", ()))
     mask, on_true, on_false = (_spread(_scalar(v, like.value), shape) for v in (condition, x, y))
-    return Expression(registry["select_n"].bind(mask, on_false, on_true))
+    return Expression(select_n_p.bind(mask, on_false, on_true))
 
 
 def _spread(x: Any, shape: tuple[int, ...]) -> Any:
@@ -93,23 +96,23 @@ def _spread(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def exp(x: Expression) -> Expression:
-    return call("exp", x, accuracy=None)
+    return call(exp_p, x, accuracy=None)
 
 
 def log(x: Expression) -> Expression:
-    return call("log", x, accuracy=None)
+    return call(log_p, x, accuracy=None)
 
 
 def log1p(x: Expression) -> Expression:
-    return call("log1p", x, accuracy=None)
+    return call(log1p_p, x, accuracy=None)
 
 
 def sqrt(x: Expression) -> Expression:
-    return call("sqrt", x, accuracy=None)
+    return call(sqrt_p, x, accuracy=None)
 
 
 def magnitude(x: Expression) -> Expression:
-    return call("abs", x)
+    return call(abs_p, x)
 
 
 def filled(value: Any, like: Expression) -> Expression:
@@ -117,10 +120,10 @@ def filled(value: Any, like: Expression) -> Expression:
     return Expression(_spread(_scalar(value, like.value), like.shape))
 
 
-def reduced(name: str, x: Expression, axes: tuple[int, ...] | None = None) -> Expression:
-    """The reduction `name` ("reduce_sum", "reduce_or") over axes, by default all of them."""
+def reduced(primitive: Primitive, x: Expression, axes: tuple[int, ...] | None = None) -> Expression:
+    """A reduction over axes, by default all of them."""
     rank = len(x.shape)
     axes = tuple(range(rank)) if axes is None else tuple(a % rank for a in axes)
-    extra = {"out_sharding": None} if name in ("reduce_sum", "reduce_max", "reduce_min",
-                                               "reduce_prod") else {}
-    return Expression(registry[name].bind(x.value, axes=axes, **extra))
+    extra = {"out_sharding": None} if primitive in (reduce_sum_p, reduce_max_p, reduce_min_p,
+                                                    reduce_prod_p) else {}
+    return Expression(primitive.bind(x.value, axes=axes, **extra))

@@ -10,12 +10,13 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.parameter_types import parameter_type
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.library import calls as library
 from arrax.core.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape
+from arrax.ops.p import conj_p, convert_element_type_p, div_p, mul_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import broadcast_in_dim, constant, linear_jvp, move_axis, transpose_unary
 
@@ -114,21 +115,21 @@ def _multiplicity(like: Any, last_length: int) -> Any:
 def _rfft_transpose(cotangent: Any, x: Any, fft_lengths: Any) -> Any:
     """The real part of the unnormalized transform of the half spectrum, by an inverse real FFT."""
     aval = aval_of(cotangent)
-    halved = registry["div"].bind(_conj(cotangent), _multiplicity(aval, fft_lengths[-1]))
+    halved = div_p.bind(_conj(cotangent), _multiplicity(aval, fft_lengths[-1]))
     out = fft_p.bind(halved, fft_type=FftType.IRFFT, fft_lengths=fft_lengths)
-    return registry["mul"].bind(out, constant(math.prod(fft_lengths), aval_of(out)))
+    return mul_p.bind(out, constant(math.prod(fft_lengths), aval_of(out)))
 
 
 def _irfft_transpose(cotangent: Any, fft_lengths: Any) -> Any:
     spectrum = fft_p.bind(cotangent, fft_type=FftType.RFFT, fft_lengths=fft_lengths)
     aval = aval_of(spectrum)
-    weighted = registry["mul"].bind(spectrum, _multiplicity(aval, fft_lengths[-1]))
-    scaled = registry["mul"].bind(weighted, constant(1 / math.prod(fft_lengths), aval))
+    weighted = mul_p.bind(spectrum, _multiplicity(aval, fft_lengths[-1]))
+    scaled = mul_p.bind(weighted, constant(1 / math.prod(fft_lengths), aval))
     return _conj(scaled)
 
 
 def _conj(x: Any) -> Any:
-    return registry["conj"].bind(x, input_dtype=aval_of(x).dtype)
+    return conj_p.bind(x, input_dtype=aval_of(x).dtype)
 
 
 def _fft_batch(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
@@ -191,8 +192,8 @@ def fft(x: Any, fft_type: Any, fft_lengths: Any) -> Any:
     if kind is not FftType.RFFT:
         dtype = np.dtype(dtypes.to_complex_dtype(dtype))
     if x.dtype != dtype:
-        x = registry["convert_element_type"].bind(x, new_dtype=dtype, weak_type=False,
-                                                  sharding=None)
+        x = convert_element_type_p.bind(x, new_dtype=dtype, weak_type=False,
+                                        sharding=None)
     params: dict[str, Any] = {"fft_type": kind, "fft_lengths": canonical_shape(fft_lengths)}
     _fft_type(x.aval, **params)
     return fft_p.bind(x, **params)

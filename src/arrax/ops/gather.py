@@ -11,7 +11,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import Form
 from arrax.ops import arguments
@@ -21,6 +21,7 @@ from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    check_index_map, check_sorted, with_tuples)
 from arrax.ops.index_windows import Windows, along, clips
 from arrax.ops.indexing_stablehlo import filled_outside, gathered
+from arrax.ops.p import add_p, concatenate_p, lt_p, rem_p, select_n_p
 from arrax.ops.rules import move_axis, zeros
 from arrax.ops.scatter import scatter_add_p, update_jaxpr_of
 from arrax.ops.shape import expand_dims
@@ -268,7 +269,7 @@ def _gather_transpose(cotangent: Any, x: Any, indices: Any, *, dimension_numbers
     out = scatter_add_p.bind(
         zeros(x.aval), indices, cotangent, dimension_numbers=numbers,
         indices_are_sorted=indices_are_sorted, unique_indices=unique_indices, mode=mode,
-        update_jaxpr=update_jaxpr_of("add", x.aval), update_consts=())
+        update_jaxpr=update_jaxpr_of(add_p, x.aval), update_consts=())
     return [out, None]
 
 
@@ -374,7 +375,7 @@ def index_take(src: Any, idxs: Any, axes: Any) -> Any:
     columns = [expand_dims(_wrapped(i, src.shape[axis]), (1,))
                for i, axis in zip(idxs, axes, strict=True)]
     indices = columns[0] if len(columns) == 1 else \
-        registry["concatenate"].bind(*columns, dimension=1)
+        concatenate_p.bind(*columns, dimension=1)
     axes = tuple(axes)
     numbers = GatherDimensionNumbers(
         offset_dims=tuple(range(1, src.ndim - len(axes) + 1)), collapsed_slice_dims=axes,
@@ -387,6 +388,6 @@ def _wrapped(index: Any, size: int) -> Any:
     """`index` modulo `size`, in [0, size)."""
     index = arguments.operand(index, "index_take", 1)
     extent = np.asarray(size, index.dtype)[()]
-    rest = registry["rem"].bind(index, extent)
-    negative = registry["lt"].bind(rest, np.zeros((), index.dtype)[()])
-    return registry["select_n"].bind(negative, rest, registry["add"].bind(rest, extent))
+    rest = rem_p.bind(index, extent)
+    negative = lt_p.bind(rest, np.zeros((), index.dtype)[()])
+    return select_n_p.bind(negative, rest, add_p.bind(rest, extent))

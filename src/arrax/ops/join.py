@@ -10,13 +10,14 @@ import numpy as np
 from arrax.core.ad_values import Zero, is_undefined
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Form, Part
 from arrax.ops import arguments
 from arrax.ops.added_window import add_window
 from arrax.ops.arguments import canonical_axis, check_same_dtypes
+from arrax.ops.p import reduce_sum_p, select_n_p, slice_p, sub_p
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
                              linear_jvp, transpose_unary)
 from arrax.ops.shape import expand_dims, reshape, squeeze
@@ -24,8 +25,8 @@ from arrax.ops.shape import expand_dims, reshape, squeeze
 
 def _slice(x: Any, starts: Sequence[int], limits: Sequence[int],
            strides: Sequence[int] | None = None) -> Any:
-    return registry["slice"].bind(x, start_indices=tuple(starts), limit_indices=tuple(limits),
-                                  strides=None if strides is None else tuple(strides))
+    return slice_p.bind(x, start_indices=tuple(starts), limit_indices=tuple(limits),
+                        strides=None if strides is None else tuple(strides))
 
 
 def _slice_axis(x: Any, start: int, limit: int, axis: int) -> Any:
@@ -35,7 +36,7 @@ def _slice_axis(x: Any, start: int, limit: int, axis: int) -> Any:
 
 
 def _sum(x: Any, axes: Sequence[int]) -> Any:
-    return registry["reduce_sum"].bind(x, axes=tuple(axes), out_sharding=None) if axes else x
+    return reduce_sum_p.bind(x, axes=tuple(axes), out_sharding=None) if axes else x
 
 
 # ---- concatenate -------------------------------------------------------------------------------
@@ -349,8 +350,8 @@ def _pad_transpose(cotangent: Any, x: Any, value: Any, *, padding_config: Any) -
     value_cotangent = None
     if is_undefined(value):
         everything = range(len(shape))
-        value_cotangent = registry["sub"].bind(_sum(cotangent, everything),
-                                               _sum(x_cotangent, everything))
+        value_cotangent = sub_p.bind(_sum(cotangent, everything),
+                                     _sum(x_cotangent, everything))
     return [x_cotangent if is_undefined(x) else None, value_cotangent]
 
 
@@ -365,7 +366,7 @@ def _pad_batch(axis: Any, operands: Any, dims: Any, *, padding_config: Any) -> A
     inside = broadcast_in_dim(np.True_, aval_of(x).shape, ())
     inside = pad_p.bind(inside, np.False_, padding_config=config)
     filling = broadcast_in_dim(value, aval_of(padded).shape, (0,))
-    return registry["select_n"].bind(inside, filling, padded), 0
+    return select_n_p.bind(inside, filling, padded), 0
 
 
 def _add_padded(total: Any, x: Any, _: Any, *, padding_config: Any) -> Any:

@@ -12,12 +12,13 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.forking import import_late
 from arrax.core.parameter_types import parameter_type
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import HostCall, Library
 from arrax.ops import matrices as m
 from arrax.ops.linalg_orthogonal_stablehlo import eigh_form
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
+from arrax.ops.p import abs_p, eq_p, imag_p, reduce_max_p, reduce_sum_p
 from arrax.ops.rules import batch_by_moving
 
 _NO_DERIVATIVE = NotApplicable("no differentiation rule is known to JAX either")
@@ -166,15 +167,14 @@ def _normalized_tangent(v: Any, moved: Any) -> Any:
     """Keep columns of `v` at unit length and their largest components real, as LAPACK has them."""
     aval = aval_of(v)
     rows = (aval.ndim - 2,)
-    bind = {n: registry[n].bind for n in ("reduce_sum", "reduce_max", "abs", "eq", "imag")}
     product = m.mul(m.conj(v), moved)
-    length = m.real(bind["reduce_sum"](product, axes=rows, out_sharding=None))
-    sizes = bind["abs"](v)
-    largest = m.as_row(bind["reduce_max"](sizes, axes=rows, out_sharding=None))
-    is_largest = m.as_dtype(m.binary("eq")(sizes, largest), aval_of(sizes).dtype)
-    count = bind["reduce_sum"](is_largest, axes=rows, out_sharding=None)
-    turn = m.div(m.mul(bind["imag"](product), is_largest), m.mul(largest, largest))
-    turn = m.div(bind["reduce_sum"](turn, axes=rows, out_sharding=None), count)
+    length = m.real(reduce_sum_p.bind(product, axes=rows, out_sharding=None))
+    sizes = abs_p.bind(v)
+    largest = m.as_row(reduce_max_p.bind(sizes, axes=rows, out_sharding=None))
+    is_largest = m.as_dtype(m.binary(eq_p)(sizes, largest), aval_of(sizes).dtype)
+    count = reduce_sum_p.bind(is_largest, axes=rows, out_sharding=None)
+    turn = m.div(m.mul(imag_p.bind(product), is_largest), m.mul(largest, largest))
+    turn = m.div(reduce_sum_p.bind(turn, axes=rows, out_sharding=None), count)
     excess = m.add(m.as_dtype(length, aval.dtype), m.scale(m.as_dtype(turn, aval.dtype), 1j))
     return m.sub(moved, m.mul(v, m.as_row(excess)))
 

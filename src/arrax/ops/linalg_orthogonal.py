@@ -11,11 +11,12 @@ from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.forking import import_late
 from arrax.core.parameter_types import parameter_type
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import HostCall, Library
 from arrax.ops import arguments, linalg_orthogonal_stablehlo as form, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
+from arrax.ops.p import eq_p
 from arrax.ops.rules import batch_by_moving, zeros
 
 _INT32 = np.dtype(np.int32)
@@ -247,7 +248,7 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
     eye = m.identity(shape, dtype)
     gaps = m.mul(m.add(row, column), m.sub(row, column))
     inverse_gaps = m.sub(m.reciprocal(m.add(gaps, eye)), eye)
-    is_zero = m.as_dtype(registry["eq"].bind(s, zeros(aval_of(s))), dtype)
+    is_zero = m.as_dtype(eq_p.bind(s, zeros(aval_of(s))), dtype)
     inverses = m.sub(m.reciprocal(m.add(s, is_zero)), is_zero)
     phase = m.scale(m.sub(inner, m.adjoint(inner)), 0.5)
     phase = m.mul(phase, m.mul(eye, m.as_row(inverses)))

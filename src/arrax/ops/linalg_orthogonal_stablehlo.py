@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from arrax.core.aval import aval_of
-from arrax.core.primitive import registry
 from arrax.ops import matrices as m
 from arrax.ops.expression import (Expression, call, filled, magnitude, reduced, sqrt, where)
 from arrax.ops.join import concatenate
 from arrax.ops.linalg_stablehlo import places, put, taken, total
+from arrax.ops.p import (add_p, argmax_p, imag_p, iota_p, is_finite_p, max_p, real_p, reduce_and_p,
+                         reduce_max_p, reduce_sum_p, sort_p, squeeze_p, sub_p)
 from arrax.ops.slicing import slice_in_dim
 
 _INT32 = np.dtype(np.int32)
@@ -28,13 +29,13 @@ def _squared(x: Expression) -> Expression:
     """|x|², real."""
     if x.dtype.kind != "c":
         return x * x
-    parts = [call(name, x) for name in ("real", "imag")]
+    parts = [call(part, x) for part in (real_p, imag_p)]
     return parts[0] * parts[0] + parts[1] * parts[1]
 
 
 def _norm(x: Expression) -> Expression:
     """The length of each column, without overflow."""
-    size = Expression(m.as_row(reduced("reduce_max", magnitude(x), (-2,)).value))
+    size = Expression(m.as_row(reduced(reduce_max_p, magnitude(x), (-2,)).value))
     safe = where(size == 0, 1, size)
     return safe * sqrt(total(_squared(x / safe), -2))
 
@@ -57,7 +58,7 @@ def _reflection(b: Any, column: Expression, k: Any) -> tuple[Expression, ...]:
     beta = where(real < 0, length, -length)
     clear = _norm(below) == 0
     if column.dtype.kind == "c":
-        clear = clear & (call("imag", alpha) == 0)
+        clear = clear & (call(imag_p, alpha) == 0)
     beta_ = _of_dtype(where(clear, 1, beta), column.dtype)
     tau = where(clear, 0, (beta_ - alpha) / beta_)
     vector = where(row == Expression(k), 1, below / where(clear, 1, alpha - beta_))
@@ -90,8 +91,8 @@ def geqrf_form(b: Any, x: Any, pivoting: bool = False) -> list[Any]:
         if pivoting:
             rest = _norm(where(row < k_, 0, Expression(a)))
             rest = where(places(b, rest.shape, -1) < k_, -1, rest)
-            longest = registry["argmax"].bind(rest.value, axes=(len(batch) + 1,),
-                                              index_dtype=_INT32)
+            longest = argmax_p.bind(rest.value, axes=(len(batch) + 1,),
+                                    index_dtype=_INT32)
             longest = Expression(m.as_row(longest))
             a = _exchanged(b, Expression(a), k, longest).value
             order = _exchanged(b, Expression(order), k, longest).value
@@ -115,7 +116,7 @@ def _exchanged(b: Any, x: Expression, i: Any, j: Expression) -> Expression:
 
 def _flat(x: Any, axis: int) -> Any:
     """Without an axis of size 1."""
-    return registry["squeeze"].bind(x, dimensions=(axis % aval_of(x).ndim,))
+    return squeeze_p.bind(x, dimensions=(axis % aval_of(x).ndim,))
 
 
 def _reflected(b: Any, a: Any, taus: Any, x: Any, adjoint: bool) -> Any:
@@ -125,7 +126,7 @@ def _reflected(b: Any, a: Any, taus: Any, x: Any, adjoint: bool) -> Any:
         return x
 
     def step(i: Any, x: Any, a: Any, taus: Any) -> Any:
-        k = i if adjoint else registry["sub"].bind(np.int32(count - 1), i)
+        k = i if adjoint else sub_p.bind(np.int32(count - 1), i)
         column = taken(b, a, k, -1)
         row = places(b, column.shape, -2)
         vector = where(row > Expression(k), column, where(row == Expression(k), 1, filled(
@@ -181,7 +182,7 @@ def _rotated(left: Expression, right: Expression, rows: int, tolerance: float) -
     c = _of_dtype(c, gamma.dtype)
     right = right * _conjugate(phase)
     cosine = where(small, 0.0, size / where(scale == 0, 1.0, scale))
-    return c * left - s * right, s * left + c * right, reduced("reduce_max", cosine)
+    return c * left - s * right, s * left + c * right, reduced(reduce_max_p, cosine)
 
 
 def _orthogonalized(b: Any, x: Any) -> list[Any]:
@@ -206,7 +207,7 @@ def _orthogonalized(b: Any, x: Any) -> list[Any]:
 
     def play(_: Any, left: Any, right: Any, worst: Any) -> Any:
         new_left, new_right, cosine = _rotated(Expression(left), Expression(right), rows, tolerance)
-        worst = registry["max"].bind(worst, cosine.value)
+        worst = max_p.bind(worst, cosine.value)
         if half == 1:
             return new_left.value, new_right.value, worst
         first, *others = columns_of(new_left.value, (0, 1), (1, half - 1), (half - 1, half))
@@ -217,7 +218,7 @@ def _orthogonalized(b: Any, x: Any) -> list[Any]:
 
     def sweep(count: Any, left: Any, right: Any, _: Any) -> Any:
         left, right, worst = b.for_loop(2 * half - 1, play, left, right, b.constant(0, real))
-        return registry["add"].bind(count, np.int32(1)), left, right, worst
+        return add_p.bind(count, np.int32(1)), left, right, worst
 
     def goes_on(count: Any, left: Any, right: Any, worst: Any) -> Any:
         return b.op("and", b.compare("LT", count, b.constant(_MOST_SWEEPS, _INT32)),
@@ -236,9 +237,9 @@ def _orthogonalized(b: Any, x: Any) -> list[Any]:
 def _ascending(keys: Any) -> list[Any]:
     """Sorted keys, and the order that sorts them."""
     axis = aval_of(keys).ndim - 1
-    places = registry["iota"].bind(dtype=_INT32, shape=aval_of(keys).shape, dimension=axis,
-                                   sharding=None)
-    return list(registry["sort"].bind(keys, places, dimension=axis, is_stable=True, num_keys=1))
+    places = iota_p.bind(dtype=_INT32, shape=aval_of(keys).shape, dimension=axis,
+                         sharding=None)
+    return list(sort_p.bind(keys, places, dimension=axis, is_stable=True, num_keys=1))
 
 
 def _permuted_columns(x: Any, order: Any) -> Any:
@@ -247,7 +248,7 @@ def _permuted_columns(x: Any, order: Any) -> Any:
 
 def _scaled(x: Expression) -> tuple[Expression, Expression]:
     """Each matrix divided by its largest element, and that (1 for a matrix of zeros)."""
-    size = reduced("reduce_max", magnitude(x), (-2, -1))
+    size = reduced(reduce_max_p, magnitude(x), (-2, -1))
     size = Expression(m.as_column(m.as_column(size.value)))
     size = where(size == 0, 1, size)
     return x / _of_dtype(size, x.dtype), size
@@ -255,7 +256,7 @@ def _scaled(x: Expression) -> tuple[Expression, Expression]:
 
 def _where_finite(x: Any, out: Any, extra_axes: int) -> Any:
     """`out`, NaN where the matrix in `x` was not finite."""
-    finite = reduced("reduce_and", Expression(registry["is_finite"].bind(
+    finite = reduced(reduce_and_p, Expression(is_finite_p.bind(
         magnitude(Expression(x)).value)), (-2, -1)).value
     for _ in range(extra_axes):
         finite = m.as_column(finite)
@@ -316,13 +317,13 @@ def eigh_form(b: Any, x: Any, *, lower: bool, **params: Any) -> list[Any]:
     middle = m.upper_triangle(m.lower_triangle(middle))
     whole = m.add(m.add(triangle, m.adjoint(triangle)), middle)
     scaled, size = _scaled(Expression(whole))
-    bound = reduced("reduce_max", reduced("reduce_sum", magnitude(scaled), (-1,)), (-1,))
+    bound = reduced(reduce_max_p, reduced(reduce_sum_p, magnitude(scaled), (-1,)), (-1,))
     bound = Expression(m.as_column(m.as_column(bound.value)))
     unit = Expression(m.identity(x.aval.shape, x.aval.dtype))
     shifted = scaled + unit * _of_dtype(bound, x.aval.dtype)
     _, v = b.shared("jacobi", lambda a: _orthogonalized(b, a), shifted.value)
     image = Expression(m.matmul(scaled.value, v))
-    w = reduced("reduce_sum", Expression(m.real((_conjugate(Expression(v)) * image).value)), (-2,))
+    w = reduced(reduce_sum_p, Expression(m.real((_conjugate(Expression(v)) * image).value)), (-2,))
     w = w * Expression(_flat(size.value, -1))
     w, order = _ascending(w.value)
     return [_where_finite(whole, _permuted_columns(v, order), 2), _where_finite(whole, w, 1)]

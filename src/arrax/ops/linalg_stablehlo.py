@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import registry
 from arrax.ops import matrices as m
 from arrax.ops.expression import Expression, call, filled, magnitude, reduced, sqrt, where
 from arrax.ops.join import concatenate
+from arrax.ops.p import (add_p, argmax_p, imag_p, max_p, real_p, reduce_and_p, reduce_sum_p,
+                        squeeze_p, sub_p, triangular_solve_p)
 from arrax.ops.rules import broadcast_in_dim, constant
 from arrax.ops.slicing import slice_in_dim
 
@@ -46,7 +47,7 @@ def put(b: Any, x: Any, part: Any, index: Any, axis: int) -> Any:
 
 def total(x: Expression, axis: int) -> Expression:
     """The sum along an axis, which stays."""
-    out = reduced("reduce_sum", x, (axis,)).value
+    out = reduced(reduce_sum_p, x, (axis,)).value
     return Expression(m.as_row(out) if axis == -2 else m.as_column(out))
 
 
@@ -76,7 +77,7 @@ def cholesky_form(b: Any, x: Any) -> Any:
     if 0 in x.aval.shape:
         return x
     factor = Expression(m.lower_triangle(b.op("cholesky", x, results=x.aval, lower=True)))
-    good = reduced("reduce_and", Expression(m.real(m.diagonal(factor.value))) > 0, (-1,))
+    good = reduced(reduce_and_p, Expression(m.real(m.diagonal(factor.value))) > 0, (-1,))
     good = Expression(m.as_column(m.as_column(good.value)))
     return m.lower_triangle(where(good, factor, filled(np.nan, factor)).value)
 
@@ -86,7 +87,7 @@ def cholesky_update_form(b: Any, r: Any, w: Any) -> Any:
     def rotate(k: Any, factor: Any, rest: Any) -> Any:
         row, rest = taken(b, factor, k, -2), Expression(rest)
         here = taken(b, row.value, k, -1), taken(b, rest.value, k, -1)
-        size = call("max", magnitude(here[0]), magnitude(here[1]))
+        size = call(max_p, magnitude(here[0]), magnitude(here[1]))
         safe = where(size == 0, 1, size)
         parts = [where(size == 0, float(i == 0), x / safe) for i, x in enumerate(here)]
         radius = sqrt(parts[0] * parts[0] + parts[1] * parts[1])
@@ -113,7 +114,7 @@ def lu_form(b: Any, x: Any) -> list[Any]:
     for start in range(0, min(rows, columns), _BLOCK):
         stop = min(start + _BLOCK, rows, columns)
         x, chosen, order = _eliminate_block(b, x, order, start, stop)
-        pivots.append(registry["add"].bind(chosen, np.int32(start)))
+        pivots.append(add_p.bind(chosen, np.int32(start)))
     return [x, concatenate(pivots, pivot_aval.ndim - 1), order]
 
 
@@ -133,7 +134,7 @@ def _eliminate_block(b: Any, x: Any, order: Any, start: int, stop: int) -> list[
     left, _, right = cut(m.permute_rows(below, moved), -1, 0, start, stop, columns)
     if stop < columns:
         (corner, lower), (top, rest) = (cut(v, -2, 0, width, rows - start) for v in (panel, right))
-        top = registry["triangular_solve"].bind(
+        top = triangular_solve_p.bind(
             corner, top, left_side=True, lower=True, transpose_a=False, conjugate_a=False,
             unit_diagonal=True)
         right = concatenate([top, m.sub(rest, m.matmul(lower, top))], axis - 1)
@@ -142,8 +143,8 @@ def _eliminate_block(b: Any, x: Any, order: Any, start: int, stop: int) -> list[
 
 
 def _permuted(order: Any, moved: Any) -> Any:
-    return registry["squeeze"].bind(m.permute_rows(m.as_column(order), moved),
-                                    dimensions=(aval_of(order).ndim,))
+    return squeeze_p.bind(m.permute_rows(m.as_column(order), moved),
+                          dimensions=(aval_of(order).ndim,))
 
 
 def _eliminated(b: Any, panel: Any) -> list[Any]:
@@ -155,7 +156,7 @@ def _eliminated(b: Any, panel: Any) -> list[Any]:
         k_ = Expression(k)
         row, column = places(b, shape, -2), places(b, shape, -1)
         sizes = where(places(b, (*batch, rows, 1), -2) < k_, -1, _size(taken(b, a, k, -1)))
-        pivot = registry["argmax"].bind(sizes.value, axes=(len(batch),), index_dtype=_INT32)
+        pivot = argmax_p.bind(sizes.value, axes=(len(batch),), index_dtype=_INT32)
         pivot = Expression(m.as_row(pivot))
         a = _swapped(b, Expression(a), k, pivot, -2)
         order = _swapped(b, Expression(order), k, pivot, -2)
@@ -171,14 +172,14 @@ def _eliminated(b: Any, panel: Any) -> list[Any]:
     start = b.full((*batch, rank, 1), 0, _INT32)
     factors, pivots, order = b.for_loop(rank, step, panel, start, order)
     drop = (len(batch) + 1,)
-    return [factors, *(registry["squeeze"].bind(v, dimensions=drop) for v in (pivots, order))]
+    return [factors, *(squeeze_p.bind(v, dimensions=drop) for v in (pivots, order))]
 
 
 def _size(x: Expression) -> Expression:
     """How LAPACK compares pivots: |x|, or |real| + |imag|."""
     if x.dtype.kind != "c":
         return magnitude(x)
-    return magnitude(call("real", x)) + magnitude(call("imag", x))
+    return magnitude(call(real_p, x)) + magnitude(call(imag_p, x))
 
 
 def permutation_form(b: Any, pivots: Any, *, permutation_size: int) -> Any:
@@ -192,7 +193,7 @@ def permutation_form(b: Any, pivots: Any, *, permutation_size: int) -> Any:
             return _swapped(b, Expression(order), k, taken(b, columns, k, -2), -2).value, columns
 
         order = b.for_loop(count, step, order, columns)[0]
-    return registry["squeeze"].bind(order, dimensions=(len(batch) + 1,))
+    return squeeze_p.bind(order, dimensions=(len(batch) + 1,))
 
 
 # ---- tridiagonal_solve -------------------------------------------------------------------------
@@ -214,7 +215,7 @@ def tridiagonal_solve_form(b: Any, dl: Any, d: Any, du: Any, y: Any, *, perturb_
     def eliminate(k: Any, head: Any, above: Any, right: Any, *rest: Any) -> Any:
         lower, diagonal, upper, y, *kept = rest
         head, above, right = (Expression(v) for v in (head, above, right))
-        next_ = registry["add"].bind(k, np.int32(1))
+        next_ = add_p.bind(k, np.int32(1))
         low, mid, up, new = (taken(b, v, next_, -2) for v in (lower, diagonal, upper, y))
         swap = _size(head) < _size(low)
         pivot = where(swap, low, head)
@@ -240,7 +241,7 @@ def tridiagonal_solve_form(b: Any, dl: Any, d: Any, du: Any, y: Any, *, perturb_
         rest[4:], (head, above, first_of(empty[0]), right), strict=True)]
 
     def substitute(i: Any, one: Any, two: Any, x: Any, *kept: Any) -> Any:
-        k = registry["sub"].bind(np.int32(size - 1), i)
+        k = sub_p.bind(np.int32(size - 1), i)
         pivot, second, third, value = (taken(b, v, k, -2) for v in kept)
         new = (value - second * Expression(one) - third * Expression(two)) / pivot
         return [new.value, one, put(b, x, new.value, k, -2), *kept]

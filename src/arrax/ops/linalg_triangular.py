@@ -10,12 +10,13 @@ from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.forking import import_late
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.library.calls import call_eagerly
 from arrax.core.lowering import Expand, Library
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.elementwise_rules import check_kind
+from arrax.ops.p import add_p, div_p, neg_p, pad_p, slice_p, squeeze_p
 from arrax.ops.rules import add_tangents, batch_by_moving, by_operand, constant
 
 
@@ -78,7 +79,7 @@ def _solve_matrix_tangent(tangent: Any, out: Any, a: Any, b: Any, *, left_side: 
     """op(a) x = b gives op(a) ẋ = -op(ȧ) x."""
     offset = 1 if unit_diagonal else 0
     tangent = m.lower_triangle(tangent, -offset) if lower else m.upper_triangle(tangent, offset)
-    tangent = registry["neg"].bind(tangent)
+    tangent = neg_p.bind(tangent)
     if conjugate_a:
         tangent = m.conj(tangent)
     if transpose_a:
@@ -134,7 +135,7 @@ def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = F
     out = narrowed(triangular_solve_p.bind(a, b, **params))
     if not vector:
         return out
-    return registry["squeeze"].bind(out, dimensions=(b.ndim - 1 if left_side else b.ndim - 2,))
+    return squeeze_p.bind(out, dimensions=(b.ndim - 1 if left_side else b.ndim - 2,))
 
 
 def _solve(a: Any, b: Any, **params: bool) -> Any:
@@ -201,8 +202,8 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
 
 def symmetrized(x: Any) -> Any:
     """(x + xᴴ) / 2."""
-    total = registry["add"].bind(x, m.adjoint(x))
-    return registry["div"].bind(total, constant(2, aval_of(x)))
+    total = add_p.bind(x, m.adjoint(x))
+    return div_p.bind(total, constant(2, aval_of(x)))
 
 
 def _cholesky_update_evaluate(r: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -316,7 +317,7 @@ def _lu_jvp(primals: Any, tangents: Any) -> Any:
     if columns > rank:
         corner = m.identity((*aval.shape[:-2], columns - rank, columns - rank), aval.dtype)
         batch = ((0, 0, 0),) * (aval.ndim - 2)
-        corner = registry["pad"].bind(corner, constant(0, aval), padding_config=(
+        corner = pad_p.bind(corner, constant(0, aval), padding_config=(
             *batch, (rank, 0, 0), (rank, 0, 0)))
         upper = m.add(upper, corner)
     inner = _solve(lower, m.permute_rows(tangents[0], permutation), unit_diagonal=True)
@@ -328,21 +329,21 @@ def _lu_jvp(primals: Any, tangents: Any) -> Any:
 
 def _columns(x: Any, count: int) -> Any:
     shape = aval_of(x).shape
-    return registry["slice"].bind(x, start_indices=(0,) * len(shape),
-                                  limit_indices=(*shape[:-1], count), strides=None)
+    return slice_p.bind(x, start_indices=(0,) * len(shape),
+                        limit_indices=(*shape[:-1], count), strides=None)
 
 
 def _rows(x: Any, count: int) -> Any:
     shape = aval_of(x).shape
-    return registry["slice"].bind(x, start_indices=(0,) * len(shape),
-                                  limit_indices=(*shape[:-2], count, shape[-1]), strides=None)
+    return slice_p.bind(x, start_indices=(0,) * len(shape),
+                        limit_indices=(*shape[:-2], count, shape[-1]), strides=None)
 
 
 def _widen(x: Any, rows: int, columns: int) -> Any:
     """Add zero rows below and columns on the right."""
     aval = aval_of(x)
     config = ((0, 0, 0),) * (aval.ndim - 2) + ((0, rows, 0), (0, columns, 0))
-    return registry["pad"].bind(x, constant(0, aval), padding_config=config)
+    return pad_p.bind(x, constant(0, aval), padding_config=config)
 
 
 lu_p: Primitive = Primitive(

@@ -7,12 +7,13 @@ import numpy as np
 
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.lowering import Library
 from arrax.ops import arguments, matrices as m
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.linalg_stablehlo import tridiagonal_solve_form
 from arrax.ops.linalg_triangular import _lapack
+from arrax.ops.p import pad_p
 from arrax.ops.rules import batch_by_moving, constant, instantiate
 
 
@@ -92,13 +93,13 @@ def _shift(x: Any, by: int) -> Any:
     """Move elements along the last axis, zeros coming in."""
     aval = aval_of(x)
     config = ((0, 0, 0),) * (aval.ndim - 1) + ((by, -by, 0),)
-    return registry["pad"].bind(x, constant(0, aval), padding_config=config)
+    return pad_p.bind(x, constant(0, aval), padding_config=config)
 
 
 def _shift_rows(x: Any, by: int) -> Any:
     aval = aval_of(x)
     config = ((0, 0, 0),) * (aval.ndim - 2) + ((by, -by, 0), (0, 0, 0))
-    return registry["pad"].bind(x, constant(0, aval), padding_config=config)
+    return pad_p.bind(x, constant(0, aval), padding_config=config)
 
 
 def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:

@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from arrax.core.aval import aval_of
-from arrax.core.primitive import registry
+from arrax.core.primitive import Primitive
 from arrax.ops.arguments import positions
 from arrax.ops.index_types import GatherScatterMode, ScatterDimensionNumbers
+from arrax.ops.p import clamp_p, concatenate_p, scatter_p, select_n_p
 from arrax.ops.rules import broadcast_in_dim, move_axis
 
 
-def masked_scatter(name: str, mask: Any, axes: Sequence[int], x: Any, indices: Any, updates: Any, *,
-                   dimension_numbers: ScatterDimensionNumbers, mode: GatherScatterMode,
-                   **params: Any) -> Any:
-    """The scatter `name` of `updates` where `mask`, over the operand's `axes`, holds.
+def masked_scatter(primitive: Primitive, mask: Any, axes: Sequence[int], x: Any, indices: Any,
+                   updates: Any, *, dimension_numbers: ScatterDimensionNumbers,
+                   mode: GatherScatterMode, **params: Any) -> Any:
+    """The scatter by `primitive` of `updates` where `mask`, over the operand's `axes`, holds.
 
     None where no index can say so: without indices, or for a mask along axes that are indexed.
     """
@@ -45,8 +46,8 @@ def masked_scatter(name: str, mask: Any, axes: Sequence[int], x: Any, indices: A
         indices = _clamped(aval_of(x).shape, indices, aval_of(updates).shape, numbers)
     shape, dtype = aval_of(indices).shape, aval_of(indices).dtype
     outside = broadcast_in_dim(np.asarray(-1, dtype)[()], shape, ())
-    chosen = registry["select_n"].bind(broadcast_in_dim(mask, shape, places), outside, indices)
-    return registry[name].bind(
+    chosen = select_n_p.bind(broadcast_in_dim(mask, shape, places), outside, indices)
+    return primitive.bind(
         x, chosen, updates, dimension_numbers=numbers, mode=GatherScatterMode.FILL_OR_DROP,
         **params | {"indices_are_sorted": False})
 
@@ -58,13 +59,13 @@ def masked_window(mask: Any, axes: Sequence[int], x: Any, update: Any, *starts: 
     if not indexed or 0 in window:
         return None
     columns = [broadcast_in_dim(starts[i], (1,), ()) for i in indexed]
-    indices = columns[0] if len(columns) == 1 else registry["concatenate"].bind(
+    indices = columns[0] if len(columns) == 1 else concatenate_p.bind(
         *columns, dimension=0)
     numbers = ScatterDimensionNumbers(
         update_window_dims=tuple(range(len(window))), inserted_window_dims=(),
         scatter_dims_to_operand_dims=indexed, operand_batching_dims=(),
         scatter_indices_batching_dims=())
-    return masked_scatter("scatter", mask, axes, x, indices, update, dimension_numbers=numbers,
+    return masked_scatter(scatter_p, mask, axes, x, indices, update, dimension_numbers=numbers,
                           mode=GatherScatterMode.CLIP, unique_indices=True, update_jaxpr=None,
                           update_consts=())
 
@@ -97,6 +98,6 @@ def _clamped(shape: Sequence[int], indices: Any, window: Sequence[int],
     like, dtype = aval_of(indices).shape, aval_of(indices).dtype
     highs = [broadcast_in_dim(np.asarray(shape[a] - sizes.get(a, 1), dtype)[()], (1,), ())
              for a in numbers.scatter_dims_to_operand_dims]
-    high = highs[0] if len(highs) == 1 else registry["concatenate"].bind(*highs, dimension=0)
+    high = highs[0] if len(highs) == 1 else concatenate_p.bind(*highs, dimension=0)
     low = broadcast_in_dim(np.zeros((), dtype)[()], like, ())
-    return registry["clamp"].bind(low, indices, broadcast_in_dim(high, like, (len(like) - 1,)))
+    return clamp_p.bind(low, indices, broadcast_in_dim(high, like, (len(like) - 1,)))

@@ -9,13 +9,15 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import registry
+from arrax.core.primitive import Primitive
 from arrax.library import calls as library, linear_algebra
 from arrax.ops import arguments
 from arrax.ops.dot import dot_general
 from arrax.ops.dot_types import Precision
 from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
+from arrax.ops.p import (add_p, conj_p, convert_element_type_p, div_p, eq_p, gather_p, ge_p, iota_p,
+                        mul_p, real_p, reduce_sum_p, select_n_p, sub_p)
 from arrax.ops.rules import broadcast_in_dim, constant, zeros
 from arrax.ops.shape import expand_dims, transpose
 
@@ -79,13 +81,13 @@ def adjoint(x: Any) -> Any:
 def conj(x: Any) -> Any:
     aval = aval_of(x)
     if dtypes.issubdtype(aval.dtype, np.complexfloating):
-        return registry["conj"].bind(x, input_dtype=aval.dtype)
+        return conj_p.bind(x, input_dtype=aval.dtype)
     return x
 
 
 def real(x: Any) -> Any:
     aval = aval_of(x)
-    return registry["real"].bind(x) if dtypes.issubdtype(aval.dtype, np.complexfloating) else x
+    return real_p.bind(x) if dtypes.issubdtype(aval.dtype, np.complexfloating) else x
 
 
 def matmul(x: Any, y: Any) -> Any:
@@ -94,7 +96,7 @@ def matmul(x: Any, y: Any) -> Any:
     return dot_general(x, y, (((rank - 1,), (rank - 2,)), (batch, batch)), Precision.HIGHEST)
 
 
-def binary(name: str) -> Callable[[Any, Any], Any]:
+def binary(primitive: Primitive) -> Callable[[Any, Any], Any]:
     """A binary primitive that stretches axes of size 1 and converts real operands to complex."""
     def fn(x: Any, y: Any) -> Any:
         a, b = aval_of(x), aval_of(y)
@@ -102,15 +104,15 @@ def binary(name: str) -> Callable[[Any, Any], Any]:
         if a.dtype != b.dtype:
             x, y = as_dtype(x, dtype), as_dtype(y, dtype)
         shape = np.broadcast_shapes(a.shape, b.shape)
-        return registry[name].bind(_stretch(x, shape), _stretch(y, shape))
+        return primitive.bind(_stretch(x, shape), _stretch(y, shape))
     return fn
 
 
 def as_dtype(x: Any, dtype: Any) -> Any:
     if aval_of(x).dtype == dtype:
         return x
-    return registry["convert_element_type"].bind(x, new_dtype=np.dtype(dtype), weak_type=False,
-                                                 sharding=None)
+    return convert_element_type_p.bind(x, new_dtype=np.dtype(dtype), weak_type=False,
+                                       sharding=None)
 
 
 def _stretch(x: Any, shape: tuple[int, ...]) -> Any:
@@ -120,61 +122,61 @@ def _stretch(x: Any, shape: tuple[int, ...]) -> Any:
     return broadcast_in_dim(x, shape, range(len(shape) - len(own), len(shape)))
 
 
-add, sub, div = binary("add"), binary("sub"), binary("div")
+add, sub, div = binary(add_p), binary(sub_p), binary(div_p)
 
 
 def mul(x: Any, y: Any) -> Any:
     return _mul(x, y)
 
 
-_mul = binary("mul")
+_mul = binary(mul_p)
 
 
 def scale(x: Any, factor: complex) -> Any:
     aval = aval_of(x)
-    return registry["mul"].bind(x, constant(factor, aval))
+    return mul_p.bind(x, constant(factor, aval))
 
 
 def reciprocal(x: Any) -> Any:
     aval = aval_of(x)
-    return registry["div"].bind(constant(1, aval), x)
+    return div_p.bind(constant(1, aval), x)
 
 
 # ---- structure ---------------------------------------------------------------------------------
 
-def _compare_indices(kind: str, shape: tuple[int, ...], offset: int) -> Any:
-    """For each element of the last two axes whether (row + offset) `kind` column."""
+def _compare_indices(compare: Primitive, shape: tuple[int, ...], offset: int) -> Any:
+    """For each element of the last two axes whether (row + offset) compares with column."""
     rank = len(shape)
-    iota = registry["iota"].bind
+    iota = iota_p.bind
     rows = iota(dtype=_INT32, shape=shape, dimension=rank - 2, sharding=None)
     columns = iota(dtype=_INT32, shape=shape, dimension=rank - 1, sharding=None)
     if offset:
-        rows = registry["add"].bind(rows, np.asarray(offset, _INT32)[()])
-    return registry[kind].bind(rows, columns)
+        rows = add_p.bind(rows, np.asarray(offset, _INT32)[()])
+    return compare.bind(rows, columns)
 
 
 def lower_triangle(x: Any, offset: int = 0) -> Any:
     """The elements on and below diagonal `offset`, zero elsewhere."""
     aval = aval_of(x)
-    return registry["select_n"].bind(_compare_indices("ge", aval.shape, offset), zeros(aval), x)
+    return select_n_p.bind(_compare_indices(ge_p, aval.shape, offset), zeros(aval), x)
 
 
 def upper_triangle(x: Any, offset: int = 0) -> Any:
     """The elements on and above diagonal `offset`, zero elsewhere."""
     aval = aval_of(x)
-    return registry["select_n"].bind(_compare_indices("ge", aval.shape, offset - 1), x, zeros(aval))
+    return select_n_p.bind(_compare_indices(ge_p, aval.shape, offset - 1), x, zeros(aval))
 
 
 def identity(shape: tuple[int, ...], dtype: Any) -> Any:
     """Ones on the diagonal of the last two axes."""
-    return as_dtype(_compare_indices("eq", shape, 0), dtype)
+    return as_dtype(_compare_indices(eq_p, shape, 0), dtype)
 
 
 def diagonal(x: Any) -> Any:
     """The diagonal of square matrices."""
     aval = aval_of(x)
-    only = registry["select_n"].bind(_compare_indices("eq", aval.shape, 0), zeros(aval), x)
-    return registry["reduce_sum"].bind(only, axes=(aval.ndim - 1,), out_sharding=None)
+    only = select_n_p.bind(_compare_indices(eq_p, aval.shape, 0), zeros(aval), x)
+    return reduce_sum_p.bind(only, axes=(aval.ndim - 1,), out_sharding=None)
 
 
 def as_row(x: Any) -> Any:
@@ -195,7 +197,7 @@ def permute_rows(x: Any, permutation: Any) -> Any:
         offset_dims=(aval.ndim - 1,), collapsed_slice_dims=(aval.ndim - 2,),
         start_index_map=(aval.ndim - 2,), operand_batching_dims=batch,
         start_indices_batching_dims=batch)
-    return registry["gather"].bind(
+    return gather_p.bind(
         x, as_column(permutation), dimension_numbers=numbers,
         slice_sizes=(*(1 for _ in batch), 1, aval.shape[-1]), unique_indices=True,
         indices_are_sorted=False, mode=GatherScatterMode.PROMISE_IN_BOUNDS, fill_value=None)

@@ -8,10 +8,10 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import aval_of
 from arrax.core.parameter_types import parameter_type
-from arrax.core.primitive import registry
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
 from arrax.ops.dot import dot_general
+from arrax.ops.p import and_p, cumsum_p, ge_p, iota_p, lt_p, select_n_p, sub_p, transpose_p
 from arrax.ops.rules import broadcast_in_dim, move_axis, zeros
 
 
@@ -124,17 +124,16 @@ def _masked(x: Any, axis: int, group_sizes: Any, before: tuple[int, ...]) -> Any
         raise TypeError(f"ragged_dot_general expected group_sizes to have shape {(*prefix, groups)}"
                         f" or {(groups,)}, got {sizes}")
     place_of = (*(i + 1 for i in before), 0) if sizes[:-1] else (0,)
-    bind = {n: registry[n].bind for n in ("cumsum", "sub", "iota", "ge", "lt", "and", "select_n")}
     shape = (groups, *x.shape)
-    ends = bind["cumsum"](group_sizes, axis=len(sizes) - 1, reverse=False)
-    starts = bind["sub"](ends, group_sizes)
-    place = bind["iota"](dtype=aval_of(group_sizes).dtype, shape=shape, dimension=axis + 1,
-                         sharding=None)
+    ends = cumsum_p.bind(group_sizes, axis=len(sizes) - 1, reverse=False)
+    starts = sub_p.bind(ends, group_sizes)
+    place = iota_p.bind(dtype=aval_of(group_sizes).dtype, shape=shape, dimension=axis + 1,
+                        sharding=None)
     def spread(table: Any) -> Any:
         order = np.argsort(place_of)
-        table = registry["transpose"].bind(table, permutation=tuple(map(int, order)))
+        table = transpose_p.bind(table, permutation=tuple(map(int, order)))
         return broadcast_in_dim(table, shape, sorted(place_of))
 
-    inside = bind["and"](bind["ge"](place, spread(starts)), bind["lt"](place, spread(ends)))
+    inside = and_p.bind(ge_p.bind(place, spread(starts)), lt_p.bind(place, spread(ends)))
     copies = broadcast_in_dim(x, shape, range(1, len(shape)))
-    return bind["select_n"](inside, zeros(aval_of(copies)), copies)
+    return select_n_p.bind(inside, zeros(aval_of(copies)), copies)

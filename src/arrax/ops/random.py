@@ -10,6 +10,7 @@ threefry(key, (i >> 32, i & 0xffffffff)); otherwise the counters of one draw are
 """
 from __future__ import annotations
 
+from functools import partial
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,14 +21,16 @@ import numpy as np
 from arrax.core import config, dtypes
 from arrax.core.array import array_of, with_aval
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.library import calls as library
 from arrax.core.lowering import Elementwise, Expand, Reinterpret
 from arrax.ops import random_stablehlo as form
 from arrax.ops import unsafe_rbg
 from arrax.ops.create import broadcasted_iota
 from arrax.ops.join import stack
-from arrax.ops.rules import batch_elementwise, batch_to_front, broadcast_in_dim, constant, zero_jvp
+from arrax.ops.p import convert_element_type_p
+from arrax.ops.rules import (attached, batch_elementwise, batch_to_front, broadcast_in_dim,
+                             constant, zero_jvp)
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import slice_in_dim
 from arrax.ops.threefry import threefry_rounds
@@ -351,7 +354,7 @@ def _expand_seed(seeds: Any, *, impl: KeyImplementation) -> Any:
     """Threefry keys of seeds of one word."""
     if impl is not threefry or seeds.dtype.kind not in "iu" or seeds.dtype.itemsize > 4:
         return None
-    low = registry["convert_element_type"].bind(
+    low = convert_element_type_p.bind(
         seeds, new_dtype=np.dtype(np.uint32), weak_type=False, sharding=None)
     high = constant(0, ShapedArray((), np.uint32))
     return _key_of_words([broadcast_in_dim(high, seeds.shape, ()), low])
@@ -422,16 +425,16 @@ random_clone_p: Primitive = Primitive(
     stablehlo=lambda b, keys: keys)
 
 
-def _by_implementation(name: str, derive: Callable[..., np.ndarray]) -> Callable[..., Any]:
+def _by_implementation(derive: Callable[..., np.ndarray]) -> attached:
     """Evaluation by the generator that the aval of the keys names; their storage cannot tell the
     generators with keys of four words apart."""
-    def execute(keys: Any, *rest: Any, **params: Any) -> Any:
+    def execute(primitive: Primitive, keys: Any, *rest: Any, **params: Any) -> Any:
         arrays = [array_of(x) for x in (keys, *rest)]
-        aval = registry[name].result_avals([a.aval for a in arrays], params)
+        aval = primitive.result_avals([a.aval for a in arrays], params)
         data = [a._value() for a in arrays]
         words = derive(implementation_of(aval.dtype), unwrapped(data[0]), *data[1:], **params)
         return with_aval(wrapped(words, aval.dtype), aval)
-    return execute
+    return attached(lambda primitive: partial(execute, primitive))
 
 
 def _unless_unsafe(expand: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -448,7 +451,7 @@ random_split_p: Primitive = Primitive(
                                                  _key_aval(keys, "random_split").dtype),
     evaluate=lambda keys, *, shape: wrapped(key_implementation(keys).split(unwrapped(keys), shape),
                                             key_implementation(keys).dtype),
-    execute=_by_implementation("random_split", lambda impl, words, *, shape: impl.split(
+    execute=_by_implementation(lambda impl, words, *, shape: impl.split(
         words, shape)),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)),
@@ -476,7 +479,7 @@ random_fold_in_p = Primitive(
     evaluate=lambda keys, data: wrapped(
         key_implementation(keys).fold_in(unwrapped(keys), np.asarray(data)),
         key_implementation(keys).dtype),
-    execute=_by_implementation("random_fold_in", lambda impl, words, data: impl.fold_in(
+    execute=_by_implementation(lambda impl, words, data: impl.fold_in(
         words, np.asarray(data))),
     jvp=zero_jvp(), transpose=_DISCRETE, batch=_fold_in_batch,
     lower=Expand(_expand_fold_in), stablehlo=_unless_unsafe(

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
-from arrax.core.primitive import registry
 from arrax.ops.expression import Expression, call, exp, filled, log, log1p, reduced, sqrt, where
+from arrax.ops.p import (bitcast_convert_type_p, convert_element_type_p, erf_inv_p, max_p,
+                        reduce_or_p, shift_right_logical_p, unstack_p)
 from arrax.ops.random_stablehlo import bits_of_each, split_words, words_of
 from arrax.ops.shape import reshape
 
@@ -43,7 +44,7 @@ def gamma_form(b: Any, keys: Any, alpha: Any, *, log_space: bool, drawn_width: A
 def _split(words: Words, count: int) -> list[list[Any]]:
     """`count` new keys of each key."""
     new = split_words(words, (count,))
-    columns = [registry["unstack"].bind(w, axis=w.ndim - 1) for w in new]
+    columns = [unstack_p.bind(w, axis=w.ndim - 1) for w in new]
     return [list(key) for key in zip(*columns, strict=True)]
 
 
@@ -58,17 +59,17 @@ class _Draws:
         info = dtypes.finfo(self.dtype)
         unsigned = np.dtype(f"uint{info.bits}")
         one = int(np.ones((), self.dtype).view(unsigned))
-        bits = Expression(registry["convert_element_type"].bind(
+        bits = Expression(convert_element_type_p.bind(
             bits_of_each(words, self.bit_width), new_dtype=unsigned, weak_type=False,
             sharding=None))
-        mantissa = call("shift_right_logical", bits, self.bit_width - info.nmant) | one
-        return call("bitcast_convert_type", mantissa, new_dtype=self.dtype) - 1
+        mantissa = call(shift_right_logical_p, bits, self.bit_width - info.nmant) | one
+        return call(bitcast_convert_type_p, mantissa, new_dtype=self.dtype) - 1
 
     def normal(self, words: Words) -> Expression:
         """By the inverse of the distribution function."""
         low = float(np.nextafter(np.array(-1, self.dtype), np.array(0, self.dtype)))
         draw = self.uniform(words) * float(self.dtype.type(1) - self.dtype.type(low)) + low
-        return call("erf_inv", call("max", draw, low)) * math.sqrt(2)
+        return call(erf_inv_p, call(max_p, draw, low)) * math.sqrt(2)
 
     def _until_none(self, todo: Expression, words: Words, state: list[Expression],
                     step: Callable[..., Any]) -> list[Expression]:
@@ -76,7 +77,7 @@ class _Draws:
         count = len(words)
 
         def condition(mask: Any, *_: Any) -> Any:
-            return reduced("reduce_or", Expression(mask)).value
+            return reduced(reduce_or_p, Expression(mask)).value
 
         def body(mask: Any, *rest: Any) -> Any:
             old = [Expression(x) for x in rest]

@@ -13,9 +13,11 @@ import numpy as np
 
 from arrax.core import config
 from arrax.core.aval import ShapedArray
-from arrax.core.primitive import registry
 from arrax.ops.create import broadcasted_iota
 from arrax.ops.join import concatenate, stack
+from arrax.ops.p import (add_p, convert_element_type_p, lt_p, mul_p, or_p, random_unwrap_p,
+                        random_wrap_p, select_n_p, shift_left_p, shift_right_logical_p,
+                        threefry2x32_p, xor_p)
 from arrax.ops.rules import broadcast_in_dim
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import slice_in_dim
@@ -47,7 +49,7 @@ def _rounds(b: Any, k1: Any, k2: Any, x1: Any, x2: Any) -> Any:
 
 
 def _threefry(*words: Any) -> list[Any]:
-    return list(registry["threefry2x32"].bind(*words))
+    return list(threefry2x32_p.bind(*words))
 
 
 def _expanded(words: Sequence[Any], shape: tuple[int, ...]) -> list[Any]:
@@ -68,13 +70,13 @@ def _counters(shape: tuple[int, ...]) -> list[Any]:
 
 def _halves(wide: Any) -> list[Any]:
     """High and low words of uint64."""
-    high = registry["shift_right_logical"].bind(wide, _wide(32))
+    high = shift_right_logical_p.bind(wide, _wide(32))
     return [_convert(high, _UINT32), _convert(wide, _UINT32)]
 
 
 def _convert(x: Any, dtype: Any) -> Any:
-    return registry["convert_element_type"].bind(x, new_dtype=np.dtype(dtype), weak_type=False,
-                                                 sharding=None)
+    return convert_element_type_p.bind(x, new_dtype=np.dtype(dtype), weak_type=False,
+                                       sharding=None)
 
 
 def _wide(word: Any) -> Any:
@@ -96,8 +98,8 @@ def _of_row(words: Sequence[Any], count: int) -> Any:
     half = -(-count // 2)
     row = broadcasted_iota(_UINT32, (2 * half,), 0)
     if count % 2:  # the last counter has no partner
-        row = registry["select_n"].bind(registry["lt"].bind(row, np.uint32(count)),
-                                        np.zeros(2 * half, np.uint32), row)
+        row = select_n_p.bind(lt_p.bind(row, np.uint32(count)),
+                              np.zeros(2 * half, np.uint32), row)
     full = (*words[0].shape, half)
     pair = [broadcast_in_dim(slice_in_dim(row, i * half, (i + 1) * half), full, (len(full) - 1,))
             for i in range(2)]
@@ -118,7 +120,7 @@ def _threefry_bits(words: Sequence[Any], bit_width: int, shape: tuple[int, ...])
     if config.threefry_partitionable.value:
         high, low = _of_counters(words, shape)
         return _joined(high, low) if bit_width == 64 else \
-            _convert(registry["xor"].bind(high, low), dtype)
+            _convert(xor_p.bind(high, low), dtype)
     full = (*words[0].shape, *shape)
     if bit_width == 64:
         row = _of_row(words, 2 * size)
@@ -129,7 +131,7 @@ def _threefry_bits(words: Sequence[Any], bit_width: int, shape: tuple[int, ...])
         spread = broadcast_in_dim(row, (*row.shape, parts), range(row.ndim))
         shifts = broadcast_in_dim(np.arange(parts, dtype=np.uint32) * np.uint32(bit_width),
                                   spread.shape, (row.ndim,))
-        spread = registry["shift_right_logical"].bind(spread, shifts)
+        spread = shift_right_logical_p.bind(spread, shifts)
         row = slice_in_dim(reshape(spread, (*row.shape[:-1], row.shape[-1] * parts)), 0, size,
                            axis=-1)
     return reshape(_convert(row, dtype), full)
@@ -137,8 +139,8 @@ def _threefry_bits(words: Sequence[Any], bit_width: int, shape: tuple[int, ...])
 
 def _joined(high: Any, low: Any) -> Any:
     """uint64 of high and low words."""
-    shifted = registry["shift_left"].bind(_wide(high), _wide(32))
-    return registry["or"].bind(shifted, _wide(low))
+    shifted = shift_left_p.bind(_wide(high), _wide(32))
+    return or_p.bind(shifted, _wide(low))
 
 
 def _seed_words(seeds: Any) -> list[Any]:
@@ -177,11 +179,11 @@ def wrap_form(b: Any, words: Any, *, impl: Any) -> Any:
 
 def words_of(keys: Any) -> list[Any]:
     """The words of a key array."""
-    return _last_axis(registry["random_unwrap"].bind(keys))
+    return _last_axis(random_unwrap_p.bind(keys))
 
 
 def _key(words: Sequence[Any], impl: Any) -> Any:
-    return registry["random_wrap"].bind(stack(words, -1), impl=impl)
+    return random_wrap_p.bind(stack(words, -1), impl=impl)
 
 
 def _pairs(words: Sequence[Any]) -> list[Sequence[Any]]:
@@ -206,7 +208,7 @@ def fold_in_words(words: Sequence[Any], data: Any) -> list[Any]:
 
 def bits_form(b: Any, keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
     """Bits of each threefry key, or of the stream of the first rbg key."""
-    words = registry["random_unwrap"].bind(keys)
+    words = random_unwrap_p.bind(keys)
     if keys.aval.dtype.words == 2:
         return _threefry_bits(_last_axis(words), bit_width, shape)
     rows = reshape(words, (math.prod(keys.aval.shape), 4))
@@ -226,16 +228,15 @@ def bits_of_each(words: Sequence[Any], bit_width: int) -> Any:
 
 def _philox(state: Sequence[Any]) -> list[Any]:
     """Philox-4x32-10 (same paper) of states (key, then 64-bit counter)."""
-    bind = {name: registry[name].bind for name in ("xor", "add", "mul")}
     k0, k1, x0, x1 = state
     x2, x3 = k0, k1
     for _ in range(10):
-        h0, l0 = _halves(bind["mul"](_wide(x0), _wide(0xD2511F53)))
-        h1, l1 = _halves(bind["mul"](_wide(x2), _wide(0xCD9E8D57)))
-        x0, x1 = bind["xor"](bind["xor"](h1, x1), k0), l1
-        x2, x3 = bind["xor"](bind["xor"](h0, x3), k1), l0
-        k0 = bind["add"](k0, np.uint32(0x9E3779B9))
-        k1 = bind["add"](k1, np.uint32(0xBB67AE85))
+        h0, l0 = _halves(mul_p.bind(_wide(x0), _wide(0xD2511F53)))
+        h1, l1 = _halves(mul_p.bind(_wide(x2), _wide(0xCD9E8D57)))
+        x0, x1 = xor_p.bind(xor_p.bind(h1, x1), k0), l1
+        x2, x3 = xor_p.bind(xor_p.bind(h0, x3), k1), l0
+        k0 = add_p.bind(k0, np.uint32(0x9E3779B9))
+        k1 = add_p.bind(k1, np.uint32(0xBB67AE85))
     return [x0, x1, x2, x3]
 
 

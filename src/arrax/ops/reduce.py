@@ -21,8 +21,9 @@ from arrax.ops.arithmetic import add_any, add_p, div_p, max_p, min_p, mul_p
 from arrax.ops.bits import and_p, or_p, xor_p
 from arrax.ops.compare import eq_p
 from arrax.ops.elementwise_rules import (
-    ANY, ORDERED, apply, check_kind, converted, is_small, piecewise_constant, wide_dtype)
+    ANY, ORDERED, check_kind, converted, is_small, piecewise_constant, wide_dtype)
 from arrax.ops.extremes import signed_zeros
+from arrax.ops.p import concatenate_p, reshape_p, slice_p, squeeze_p, transpose_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import broadcast_in_dim, by_operand, constant, linear_jvp, transpose_unary
 
@@ -114,7 +115,7 @@ def _reduction(name: str, kinds: Any, evaluate: Any, *, jvp: Any, combine: Primi
         lower=Reduce(combine, identity),
         stablehlo=lambda b, x, *, axes, **_: b.reduce(
             [x], [b.constant(identity(x.dtype), x.dtype)], axes,
-            lambda x, y: apply(combine.name, x, y)))
+            combine.bind))
     return primitive
 
 
@@ -225,19 +226,19 @@ def _prod_jvp(primals: Any, tangents: Any, *, axes: Any, **params: Any) -> Any:
         product = [mul_p.bind(a, b), add_any(mul_p.bind(ta, b), mul_p.bind(a, tb))]
         if count % 2:
             last = _take(pair, count - 1, count)
-            product = [apply("concatenate", v, w, dimension=0)
+            product = [concatenate_p.bind(v, w, dimension=0)
                        for v, w in zip(product, last, strict=True)]
         pair, count = product, half + count % 2
-    return out, apply("squeeze", pair[1], dimensions=(0,))
+    return out, squeeze_p.bind(pair[1], dimensions=(0,))
 
 
 def _reordered(x: Any, order: tuple[int, ...]) -> Any:
-    return x if order == tuple(range(len(order))) else apply("transpose", x, permutation=order)
+    return x if order == tuple(range(len(order))) else transpose_p.bind(x, permutation=order)
 
 
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    return x if aval_of(x).shape == shape else apply(
-        "reshape", x, new_sizes=shape, dimensions=None, sharding=None)
+    return x if aval_of(x).shape == shape else reshape_p.bind(
+        x, new_sizes=shape, dimensions=None, sharding=None)
 
 
 def _take(values: Sequence[Any], start: int, stop: int) -> list[Any]:
@@ -245,7 +246,7 @@ def _take(values: Sequence[Any], start: int, stop: int) -> list[Any]:
     out = []
     for x in values:
         shape = aval_of(x).shape
-        out.append(apply("slice", x, start_indices=(start, *(0 for _ in shape[1:])),
+        out.append(slice_p.bind(x, start_indices=(start, *(0 for _ in shape[1:])),
                          limit_indices=(stop, *shape[1:]), strides=None))
     return out
 
@@ -386,8 +387,8 @@ def _better_evaluated(wins: Any, x: Any, y: Any) -> Any:
 
 def _better_stablehlo(b: Any, direction: str, v: Any, i: Any, w: Any, j: Any) -> Any:
     """The same, of two pairs as StableHLO gives them to a reduction."""
-    better = apply("or", b.compare(direction, v, w), b.compare("NE", v, v))
-    first = apply("or", better, apply("and", b.compare("EQ", v, w), b.compare("LT", i, j)))
+    better = or_p.bind(b.compare(direction, v, w), b.compare("NE", v, v))
+    first = or_p.bind(better, and_p.bind(b.compare("EQ", v, w), b.compare("LT", i, j)))
     return b.select(better, v, w), b.select(first, i, j)
 
 

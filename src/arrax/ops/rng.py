@@ -12,9 +12,10 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray
 from arrax.core.parameter_types import parameter_type
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import HostCall
 from arrax.ops.arguments import canonical_shape, operand
+from arrax.ops.p import dynamic_update_slice_p
 from arrax.ops.random import philox_stream, threefry_words
 from arrax.ops.random_stablehlo import generated
 from arrax.ops.rules import move_axis, zero_jvp
@@ -90,8 +91,8 @@ def _bits_batch(axis: Any, operands: Any, dims: Any, *, shape: Any, **params: An
     keys = move_axis(operands[0], dims[0], 0)
     first = reshape(slice_in_dim(keys, 0, 1), (4,))
     state, bits = rng_bit_generator_p.bind(first, shape=(axis.size, *shape), **params)
-    states = registry["dynamic_update_slice"].bind(keys, reshape(state, (1, 4)), np.int32(0),
-                                                   np.int32(0))
+    states = dynamic_update_slice_p.bind(keys, reshape(state, (1, 4)), np.int32(0),
+                                         np.int32(0))
     return [states, bits], [0, 0]
 
 

@@ -14,9 +14,20 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import storage_dtype
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
+from arrax.ops.p import add_any_p, broadcast_in_dim_p, reduce_sum_p, reshape_p, transpose_p
 
 Tangent = Any
+
+
+class attached:
+    """A rule made by `make(primitive)` when the primitive is declared."""
+
+    def __init__(self, make: Callable[[Primitive], Callable[..., Any]]):
+        self.make = make
+
+    def attach(self, primitive: Primitive) -> Callable[..., Any]:
+        return self.make(primitive)
 
 
 # ---- constants and structure -----------------------------------------------------------------
@@ -29,7 +40,7 @@ def constant(value: Any, like: Any) -> Any:
 
 
 def broadcast_in_dim(x: Any, shape: Sequence[int], dims: Sequence[int]) -> Any:
-    return registry["broadcast_in_dim"].bind(
+    return broadcast_in_dim_p.bind(
         x, shape=tuple(shape), broadcast_dimensions=tuple(dims), sharding=None)
 
 
@@ -53,7 +64,7 @@ def add_tangents(x: Any, y: Any) -> Any:
         return y
     if type(y) is Zero:
         return x
-    return registry["add_any"].bind(x, y)
+    return add_any_p.bind(x, y)
 
 
 def move_axis(x: Any, source: int, destination: int) -> Any:
@@ -64,7 +75,7 @@ def move_axis(x: Any, source: int, destination: int) -> Any:
         return x
     order = [i for i in range(ndim) if i != source]
     order.insert(destination, source)
-    return registry["transpose"].bind(x, permutation=tuple(order))
+    return transpose_p.bind(x, permutation=tuple(order))
 
 
 def batch_at(x: Any, dim: int | None, position: int, size: int) -> Any:
@@ -167,9 +178,9 @@ def unbroadcast(cotangent: Any, aval: Any) -> Any:
     if aval.shape == shape or type(cotangent) is Zero:
         return cotangent
     axes = tuple(i for i, size in enumerate(shape) if not aval.shape or aval.shape[i] != size)
-    total = registry["reduce_sum"].bind(cotangent, axes=axes, out_sharding=None)
-    return registry["reshape"].bind(total, new_sizes=aval.shape, dimensions=None,
-                                    sharding=None) if aval.shape else total
+    total = reduce_sum_p.bind(cotangent, axes=axes, out_sharding=None)
+    return reshape_p.bind(total, new_sizes=aval.shape, dimensions=None,
+                          sharding=None) if aval.shape else total
 
 
 # ---- batching ----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Eqn, Jaxpr, Var
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import Part, Scatter
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
@@ -25,8 +25,9 @@ from arrax.ops.index_windows import Windows, clips
 from arrax.ops.indexing_stablehlo import scattered
 from arrax.ops.join import aval_of_operand
 from arrax.ops.masked_scatter import masked_scatter
-from arrax.ops.rules import (add_tangents, batch_to_front, broadcast_in_dim, constant, instantiate,
-                             move_axis, zeros)
+from arrax.ops.p import div_p, eq_p, gather_p, iota_p, ne_p, neg_p, reshape_p, select_n_p
+from arrax.ops.rules import (add_tangents, attached, batch_to_front, broadcast_in_dim, constant,
+                             instantiate, move_axis, zeros)
 
 
 # ---- type --------------------------------------------------------------------------------------
@@ -185,16 +186,16 @@ def _write_windows(out: np.ndarray, indices: np.ndarray, updates: np.ndarray, si
 # ---- transformations ---------------------------------------------------------------------------
 
 @cache
-def _update_jaxpr(name: str, dtype: Any) -> Jaxpr:
+def _update_jaxpr(primitive: Primitive, dtype: Any) -> Jaxpr:
     aval = ShapedArray((), dtype)
-    registry[name].type_rule(aval, aval)  # refuses sums and products of bools
+    primitive.type_rule(aval, aval)  # refuses sums and products of bools
     old, update, new = Var(aval), Var(aval), Var(aval)
-    return Jaxpr([], [old, update], [new], [Eqn(registry[name], [old, update], [new], {})])
+    return Jaxpr([], [old, update], [new], [Eqn(primitive, [old, update], [new], {})])
 
 
-def update_jaxpr_of(name: str, aval: Any) -> Jaxpr:
-    """The jaxpr (old, update) → new that primitive `name` combines with, on scalars."""
-    return _update_jaxpr(name, aval.dtype)
+def update_jaxpr_of(primitive: Primitive, aval: Any) -> Jaxpr:
+    """The jaxpr (old, update) → new of a primitive that joins two scalars."""
+    return _update_jaxpr(primitive, aval.dtype)
 
 
 def _gather_back(x: Any, indices: Any, updates_shape: Any, numbers: ScatterDimensionNumbers,
@@ -206,13 +207,14 @@ def _gather_back(x: Any, indices: Any, updates_shape: Any, numbers: ScatterDimen
         start_index_map=tuple(numbers.scatter_dims_to_operand_dims),
         operand_batching_dims=tuple(numbers.operand_batching_dims),
         start_indices_batching_dims=tuple(numbers.scatter_indices_batching_dims))
-    return registry["gather"].bind(
+    return gather_p.bind(
         x, indices, dimension_numbers=gather_numbers,
         slice_sizes=window_sizes(aval_of(x).ndim, updates_shape, numbers), unique_indices=False,
         indices_are_sorted=False, mode=mode, fill_value=fill_value)
 
 
-def _scatter_batch_of(name: str) -> Callable[..., Any]:
+@attached
+def _scatter_batch(primitive: Primitive) -> Callable[..., Any]:
     def rule(axis: Any, operands: Any, dims: Any, *, dimension_numbers: Any, **params: Any) -> Any:
         (x, indices, updates), numbers = operands, dimension_numbers
         x = batch_to_front(x, dims[0], axis.size)
@@ -229,7 +231,7 @@ def _scatter_batch_of(name: str) -> Callable[..., Any]:
             numbers = numbers._replace(
                 operand_batching_dims=(0, *numbers.operand_batching_dims),
                 scatter_indices_batching_dims=(0, *index_batching))
-        return registry[name].bind(x, indices, updates, dimension_numbers=numbers, **params), 0
+        return primitive.bind(x, indices, updates, dimension_numbers=numbers, **params), 0
     return rule
 
 
@@ -249,8 +251,9 @@ def _declare(name: str, combine: Any, jvp: Any, transpose: Any,
              by: Primitive | None = None, part: Part | None = None) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
-                     batch=_scatter_batch_of(name), weak_type="first", lower=Scatter(by), part=part,
-                     masked=partial(masked_scatter, name), stablehlo=_scatter_stablehlo)
+                     batch=_scatter_batch, weak_type="first", lower=Scatter(by), part=part,
+                     masked=attached(lambda primitive: partial(masked_scatter, primitive)),
+                     stablehlo=_scatter_stablehlo)
 
 
 # ---- scatter -----------------------------------------------------------------------------------
@@ -265,12 +268,12 @@ def _scatter_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
         return (scatter_p.bind(*primals, **params),
                 scatter_p.bind(x_tangent, indices, update_tangent, **params))
     written, is_last = _last_writers(aval_of(x), indices, aval_of(updates), params)
-    select = registry["select_n"].bind
+    select = select_n_p.bind
     masked = select(written, x_tangent, zeros(aval_of(x_tangent)))
     masked_updates = select(is_last, zeros(aval_of(update_tangent)), update_tangent)
     tangent = scatter_add_p.bind(
         masked, indices, masked_updates,
-        **params | {"update_jaxpr": update_jaxpr_of("add", aval_of(x_tangent))})
+        **params | {"update_jaxpr": update_jaxpr_of(add_p, aval_of(x_tangent))})
     return scatter_p.bind(*primals, **params), tangent
 
 
@@ -285,17 +288,17 @@ def _last_writers(x: Any, indices: Any, updates: Any, params: dict[str, Any]) ->
     vector_axes = positions(updates.ndim, numbers.update_window_dims)
     shape = tuple(updates.shape[i] for i in vector_axes)
     count = int(np.prod(shape))
-    iota = registry["iota"].bind(dtype=dtype, shape=(count,), dimension=0, sharding=None)
-    iota = registry["reshape"].bind(iota, new_sizes=shape, dimensions=None, sharding=None)
+    iota = iota_p.bind(dtype=dtype, shape=(count,), dimension=0, sharding=None)
+    iota = reshape_p.bind(iota, new_sizes=shape, dimensions=None, sharding=None)
     one = np.ones((), dtype)[()]
-    ids = registry["add"].bind(broadcast_in_dim(iota, updates.shape, vector_axes),
-                               broadcast_in_dim(one, updates.shape, ()))
+    ids = add_p.bind(broadcast_in_dim(iota, updates.shape, vector_axes),
+                     broadcast_in_dim(one, updates.shape, ()))
     nothing = zeros(ShapedArray(x.shape, dtype))
     scattered = scatter_p.bind(nothing, indices, ids, **params)
     gathered = _gather_back(scattered, indices, updates.shape, numbers,
                             GatherScatterMode.PROMISE_IN_BOUNDS)
-    written = registry["ne"].bind(scattered, nothing)
-    return written, registry["eq"].bind(ids, gathered)
+    written = ne_p.bind(scattered, nothing)
+    return written, eq_p.bind(ids, gathered)
 
 
 def _scatter_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, **params: Any,
@@ -324,9 +327,9 @@ scatter_p = _declare("scatter", None, _scatter_jvp, _scatter_transpose)
 
 # ---- scatter-add, scatter-sub ------------------------------------------------------------------
 
-def _linear_scatter_jvp(name: str) -> Callable[..., Any]:
+@attached
+def _linear_scatter_jvp(primitive: Primitive) -> Callable[..., Any]:
     def rule(primals: Any, tangents: Any, **params: Any) -> Any:
-        primitive = registry[name]
         out = primitive.bind(*primals, **params)
         zero = _zero_tangents(out, tangents)
         if zero is not None:
@@ -344,7 +347,7 @@ def _linear_scatter_transpose(negate: bool) -> Callable[..., Any]:
         if is_undefined(updates):
             update_cotangent = _window_cotangents(cotangent, indices, updates.aval, params)
             if negate:
-                update_cotangent = registry["neg"].bind(update_cotangent)
+                update_cotangent = neg_p.bind(update_cotangent)
         return [cotangent if is_undefined(x) else None, None, update_cotangent]
     return rule
 
@@ -354,9 +357,9 @@ def _add_to(total: Any, _: Any, indices: Any, updates: Any, **params: Any) -> An
     return scatter_add_p.bind(total, indices, updates, **params)
 
 
-scatter_add_p = _declare("scatter-add", np.add, _linear_scatter_jvp("scatter-add"),
+scatter_add_p = _declare("scatter-add", np.add, _linear_scatter_jvp,
                          _linear_scatter_transpose(False), add_p, Part(_add_to, adds=True))
-scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp("scatter-sub"),
+scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp,
                          _linear_scatter_transpose(True), sub_p)
 
 
@@ -377,8 +380,8 @@ def _scatter_mul_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
                 "scatter_mul gradients are only implemented if `unique_indices=True`")
         scattered = scatter_add_p.bind(
             zeros(aval_of(x)), indices, tangents[2],
-            **params | {"update_jaxpr": update_jaxpr_of("add", aval_of(x))})
-        parts.append(registry["mul"].bind(x, scattered))
+            **params | {"update_jaxpr": update_jaxpr_of(add_p, aval_of(x))})
+        parts.append(mul_p.bind(x, scattered))
     return out, parts[0] if len(parts) == 1 else add_tangents(*parts)
 
 
@@ -390,7 +393,7 @@ def _scatter_mul_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, *
         if not params["unique_indices"]:
             raise NotImplementedError(
                 "scatter_mul gradients are only implemented if `unique_indices=True`")
-        product = registry["mul"].bind(cotangent, x)
+        product = mul_p.bind(cotangent, x)
         return [None, None, _window_cotangents(product, indices, updates.aval, params)]
     return [scatter_mul_p.bind(cotangent, indices, updates, **params), None, None]
 
@@ -401,44 +404,45 @@ scatter_mul_p = _declare("scatter-mul", np.multiply, _scatter_mul_jvp, _scatter_
 
 # ---- scatter-min, scatter-max ------------------------------------------------------------------
 
-def _scatter_extremum_jvp(name: str) -> Callable[..., Any]:
+@attached
+def _scatter_extremum_jvp(primitive: Primitive) -> Callable[..., Any]:
     """The tangent of an element is the mean of the tangents of those that attain the extremum."""
     def rule(primals: Any, tangents: Any, **params: Any) -> Any:
         x, indices, updates = primals
-        out = registry[name].bind(*primals, **params)
+        out = primitive.bind(*primals, **params)
         zero = _zero_tangents(out, tangents)
         if zero is not None:
             return out, zero
         x_tangent, update_tangent = instantiate(tangents[0]), instantiate(tangents[2])
         aval, update_aval = aval_of(x_tangent), aval_of(update_tangent)
-        bind = {n: registry[n].bind for n in ("eq", "select_n", "mul", "div", "add")}
-        adding = params | {"update_jaxpr": update_jaxpr_of("add", aval)}
+        adding = params | {"update_jaxpr": update_jaxpr_of(add_p, aval)}
         winners = _gather_back(out, indices, update_aval.shape, params["dimension_numbers"],
                                params["mode"], 0)
 
         def ones(which: Any, like: Any) -> Any:
-            return bind["select_n"](which, zeros(like), broadcast_in_dim(
+            return select_n_p.bind(which, zeros(like), broadcast_in_dim(
                 constant(1, like), like.shape, ()))
 
-        x_attains = ones(bind["eq"](x, out), aval)
-        update_attains = ones(bind["eq"](updates, winners), update_aval)
+        x_attains = ones(eq_p.bind(x, out), aval)
+        update_attains = ones(eq_p.bind(updates, winners), update_aval)
         count = scatter_add_p.bind(x_attains, indices, update_attains, **adding)
-        total = scatter_add_p.bind(bind["mul"](x_attains, x_tangent), indices,
-                                   bind["mul"](update_attains, update_tangent), **adding)
-        return out, bind["div"](total, count)
+        total = scatter_add_p.bind(mul_p.bind(x_attains, x_tangent), indices,
+                                   mul_p.bind(update_attains, update_tangent), **adding)
+        return out, div_p.bind(total, count)
     return rule
 
 
 _LINEARIZED = NotApplicable("its JVP is made of linear operations")
-scatter_min_p = _declare("scatter-min", np.minimum, _scatter_extremum_jvp("scatter-min"),
+scatter_min_p = _declare("scatter-min", np.minimum, _scatter_extremum_jvp,
                          _LINEARIZED, min_p)
-scatter_max_p = _declare("scatter-max", np.maximum, _scatter_extremum_jvp("scatter-max"),
+scatter_max_p = _declare("scatter-max", np.maximum, _scatter_extremum_jvp,
                          _LINEARIZED, max_p)
 
 
 # ---- public functions --------------------------------------------------------------------------
 
-def _public(name: str, primitive: Primitive, combining: str | None, doc: str) -> Callable[..., Any]:
+def _public(name: str, primitive: Primitive, combining: Primitive | None, doc: str,
+            ) -> Callable[..., Any]:
     def scatter_function(
             operand: Any, scatter_indices: Any, updates: Any,
             dimension_numbers: ScatterDimensionNumbers, *, indices_are_sorted: bool = False,
@@ -475,13 +479,13 @@ def _public(name: str, primitive: Primitive, combining: str | None, doc: str) ->
 
 scatter = _public("scatter", scatter_p, None,
                   "Overwrite windows of `operand` with `updates`, as XLA's Scatter defines.")
-scatter_add = _public("scatter_add", scatter_add_p, "add",
+scatter_add = _public("scatter_add", scatter_add_p, add_p,
                       "Add `updates` to windows of `operand`; repeated indices add up.")
-scatter_sub = _public("scatter_sub", scatter_sub_p, "sub",
+scatter_sub = _public("scatter_sub", scatter_sub_p, sub_p,
                       "Subtract `updates` from windows of `operand`.")
-scatter_mul = _public("scatter_mul", scatter_mul_p, "mul",
+scatter_mul = _public("scatter_mul", scatter_mul_p, mul_p,
                       "Multiply windows of `operand` by `updates`.")
-scatter_min = _public("scatter_min", scatter_min_p, "min",
+scatter_min = _public("scatter_min", scatter_min_p, min_p,
                       "The minimum of windows of `operand` and `updates`.")
-scatter_max = _public("scatter_max", scatter_max_p, "max",
+scatter_max = _public("scatter_max", scatter_max_p, max_p,
                       "The maximum of windows of `operand` and `updates`.")

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from arrax.core.aval import aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.lowering import Form
 from arrax.ops.arguments import canonical_axes, canonical_shape, operand, positions
+from arrax.ops.p import reduce_sum_p
 from arrax.ops.rules import linear_jvp, move_axis, transpose_unary
 
 _MATERIALIZE_BELOW = 4096  # elements; small broadcasts are copied, large ones are views
@@ -89,7 +90,7 @@ def _broadcast_transpose(cotangent: Any, x: Any, *, shape: Any, broadcast_dimens
     kept = [d for i, d in enumerate(broadcast_dimensions) if i not in unit]
     axes = positions(len(shape), kept)
     if axes:
-        cotangent = registry["reduce_sum"].bind(cotangent, axes=axes, out_sharding=None)
+        cotangent = reduce_sum_p.bind(cotangent, axes=axes, out_sharding=None)
     if kept != sorted(kept):
         cotangent = transpose(cotangent, np.argsort(np.argsort(kept)))
     return expand_dims(cotangent, unit)

@@ -13,7 +13,7 @@ from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer, current
 from arrax.core.lowering import Form, Part
@@ -24,6 +24,8 @@ from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers)
 from arrax.ops.join import aval_of_operand
 from arrax.ops.masked_scatter import masked_window
+from arrax.ops.p import (add_p, concatenate_p, convert_element_type_p, gather_p, lt_p, pad_p,
+                        scatter_p, select_n_p)
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
                              linear_jvp, transpose_unary, zeros)
 from arrax.ops.shape import expand_dims, squeeze
@@ -74,8 +76,8 @@ def _slice_transpose(cotangent: Any, x: Any, *, start_indices: Any, limit_indice
         step = 1 if strides is None else strides[i]
         covered = start_indices[i] + (shape[i] - 1) * step + 1 if shape[i] else start_indices[i]
         config.append((start_indices[i], size - covered, step - 1))
-    return registry["pad"].bind(cotangent, constant(0, aval_of(cotangent)),
-                                padding_config=tuple(config))
+    return pad_p.bind(cotangent, constant(0, aval_of(cotangent)),
+                      padding_config=tuple(config))
 
 
 def _slice_batch(axis: Any, operands: Any, dims: Any, *, start_indices: Any, limit_indices: Any,
@@ -209,7 +211,7 @@ def _dynamic_slice_batch(axis: Any, operands: Any, dims: Any, *, slice_sizes: An
     indices = _stacked_starts(starts, start_dims, axis.size)
     numbers, sizes = _window_gather(slice_sizes, None if x_dim is None else axis.size)
     x = x if x_dim is None else batch_at(x, x_dim, 0, axis.size)
-    return registry["gather"].bind(
+    return gather_p.bind(
         x, indices, dimension_numbers=numbers, slice_sizes=sizes, unique_indices=True,
         indices_are_sorted=True, mode=GatherScatterMode.CLIP, fill_value=None), 0
 
@@ -220,7 +222,7 @@ def _stacked_starts(starts: Any, dims: Any, size: int) -> Any:
                for s, d in zip(starts, dims, strict=True)]
     if len(columns) == 1:
         return columns[0]
-    return registry["concatenate"].bind(*columns, dimension=1)
+    return concatenate_p.bind(*columns, dimension=1)
 
 
 def _window_gather(slice_sizes: Any, batch_size: int | None) -> Any:
@@ -322,15 +324,14 @@ def _traced_from_the_front(index: Any, size: int) -> Any:
     aval = index.aval
     if not dtypes.issubdtype(aval.dtype, np.signedinteger) or aval.ndim:
         return index
-    bind = {name: registry[name].bind for name in ("lt", "add", "select_n", "convert_element_type")}
-    negative = bind["lt"](index, constant(0, aval))
+    negative = lt_p.bind(index, constant(0, aval))
     strong = index
     if aval.weak_type:
-        strong = bind["convert_element_type"](index, new_dtype=aval.dtype, weak_type=False,
-                                              sharding=None)
+        strong = convert_element_type_p.bind(index, new_dtype=aval.dtype, weak_type=False,
+                                             sharding=None)
     if size > dtypes.iinfo(aval.dtype).max:
         return index  # a negative index of so few bits cannot be moved to the front in its dtype
-    return bind["select_n"](negative, index, bind["add"](strong, constant(size, aval)))
+    return select_n_p.bind(negative, index, add_p.bind(strong, constant(size, aval)))
 
 
 def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0, *,
@@ -411,7 +412,7 @@ def _dynamic_update_slice_batch(axis: Any, operands: Any, dims: Any) -> Any:
         update_window_dims=tuple(range(1, rank + 1)), inserted_window_dims=(),
         scatter_dims_to_operand_dims=tuple(range(1, rank + 1)), operand_batching_dims=(0,),
         scatter_indices_batching_dims=(0,))
-    return registry["scatter"].bind(
+    return scatter_p.bind(
         x, _stacked_starts(starts, start_dims, axis.size), update, dimension_numbers=numbers,
         indices_are_sorted=True, unique_indices=True, mode=GatherScatterMode.CLIP,
         update_jaxpr=None, update_consts=()), 0

@@ -10,7 +10,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.library import calls as library
@@ -18,6 +18,7 @@ from arrax.core.lowering import HostCall, Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
+from arrax.ops.p import gather_p, iota_p
 from arrax.ops.rules import batch_at
 from arrax.ops.shape import expand_dims, reshape
 from arrax.ops.sort_stablehlo import approx_top_k_form, sort_form, top_k_form
@@ -100,7 +101,7 @@ def take_along(x: Any, indices: Any, axis: int) -> Any:
     numbers = GatherDimensionNumbers(
         offset_dims=(), collapsed_slice_dims=(axis,), start_index_map=(axis,),
         operand_batching_dims=others, start_indices_batching_dims=others)
-    return registry["gather"].bind(
+    return gather_p.bind(
         x, indices, dimension_numbers=numbers, slice_sizes=(1,) * rank, unique_indices=False,
         indices_are_sorted=False, mode=GatherScatterMode.PROMISE_IN_BOUNDS, fill_value=None)
 
@@ -108,7 +109,7 @@ def take_along(x: Any, indices: Any, axis: int) -> Any:
 def _sort_jvp(primals: Any, tangents: Any, *, dimension: int, is_stable: bool, num_keys: int,
               ) -> Any:
     shape = aval_of(primals[0]).shape
-    iota = registry["iota"].bind(dtype=_UINT32, shape=shape, dimension=dimension, sharding=None)
+    iota = iota_p.bind(dtype=_UINT32, shape=shape, dimension=dimension, sharding=None)
     *outs, order = sort_p.bind(*primals, iota, dimension=dimension, is_stable=is_stable,
                                num_keys=num_keys)
     order = expand_dims(order, (len(shape),))

@@ -8,7 +8,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray
-from arrax.core.primitive import registry
+from arrax.ops.p import imag_p, neg_p, real_p, top_k_p, transpose_p
 
 
 def sort_form(b: Any, *xs: Any, dimension: int, is_stable: bool, num_keys: int) -> Any:
@@ -30,7 +30,7 @@ def _keys(b: Any, x: Any) -> list[Any]:
     """What scalars are compared by: parts of complex numbers, in which -0 is 0 and NaNs are one."""
     dtype = x.aval.dtype
     if dtypes.issubdtype(dtype, np.complexfloating):
-        return [key for name in ("real", "imag") for key in _keys(b, registry[name].bind(x))]
+        return [key for part in (real_p, imag_p) for key in _keys(b, part.bind(x))]
     if not dtypes.issubdtype(dtype, np.inexact):
         return [x]
     zero, nan = b.constant(0, dtype), b.constant(np.nan, dtype)
@@ -55,12 +55,12 @@ def top_k_form(b: Any, x: Any, *, k: int, axis: int) -> list[Any]:
     Its order is the total order of IEEE 754: -0 before 0, NaNs with a sign before all others.
     """
     order = (*(i for i in range(x.aval.ndim) if i != axis), axis)
-    moved = registry["transpose"].bind(x, permutation=order)
+    moved = transpose_p.bind(x, permutation=order)
     shape = (*moved.aval.shape[:-1], k)
     outs = b.op("chlo.top_k", moved, k=k, results=[
         ShapedArray(shape, x.aval.dtype), ShapedArray(shape, np.dtype(np.int32))])
     back = tuple(int(i) for i in np.argsort(order))
-    return [registry["transpose"].bind(out, permutation=back) for out in outs]
+    return [transpose_p.bind(out, permutation=back) for out in outs]
 
 
 def approx_top_k_form(b: Any, x: Any, *, k: int, reduction_dimension: int, is_max_k: bool,
@@ -68,6 +68,6 @@ def approx_top_k_form(b: Any, x: Any, *, k: int, reduction_dimension: int, is_ma
     """The exact elements, on every platform."""
     axis = reduction_dimension % x.aval.ndim
     if is_max_k:
-        return list(registry["top_k"].bind(x, k=k, axis=axis))
-    values, indices = registry["top_k"].bind(registry["neg"].bind(x), k=k, axis=axis)
-    return [registry["neg"].bind(values), indices]
+        return list(top_k_p.bind(x, k=k, axis=axis))
+    values, indices = top_k_p.bind(neg_p.bind(x), k=k, axis=axis)
+    return [neg_p.bind(values), indices]

@@ -21,8 +21,9 @@ from arrax.ops.arithmetic import (
     abs_p, add_p, integer_pow_p, mul_p, neg_p, sign_p, square_p, sub_p)
 from arrax.ops.compare import gt_p, select_n_p
 from arrax.ops.elementwise_rules import (
-    FLOAT, apply, call_binary, call_nary, call_unary, emits, filled_like, nary_type, unary)
+    FLOAT, call_binary, call_nary, call_unary, emits, filled_like, nary_type, unary)
 from arrax.ops.gamma_derivative import igamma_derivative, sample_derivative
+from arrax.ops.p import exp_p, log1p_p, log_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, by_operand, constant
 
@@ -70,11 +71,11 @@ def _special(name: str, arity: int, fn: Callable[..., Any], jvp: Any, lower: Any
 
 
 def _exp(x: Any) -> Any:
-    return apply("exp", x, accuracy=None)
+    return exp_p.bind(x, accuracy=None)
 
 
 def _log(x: Any) -> Any:
-    return apply("log", x, accuracy=None)
+    return log_p.bind(x, accuracy=None)
 
 
 # ---- error functions ---------------------------------------------------------------------------
@@ -259,7 +260,7 @@ def random_gamma_grad(*args: Any) -> Any:
 def _betainc_slope(g: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
     log_beta = sub_p.bind(add_p.bind(lgamma_p.bind(a), lgamma_p.bind(b)),
                           lgamma_p.bind(add_p.bind(a, b)))
-    log_tail = apply("log1p", neg_p.bind(x), accuracy=None)
+    log_tail = log1p_p.bind(neg_p.bind(x), accuracy=None)
     power = add_p.bind(mul_p.bind(sub_p.bind(b, constant(1, b)), log_tail),
                        mul_p.bind(sub_p.bind(a, constant(1, a)), _log(x)))
     return mul_p.bind(_exp(sub_p.bind(power, log_beta)), g)

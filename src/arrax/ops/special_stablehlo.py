@@ -20,6 +20,7 @@ from arrax.core import dtypes
 from arrax.ops import coefficients as table
 from arrax.ops.expression import (
     Expression, call, exp, filled, log, log1p, magnitude, reduced, sqrt, where)
+from arrax.ops.p import digamma_p, lgamma_p, min_p, reduce_or_p
 
 _MOST_STEPS = 200_000
 _NODES = 113  # of the quadrature, at distances of 1/16 from -4 to 3
@@ -62,7 +63,7 @@ def _until_small(b: Any, step: Callable[..., Any], active: Expression, *state: E
     tolerance = _epsilon(state[0]) / 2
 
     def goes_on(n: Any, pending: Any, *_: Any) -> Any:
-        return (reduced("reduce_or", Expression(pending)) & (Expression(n) < _MOST_STEPS)).value
+        return (reduced(reduce_or_p, Expression(pending)) & (Expression(n) < _MOST_STEPS)).value
 
     def body(n: Any, pending: Any, *values: Any) -> Any:
         rest, *new = step(Expression(n), *map(Expression, values))
@@ -92,7 +93,7 @@ def _log_stirling(a: Expression) -> Expression:
     inverse = 1.0 / where(a < 10, 10.0, a)
     large = _horner(tuple(reversed(_STIRLING)), inverse * inverse) * inverse
     small = where(a < 10, a, 1.0)
-    direct = call("lgamma", small) - (small - 0.5) * log(small) + small - _HALF_LOG_2PI
+    direct = call(lgamma_p, small) - (small - 0.5) * log(small) + small - _HALF_LOG_2PI
     return where(a < 10, direct, large)
 
 
@@ -177,17 +178,17 @@ def _slope(b: Any, a: Expression, x: Expression, inside: Expression, left: Expre
         term = weight * (psi - log_x)
         return term / sum_, weight, psi, sum_ + term
 
-    psi = call("digamma", a + 1.0)
+    psi = call(digamma_p, a + 1.0)
     by_series = _until_small(b, step, in_series, filled(1.0, a), psi, psi - log_x)[2]
     tail, moved = _tail_integrals(b, a, x)
-    return where(left, by_series, a / x * ((log_x - call("digamma", a)) * tail + moved))
+    return where(left, by_series, a / x * ((log_x - call(digamma_p, a)) * tail + moved))
 
 
 def _tail_integrals(b: Any, a: Expression, x: Expression) -> list[Expression]:
     """∫₀^∞ (1 + v/x)ᵃ⁻¹ e⁻ᵛ dv, and the same with the factor log(1 + v/x), by double exponential
     quadrature (Takahasi and Mori, 1974)."""
     room = x - a + 1.0
-    scale = where(room > 0, call("min", x / where(room > 0, room, 1.0), sqrt(x)), 1.0)
+    scale = where(room > 0, call(min_p, x / where(room > 0, room, 1.0), sqrt(x)), 1.0)
 
     def step(i: Any, plain: Any, total: Any) -> Any:
         t = Expression(b.convert(i, a.dtype)) / 16.0 - 4.0

@@ -15,7 +15,7 @@ from arrax.core.primitive import Primitive
 from arrax.library import calls as library
 from arrax.ops.arithmetic import add_p, div_p, integer_pow_p, mul_p, neg_p, rsqrt_p, square_p, sub_p
 from arrax.ops.elementwise_rules import (
-    INEXACT, apply, binary, call_accurate, call_binary, call_unary, in_double, unary)
+    INEXACT, binary, call_accurate, call_binary, call_unary, in_double, unary)
 from arrax.ops.rules import by_operand, constant
 
 _COST = 12
@@ -60,7 +60,7 @@ def _exp2_evaluate(x: Any) -> Any:
 
 exp2_p = _accurate(
     "exp2", in_double(_exp2_evaluate), jvp=lambda g, out, x: mul_p.bind(
-        apply("log", constant(2, x), accuracy=None), mul_p.bind(g, out)),
+        log_p.bind(constant(2, x), accuracy=None), mul_p.bind(g, out)),
     stablehlo=lambda b, x, accuracy: exp_p.bind(
         mul_p.bind(constant(np.log(2), x), x), accuracy=accuracy))
 
@@ -70,7 +70,7 @@ def exp2(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(exp2_p, x, accuracy)
 
 
-log_p = _accurate("log", in_double(np.log), jvp=lambda g, out, x: div_p.bind(g, x),
+log_p: Primitive = _accurate("log", in_double(np.log), jvp=lambda g, out, x: div_p.bind(g, x),
                   stablehlo="stablehlo.log")
 
 

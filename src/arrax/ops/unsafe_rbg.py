@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core.aval import aval_of
-from arrax.core.primitive import registry
+from arrax.ops.p import random_bits_p, random_seed_p, random_unwrap_p, random_wrap_p, xor_p
 from arrax.ops.rules import broadcast_in_dim
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import slice as slice_
@@ -21,7 +21,7 @@ STRIDE = 10  # groups of four words of which one is used
 
 def _bits(keys: Any, groups: int) -> Any:
     """The stream of the first of `keys`, as `groups` groups of four words for each of them."""
-    return registry["random_bits"].bind(keys, bit_width=32, shape=(groups, 4))
+    return random_bits_p.bind(keys, bit_width=32, shape=(groups, 4))
 
 
 def split_keys(keys: Any, *, shape: tuple[int, ...]) -> Any:
@@ -37,15 +37,15 @@ def split_keys(keys: Any, *, shape: tuple[int, ...]) -> Any:
 def fold_in_keys(keys: Any, data: Any) -> Any:
     """Each key exclusive-or one group of the stream that the datum seeds."""
     shape = np.broadcast_shapes(aval_of(keys).shape, aval_of(data).shape)
-    seeds = registry["random_seed"].bind(data, impl=_implementation(keys))
+    seeds = random_seed_p.bind(data, impl=_implementation(keys))
     stream = _bits(seeds, STRIDE)
     rank = aval_of(data).ndim
     group = slice_(stream, (*(0,) * rank, STRIDE - 1, 0), stream.shape)
     group = reshape(group, (*aval_of(data).shape, 4))
     words = [broadcast_in_dim(x, (*shape, 4), range(len(shape) + 1 - aval_of(x).ndim,
                                                     len(shape) + 1))
-             for x in (registry["random_unwrap"].bind(keys), group)]
-    return _wrapped(registry["xor"].bind(*words), keys)
+             for x in (random_unwrap_p.bind(keys), group)]
+    return _wrapped(xor_p.bind(*words), keys)
 
 
 def _implementation(keys: Any) -> Any:
@@ -53,7 +53,7 @@ def _implementation(keys: Any) -> Any:
 
 
 def _wrapped(words: Any, like: Any) -> Any:
-    return registry["random_wrap"].bind(words, impl=_implementation(like))
+    return random_wrap_p.bind(words, impl=_implementation(like))
 
 
 implementation_by_dtype: dict[Any, Any] = {}  # filled by `random`, which stands above

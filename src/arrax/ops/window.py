@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+from functools import partial
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
-from arrax.core.primitive import Primitive, registry
+from arrax.core.primitive import Primitive
 from arrax.core.lowering import Expand
 from arrax.ops.conv_dims import canonical_pads, dilated, padtype_to_pads, window_count
 from arrax.ops.extremes import signed_zeros
 from arrax.ops.join import pad_evaluate
-from arrax.ops.rules import batch_to_front, constant, linear_jvp, transpose_unary
+from arrax.ops.p import (add_p, ge_p, le_p, max_p, min_p, pad_p, reduce_max_p, reduce_min_p,
+                         reduce_sum_p, slice_p)
+from arrax.ops.rules import attached, batch_to_front, constant, linear_jvp, transpose_unary
 from arrax.ops.window_programs import gather_selected, scatter_selected, window_reduction
 from arrax.ops.window_stablehlo import gather_selected_form, scatter_selected_form, windowed
 
@@ -140,9 +143,10 @@ def _reduce_axis(x: np.ndarray, axis: int, size: int, stride: int, dilation: int
     return out
 
 
-def _window_batch(name: str) -> Callable[..., Any]:
+@attached
+def _window_batch(primitive: Primitive) -> Callable[..., Any]:
     def rule(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
-        return registry[name].bind(operands[0], **_insert(params, dims[0])), dims[0]
+        return primitive.bind(operands[0], **_insert(params, dims[0])), dims[0]
     return rule
 
 
@@ -155,8 +159,8 @@ def _sum_transpose(cotangent: Any, x: Any, *, window_dimensions: Any, window_str
         extent = dilated(x.shape[i], base_dilation[i]) + window - 1
         after = extent - dilated(size, window_strides[i]) - before
         config.append((before, after, window_strides[i] - 1))
-    padded = registry["pad"].bind(cotangent, constant(0, aval_of(cotangent)),
-                                  padding_config=tuple(config))
+    padded = pad_p.bind(cotangent, constant(0, aval_of(cotangent)),
+                        padding_config=tuple(config))
     ones = (1,) * x.ndim
     return reduce_window_sum_p.bind(
         padded, window_dimensions=window_dimensions, window_strides=base_dilation,
@@ -166,44 +170,44 @@ def _sum_transpose(cotangent: Any, x: Any, *, window_dimensions: Any, window_str
 reduce_window_sum_p = Primitive(
     "reduce_window_sum", type_rule=_type, evaluate=_window_evaluate(np.add, lambda dtype: 0),
     jvp=linear_jvp(), transpose=transpose_unary(_sum_transpose),
-    batch=_window_batch("reduce_window_sum"),
-    lower=Expand(window_reduction("add", "reduce_sum", lambda dtype: 0)),
-    stablehlo=windowed("add", lambda dtype: 0))
+    batch=_window_batch,
+    lower=Expand(window_reduction(add_p, reduce_sum_p, lambda dtype: 0)),
+    stablehlo=windowed(add_p, lambda dtype: 0))
 
 
-def _extremum_jvp(name: str, select: str) -> Callable[..., Any]:
-    def rule(primals: Any, tangents: Any, **params: Any) -> Any:
-        out = registry[name].bind(*primals, **params)
+def _extremum_jvp(select: Primitive) -> attached:
+    def rule(primitive: Primitive, primals: Any, tangents: Any, **params: Any) -> Any:
+        out = primitive.bind(*primals, **params)
         if type(tangents[0]) is Zero:
             return out, Zero(tangent_aval(aval_of(out)))
-        return out, select_and_gather_add_p.bind(tangents[0], primals[0],
-                                                 select_prim=registry[select], **params)
-    return rule
+        return out, select_and_gather_add_p.bind(tangents[0], primals[0], select_prim=select,
+                                                 **params)
+    return attached(lambda primitive: partial(rule, primitive))
 
 
 reduce_window_max_p = Primitive(
     "reduce_window_max", type_rule=_type,
     evaluate=_window_evaluate(np.maximum, lambda dtype: extremum_identity(dtype, False),
                               lambda fold: signed_zeros(fold, True)),
-    jvp=_extremum_jvp("reduce_window_max", "ge"), batch=_window_batch("reduce_window_max"),
+    jvp=_extremum_jvp(ge_p), batch=_window_batch,
     lower=Expand(window_reduction(
-        "max", "reduce_max", lambda dtype: extremum_identity(dtype, False))),
-    stablehlo=windowed("max", lambda dtype: extremum_identity(dtype, False)))
+        max_p, reduce_max_p, lambda dtype: extremum_identity(dtype, False))),
+    stablehlo=windowed(max_p, lambda dtype: extremum_identity(dtype, False)))
 reduce_window_min_p = Primitive(
     "reduce_window_min", type_rule=_type,
     evaluate=_window_evaluate(np.minimum, lambda dtype: extremum_identity(dtype, True),
                               lambda fold: signed_zeros(fold, False)),
-    jvp=_extremum_jvp("reduce_window_min", "le"), batch=_window_batch("reduce_window_min"),
+    jvp=_extremum_jvp(le_p), batch=_window_batch,
     lower=Expand(window_reduction(
-        "min", "reduce_min", lambda dtype: extremum_identity(dtype, True))),
-    stablehlo=windowed("min", lambda dtype: extremum_identity(dtype, True)))
+        min_p, reduce_min_p, lambda dtype: extremum_identity(dtype, True))),
+    stablehlo=windowed(min_p, lambda dtype: extremum_identity(dtype, True)))
 
 
 # ---- select_and_gather_add, select_and_scatter_add ---------------------------------------------
 
 def _selected(x: np.ndarray, select_prim: Any, params: dict[str, Any]) -> tuple[Any, np.ndarray]:
     """The shape of `x` when padded, and the flat place in it that each window selects."""
-    largest = select_prim.name == "ge"
+    largest = select_prim is ge_p
     base = params.get("base_dilation") or (1,) * x.ndim
     dilation = params.get("window_dilation") or (1,) * x.ndim
     config = tuple((lo, hi, d - 1) for (lo, hi), d in zip(params["padding"], base, strict=True))
@@ -257,40 +261,42 @@ def _gather_add_transpose(cotangent: Any, tangents: Any, x: Any, *, select_prim:
     widened = x
     aval = aval_of(x)
     if any(d != 1 for d in base_dilation):
-        fill = extremum_identity(aval.dtype, select_prim.name == "le")
-        widened = registry["pad"].bind(x, fill, padding_config=tuple(
+        fill = extremum_identity(aval.dtype, select_prim is le_p)
+        widened = pad_p.bind(x, fill, padding_config=tuple(
             (0, 0, d - 1) for d in base_dilation))
     out = select_and_scatter_add_p.bind(
         cotangent, widened, select_prim=select_prim, window_dimensions=window_dimensions,
         window_strides=window_strides, padding=padding)
     if widened is not x:
-        out = registry["slice"].bind(out, start_indices=(0,) * aval.ndim,
-                                     limit_indices=aval_of(widened).shape, strides=base_dilation)
+        out = slice_p.bind(out, start_indices=(0,) * aval.ndim,
+                           limit_indices=aval_of(widened).shape, strides=base_dilation)
     return [out, None]
 
 
-def _first_tangent_jvp(name: str) -> Callable[..., Any]:
+@attached
+def _first_tangent_jvp(primitive: Primitive) -> Callable[..., Any]:
     """Linear in the first operand; the second one only selects."""
     def rule(primals: Any, tangents: Any, **params: Any) -> Any:
-        out = registry[name].bind(*primals, **params)
+        out = primitive.bind(*primals, **params)
         if type(tangents[0]) is Zero:
             return out, Zero(tangent_aval(aval_of(out)))
-        return out, registry[name].bind(tangents[0], primals[1], **params)
+        return out, primitive.bind(tangents[0], primals[1], **params)
     return rule
 
 
-def _pair_batch(name: str) -> Callable[..., Any]:
+@attached
+def _pair_batch(primitive: Primitive) -> Callable[..., Any]:
     def rule(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
         moved = [batch_to_front(x, d, axis.size) for x, d in zip(operands, dims, strict=True)]
-        return registry[name].bind(*moved, **_insert(params, 0)), 0
+        return primitive.bind(*moved, **_insert(params, 0)), 0
     return rule
 
 
 select_and_gather_add_p = Primitive(
     "select_and_gather_add",
     type_rule=lambda tangents, x, *, select_prim, **params: _type(tangents, **params),
-    evaluate=_gather_add_evaluate, jvp=_first_tangent_jvp("select_and_gather_add"),
-    transpose=_gather_add_transpose, batch=_pair_batch("select_and_gather_add"),
+    evaluate=_gather_add_evaluate, jvp=_first_tangent_jvp,
+    transpose=_gather_add_transpose, batch=_pair_batch,
     lower=Expand(gather_selected(extremum_identity)),
     stablehlo=gather_selected_form(extremum_identity))
 
@@ -317,7 +323,7 @@ def _scatter_add_transpose(cotangent: Any, source: Any, x: Any, *, select_prim: 
 
 select_and_scatter_add_p = Primitive(
     "select_and_scatter_add", type_rule=lambda source, x, **params: x.update(dtype=source.dtype),
-    evaluate=_scatter_add_evaluate, jvp=_first_tangent_jvp("select_and_scatter_add"),
-    transpose=_scatter_add_transpose, batch=_pair_batch("select_and_scatter_add"),
+    evaluate=_scatter_add_evaluate, jvp=_first_tangent_jvp,
+    transpose=_scatter_add_transpose, batch=_pair_batch,
     lower=Expand(scatter_selected(extremum_identity)),
     stablehlo=scatter_selected_form(extremum_identity))

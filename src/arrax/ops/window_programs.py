@@ -17,9 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arrax.core.aval import aval_of
-from arrax.core.primitive import registry
+from arrax.core.primitive import Primitive
 from arrax.ops.conv_dims import dilated, window_count
 from arrax.ops.index_types import GatherScatterMode, ScatterDimensionNumbers
+from arrax.ops.p import (add_p, and_p, convert_element_type_p, eq_p, ge_p, gt_p, iota_p, le_p, lt_p,
+                         mul_p, not_p, or_p, pad_p, reduce_sum_p, reshape_p, select_n_p, slice_p,
+                         squeeze_p)
 from arrax.ops.rules import broadcast_in_dim, constant
 from arrax.ops.scatter import scatter_add_p, update_jaxpr_of
 
@@ -35,7 +38,7 @@ class Fold(NamedTuple):
 
     combine: Callable[[Values, Values], Values]
     fills: Sequence[Any]
-    reduction: str | None = None
+    reduction: Primitive | None = None
     idempotent: bool = False
 
 
@@ -72,7 +75,7 @@ class _Axis(NamedTuple):
 def _padded(x: Any, fill: Any, config: Any) -> Any:
     if all(c == (0, 0, 0) for c in config):
         return x
-    return registry["pad"].bind(x, fill, padding_config=config)
+    return pad_p.bind(x, fill, padding_config=config)
 
 
 def _filled(x: Any, fill: Any, shape: Sequence[int]) -> Any:
@@ -95,14 +98,14 @@ def _part(x: Any, ranges: Sequence[tuple[int, int, int]]) -> Any:
     shape = aval_of(x).shape
     if all(r == (0, n, 1) for r, n in zip(ranges, shape, strict=True)):
         return x
-    return registry["slice"].bind(
+    return slice_p.bind(
         x, start_indices=tuple(start for start, _, _ in ranges),
         limit_indices=tuple(start + (count - 1) * stride + 1 for start, count, stride in ranges),
         strides=tuple(stride for _, _, stride in ranges))
 
 
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    return registry["reshape"].bind(x, new_sizes=shape, dimensions=None, sharding=None)
+    return reshape_p.bind(x, new_sizes=shape, dimensions=None, sharding=None)
 
 
 def _along(xs: Values, number: int, start: int, count: int, stride: int = 1) -> Values:
@@ -167,7 +170,7 @@ def _fold_blocks(fold: Fold, xs: Values, axis: _Axis) -> Values:
     blocks = tuple(_reshaped(_padded(x, fill, tuple(config)), tuple(shape))
                    for x, fill in zip(xs, fold.fills, strict=True))
     folded = _fold_whole(fold, _along(blocks, number + 1, 0, axis.window), number + 1)
-    return tuple(registry["squeeze"].bind(x, dimensions=(number + 1,)) for x in folded)
+    return tuple(squeeze_p.bind(x, dimensions=(number + 1,)) for x in folded)
 
 
 def _fold_whole(fold: Fold, xs: Values, number: int) -> Values:
@@ -176,8 +179,8 @@ def _fold_whole(fold: Fold, xs: Values, number: int) -> Values:
         shape = list(aval_of(xs[0]).shape)
         kept = tuple(axis for axis in range(len(shape)) if axis != number)
         shape[number] = 1
-        more = {"out_sharding": None} if fold.reduction == "reduce_sum" else {}
-        folded = registry[fold.reduction].bind(xs[0], axes=(number,), **more)
+        more = {"out_sharding": None} if fold.reduction is reduce_sum_p else {}
+        folded = fold.reduction.bind(xs[0], axes=(number,), **more)
         return (broadcast_in_dim(folded, tuple(shape), kept),)
     ends: list[Values] = []  # what is left over behind whole groups
     while (extent := aval_of(xs[0]).shape[number]) > 1:
@@ -190,15 +193,15 @@ def _fold_whole(fold: Fold, xs: Values, number: int) -> Values:
 
 # ---- sums and extrema --------------------------------------------------------------------------
 
-def window_reduction(combine: str, reduction: str, identity: Callable[[Any], Any],
+def window_reduction(combine: Primitive, reduction: Primitive, identity: Callable[[Any], Any],
                      ) -> Callable[..., Any]:
     """The rewriting of a windowed sum, maximum or minimum."""
     def rewrite(x: Any, **params: Any) -> Any:
         dtype = aval_of(x).dtype
-        wide = _widened(x) if combine == "add" else x
+        wide = _widened(x) if combine is add_p else x
         fill = constant(identity(aval_of(wide).dtype), aval_of(wide))
-        fold = Fold(lambda a, b: (registry[combine].bind(*a, *b),), [fill], reduction,
-                    idempotent=combine != "add")
+        fold = Fold(lambda a, b: (combine.bind(*a, *b),), [fill], reduction,
+                    idempotent=combine is not add_p)
         return _converted(fold_windows(fold, (wide,), **params)[0], dtype)
     return rewrite
 
@@ -206,8 +209,8 @@ def window_reduction(combine: str, reduction: str, identity: Callable[[Any], Any
 def _converted(x: Any, dtype: Any) -> Any:
     if aval_of(x).dtype == dtype:
         return x
-    return registry["convert_element_type"].bind(x, new_dtype=np.dtype(dtype), weak_type=False,
-                                                 sharding=None)
+    return convert_element_type_p.bind(x, new_dtype=np.dtype(dtype), weak_type=False,
+                                       sharding=None)
 
 
 def _widened(x: Any) -> Any:
@@ -222,19 +225,19 @@ def _widened(x: Any) -> Any:
 def _selection(select_prim: Any, fills: Sequence[Any], real: bool) -> Fold:
     """Folds (value, place, more…) to those of the first extremum; a NaN is one. Places below 0 are
     outside: all others win against them."""
-    larger = select_prim.name == "ge"
+    larger = select_prim is ge_p
 
     def combine(xs: Values, ys: Values) -> Values:
         x, y = xs[0], ys[0]
         if real:  # "not worse" is true for NaNs; those after a NaN are not taken
-            worse = registry["le" if larger else "ge"].bind(y, x)
-            better = registry["and"].bind(registry["not"].bind(worse), registry["eq"].bind(x, x))
+            worse = (le_p if larger else ge_p).bind(y, x)
+            better = and_p.bind(not_p.bind(worse), eq_p.bind(x, x))
         else:
-            better = registry["gt" if larger else "lt"].bind(y, x)
-        outside = registry["lt"].bind(xs[1], broadcast_in_dim(
+            better = (gt_p if larger else lt_p).bind(y, x)
+        outside = lt_p.bind(xs[1], broadcast_in_dim(
             np.int32(0).astype(aval_of(xs[1]).dtype), aval_of(xs[1]).shape, ()))
-        take = registry["or"].bind(outside, better)
-        return tuple(registry["select_n"].bind(take, a, b) for a, b in zip(xs, ys, strict=True))
+        take = or_p.bind(outside, better)
+        return tuple(select_n_p.bind(take, a, b) for a, b in zip(xs, ys, strict=True))
     return Fold(combine, fills, idempotent=True)
 
 
@@ -244,10 +247,10 @@ def _places(shape: Sequence[int]) -> Any:
     total = broadcast_in_dim(dtype.type(0), tuple(shape), ())
     stride = 1
     for axis in reversed(range(len(shape))):
-        position = registry["iota"].bind(dtype=dtype, shape=tuple(shape), dimension=axis,
-                                         sharding=None)
+        position = iota_p.bind(dtype=dtype, shape=tuple(shape), dimension=axis,
+                               sharding=None)
         step = broadcast_in_dim(dtype.type(stride), tuple(shape), ())
-        total = registry["add"].bind(total, registry["mul"].bind(position, step))
+        total = add_p.bind(total, mul_p.bind(position, step))
         stride *= shape[axis]
     return total
 
@@ -257,7 +260,7 @@ def _selected(x: Any, more: Values, select_prim: Any, identity: Any, params: Any
     x = _widened(x)
     aval = aval_of(x)
     operands = (x, _places(aval.shape), *more)
-    worst = [identity(aval.dtype, select_prim.name == "le"), -1, *[0] * len(more)]
+    worst = [identity(aval.dtype, select_prim is le_p), -1, *[0] * len(more)]
     fills = [constant(fill, aval_of(y)) for fill, y in zip(worst, operands, strict=True)]
     return fold_windows(_selection(select_prim, fills, aval.dtype.kind == "f"), operands, **params)
 
@@ -284,6 +287,6 @@ def scatter_selected(identity: Any) -> Callable[..., Any]:
             zeros, _reshaped(places, (aval.size, 1)), _reshaped(source, (aval.size,)),
             dimension_numbers=_ELEMENTS,
             indices_are_sorted=False, unique_indices=False, mode=GatherScatterMode.FILL_OR_DROP,
-            update_jaxpr=update_jaxpr_of("add", aval), update_consts=())
+            update_jaxpr=update_jaxpr_of(add_p, aval), update_consts=())
         return _reshaped(sums, shape)
     return rewrite

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from arrax.core.aval import ShapedArray
-from arrax.core.primitive import registry
+from arrax.core.primitive import Primitive
+from arrax.ops.p import add_p, ge_p, le_p, pad_p
 
 
 def window_attributes(*, window_dimensions: Any, window_strides: Any, padding: Any,
@@ -19,11 +20,11 @@ def window_attributes(*, window_dimensions: Any, window_strides: Any, padding: A
             "window_dilations": window_dilation}
 
 
-def windowed(combine: str, identity: Callable[[Any], Any]) -> Callable[..., Any]:
+def windowed(combine: Primitive, identity: Callable[[Any], Any]) -> Callable[..., Any]:
     """The rule of a reduction over windows by the primitive `combine`."""
     def rule(b: Any, x: Any, **params: Any) -> Any:
         out, scalar = b.outs[0], ShapedArray((), x.aval.dtype)
-        region = b.region(registry[combine].bind, scalar, scalar)
+        region = b.region(combine.bind, scalar, scalar)
         return b.op("reduce_window", x, b.constant(identity(scalar.dtype), scalar.dtype),
                     results=out, regions=[region], **window_attributes(**params))
     return rule
@@ -36,7 +37,7 @@ def gather_selected_form(identity: Callable[..., Any]) -> Callable[..., Any]:
     over no element.
     """
     def rule(b: Any, tangents: Any, x: Any, *, select_prim: Any, **params: Any) -> Any:
-        largest = select_prim.name == "ge"
+        largest = select_prim is ge_p
         shape, size = x.aval.shape, math.prod(x.aval.shape)
         place = np.dtype(np.int32 if size < 2 ** 31 else np.int64)
         places = b.reshape(b.iota((size,), place, 0), shape)
@@ -64,16 +65,16 @@ def scatter_selected_form(identity: Callable[..., Any]) -> Callable[..., Any]:
     """
     def rule(b: Any, source: Any, x: Any, *, select_prim: Any, window_dimensions: Any,
              window_strides: Any, padding: Any) -> Any:
-        fill = identity(x.aval.dtype, select_prim.name == "le")
+        fill = identity(x.aval.dtype, select_prim is le_p)
         config = tuple((lo, hi, 0) for lo, hi in padding)
-        padded = registry["pad"].bind(x, b.constant(fill, x.aval.dtype), padding_config=config)
+        padded = pad_p.bind(x, b.constant(fill, x.aval.dtype), padding_config=config)
         value, total = ShapedArray((), x.aval.dtype), ShapedArray((), source.aval.dtype)
         regions = [b.region(select_prim.bind, value, value),
-                   b.region(registry["add"].bind, total, total)]
+                   b.region(add_p.bind, total, total)]
         zero = b.constant(0, total.dtype)
         out = b.op("select_and_scatter", padded, source, zero, regions=regions,
                    results=ShapedArray(padded.aval.shape, total.dtype),
                    window_dimensions=window_dimensions, window_strides=window_strides)
         undo = tuple((-lo, -hi, 0) for lo, hi in padding)
-        return registry["pad"].bind(out, zero, padding_config=undo)
+        return pad_p.bind(out, zero, padding_config=undo)
     return rule

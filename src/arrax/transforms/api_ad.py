@@ -16,9 +16,9 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of, from_numpy
 from arrax.core.aval import aval_of
 from arrax.core.jaxpr import Jaxpr, eval_jaxpr
-from arrax.core.primitive import registry
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import filtered
+from arrax.ops.p import convert_element_type_p
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
 from arrax.transforms.jvp import jvp_flat
@@ -261,7 +261,7 @@ def _checked_cotangent(cotangent: Any, aval: Any) -> Any:
     cotangent = operand(cotangent)
     got = aval_of(cotangent)
     if got.dtype != want.dtype and got.weak_type and dtypes.issubdtype(got.dtype, np.number):
-        cotangent = registry["convert_element_type"].bind(
+        cotangent = convert_element_type_p.bind(
             cotangent, new_dtype=want.dtype, weak_type=False, sharding=None)
         got = aval_of(cotangent)
     if got.dtype != want.dtype:

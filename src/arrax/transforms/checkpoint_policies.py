@@ -16,6 +16,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.record import Record
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Elementwise
+from arrax.ops.p import conv_general_dilated_p, dot_general_p
 from arrax.ops.rules import batch_elementwise, transpose_unary
 
 Policy = Callable[..., Any]
@@ -92,10 +93,10 @@ class DotsSaveable(Record):
     only_if_no_batch_dims: bool = False
 
     def __call__(self, primitive: Any, *_: Any, **params: Any) -> bool:
-        if primitive.name == "dot_general":
+        if primitive is dot_general_p:
             (_, _), (left_batch, right_batch) = params["dimension_numbers"]
             return not (self.only_if_no_batch_dims and (left_batch or right_batch))
-        return primitive.name == "conv_general_dilated" and not self.only_if_no_batch_dims
+        return primitive is conv_general_dilated_p and not self.only_if_no_batch_dims
 
 
 class SaveOnlyTheseNames(Record):

@@ -14,10 +14,11 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.dtypes import float0
 from arrax.core.errors import UnexpectedTracerError
 from arrax.core.evaluate import EVAL
-from arrax.core.primitive import NotApplicable, Primitive, registry
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
 from arrax.core.lowering import HostCall
+from arrax.ops.p import convert_element_type_p, reduce_sum_p
 from arrax.ops.rules import instantiate
 from arrax.transforms import calls
 from arrax.transforms.batching import batch_flat, to_dim
@@ -272,8 +273,8 @@ def _checked(ct: Any, aval: Any, path: Any) -> Any:
             f"output of type {got.str_short()} corresponding to an input of type "
             f"{aval.str_short()}, so the shapes do not match")
     if got.dtype != want.dtype:
-        return registry["convert_element_type"].bind(ct, new_dtype=want.dtype, weak_type=False,
-                                                     sharding=None)
+        return convert_element_type_p.bind(ct, new_dtype=want.dtype, weak_type=False,
+                                           sharding=None)
     return ct
 
 
@@ -330,7 +331,7 @@ class _BatchedBackward:
             return to_dim(ct, dim, target, self.axis)
         if dim is None:
             return ct
-        return registry["reduce_sum"].bind(ct, axes=(dim,), out_sharding=None)
+        return reduce_sum_p.bind(ct, axes=(dim,), out_sharding=None)
 
 
 # ---- the primitives ------------------------------------------------------------------------------

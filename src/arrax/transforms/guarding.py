@@ -21,8 +21,8 @@ import numpy as np
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
-from arrax.core.primitive import registry
 from arrax.core.record import Record
+from arrax.ops.p import select_n_p, stop_gradient_p
 from arrax.ops.rules import broadcast_in_dim
 from arrax.transforms.staging import trace_to_jaxpr
 
@@ -97,7 +97,7 @@ def _without_tangents(flag: Any, x: Any) -> Any:
     """`x`, without tangents where the flag does not hold: what is computed from it there has no
     use, and a derivative of it, infinite maybe, must not meet a zero."""
     which = broadcast_in_dim(flag, aval_of(x).shape, ())
-    return registry["select_n"].bind(which, registry["stop_gradient"].bind(x), x)
+    return select_n_p.bind(which, stop_gradient_p.bind(x), x)
 
 
 def _updates(jaxpr: Jaxpr, atom: Any) -> tuple[Var | None, list[tuple[Eqn, int, int]]]:
@@ -126,7 +126,7 @@ def _bind_guarded(flag: Any, eqn: Eqn, results: list[int], operands: list[Any]) 
     if out is None:  # no index to turn away
         out = eqn.primitive.bind(*operands, **eqn.params)
         which = broadcast_in_dim(flag, aval_of(out).shape, ())
-        out = registry["select_n"].bind(which, operands[0], out)
+        out = select_n_p.bind(which, operands[0], out)
     return out
 
 

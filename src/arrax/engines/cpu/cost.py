@@ -5,10 +5,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from arrax.control.cond_rules import cond_p
+from arrax.control.scan_rules import scan_p
+from arrax.control.while_rules import while_p
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from arrax.core.lowering import Elementwise, Reduce
+from arrax.core.primitive import Primitive
 from arrax.engines.cpu.op_lowerings import lowering_of
+from arrax.ops.p import conv_general_dilated_p, dot_general_p
 
 
 def cost_of(closed: ClosedJaxpr) -> dict[str, float]:
@@ -37,7 +42,7 @@ def _flops(jaxpr: Jaxpr) -> int:
 
 
 def _eqn_flops(eqn: Eqn) -> int:
-    count = _COUNTS.get(eqn.primitive.name)
+    count = _COUNTS.get(eqn.primitive)
     if count is not None:
         return count(eqn)
     lower = lowering_of(eqn)
@@ -61,11 +66,11 @@ def _convolution(eqn: Eqn) -> int:
     return 2 * int(eqn.outvars[0].aval.size) * int(kernel.size) // max(int(features), 1)
 
 
-_COUNTS: dict[str, Callable[[Eqn], int]] = {
-    "dot_general": _product,
-    "conv_general_dilated": _convolution,
-    "scan": lambda eqn: eqn.params["length"] * _flops(eqn.params["jaxpr"].jaxpr),
-    "while": lambda eqn: _flops(eqn.params["cond_jaxpr"].jaxpr)
+_COUNTS: dict[Primitive, Callable[[Eqn], int]] = {
+    dot_general_p: _product,
+    conv_general_dilated_p: _convolution,
+    scan_p: lambda eqn: eqn.params["length"] * _flops(eqn.params["jaxpr"].jaxpr),
+    while_p: lambda eqn: _flops(eqn.params["cond_jaxpr"].jaxpr)
     + _flops(eqn.params["body_jaxpr"].jaxpr),
-    "cond": lambda eqn: max(_flops(branch.jaxpr) for branch in eqn.params["branches"]),
+    cond_p: lambda eqn: max(_flops(branch.jaxpr) for branch in eqn.params["branches"]),
 }

@@ -17,11 +17,11 @@ import numpy as np
 
 from arrax.core.dtypes import ExtendedDType, storage_dtype
 from arrax.core.jaxpr import Eqn
-from arrax.core.primitive import registry
 from arrax.library import calls as library
 from arrax.engines.cpu.library_plans import Stored
 from arrax.core.lowering import Expand
 from arrax.engines.cpu.products import is_small_product, product_sizes
+from arrax.ops.p import convert_element_type_p, dot_general_p, transpose_p
 
 INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
 
@@ -65,11 +65,11 @@ def _better_dtype(lhs: Any, rhs: Any, out: Any, by_vector: bool) -> Any:
 def _in_dtype(dtype: Any, out: Any) -> Callable[..., Any]:
     """The contraction in a dtype, its result converted."""
     def rewrite(lhs: Any, rhs: Any, **params: Any) -> Any:
-        convert = registry["convert_element_type"].bind
+        convert = convert_element_type_p.bind
         params["preferred_element_type"] = dtype
         operands = [convert(x, new_dtype=dtype, weak_type=False, sharding=None)
                     for x in (lhs, rhs)]
-        result = registry["dot_general"].bind(*operands, **params)
+        result = dot_general_p.bind(*operands, **params)
         return convert(result, new_dtype=out, weak_type=False, sharding=None)
     return rewrite
 
@@ -84,9 +84,9 @@ def _transposed(lhs: Any, rhs: Any, *, dimension_numbers: Any, **params: Any) ->
         order = (*batched, *free, *contracted)
         if order == tuple(range(x.aval.ndim)):
             return x
-        return registry["transpose"].bind(x, permutation=order)
+        return transpose_p.bind(x, permutation=order)
     axes = [tuple(range(x.aval.ndim - k, x.aval.ndim)) for x in (lhs, rhs)]
     numbers = ((axes[0], axes[1]), (tuple(range(batch)), tuple(range(batch))))
-    return registry["dot_general"].bind(
+    return dot_general_p.bind(
         turned(lhs, left, left_batch), turned(rhs, right, right_batch),
         dimension_numbers=numbers, **params)

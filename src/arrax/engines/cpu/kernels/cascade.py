@@ -11,9 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from arrax.core.primitive import registry
 from arrax.engines.cpu.loop_ir import Reduce
 from arrax.engines.cpu.operations import operation_of
+from arrax.ops.p import add_p
 
 BLOCK = 128  # additions to one accumulator
 
@@ -36,7 +36,7 @@ class Cascade:
     def __init__(self, stage: Reduce, accumulators: list[Any],
                  alloca: Callable[[ir.Type], ir.Value], builder: ir.IRBuilder):
         self.sums: list[tuple[ir.Value, ir.Value, ir.Value]] = []  # accumulator, total, error
-        plus = operation_of(registry["add"])
+        plus = operation_of(add_p)
         for item, copies in zip(stage.items, accumulators, strict=True):
             if item.operation is not plus or item.exprs[0].dtype.kind not in "fc":
                 continue

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
-from arrax.core.primitive import registry
 from arrax.core.lowering import Part, SumInside, View
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.expand import recorded
+from arrax.ops.p import add_any_p, broadcast_in_dim_p, reshape_p
 
 MadeBy = Callable[[Any], Eqn | None]
 Inline = Callable[[ClosedJaxpr, list[Any]], list[Any]]
@@ -67,7 +67,7 @@ def _reshape(aval: Any, result: Any) -> ClosedJaxpr:
     """A value of `aval` at the shape of `result`, as a program."""
     x, out = Var(aval), Var(aval.update(shape=result.shape))
     params = {"new_sizes": result.shape, "dimensions": None, "sharding": None}
-    return ClosedJaxpr(Jaxpr([], [x], [out], [Eqn(registry["reshape"], [x], [out], params)]))
+    return ClosedJaxpr(Jaxpr([], [x], [out], [Eqn(reshape_p, [x], [out], params)]))
 
 
 def is_zero(atom: Any, made_by: MadeBy) -> bool:
@@ -75,7 +75,7 @@ def is_zero(atom: Any, made_by: MadeBy) -> bool:
     if type(atom) is Literal:
         return bool(np.all(np.asarray(atom.val) == 0))
     eqn = made_by(atom)
-    return eqn is not None and eqn.primitive is registry["broadcast_in_dim"] \
+    return eqn is not None and eqn.primitive is broadcast_in_dim_p \
         and is_zero(eqn.invars[0], made_by)
 
 
@@ -94,7 +94,7 @@ def add_inside(eqns: Sequence[Eqn], outvars: Sequence[Any]) -> tuple[list[Eqn], 
 
     for i, eqn in enumerate(eqns):
         found[i] = eqn = _renamed(eqn, renamed)
-        if eqn.primitive is not registry["add_any"]:
+        if eqn.primitive is not add_any_p:
             continue
         for total, atom in (eqn.invars, eqn.invars[::-1]):
             maker = made_by(atom) if type(atom) is Var and uses[atom] == 1 else None

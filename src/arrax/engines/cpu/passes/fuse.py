@@ -15,7 +15,6 @@ import numpy as np
 from arrax.core.array import from_numpy
 from arrax.core.dtypes import issubdtype, storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
-from arrax.core.primitive import registry
 from arrax.engines.cpu import library_plans
 from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, LoopVar, index_of, offset_of
@@ -27,6 +26,7 @@ from arrax.engines.cpu.operations import operation_of
 from arrax.engines.cpu.passes.choose_roots import (can_compile, choose_roots, is_fusable,
                                                    is_reduction)
 from arrax.engines.cpu.products import product_loops
+from arrax.ops.p import broadcast_in_dim_p, convert_element_type_p
 
 MANY = 256  # elements from which results are written piece by piece
 COLLAPSED = "collapsed"  # marks an index that is one row-major position: (COLLAPSED, position)
@@ -371,7 +371,7 @@ class Lowerer:
         if type(lower) is View and not lower.flat:
             if var.aval.ndim == 1:
                 return True
-            return eqn.primitive.name == "broadcast_in_dim" and eqn.invars[0].aval.size == 1 \
+            return eqn.primitive is broadcast_in_dim_p and eqn.invars[0].aval.size == 1 \
                 and len(eqn.invars) == 1
         return all(self.is_flat(atom) for atom in eqn.invars)
 
@@ -388,5 +388,5 @@ def _position(shape: Sequence[int], index: Any) -> Index:
 
 
 def _converted(expr: Expr, dtype: Any) -> Expr:
-    return ir.Apply(operation_of(registry["convert_element_type"]),
+    return ir.Apply(operation_of(convert_element_type_p),
                     {"new_dtype": np.dtype(dtype), "weak_type": False}, [expr], np.dtype(dtype))

@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 
 from arrax.core.jaxpr import Eqn, Literal
+from arrax.core.primitive import Primitive
 from arrax.engines.cpu.passes.accumulate import Inline, MadeBy
 from arrax.engines.cpu.passes.expand import recorded
+from arrax.ops.p import broadcast_in_dim_p, eq_p, not_p, select_n_p
 
-Write = Callable[[str, list[Any]], Any]  # writes an elementwise equation, gives its result
+Write = Callable[[Primitive, list[Any]], Any]  # writes an elementwise equation, gives its result
 LONGEST = 16  # updates after one another that are masked
 
 
@@ -33,7 +35,7 @@ def mask_of(which: Any, made_by: MadeBy) -> tuple[Any, tuple[int, ...]] | None:
     if not which.aval.shape:
         return which, ()
     eqn = made_by(which)
-    if eqn is None or eqn.primitive.name != "broadcast_in_dim":
+    if eqn is None or eqn.primitive is not broadcast_in_dim_p:
         return None
     (source,), axes = eqn.invars, tuple(eqn.params["broadcast_dimensions"])
     if any(source.aval.shape[i] != which.aval.shape[axis] for i, axis in enumerate(axes)) \
@@ -85,8 +87,8 @@ def _common_base(cases: Sequence[Any], made_by: MadeBy) -> Any:
 def _chooses(which: Any, number: int, write: Write) -> Any:
     """The flag that says where case `number` is chosen."""
     if which.aval.dtype == np.bool_:
-        return which if number else write("not", [which])
-    return write("eq", [which, Literal(np.asarray(number, which.aval.dtype)[()],
+        return which if number else write(not_p, [which])
+    return write(eq_p, [which, Literal(np.asarray(number, which.aval.dtype)[()],
                                        which.aval.update(shape=()))])
 
 
@@ -97,7 +99,7 @@ def _masked(rule: Any, axes: Sequence[int], mask: Any, *operands: Any, **params:
 def chosen_again(which: Any, case: Any, number: int, made_by: MadeBy) -> Any:
     """The case `number` of a choice, where it was itself chosen by the same predicate."""
     eqn = made_by(case)
-    if eqn is None or eqn.primitive.name != "select_n" or eqn.invars[0] is not which \
+    if eqn is None or eqn.primitive is not select_n_p or eqn.invars[0] is not which \
             or len(eqn.invars) <= 1 + number:
         return case
     return eqn.invars[1 + number]

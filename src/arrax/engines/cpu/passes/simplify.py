@@ -15,12 +15,17 @@ import numpy as np
 
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var
-from arrax.core.primitive import registry
+from arrax.core.primitive import Primitive
 from arrax.core.lowering import Elementwise, Expand, Inline, Pairs, Reduce
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.passes.accumulate import update_of
 from arrax.engines.cpu.passes.expand import expand
 from arrax.engines.cpu.passes.masked_updates import chosen_again, masked_updates
+from arrax.ops.constraints import sharding_constraint_p
+from arrax.ops.p import (add_any_p, broadcast_in_dim_p, convert_element_type_p, copy_p, div_p,
+                         mul_p, reshape_p, select_n_p, slice_p, squeeze_p, stop_gradient_p,
+                         transpose_p)
+from arrax.transforms.checkpoint_policies import name_p
 
 
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -91,7 +96,7 @@ class _Writer:
             operands = [self.broadcast(x, eqn.outvars[0].aval.shape) for x in operands]
         if type(lower) is Reduce and _folds_nothing(lower, eqn):
             return [self.reshape(operands[0], eqn.outvars[0].aval)]
-        identity = IDENTITIES.get(eqn.primitive.name)
+        identity = IDENTITIES.get(eqn.primitive)
         if identity is not None:
             found = identity(self, eqn, operands)
             if found is not None:
@@ -115,17 +120,16 @@ class _Writer:
             return atom
         params = {"shape": shape, "broadcast_dimensions": tuple(range(len(shape))),
                   "sharding": None}
-        eqn = Eqn(registry["broadcast_in_dim"], [atom], [Var(aval.update(shape=shape))], params)
+        eqn = Eqn(broadcast_in_dim_p, [atom], [Var(aval.update(shape=shape))], params)
         return self.write(eqn, [atom])[0]
 
     def reshape(self, atom: Any, aval: Any) -> Any:
         """The elements of `atom` at another shape."""
         params = {"new_sizes": aval.shape, "dimensions": None, "sharding": None}
-        return self.write(Eqn(registry["reshape"], [atom], [Var(aval)], params), [atom])[0]
+        return self.write(Eqn(reshape_p, [atom], [Var(aval)], params), [atom])[0]
 
-    def elementwise(self, name: str, operands: list[Any]) -> Any:
+    def elementwise(self, primitive: Primitive, operands: list[Any]) -> Any:
         """The result of an elementwise primitive without params, on equal shapes or scalars."""
-        primitive = registry[name]
         aval = primitive.result_avals([x.aval for x in operands], {})
         return self.write(Eqn(primitive, operands, [Var(aval)], {}), operands)[0]
 
@@ -267,10 +271,10 @@ def _choose_update(writer: _Writer, eqn: Eqn, operands: list[Any]) -> Any:
                           writer.inline_closed)
 
 
-IDENTITIES: dict[str, Callable[[_Writer, Eqn, list[Any]], Any]] = {
-    "reshape": _same_aval, "broadcast_in_dim": _same_aval, "squeeze": _same_aval,
-    "slice": _same_aval, "transpose": _identity_transpose, "convert_element_type": _convert,
-    "copy": _always, "copy_p": _always, "name": _always, "sharding_constraint": _always,
-    "stop_gradient": _always, "mul": _times_one, "div": _divided_by_one,
-    "add_any": _update_total, "select_n": _choose_update,
+IDENTITIES: dict[Primitive, Callable[[_Writer, Eqn, list[Any]], Any]] = {
+    reshape_p: _same_aval, broadcast_in_dim_p: _same_aval, squeeze_p: _same_aval,
+    slice_p: _same_aval, transpose_p: _identity_transpose, convert_element_type_p: _convert,
+    copy_p: _always, name_p: _always, sharding_constraint_p: _always, stop_gradient_p: _always,
+    mul_p: _times_one, div_p: _divided_by_one, add_any_p: _update_total,
+    select_n_p: _choose_update,
 }

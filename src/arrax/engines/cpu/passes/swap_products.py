@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from arrax.core.jaxpr import Eqn, Literal, Var
-from arrax.core.primitive import registry
 from arrax.core.lowering import Product
+from arrax.ops.p import transpose_p
 
 
 def swap_products(eqns: list[Eqn], outvars: Sequence[Any]) -> list[Eqn]:
@@ -31,7 +31,7 @@ def swap_products(eqns: list[Eqn], outvars: Sequence[Any]) -> list[Eqn]:
 
 def _swapped(eqn: Eqn, products: dict[Var, Eqn], uses: Counter[Any]) -> Eqn | None:
     """The product that a transpose stands for, or None."""
-    if eqn.primitive is not registry["transpose"] or type(eqn.invars[0]) is Literal:
+    if eqn.primitive is not transpose_p or type(eqn.invars[0]) is Literal:
         return None
     product = products.get(eqn.invars[0])
     if product is None or uses[eqn.invars[0]] != 1 or "dimension_numbers" not in product.params:

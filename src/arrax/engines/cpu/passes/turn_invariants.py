@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import Any
 
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
-from arrax.core.primitive import registry
 from arrax.core.lowering import Control, Product
 from arrax.engines.cpu.op_lowerings import lowering_of
 from arrax.engines.cpu.products import is_small_product
+from arrax.ops.p import transpose_p
 
 LONGEST_ROW = 512  # elements; the lanes of longer rows are summed rarely enough
 
@@ -47,7 +47,7 @@ def _turned(eqn: Eqn, param: str, first: int, count: int) -> list[Eqn]:
     for i in positions:
         matrix = invars[first + i]
         invars[first + i] = _transposed(matrix)
-        before.append(Eqn(registry["transpose"], [matrix], [invars[first + i]],
+        before.append(Eqn(transpose_p, [matrix], [invars[first + i]],
                           {"permutation": (1, 0)}))
     body = Jaxpr(jaxpr.constvars, [turned.get(var, var) for var in jaxpr.invars], jaxpr.outvars,
                  [_rewritten(each, turned) for each in jaxpr.eqns], jaxpr.effects,
