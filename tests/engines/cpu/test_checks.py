@@ -17,7 +17,7 @@ from arrax import _native, lax
 from arrax.core import config
 from arrax.core.aval import ShapedArray
 from arrax.core.errors import InternalError
-from arrax.engines.cpu import machine
+from arrax.engines.cpu import library_plans, machine
 from arrax.engines.cpu.intervals import Intervals
 from arrax.engines.cpu.kernels.checks import Checks
 from arrax.engines.cpu.kernels.emit_program import ProgramEmitter
@@ -35,6 +35,13 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "rows": lambda x: x.reshape(8, 5) - x.reshape(8, 5).max(1, keepdims=True),
     "scatter": lambda x: x.at[jnp.arange(80) % 50].add(1.0),
     "loop": lambda x: lax.fori_loop(0, 5, lambda i, c: c.at[i].set(c[i + 1] + x[i]), x),
+    "product": lambda x: x.reshape(8, 5) @ x.reshape(5, 8),
+    "sorts": lambda x: jnp.sort(x.reshape(8, 5), 0),
+    "fft": lambda x: jnp.fft.fft(x).real,
+    "factors": lambda x: jnp.linalg.qr(x.reshape(8, 5))[1],
+    "solves": lambda x: jnp.linalg.solve(jnp.eye(40) * x, x),
+    "convolves": lambda x: jnp.convolve(x, x[:7]),
+    "row updates": lambda x: jnp.zeros((8, 40)).at[jnp.arange(640) % 8].add(jnp.sin(x)),
     "parallel": lambda x: jnp.sin(jnp.arange(400_000) * x[0]).max(),
 }
 
@@ -110,3 +117,34 @@ def test_checked_and_unchecked_programs_are_different_ones():
         assert "arrax_out_of_bounds" in function.lower(X).compile()._executable.as_text("llvm")
     with config.check(False):
         assert "arrax_out_of_bounds" not in function.lower(X).compile()._executable.as_text("llvm")
+
+
+# A call of the library, a field of its specification that is made one too large or too small, and
+# what it does then. (Fields are recognized by their value, which no other field of theirs has.)
+SPOILT: dict[str, tuple[Callable[[Any], Any], int, int, str]] = {
+    "written": (lambda x: jnp.outer(x[:37], x) @ jnp.outer(x, x[:33]), 37, 38,
+                r"dot_general writes element \d+ of .*, float32\[37, 33\], which has 1221"),
+    "read": (lambda x: jnp.outer(x[:37], x) @ jnp.outer(x, x[:33]), 40, 41,
+             r"dot_general reads memory outside for, or leaves unwritten, element \d+ of "),
+    "left": (lambda x: jnp.cumsum(x[:36].reshape(12, 3), 0), 12, 11,
+             r"cumsum reads memory outside for, or leaves unwritten, element \d+ of result 0"),
+    "sorted": (lambda x: jnp.sort(jnp.outer(x[:37], x), 0), 37, 38,
+               r"sort writes element \d+ of result 0"),
+    "counted": (lambda x: lax.top_k(x.reshape(8, 5), 2)[0], 8, 9, r"top_k writes element "),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_call_of_the_library_that_leaves_its_buffers_is_named(
+        name: str, monkeypatch: pytest.MonkeyPatch):
+    function, right, wrong, text = SPOILT[name]
+    constant = library_plans._spec_constant
+    changed = []
+
+    def spoilt(program: Any, spec: Any) -> Any:
+        changed.extend(field for field in spec if field == right)
+        return constant(program, tuple(wrong if field == right else field for field in spec))
+    monkeypatch.setattr(library_plans, "_spec_constant", spoilt)
+    with config.check(True), pytest.raises(InternalError, match=text) as raised:
+        arrax.jit(function)(X)
+    assert changed and f"{os.path.basename(__file__)}:" in str(raised.value)

@@ -7,6 +7,7 @@ reports it and ends with an InternalError that names kernel, buffer, index and t
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,9 @@ from arrax.core.errors import InternalError
 from arrax.core.source_info import UNKNOWN
 from arrax.engines.cpu import loop_ir
 from arrax.engines.cpu.kernels.lanes import I64
+from arrax.engines.cpu.kernels.memory import POINTER
 from arrax.engines.cpu.kernels.scalar_builder import ScalarBuilder
-from arrax.engines.cpu.loop_ir import Buffer, Kernel
+from arrax.engines.cpu.loop_ir import Buffer, Kernel, LibraryStep
 
 _programs = itertools.count()
 MOST_LINES = 4  # of the user's, in a message
@@ -38,6 +40,29 @@ class Site:
         lines = "".join(f"\n  computes {line}" for line in user_lines(self.kernel))
         return (f"kernel {self.kernel.name} {verb} element {index} of {name_of(buffer)}, "
                 f"{buffer.dtype}{list(buffer.shape)}, which has {buffer.size}{lines}")
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """What a library call may do to one of its buffers that it should not."""
+
+    step: LibraryStep
+    buffer: Buffer
+    fault: str
+
+    def message(self, index: int) -> str:
+        """What to say of an element."""
+        eqn, buffer = self.step.eqn, self.buffer
+        line = "" if eqn.source_info is UNKNOWN else f"\n  computes {eqn.primitive.name} at " \
+            f"{eqn.source_info}"
+        return (f"the library call of {eqn.primitive.name} {self.fault} element {index} of "
+                f"{name_of(buffer)}, {buffer.dtype}{list(buffer.shape)}, which has {buffer.size}"
+                f"{line}")
+
+
+CALL_FAULTS = ("writes", "changes its operand's",
+               "reads memory outside for, or leaves unwritten,")  # in the order of arrax_unguard
+FILLS = (0x00, 0x7F)  # bytes around buffers in the two runs of a call: zeros, and large numbers
 
 
 def name_of(buffer: Buffer) -> str:
@@ -63,10 +88,10 @@ def user_lines(kernel: Kernel) -> list[str]:
 
 @dataclass
 class Checks:
-    """The checked accesses of one program, by number."""
+    """The checked accesses and calls of one program, by number."""
 
     program: int = field(default_factory=lambda: next(_programs))
-    sites: list[Site] = field(default_factory=list)
+    sites: list[Site | CallSite] = field(default_factory=list)
 
     def expect(self, b: ScalarBuilder, inside: ir.Value, mask: ir.Value | None, first: ir.Value,
                step: int, site: Site) -> None:
@@ -81,6 +106,38 @@ class Checks:
             numbers = [ir.Constant(I64, n) for n in (self.program, len(self.sites))]
             builder.call(report, [*numbers, _offset_of_one(b, outside, first, step)])
         self.sites.append(site)
+
+    def call(self, program: Any, step: LibraryStep, write: Callable[[Any, Any], None]) -> None:
+        """Write a library call, which `write` writes, so that it is checked."""
+        known, builder = program.pointers, program.builder
+        operands = {buffer.root for buffer in step.operands}
+        results = {buffer.root for buffer in step.results}
+        roots = [root for root in dict.fromkeys([*(b.root for b in step.operands), *results])
+                 if root.nbytes]
+        places = {root: program.pointer(root) for root in roots}
+        guard = program.declare("arrax_guard", ir.IntType(32), [POINTER, I64, I64, I64, POINTER])
+        drop = program.declare("arrax_drop_guards", ir.VoidType(), [])
+        builder.call(drop, [])
+        for fill in FILLS:
+            copies = {}
+            for root in roots:
+                fresh = root in results and root not in operands and not step.updates
+                slot = program.writer.scratch(8)
+                program.check(builder.call(guard, [
+                    places[root], *(ir.Constant(I64, n) for n in (root.nbytes, fill, int(fresh))),
+                    slot]))
+                copies[root] = builder.load(slot, typ=POINTER)
+            program.pointers = known | copies
+            write(program, step)
+            program.pointers = known
+        end = program.declare("arrax_unguard", ir.VoidType(), [*[I64] * 4, POINTER, I64, I64])
+        for number, root in enumerate(roots):
+            numbers = (self.program, len(self.sites), number, len(roots))
+            builder.call(end, [*(ir.Constant(I64, n) for n in numbers), places[root],
+                               ir.Constant(I64, root.dtype.itemsize),
+                               ir.Constant(I64, int(root in results))])
+            self.sites.extend(CallSite(step, root, fault) for fault in CALL_FAULTS)
+        builder.call(drop, [])
 
     def raise_failure(self) -> list[Any]:
         """What a program calls at its end: the error, if it reported an access."""

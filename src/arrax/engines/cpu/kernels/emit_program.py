@@ -306,7 +306,10 @@ class ProgramEmitter:
         b.position_at_end(good)
 
     def library(self, step: loop_ir.LibraryStep) -> None:
-        library_plans.write(self, step)
+        if self.checks is None:
+            library_plans.write(self, step)
+        else:
+            self.checks.call(self, step, library_plans.write)
 
     # ---- control flow --------------------------------------------------------------------------
 
