@@ -97,6 +97,6 @@ def _beyond_noise(w: np.ndarray, g: np.ndarray, runs: list[np.ndarray]) -> np.nd
 
 
 def _words(k: int, unequal: np.ndarray, want: np.ndarray, got: np.ndarray) -> str:
-    place = tuple(int(i[0]) for i in np.nonzero(unequal))
+    place = tuple(map(int, np.argwhere(unequal)[0]))  # also of a single element
     return (f"result {k} {want.dtype}{list(want.shape)}: {int(unequal.sum())} of {unequal.size} "
             f"elements differ, at {list(place)} {got[place]!r}, expected {want[place]!r}")

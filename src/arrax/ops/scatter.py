@@ -200,7 +200,11 @@ def update_jaxpr_of(primitive: Primitive, aval: Any) -> Jaxpr:
 
 def _gather_back(x: Any, indices: Any, updates_shape: Any, numbers: ScatterDimensionNumbers,
                  mode: Any, fill_value: Any = None) -> Any:
-    """The gather of the windows that a scatter writes."""
+    """The gather of the windows that a scatter writes; zeros where they fit nowhere in `x`, into
+    which nothing was written then."""
+    sizes, aval = window_sizes(aval_of(x).ndim, updates_shape, numbers), aval_of(x)
+    if any(size > extent for size, extent in zip(sizes, aval.shape, strict=True)):
+        return zeros(ShapedArray(tuple(updates_shape), aval.dtype))
     gather_numbers = GatherDimensionNumbers(
         offset_dims=tuple(numbers.update_window_dims),
         collapsed_slice_dims=tuple(numbers.inserted_window_dims),
@@ -209,8 +213,7 @@ def _gather_back(x: Any, indices: Any, updates_shape: Any, numbers: ScatterDimen
         start_indices_batching_dims=tuple(numbers.scatter_indices_batching_dims))
     return gather_p.bind(
         x, indices, dimension_numbers=gather_numbers,
-        slice_sizes=window_sizes(aval_of(x).ndim, updates_shape, numbers), unique_indices=False,
-        indices_are_sorted=False, mode=mode, fill_value=fill_value)
+        slice_sizes=sizes, unique_indices=False, indices_are_sorted=False, mode=mode, fill_value=fill_value)
 
 
 @attached
