@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import arrax.numpy as jnp
+from tools.fuzz.arguments import is_float
 from tools.fuzz.drawing import Drawing
 from tools.fuzz.operations import operation
 
@@ -148,7 +150,10 @@ def bitcast(d: Drawing) -> Any:
     wide = any(t == "float64" for t in d.dtypes)
     targets = [t for b, ts in kinds.items() for t in ts if (wide or b < 64) and (
         b <= bits or (x.ndim and x.shape[-1] == b // bits))]
-    return d.add(f"lax.bitcast_convert_type({x.name}, '{d.choice(targets)}')", "bitcast")
+    name = x.name
+    if is_float(x.dtype) and bool(jnp.isnan(x.array).any()):  # the bits of NaNs are unspecified
+        name = f"jnp.where(jnp.isnan({x.name}), 0, {x.name})"
+    return d.add(f"lax.bitcast_convert_type({name}, '{d.choice(targets)}')", "bitcast")
 
 
 @operation(0.7, smooth=False)
