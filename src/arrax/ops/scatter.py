@@ -213,7 +213,8 @@ def _gather_back(x: Any, indices: Any, updates_shape: Any, numbers: ScatterDimen
         start_indices_batching_dims=tuple(numbers.scatter_indices_batching_dims))
     return gather_p.bind(
         x, indices, dimension_numbers=gather_numbers,
-        slice_sizes=sizes, unique_indices=False, indices_are_sorted=False, mode=mode, fill_value=fill_value)
+        slice_sizes=sizes, unique_indices=False, indices_are_sorted=False, mode=mode,
+        fill_value=fill_value)
 
 
 @attached
