@@ -74,22 +74,25 @@ template <class T> TileKernel<T, T> choose_tiles() {
 #ifdef ARRAX_X86
   if (has_avx512())
     return {avx512::tile_kernel<T, 14>, avx512::tile_kernel<T, 8>, avx512::tile_kernel<T, 4>,
-            14, 8, 4, 128 / int(sizeof(T))};
+            14, 8, 4, 128 / int(sizeof(T)), avx512::row_kernel<T, 8, 1>,
+            avx512::row_kernel<T, 8, 2>, 8};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     return {avx2::tile_kernel<T, 6>, avx2::tile_kernel<T, 4>, avx2::tile_kernel<T, 2>,
-            6, 4, 2, 64 / int(sizeof(T))};
+            6, 4, 2, 64 / int(sizeof(T)), avx2::row_kernel<T, 6, 1>, avx2::row_kernel<T, 6, 2>,
+            6};
 #endif
   return {generic::tile_kernel<T, 6>, generic::tile_kernel<T, 4>, generic::tile_kernel<T, 2>,
-          6, 4, 2, 32 / int(sizeof(T))};
+          6, 4, 2, 32 / int(sizeof(T)), generic::row_kernel<T, 4, 1>,
+          generic::row_kernel<T, 4, 2>, 4};
 }
 
 TileKernel<uint32_t, float> choose_bfloat16_tiles() {
 #ifdef ARRAX_X86
   if (has_avx512() && __builtin_cpu_supports("avx512bf16"))
     return {avx512_bf16::pair_kernel<14>, avx512_bf16::pair_kernel<8>,
-            avx512_bf16::pair_kernel<4>, 14, 8, 4, 32};
+            avx512_bf16::pair_kernel<4>, 14, 8, 4, 32, nullptr, nullptr, 1};
 #endif
-  return {nullptr, nullptr, nullptr, 1, 1, 1, 1};
+  return {nullptr, nullptr, nullptr, 1, 1, 1, 1, nullptr, nullptr, 1};
 }
 
 // One call of arrax_gemm: the fields of its spec.
@@ -162,16 +165,23 @@ template <class T> void multiply_complex(const Spec& s, const T* a, const T* b, 
 ARRAX_ROW_PRODUCTS(float, 32)
 ARRAX_ROW_PRODUCTS(double, 16)
 
+constexpr int64_t kVectorBlock = 1 << 13;  // elements of a row whose products make one block
+
 // A product with one column: rows times a vector. Memory-bound.
 template <class T> void multiply_vector(const Spec& s, const T* a, const T* b, T* c) {
   parallel(s.m, most(4, (1 << 16) / most(s.k, 1)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i += 4) {
-      T sums[4];
       const int64_t rows = least(4, end - i);
-      row_products(a + i * s.a_row, s.a_row, rows, b, s.k, sums);
+      T high[4] = {}, low[4] = {};
+      for (int64_t p = 0; p < s.k; p += kVectorBlock) {
+        T sums[4];
+        row_products(a + i * s.a_row + p, s.a_row, rows, b + p, least(kVectorBlock, s.k - p), sums);
+        for (int64_t q = 0; q < rows; q++) add_with_error(sums[q], high[q], low[q]);
+      }
       for (int64_t q = 0; q < rows; q++) {
         T* place = c + (i + q) * s.c_row;
-        *place = s.add ? *place + sums[q] : sums[q];
+        const T sum = with_error(high[q], low[q]);
+        *place = s.add ? *place + sum : sum;
       }
     }
   });

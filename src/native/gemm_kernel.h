@@ -52,6 +52,39 @@ void tile_kernel(int64_t depth, const T* a, const T* b, int64_t b_stride, T* c, 
   }
 }
 
+// The same for few columns (`vectors` vectors of them), and rows of A where they are in memory: what
+// packing A would cost, so few columns do not bring in. `a` has a pointer to each row.
+template <class T, int rows, int vectors>
+void row_kernel(int64_t depth, const T* const* a, const T* b, int64_t b_stride, T* c,
+                int64_t c_stride, bool add) {
+  typedef typename Simd<T>::Vector Vector;
+  constexpr int lanes = Simd<T>::lanes;
+  Vector sum[rows][vectors];
+  const T* at[rows];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++) {
+    at[i] = a[i];
+    for (int v = 0; v < vectors; v++) sum[i][v] = Vector{};
+  }
+  for (int64_t p = 0; p < depth; p++) {
+    Vector row[vectors];
+    for (int v = 0; v < vectors; v++) row[v] = *(const Vector*)(b + v * lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+      Vector broadcast = at[i][p] - Vector{};
+      for (int v = 0; v < vectors; v++)
+        sum[i][v] = multiply_add(broadcast, row[v], sum[i][v]);
+    }
+    b += b_stride;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors; v++) {
+      Vector* place = (Vector*)(c + i * c_stride + v * lanes);
+      *place = add ? *place + sum[i][v] : sum[i][v];
+    }
+}
+
 #ifdef DOT_BFLOAT16
 // The same for pairs of bfloat16 along the depth, summed in float32.
 template <int rows>

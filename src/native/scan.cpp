@@ -3,6 +3,7 @@
 //
 // Sums of floats run in blocks: each prefix of a block is added to the sum of the blocks before it,
 // which is kept with its rounding errors (Knuth's two-sum). So errors do not grow along the axis.
+// Maxima and minima of floats compare integers that have their order.
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -56,6 +57,81 @@ template <class T> struct LogSumExp {
     return high + std::log1p(std::exp(low - high));
   }
 };
+
+// Floats as integers that have the order of maxima: -0 is below 0, and NaN is `nan`, which wins.
+// The mapping is its own inverse (of `nan`, at either end of the integers, it is a NaN).
+template <class T> struct Ordered {
+  typedef typename std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Key;
+  static Key mirror(Key bits) {
+    return bits ^ ((bits >> (8 * sizeof(T) - 1)) & std::numeric_limits<Key>::max());
+  }
+  static Key key(T x, Key nan) {
+    Key bits;
+    std::memcpy(&bits, &x, sizeof(T));
+    return x != x ? nan : mirror(bits);
+  }
+};
+
+constexpr int64_t kKeys = 1024;  // elements that are turned into keys, and back, at a time
+
+template <class T, class Key>
+__attribute__((always_inline)) inline void read_keys(const T* in, Key* keys, int64_t count, Key nan) {
+  for (int64_t i = 0; i < count; i++) keys[i] = Ordered<T>::key(in[i], nan);
+}
+template <class T, class Key>
+__attribute__((always_inline)) inline void write_keys(const Key* keys, T* out, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    const Key bits = Ordered<T>::mirror(keys[i]);
+    std::memcpy(out + i, &bits, sizeof(T));
+  }
+}
+#define ARRAX_KEYS(T, Key)                                                            \
+  ARRAX_VECTORIZE void to_keys(const T* in, Key* keys, int64_t count, Key nan) {      \
+    read_keys(in, keys, count, nan);                                                  \
+  }                                                                                   \
+  ARRAX_VECTORIZE void from_keys(const Key* keys, T* out, int64_t count) {            \
+    write_keys(keys, out, count);                                                     \
+  }                                                                                   \
+  ARRAX_VECTORIZE Key largest_key(const Key* keys, int64_t count) {                   \
+    Key most = std::numeric_limits<Key>::min();                                       \
+    for (int64_t i = 0; i < count; i++) most = keys[i] > most ? keys[i] : most;       \
+    return most;                                                                      \
+  }                                                                                   \
+  ARRAX_VECTORIZE Key smallest_key(const Key* keys, int64_t count) {                  \
+    Key least = std::numeric_limits<Key>::max();                                      \
+    for (int64_t i = 0; i < count; i++) least = keys[i] < least ? keys[i] : least;    \
+    return least;                                                                     \
+  }
+ARRAX_KEYS(float, int32_t)
+ARRAX_KEYS(double, int64_t)
+#undef ARRAX_KEYS
+
+// Running maxima (or minima) of floats after `carry`. Without `out`, the last one alone.
+template <class T, bool largest>
+T run_extremes(const T* in, T* out, int64_t count, T carry, bool reverse) {
+  typedef typename Ordered<T>::Key Key;
+  const Key nan = largest ? std::numeric_limits<Key>::max() : std::numeric_limits<Key>::min();
+  Key best = Ordered<T>::key(carry, nan), keys[kKeys];
+  for (int64_t done = 0; done < count; done += kKeys) {
+    const int64_t size = least(kKeys, count - done), first = reverse ? count - done - size : done;
+    to_keys(in + first, keys, size, nan);
+    if (!out) {
+      const Key found = largest ? largest_key(keys, size) : smallest_key(keys, size);
+      best = (largest ? found > best : found < best) ? found : best;
+      continue;
+    }
+    const int64_t step = reverse ? -1 : 1;
+    for (int64_t i = 0, at = reverse ? size - 1 : 0; i < size; i++, at += step) {
+      best = (largest ? keys[at] > best : keys[at] < best) ? keys[at] : best;
+      keys[at] = best;
+    }
+    from_keys(keys, out + first, size);
+  }
+  T value;
+  const Key bits = Ordered<T>::mirror(best);
+  std::memcpy(&value, &bits, sizeof(T));
+  return value;
+}
 
 constexpr int64_t kBlockBytes = 1 << 14;  // of consecutive sums whose prefixes are one block
 constexpr int64_t kColumnRows = 64;       // rows whose prefixes, column by column, are one block
@@ -170,9 +246,15 @@ template <class T, class Work, template <class> class Operation> struct Scan {
   static constexpr bool blocked = std::is_same<Op, Sum<float>>::value ||
                                   std::is_same<Op, Sum<double>>::value;
 
+  static constexpr bool largest = std::is_same<Op, Largest<Work>>::value;
+  static constexpr bool ordered = std::is_floating_point<T>::value &&
+                                  (largest || std::is_same<Op, Smallest<Work>>::value);
+
   // The sum of a block: the same, whoever asks.
   static Work sum_of(const T* in, int64_t count) {
     if constexpr (blocked && std::is_same<T, Work>::value) return block_sum(in, count);
+    if constexpr (ordered)
+      return run_extremes<T, largest>(in, nullptr, count, Op::identity(), false);
     Work sum = Op::identity();
     for (int64_t i = 0; i < count; i++) sum = Op::apply(sum, Work(widen(in[i])));
     return sum;
@@ -203,6 +285,7 @@ template <class T, class Work, template <class> class Operation> struct Scan {
 
   // A run of consecutive elements with a carry from before. Returns the carry after.
   static Work run(const T* in, T* out, int64_t count, Work carry, bool reverse) {
+    if constexpr (ordered) return run_extremes<T, largest>(in, out, count, carry, reverse);
     const int64_t step = reverse ? -1 : 1;
     const T* from = reverse ? in + count - 1 : in;
     T* to = reverse ? out + count - 1 : out;

@@ -47,6 +47,9 @@ PRODUCTS = [
     ("mk,kn->mn", {"m": 1003, "k": 517, "n": 1}), ("mk,nk->mn", {"m": 1, "k": 517, "n": 1003}),
     ("mk,kn->mn", {"m": 7, "k": 3, "n": 1}), ("mk,kn->mn", {"m": 2, "k": 64, "n": 1}),
     ("mk,kn->mn", {"m": 1, "k": 50, "n": 100}), ("mk,kn->mn", {"m": 100, "k": 50, "n": 1}),
+    ("mk,kn->mn", {"m": 101, "k": 400, "n": 3}), ("mk,nk->mn", {"m": 75, "k": 390, "n": 8}),
+    ("mk,kn->mn", {"m": 49, "k": 777, "n": 16}),
+    ("bmk,bkn->bmn", {"b": 3, "m": 20, "k": 30, "n": 32}),
     ("bmk,bkn->bmn", {"b": 5, "m": 4, "k": 4, "n": 4}),
     ("bmk,bkn->bmn", {"b": 3, "m": 33, "k": 20, "n": 65}),
     ("bqhd,bkhd->bhqk", {"b": 2, "q": 5, "h": 3, "d": 8, "k": 6}),
@@ -95,6 +98,29 @@ def test_products_of_short_floats_into_float32(name: str) -> None:
     assert np.abs(got - want).max() < 1e-3
     short = product("mk,kn->mn", lhs, rhs, lhs.dtype)
     np.testing.assert_allclose(short.astype(np.float64), want, rtol=8e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("sizes", [(1, 1, 3_000_000), (2, 3, 1_000_000), (30, 40, 30_000),
+                                   (6, 17, 4097)], ids=str)
+def test_products_over_a_long_axis_err_by_few_ulp(sizes: tuple[int, int, int], name: str) -> None:
+    """All terms positive: a sum that saturates, or adds rounding errors up, shows."""
+    m, n, k = sizes
+    rng = np.random.default_rng(0)
+    lhs = (rng.random((m, k)) / 16).astype(dtype_of(name))
+    rhs = (rng.random((k, n)) * 16 * 4096 / k).astype(dtype_of(name))
+    want = lhs.astype(np.float64) @ rhs.astype(np.float64)
+    ulp = float(ml_dtypes.finfo(dtype_of(name)).eps)
+    got = product("mk,kn->mn", lhs, rhs, lhs.dtype).astype(np.float64)
+    assert np.abs(got / want - 1).max() < 8 * ulp
+    turned = np.ascontiguousarray(rhs.T)
+    got = product("mk,nk->mn", lhs, turned, lhs.dtype).astype(np.float64)
+    assert np.abs(got / want - 1).max() < 8 * ulp
+
+
+def test_overflow_of_long_products_is_infinite_not_nan() -> None:
+    lhs, rhs = np.full((2, 100_000), 3e38, np.float32), np.ones((100_000, 3), np.float32)
+    assert np.isposinf(product("mk,kn->mn", lhs, rhs, np.float32)).all()
 
 
 def test_blas_symbols_are_fortran_functions() -> None:
@@ -397,6 +423,35 @@ def test_scans(row: Any, name: str) -> None:
             np.testing.assert_allclose(
                 out.astype(want.dtype), want, rtol=tolerance, atol=tolerance * 20
             )
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("primitive", ["cummax", "cummin"])
+def test_running_extremes_of_special_values(primitive: str, name: str) -> None:
+    """NaN stays, whatever its sign; -0 is below 0; all parts of a long line agree."""
+    extreme = max if primitive == "cummax" else min
+    pool = np.array([0.0, -0.0, np.inf, -np.inf, 1.5, -1.5, np.nan, -np.nan], name)
+    short = [np.array(v, name) for v in ([-0.0, 0.0, -0.0], [np.inf, -np.inf, 2], [-np.nan, 1])]
+    long = normal(70_001, name)
+    long[40_000:40_003] = np.nan
+    rare = pool[np.random.default_rng(2).integers(0, 6, 3000)]
+    for x in (*short, pool, pool[::-1].copy(), rare, long):
+        for reverse in (False, True):
+            out = np.empty_like(x)
+            spec = library.scan_spec(primitive, x, 0, reverse)
+            assert spec is not None
+            library.call_eagerly("arrax_scan", spec, x, out)
+            line, found = (x[::-1], out[::-1]) if reverse else (x, out)
+            best, want = line[0], []
+            for v in line:
+                if not np.isnan(best):
+                    key = extreme((best, not np.signbit(best)), (v, not np.signbit(v)))[0]
+                    best = v if np.isnan(v) else key
+                want.append(best)
+            np.testing.assert_array_equal(found, want)
+            numbers = ~np.isnan(found)
+            np.testing.assert_array_equal(np.signbit(found[numbers]),
+                                          np.signbit(np.array(want)[numbers]))
 
 
 def test_long_cumsum_keeps_its_precision() -> None:
