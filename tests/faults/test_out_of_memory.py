@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from arrax import _native
-from arrax.library import calls as library
+from arrax.library import calls
 
 PRELUDE = """
 import resource, sys
@@ -161,7 +161,7 @@ def test_huge_shapes_raise_memory_error() -> None:
 def test_a_library_call_reports_what_it_could_not_get() -> None:
     """2^50 elements of scratch memory."""
     address = _native.symbols()["arrax_sort"]
-    code = library.CODES[np.dtype(np.float32)]
+    code = calls.CODES[np.dtype(np.float32)]
     tables = np.zeros((2, 2), np.int64)
     tables[:] = np.zeros(8, np.float32).ctypes.data
     with pytest.raises(MemoryError):

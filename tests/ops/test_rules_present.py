@@ -35,7 +35,7 @@ def test_linear_primitives_have_both_rules() -> None:
 
 def test_forms_are_known() -> None:
     unknown = [p.name for p in PRIMITIVES
-               if isinstance(p.lower, Form) and p.lower.name not in FORMS]
+               if isinstance(p.lower, Form) and p not in FORMS]
     assert not unknown
 
 

@@ -324,5 +324,5 @@ cond_p = Primitive(
     "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda branches, **_: _effects(branches),
-    named_axes=lambda branches, **_: axes_in(*branches), lower=Form("cond"), stablehlo=_stablehlo,
+    named_axes=lambda branches, **_: axes_in(*branches), lower=Form(), stablehlo=_stablehlo,
     part=SumInside(_sum_inside), guard=Guard(_origin, _bind_guarded))

@@ -454,6 +454,6 @@ scan_p = Primitive(
     "scan", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
-    hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form("scan"),
+    hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form(),
     stablehlo=_stablehlo, part=SumInside(_sum_inside),
     guard=Guard(_origin, _bind_guarded))

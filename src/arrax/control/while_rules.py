@@ -314,5 +314,5 @@ while_p = Primitive(
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda cond_jaxpr, body_jaxpr, **_: cond_jaxpr.effects | body_jaxpr.effects,
     named_axes=lambda cond_jaxpr, body_jaxpr, **_: axes_in(cond_jaxpr, body_jaxpr),
-    lower=Form("while"), stablehlo=_stablehlo,
+    lower=Form(), stablehlo=_stablehlo,
     guard=Guard(_origin, _bind_guarded))

@@ -99,29 +99,30 @@ class Choice(Record):
 
 
 class Form(Record):
-    """One of the compiler's own forms, found by its name in `op_lowerings.FORMS`.
+    """One of the compiler's own forms, found by the primitive in `op_lowerings.FORMS`.
 
     For what is built from the compiler's parts, which op blocks cannot import: index maps, updates
     in place, control flow. `element` is what happens to one element, where that is all.
     """
 
-    name: str
     element: Elementwise | None = None
 
 
 class Scatter(Record):
     """Updates of operand 0 at the indices of operand 1, joined with what is there by the
     elementwise primitive `combine` or, without one, replacing it; in place when operand 0 dies.
+    Where `spec(operand, indices, updates, params)` covers them, long ones are a library call.
     """
 
+    spec: Callable[..., Any]
     combine: Primitive | None = None
 
 
 class Product(Record):
     """A contraction of two operands: small ones are loops that join elements by the primitive
-    `times` and fold these products by `plus`, others the library call `plan`."""
+    `times` and fold these products by `plus`, others a library call (see `Library`)."""
 
-    plan: str
+    call: Callable[..., Any]
     times: Primitive
     plus: Primitive
 
@@ -136,10 +137,10 @@ class Update(Record):
 
 
 class Library(Record):
-    """A call of the native library where it covers dtypes and params, as
-    `library_plans.PLANS[plan]` says; else a host call."""
+    """A call of the native library: `call(operands, results, params)` gives a `library.calls.Call`,
+    or None for dtypes and params that the library does not cover; then it is a host call."""
 
-    plan: str
+    call: Callable[..., Any]
 
 
 class Control(Record):

@@ -84,9 +84,9 @@ class Primitive(_native.PrimitiveBase):
     outside arrax make are not `registered`: their names are their owners'.
     """
 
-    def __new__(cls, name: str, **rules: Any) -> Primitive:
+    def __new__(cls, *args: Any, **rules: Any) -> Primitive:
         """The handle of that name, where there is one."""
-        return _awaited.pop(name, None) or super().__new__(cls)
+        return (_awaited.pop(args[0], None) if args else None) or super().__new__(cls)
 
     def __init__(
             self, name: str, *, multiple_results: bool = False,

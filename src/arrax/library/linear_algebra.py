@@ -15,9 +15,8 @@ from typing import Any
 
 from arrax import _native
 from arrax.core.forking import import_late
-from arrax.library.calls import CODES, Spec
+from arrax.library.calls import CODES, Call, Spec
 
-Call = tuple[str, Spec]
 SMALL = 32  # rows up to which loops of ours beat a call of LAPACK
 _REAL = ("float32", "float64")
 _KINDS = ("float32", "float64", "complex64", "complex128")
@@ -46,7 +45,7 @@ def load_lapack() -> None:
 
 def _lapack(name: str, spec: Spec) -> Call:
     load_lapack()
-    return name, spec
+    return Call(name, spec)
 
 
 def _head(x: Any, ranks: int = 2) -> Spec:
@@ -55,18 +54,32 @@ def _head(x: Any, ranks: int = 2) -> Spec:
     return (CODES[x.dtype], math.prod(x.shape[:batch]), *x.shape[batch:])
 
 
-def _cholesky(operands: Sequence[Any], params: Any) -> Call:
+def _of_matrices(call: Callable[[Sequence[Any], Any], Call | None]) -> Callable[..., Call | None]:
+    """A call for operands of dtypes that LAPACK has."""
+    def checked(operands: Sequence[Any], results: Sequence[Any], params: Any) -> Call | None:
+        if any(x.dtype.name not in _KINDS for x in operands):
+            return None
+        return call(operands, params)
+    return checked
+
+
+@_of_matrices
+def cholesky(operands: Sequence[Any], params: Any) -> Call:
     spec = _head(operands[0])
-    return ("arrax_cholesky", spec) if spec[2] <= SMALL else _lapack("arrax_lapack_cholesky", spec)
+    return Call("arrax_cholesky", spec) if spec[2] <= SMALL \
+        else _lapack("arrax_lapack_cholesky", spec)
 
 
-def _lu(operands: Sequence[Any], params: Any) -> Call:
+@_of_matrices
+def lu(operands: Sequence[Any], params: Any) -> Call:
     spec = _head(operands[0])
     small = max(spec[2:]) <= SMALL
-    return ("arrax_lu", spec) if small else _lapack("arrax_lapack_lu", spec)
+    return Call("arrax_lu", spec) if small \
+        else _lapack("arrax_lapack_lu", spec)
 
 
-def _triangular_solve(operands: Sequence[Any], params: Any) -> Call:
+@_of_matrices
+def triangular_solve(operands: Sequence[Any], params: Any) -> Call:
     code, count, n, _ = _head(operands[0])
     left = params["left_side"]
     sides = operands[1].shape[-1 if left else -2]
@@ -75,62 +88,58 @@ def _triangular_solve(operands: Sequence[Any], params: Any) -> Call:
         op = 2 if params["conjugate_a"] else 1
     spec = (code, count, n, sides, int(left), int(params["lower"]), int(params["unit_diagonal"]),
             op)
-    return ("arrax_triangular_solve", spec) if n <= SMALL else _lapack("arrax_lapack_solve", spec)
+    return Call("arrax_triangular_solve", spec) if n <= SMALL \
+        else _lapack("arrax_lapack_solve", spec)
 
 
-def _qr(operands: Sequence[Any], params: Any) -> Call | None:
+@_of_matrices
+def qr(operands: Sequence[Any], params: Any) -> Call | None:
     if params["pivoting"]:
         return None
     spec = (*_head(operands[0]), int(params["full_matrices"]))
     small = max(spec[2:4]) <= SMALL
-    return ("arrax_small_qr", spec) if small else _lapack("arrax_qr", spec)
+    return Call("arrax_small_qr", spec) if small \
+        else _lapack("arrax_qr", spec)
 
 
-def _householder_product(operands: Sequence[Any], params: Any) -> Call:
+@_of_matrices
+def householder_product(operands: Sequence[Any], params: Any) -> Call:
     return _lapack("arrax_householder_product", (*_head(operands[0]), operands[1].shape[-1]))
 
 
-def _eigh(operands: Sequence[Any], params: Any) -> Call:
+@_of_matrices
+def eigh(operands: Sequence[Any], params: Any) -> Call:
     return _lapack("arrax_eigh", (*_head(operands[0])[:3], int(params["lower"])))
 
 
-def _svd(operands: Sequence[Any], params: Any) -> Call:
+@_of_matrices
+def svd(operands: Sequence[Any], params: Any) -> Call:
     name = "arrax_svd" if params["compute_uv"] else "arrax_singular_values"
     return _lapack(name, (*_head(operands[0]), int(params["full_matrices"])))
 
 
-def _cholesky_update(operands: Sequence[Any], params: Any) -> Call | None:
+@_of_matrices
+def cholesky_update(operands: Sequence[Any], params: Any) -> Call | None:
     if operands[0].dtype.name not in _REAL:
         return None
-    return "arrax_cholesky_update", _head(operands[0])
+    return Call("arrax_cholesky_update", _head(operands[0]))
 
 
-def _permutation(operands: Sequence[Any], params: Any) -> Call | None:
-    pivots = operands[0]
+def permutation(operands: Sequence[Any], results: Sequence[Any], params: Any) -> Call | None:
+    (pivots,) = operands
     if pivots.dtype.name != "int32":
         return None
-    return "arrax_permutation", (math.prod(pivots.shape[:-1]), pivots.shape[-1],
-                                 params["permutation_size"])
+    return Call("arrax_permutation", (math.prod(pivots.shape[:-1]), pivots.shape[-1],
+                                      params["permutation_size"]))
 
 
-CALLS: dict[str, Callable[[Sequence[Any], Any], Call | None]] = {
-    "cholesky": _cholesky,
-    "lu": _lu,
-    "triangular_solve": _triangular_solve,
-    "tridiagonal_solve": lambda operands, params: None if params["perturb_singular"] else (
-        "arrax_tridiagonal_solve", _head(operands[3])),
-    "cholesky_update": _cholesky_update,
-    "permutation": _permutation,
-    "qr": _qr,
-    "geqrf": lambda operands, params: _lapack("arrax_geqrf", _head(operands[0])),
-    "householder_product": _householder_product,
-    "eigh": _eigh,
-    "svd": _svd,
-}
-
-
-def call_of(plan: str, operands: Sequence[Any], params: Any) -> Call | None:
-    """The function and spec of an equation, or None where there is none."""
-    if plan != "permutation" and any(x.dtype.name not in _KINDS for x in operands):
+@_of_matrices
+def tridiagonal_solve(operands: Sequence[Any], params: Any) -> Call | None:
+    if params["perturb_singular"]:
         return None
-    return CALLS[plan](operands, params)
+    return Call("arrax_tridiagonal_solve", _head(operands[3]))
+
+
+@_of_matrices
+def geqrf(operands: Sequence[Any], params: Any) -> Call:
+    return _lapack("arrax_geqrf", _head(operands[0]))

@@ -12,6 +12,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import Library
+from arrax.library import products
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.conv_dims import (ConvDimensionNumbers, canonical_pads, conv_dimension_numbers,
@@ -391,7 +392,7 @@ conv_general_dilated_p: Primitive = Primitive(
     jvp=by_operand(lambda t, out, x, y, **params: conv_general_dilated_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: conv_general_dilated_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_conv_batch,
-    lower=Library("convolution"), stablehlo=_conv_stablehlo)
+    lower=Library(products.conv), stablehlo=_conv_stablehlo)
 
 
 # ---- public function ---------------------------------------------------------------------------

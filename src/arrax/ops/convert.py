@@ -261,7 +261,7 @@ def _bitcast_batch(axis: Any, operands: Any, dims: Any, *, new_dtype: Any) -> An
 bitcast_convert_type_p = Primitive(
     "bitcast_convert_type", type_rule=_bitcast_type, evaluate=_bitcast_evaluate,
     jvp=piecewise_constant, transpose=NotApplicable("not linear"), batch=_bitcast_batch,
-    weak_type="none", lower=Form("bitcast", Elementwise(
+    weak_type="none", lower=Form(Elementwise(
         lambda b, x: b.bitcast_convert_type(x, b.out_dtype))),
     stablehlo=lambda b, x, *, new_dtype: x if x.dtype == new_dtype else b.op(
         "bitcast_convert", x, results=b.outs[0]))

@@ -45,7 +45,7 @@ def _iota_evaluate(*, dtype: Any, shape: Any, dimension: int, sharding: Any = No
 
 iota_p = Primitive(
     "iota", type_rule=_iota_type, evaluate=_iota_evaluate, jvp=_NO_OPERANDS,
-    transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none", lower=Form("iota"),
+    transpose=_NO_OPERANDS, batch=_NO_OPERANDS, weak_type="none", lower=Form(),
     stablehlo=lambda b, *, dtype, shape, dimension, sharding=None: b.iota(shape, dtype, dimension))
 
 

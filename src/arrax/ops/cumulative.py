@@ -11,7 +11,8 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
-from arrax.library import calls as library
+from arrax.library.calls import call_eagerly
+from arrax.library.rows import ScanKind, scan, scan_spec
 from arrax.core.lowering import Library
 from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
@@ -121,11 +122,11 @@ def _evaluate_by(accumulate: Callable[..., Any]) -> Callable[..., Any]:
 
 def _evaluate_sums(x: Any, *, axis: int, reverse: bool) -> Any:
     """By the library, whose errors do not grow along the axis, where it knows the dtype."""
-    spec = library.scan_spec("cumsum", x, axis, reverse)
+    spec = scan_spec(ScanKind.SUM, x, axis, reverse)
     if spec is None or not x.size:
         return _sums_by_numpy(x, axis=axis, reverse=reverse)
     out = _native.empty(x.shape, x.dtype)
-    library.call_eagerly("arrax_scan", spec, np.ascontiguousarray(x), out)
+    call_eagerly("arrax_scan", spec, np.ascontiguousarray(x), out)
     return out
 
 
@@ -152,14 +153,14 @@ def _prefixes(combine: Callable[..., Any], identity: Callable[[Any], Any]) -> Ca
     return rule
 
 
-def _cumulative(name: str, kinds: Any, evaluate: Any, jvp: Any, stablehlo: Any,
+def _cumulative(name: str, kind: ScanKind, kinds: Any, evaluate: Any, jvp: Any, stablehlo: Any,
                 transpose: Any = NotApplicable("not linear")) -> Primitive:
     def batch(axis_data: Any, operands: Any, dims: Any, *, axis: int, reverse: bool) -> Any:
         (x,), (dim,) = operands, dims
         return primitive.bind(x, axis=axis + (axis >= dim), reverse=reverse), dim
     primitive = Primitive(
         name, type_rule=_type_rule(name, kinds), evaluate=evaluate, jvp=jvp, transpose=transpose,
-        batch=batch, lower=Library("scan"), stablehlo=stablehlo)
+        batch=batch, lower=Library(scan(kind)), stablehlo=stablehlo)
     return primitive
 
 
@@ -174,7 +175,8 @@ def _call(primitive: Primitive, x: Any, axis: int, reverse: bool) -> Any:
 
 _sums_by_numpy = _accumulate(np.add)
 cumsum_p: Primitive = _cumulative(
-    "cumsum", _NUMBER, _evaluate_sums, linear_jvp(), _prefixes(add_p.bind, lambda dtype: 0),
+    "cumsum", ScanKind.SUM, _NUMBER, _evaluate_sums, linear_jvp(),
+    _prefixes(add_p.bind, lambda dtype: 0),
     transpose_unary(
         lambda ct, x, *, axis, reverse: cumsum_p.bind(ct, axis=axis, reverse=not reverse)))
 
@@ -197,8 +199,8 @@ def _product(left: Pair, right: Pair) -> Pair:
     return mul_p.bind(a, b), add_any(mul_p.bind(ta, b), mul_p.bind(a, tb))
 
 
-cumprod_p = _cumulative("cumprod", _NUMBER, _accumulate(np.multiply), _scan_jvp(_product),
-                        _prefixes(mul_p.bind, lambda dtype: 1))
+cumprod_p = _cumulative("cumprod", ScanKind.PRODUCT, _NUMBER, _accumulate(np.multiply),
+                        _scan_jvp(_product), _prefixes(mul_p.bind, lambda dtype: 1))
 
 
 @remembered
@@ -214,9 +216,9 @@ def _extreme(primitive: Primitive) -> Callable[[Pair, Pair], Pair]:
     return combine
 
 
-cummax_p = _cumulative("cummax", _NUMBER, _accumulate(np.maximum, True),
+cummax_p = _cumulative("cummax", ScanKind.MAX, _NUMBER, _accumulate(np.maximum, True),
                        _scan_jvp(_extreme(max_p)), _prefixes(max_p.bind, lowest))
-cummin_p = _cumulative("cummin", _NUMBER, _accumulate(np.minimum, False),
+cummin_p = _cumulative("cummin", ScanKind.MIN, _NUMBER, _accumulate(np.minimum, False),
                        _scan_jvp(_extreme(min_p)), _prefixes(min_p.bind, highest))
 
 
@@ -283,7 +285,8 @@ def _weight(x: Any, out: Any) -> Any:
     return exp_p.bind(sub_p.bind(finite(x), finite(out)), accuracy=None)
 
 
-cumlogsumexp_p = _cumulative("cumlogsumexp", _INEXACT, _evaluate_by(_accumulate_log_sums),
+cumlogsumexp_p = _cumulative("cumlogsumexp", ScanKind.LOG_SUM_EXP, _INEXACT,
+                              _evaluate_by(_accumulate_log_sums),
                              _scan_jvp(_log_add_exp_pairs), _prefixes(_log_add_exp, lowest))
 
 

@@ -12,7 +12,8 @@ from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
-from arrax.library import calls as library
+from arrax.library import products
+from arrax.library.calls import CODES
 from arrax.core.lowering import Product
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
@@ -145,7 +146,7 @@ def _contract(x: np.ndarray, y: np.ndarray, dimension_numbers: Any) -> np.ndarra
     batch, x_free, contract, y_free = groups
     if batch <= 1 and x_free <= 1 and contract == 1 and y_free <= 1 and not (batch and (
             not x_free or not y_free)):
-        if x.ndim == 1 == y.ndim and x.size > _LONG and x.dtype in library.CODES:
+        if x.ndim == 1 == y.ndim and x.size > _LONG and x.dtype in CODES:
             return _long_dot(x, y)
         product: np.ndarray = np.matmul(x, y)
         return product
@@ -163,7 +164,7 @@ def _long_dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     whole = x.size - x.size % _LONG
     parts = np.matmul(x[:whole].reshape(-1, 1, _LONG), y[:whole].reshape(-1, _LONG, 1)).ravel()
     rest = np.matmul(x[whole:], y[whole:]).reshape(1)
-    return _native.sum(np.concatenate([parts, rest]), (0,), library.CODES[x.dtype])
+    return _native.sum(np.concatenate([parts, rest]), (0,), CODES[x.dtype])
 
 
 @lru_cache(maxsize=1024)
@@ -251,7 +252,7 @@ dot_general_p: Primitive = Primitive(
                    lambda t, out, x, y, **params: dot_general_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_dot_batch,
     hidden={"precision": None, "preferred_element_type": None, "out_sharding": None},
-    shown={"dimension_numbers": _numbers_text}, lower=Product("dot_general", mul_p, add_p),
+    shown={"dimension_numbers": _numbers_text}, lower=Product(products.gemm, mul_p, add_p),
     stablehlo=dot_general_form)
 
 

@@ -12,7 +12,8 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
-from arrax.library import calls as library
+from arrax.library import transforms
+from arrax.library.calls import call_eagerly
 from arrax.core.lowering import Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_shape
@@ -77,11 +78,11 @@ def _fft_evaluate(x: np.ndarray, *, fft_type: FftType, fft_lengths: Any) -> np.n
         return np.zeros(aval.shape, aval.dtype)
     if not axes:
         return x
-    spec = library.fft_spec(x, fft_type, fft_lengths) if x.size >= _LIBRARY_SIZE else None
+    spec = transforms.fft_spec(x, fft_type, fft_lengths) if x.size >= _LIBRARY_SIZE else None
     if spec is not None:
         aval = _fft_type(x, fft_type=fft_type, fft_lengths=fft_lengths)
         out = np.empty(aval.shape, aval.dtype)
-        library.call_eagerly("arrax_fft", spec, np.ascontiguousarray(x), out)
+        call_eagerly("arrax_fft", spec, np.ascontiguousarray(x), out)
         return out
     if len(axes) == 1:
         return np.asarray(getattr(np.fft, name)(x, fft_lengths[0]))
@@ -160,7 +161,7 @@ fft_p = Primitive("fft", weak_type="none", type_rule=_fft_type,
               evaluate=quiet(_fft_evaluate),
                   jvp=linear_jvp(), transpose=transpose_unary(_fft_transpose), batch=_fft_batch,
                   shown={"fft_type": lambda kind: str(int(kind))},
-                  lower=Library("fft"), stablehlo=_fft_stablehlo)
+                  lower=Library(transforms.fft), stablehlo=_fft_stablehlo)
 
 
 @remembered

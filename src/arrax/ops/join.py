@@ -85,7 +85,7 @@ def _concatenate_batch(axis: Any, operands: Any, dims: Any, *, dimension: int) -
 concatenate_p = Primitive(
     "concatenate", type_rule=_concatenate_type,
     evaluate=lambda *xs, dimension: np.concatenate(xs, dimension), jvp=linear_jvp(),
-    transpose=_concatenate_transpose, batch=_concatenate_batch, lower=Form("concatenate"),
+    transpose=_concatenate_transpose, batch=_concatenate_batch, lower=Form(),
     stablehlo=lambda b, *xs, dimension: b.op(
         "concatenate", *xs, results=b.outs[0], dimension=dimension))
 
@@ -144,7 +144,7 @@ def _stack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 stack_p = Primitive(
     "stack", type_rule=_stack_type, evaluate=_stack_evaluate,
-    jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch, lower=Form("stack"),
+    jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch, lower=Form(),
     stablehlo=lambda b, *xs, axis: concatenate_p.bind(
         *(expand_dims(x, (axis,)) for x in xs), dimension=axis))
 
@@ -183,7 +183,7 @@ def _unstack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 unstack_p = Primitive(
     "unstack", multiple_results=True, type_rule=_unstack_type, evaluate=_unstack_evaluate,
-    jvp=linear_jvp(), transpose=_unstack_transpose, batch=_unstack_batch, lower=Form("unstack"),
+    jvp=linear_jvp(), transpose=_unstack_transpose, batch=_unstack_batch, lower=Form(),
     stablehlo=lambda b, x, *, axis: [
         squeeze(_slice_axis(x, i, i + 1, axis), (axis,)) for i in range(x.shape[axis])])
 
@@ -226,7 +226,7 @@ def _split_batch(batch: Any, operands: Any, dims: Any, *, sizes: Any, axis: int)
 split_p = Primitive(
     "split", multiple_results=True, type_rule=_split_type,
     evaluate=_split_evaluate,
-    jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch, lower=Form("split"),
+    jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch, lower=Form(),
     stablehlo=lambda b, x, *, sizes, axis: [
         _slice_axis(x, end - size, end, axis)
         for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)])
@@ -276,7 +276,7 @@ tile_p: Primitive = Primitive(
     transpose=transpose_unary(_tile_transpose),
     batch=lambda axis, operands, dims, *, reps: (
         tile_p.bind(operands[0], reps=(*reps[:dims[0]], 1, *reps[dims[0]:])), dims[0]),
-    lower=Form("tile"), stablehlo=_tile_stablehlo)
+    lower=Form(), stablehlo=_tile_stablehlo)
 
 
 def tile(operand: Any, reps: Sequence[int]) -> Any:
@@ -380,7 +380,7 @@ def _add_padded(total: Any, x: Any, _: Any, *, padding_config: Any) -> Any:
 SMALL_PART = 8  # of this many, from which a part is better added by itself
 
 pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_jvp(),
-                  transpose=_pad_transpose, batch=_pad_batch, lower=Form("pad"),
+                  transpose=_pad_transpose, batch=_pad_batch, lower=Form(),
                   part=Part(_add_padded, base=1), stablehlo=_pad_stablehlo)
 
 

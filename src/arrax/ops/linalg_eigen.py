@@ -15,6 +15,7 @@ from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import HostCall, Library
+from arrax.library import linear_algebra
 from arrax.ops import matrices as m
 from arrax.ops.linalg_orthogonal_stablehlo import eigh_form
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
@@ -81,7 +82,7 @@ eigh_p: Primitive = Primitive(
     "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=_eigh_evaluate, jvp=_eigh_jvp,
     batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)),
     stablehlo=eigh_form,
-    lower=Library("eigh"))
+    lower=Library(linear_algebra.eigh))
 
 
 @remembered

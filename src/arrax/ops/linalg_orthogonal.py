@@ -14,6 +14,7 @@ from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import HostCall, Library
+from arrax.library import linear_algebra
 from arrax.ops import arguments, linalg_orthogonal_stablehlo as form, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
 from arrax.ops.p import eq_p
@@ -76,7 +77,7 @@ qr_p: Primitive = Primitive(
     "qr", multiple_results=True, type_rule=_qr_type, evaluate=_qr_evaluate, jvp=_qr_jvp,
     batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)),
     stablehlo=form.qr_form,
-    lower=Library("qr"))
+    lower=Library(linear_algebra.qr))
 
 
 @remembered
@@ -106,7 +107,7 @@ geqrf_p: Primitive = Primitive(
     if x.size else [np.zeros(o.shape, o.dtype) for o in _geqrf_type(x)],
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: geqrf_p.bind(x)),
     stablehlo=form.geqrf_form,
-    lower=Library("geqrf"))
+    lower=Library(linear_algebra.geqrf))
 
 
 def geqrf(x: Any) -> Any:
@@ -141,7 +142,7 @@ householder_product_p: Primitive = Primitive(
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus: householder_product_p.bind(a, taus)),
     stablehlo=form.householder_product_form,
-    lower=Library("householder_product"))
+    lower=Library(linear_algebra.householder_product))
 
 
 def householder_product(a: Any, taus: Any) -> Any:
@@ -268,7 +269,7 @@ svd_p: Primitive = Primitive(
     "svd", multiple_results=True, type_rule=_svd_type, evaluate=_svd_evaluate, jvp=_svd_jvp,
     batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)),
     stablehlo=form.svd_form,
-    lower=Library("svd"))
+    lower=Library(linear_algebra.svd))
 
 
 @remembered

@@ -14,6 +14,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.library.calls import call_eagerly
 from arrax.core.lowering import Expand, Library
+from arrax.library import linear_algebra
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.p import add_p, div_p, neg_p, pad_p, slice_p, squeeze_p
@@ -53,7 +54,7 @@ def _triangular_solve_evaluate(a: np.ndarray, b: np.ndarray, *, left_side: bool,
                                transpose_a: bool, conjugate_a: bool, unit_diagonal: bool,
                                ) -> np.ndarray:
     out = np.empty(b.shape, b.dtype)
-    spec = m.small_spec("triangular_solve", (a.shape, a.dtype), (b.shape, b.dtype),
+    spec = m.small_spec(linear_algebra.triangular_solve, (a.shape, a.dtype), (b.shape, b.dtype),
                         left_side=left_side, lower=lower, transpose_a=transpose_a,
                         conjugate_a=conjugate_a, unit_diagonal=unit_diagonal)
     if spec is not None:
@@ -104,7 +105,7 @@ triangular_solve_p: Primitive = Primitive(
     transpose=_triangular_solve_transpose,
     batch=batch_by_moving(lambda size, a, b, **params: triangular_solve_p.bind(a, b, **params)),
     stablehlo=form.triangular_solve_form,
-    lower=Library("triangular_solve"))
+    lower=Library(linear_algebra.triangular_solve))
 
 
 @remembered
@@ -154,7 +155,7 @@ def _square_type(name: str) -> Any:
 
 
 def _cholesky_evaluate(x: np.ndarray) -> np.ndarray:
-    spec = m.small_spec("cholesky", (x.shape, x.dtype))
+    spec = m.small_spec(linear_algebra.cholesky, (x.shape, x.dtype))
     if spec is not None:
         factor = np.empty(x.shape, x.dtype)
         call_eagerly("arrax_cholesky", spec, np.ascontiguousarray(x), factor)
@@ -183,7 +184,7 @@ def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
 cholesky_p: Primitive = Primitive(
     "cholesky", type_rule=_square_type("cholesky"), evaluate=_cholesky_evaluate, jvp=_cholesky_jvp,
     batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)), stablehlo=form.cholesky_form,
-    lower=Library("cholesky"))
+    lower=Library(linear_algebra.cholesky))
 
 
 @remembered
@@ -237,7 +238,7 @@ cholesky_update_p: Primitive = Primitive(
     jvp=NotApplicable("differentiate through `cholesky`"),
     batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)),
     stablehlo=form.cholesky_update_form,
-    lower=Library("cholesky_update"))
+    lower=Library(linear_algebra.cholesky_update))
 
 
 def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
@@ -260,7 +261,7 @@ def _lu_type(x: Any) -> list[Any]:
 
 
 def _lu_evaluate(x: np.ndarray) -> list[np.ndarray]:
-    spec = m.small_spec("lu", (x.shape, x.dtype))
+    spec = m.small_spec(linear_algebra.lu, (x.shape, x.dtype))
     if spec is not None:
         *batch, rows, columns = x.shape
         found = [np.empty(x.shape, x.dtype), np.empty((*batch, min(rows, columns)), np.int32),
@@ -349,7 +350,7 @@ def _widen(x: Any, rows: int, columns: int) -> Any:
 lu_p: Primitive = Primitive(
     "lu", multiple_results=True, type_rule=_lu_type, evaluate=_lu_evaluate, jvp=_lu_jvp,
     batch=batch_by_moving(lambda size, x: lu_p.bind(x)), stablehlo=form.lu_form,
-    lower=Library("lu"))
+    lower=Library(linear_algebra.lu))
 
 
 @remembered
@@ -369,7 +370,7 @@ lu_pivots_to_permutation_p: Primitive = Primitive(
     evaluate=lambda pivots, *, permutation_size: _permutations(pivots, permutation_size),
     batch=batch_by_moving(lambda size, pivots, **params: lu_pivots_to_permutation_p.bind(
         pivots, **params)), stablehlo=form.permutation_form,
-    lower=Library("permutation"),
+    lower=Library(linear_algebra.permutation),
     jvp=NotApplicable("from integers to integers"))
 
 

@@ -9,6 +9,7 @@ from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.lowering import Library
+from arrax.library import linear_algebra
 from arrax.ops import arguments, matrices as m
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.linalg_stablehlo import tridiagonal_solve_form
@@ -128,7 +129,7 @@ tridiagonal_solve_p: Primitive = Primitive(
     "tridiagonal_solve", type_rule=_type, evaluate=_evaluate, jvp=_jvp, transpose=_transpose,
     batch=batch_by_moving(lambda size, *xs, **params: tridiagonal_solve_p.bind(*xs, **params)),
     stablehlo=tridiagonal_solve_form,
-    lower=Library("tridiagonal_solve"))
+    lower=Library(linear_algebra.tridiagonal_solve))
 
 
 def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive
-from arrax.library import calls as library, linear_algebra
+from arrax.library import linear_algebra
+from arrax.library.calls import Spec
 from arrax.ops import arguments
 from arrax.ops.dot import dot_general
 from arrax.ops.dot_types import Precision
@@ -232,15 +233,15 @@ def each_matrix(fn: Callable[..., Any], outs: Sequence[ShapedArray | np.ndarray]
 
 
 @functools.lru_cache(maxsize=2048)
-def small_spec(plan: str, *operands: tuple[tuple[int, ...], Any], **params: Any,
-               ) -> library.Spec | None:
+def small_spec(call: Callable[..., Any], *operands: tuple[tuple[int, ...], Any], **params: Any,
+               ) -> Spec | None:
     """What the native library's function for small matrices is told about operands of these shapes
     and dtypes; None where LAPACK does better, or there is no such function."""
     avals = [ShapedArray(shape, dtype) for shape, dtype in operands]
     if any(a.size == 0 for a in avals) or max(avals[0].shape[-2:]) > linear_algebra.SMALL:
         return None
-    call = linear_algebra.call_of(plan, avals, params)
-    return None if call is None else call[1]
+    found = call(avals, [], params)
+    return None if found is None else found.spec
 
 
 def aval_like(x: Any, shape: tuple[int, ...], dtype: Any = None) -> ShapedArray:

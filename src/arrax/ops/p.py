@@ -74,6 +74,9 @@ stop_gradient_p = handle("stop_gradient")
 # ops/join.py
 concatenate_p = handle("concatenate")
 pad_p = handle("pad")
+split_p = handle("split")
+stack_p = handle("stack")
+tile_p = handle("tile")
 unstack_p = handle("unstack")
 
 # ops/linalg_triangular.py

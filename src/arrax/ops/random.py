@@ -22,7 +22,8 @@ from arrax.core import config, dtypes
 from arrax.core.array import array_of, with_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
-from arrax.library import calls as library
+from arrax.library.calls import call_eagerly
+from arrax.library.rows import threefry_spec
 from arrax.core.lowering import Elementwise, Expand, Reinterpret
 from arrax.ops import random_stablehlo as form
 from arrax.ops import unsafe_rbg
@@ -44,7 +45,7 @@ def threefry_words(k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[np.ndarray, np.n
     shape = np.broadcast_shapes(*[x.shape for x in operands])
     operands = [_full(x, shape) for x in operands]
     first, second = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
-    library.call_eagerly("arrax_threefry_words", (first.size,), *operands, first, second)
+    call_eagerly("arrax_threefry_words", (first.size,), *operands, first, second)
     return first, second
 
 
@@ -183,8 +184,8 @@ def _threefry_bits(key: np.ndarray, bit_width: int, shape: tuple[int, ...]) -> n
     if config.threefry_partitionable.value:
         key = np.ascontiguousarray(key, np.uint32)
         out = np.empty((*key.shape[:-1], *shape), dtype)
-        spec = library.threefry_spec(math.prod(key.shape[:-1]), math.prod(shape), bit_width)
-        library.call_eagerly("arrax_threefry_bits", spec, key, out)
+        spec = threefry_spec(math.prod(key.shape[:-1]), math.prod(shape), bit_width)
+        call_eagerly("arrax_threefry_bits", spec, key, out)
         return out
     return _threefry_bits_in_halves(key, dtype, shape)
 

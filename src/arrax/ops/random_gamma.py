@@ -15,7 +15,7 @@ from arrax.core.ad_values import Zero
 from arrax.core.array import array_of, from_numpy
 from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
-from arrax.library import calls as library
+from arrax.library import calls
 from arrax.core.lowering import Choice, Expand, HostCall
 from arrax.ops.arithmetic import div, mul
 from arrax.ops.compare import eq, select
@@ -86,7 +86,7 @@ def _evaluate(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool) -> np.nda
     words = impl.split(unwrapped(keys), alpha.shape[keys.ndim:]).reshape(-1, impl.words)
     if impl is threefry and alpha.dtype == np.float32 and config.threefry_partitionable.value:
         out = np.empty(alpha.shape, np.float32)
-        library.call_eagerly("arrax_random_gamma", (out.size, log_space), words,
+        calls.call_eagerly("arrax_random_gamma", (out.size, log_space), words,
                              np.ascontiguousarray(alpha), out)
         return out
     return _draw(impl, words, alpha, log_space)

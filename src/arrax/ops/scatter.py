@@ -15,6 +15,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import Eqn, Jaxpr, Var
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import Part, Scatter
+from arrax.library.rows import ScatterKind, scatter_rows_spec
 from arrax.ops import arguments
 from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.arithmetic import add_p, max_p, min_p, mul_p, sub_p
@@ -251,11 +252,12 @@ def _scatter_stablehlo(b: Any, x: Any, indices: Any, updates: Any, **params: Any
     return scattered(b, x, indices, updates, sizes, **params)
 
 
-def _declare(name: str, combine: Any, jvp: Any, transpose: Any,
+def _declare(name: str, kind: ScatterKind, combine: Any, jvp: Any, transpose: Any,
              by: Primitive | None = None, part: Part | None = None) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
-                     batch=_scatter_batch, weak_type="first", lower=Scatter(by), part=part,
+                     batch=_scatter_batch, weak_type="first", part=part,
+                     lower=Scatter(partial(scatter_rows_spec, kind), by),
                      masked=attached(lambda primitive: partial(masked_scatter, primitive)),
                      stablehlo=_scatter_stablehlo)
 
@@ -326,7 +328,7 @@ def _window_cotangents(cotangent: Any, indices: Any, updates: Any, params: dict[
                         params["mode"], 0)
 
 
-scatter_p = _declare("scatter", None, _scatter_jvp, _scatter_transpose)
+scatter_p = _declare("scatter", ScatterKind.SET, None, _scatter_jvp, _scatter_transpose)
 
 
 # ---- scatter-add, scatter-sub ------------------------------------------------------------------
@@ -361,9 +363,9 @@ def _add_to(total: Any, _: Any, indices: Any, updates: Any, **params: Any) -> An
     return scatter_add_p.bind(total, indices, updates, **params)
 
 
-scatter_add_p = _declare("scatter-add", np.add, _linear_scatter_jvp,
+scatter_add_p = _declare("scatter-add", ScatterKind.ADD, np.add, _linear_scatter_jvp,
                          _linear_scatter_transpose(False), add_p, Part(_add_to, adds=True))
-scatter_sub_p = _declare("scatter-sub", np.subtract, _linear_scatter_jvp,
+scatter_sub_p = _declare("scatter-sub", ScatterKind.SUBTRACT, np.subtract, _linear_scatter_jvp,
                          _linear_scatter_transpose(True), sub_p)
 
 
@@ -402,8 +404,8 @@ def _scatter_mul_transpose(cotangent: Any, x: Any, indices: Any, updates: Any, *
     return [scatter_mul_p.bind(cotangent, indices, updates, **params), None, None]
 
 
-scatter_mul_p = _declare("scatter-mul", np.multiply, _scatter_mul_jvp, _scatter_mul_transpose,
-                         mul_p)
+scatter_mul_p = _declare("scatter-mul", ScatterKind.MULTIPLY, np.multiply, _scatter_mul_jvp,
+                         _scatter_mul_transpose, mul_p)
 
 
 # ---- scatter-min, scatter-max ------------------------------------------------------------------
@@ -437,9 +439,9 @@ def _scatter_extremum_jvp(primitive: Primitive) -> Callable[..., Any]:
 
 
 _LINEARIZED = NotApplicable("its JVP is made of linear operations")
-scatter_min_p = _declare("scatter-min", np.minimum, _scatter_extremum_jvp,
+scatter_min_p = _declare("scatter-min", ScatterKind.MIN, np.minimum, _scatter_extremum_jvp,
                          _LINEARIZED, min_p)
-scatter_max_p = _declare("scatter-max", np.maximum, _scatter_extremum_jvp,
+scatter_max_p = _declare("scatter-max", ScatterKind.MAX, np.maximum, _scatter_extremum_jvp,
                          _LINEARIZED, max_p)
 
 

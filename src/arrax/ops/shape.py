@@ -109,7 +109,7 @@ broadcast_in_dim_p = Primitive(
     "broadcast_in_dim", type_rule=_broadcast_type, evaluate=_broadcast_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_broadcast_transpose), batch=_broadcast_batch,
     hidden={"shape": ALWAYS, "sharding": None, "broadcast_dimensions": ()},
-    lower=Form("broadcast_in_dim"),
+    lower=Form(),
     stablehlo=lambda b, x, *, broadcast_dimensions, **_: b.op(
         "broadcast_in_dim", x, results=b.outs[0], broadcast_dimensions=broadcast_dimensions))
 
@@ -256,7 +256,7 @@ def _reshape_batch(axis: Any, operands: Any, dims: Any, *, new_sizes: Any, dimen
 
 reshape_p = Primitive(
     "reshape", type_rule=_reshape_type, evaluate=_reshape_evaluate, jvp=linear_jvp(),
-    transpose=transpose_unary(_reshape_transpose), batch=_reshape_batch, lower=Form("reshape"),
+    transpose=transpose_unary(_reshape_transpose), batch=_reshape_batch, lower=Form(),
     stablehlo=_reshape_stablehlo)
 
 
@@ -311,7 +311,7 @@ transpose_p = Primitive(
     "transpose", type_rule=_transpose_type,
     evaluate=lambda x, *, permutation: x.transpose(permutation), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, permutation: transpose(ct, np.argsort(permutation))),
-    batch=_transpose_batch, lower=Form("transpose"),
+    batch=_transpose_batch, lower=Form(),
     stablehlo=lambda b, x, *, permutation: b.op(
         "transpose", x, results=b.outs[0], permutation=permutation))
 
@@ -348,7 +348,7 @@ squeeze_p = Primitive(
     "squeeze", type_rule=_squeeze_type,
     evaluate=lambda x, *, dimensions: x.squeeze(dimensions), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, dimensions: expand_dims(ct, dimensions)),
-    batch=_squeeze_batch, lower=Form("squeeze"),
+    batch=_squeeze_batch, lower=Form(),
     stablehlo=lambda b, x, *, dimensions: b.reshape(x, b.outs[0].shape))
 
 
@@ -383,7 +383,7 @@ rev_p = Primitive(
     "rev", type_rule=_rev_type, evaluate=lambda x, *, dimensions: x[tuple([
         _BACKWARDS if i in dimensions else _FORWARDS for i in range(x.ndim)])],
     jvp=linear_jvp(), transpose=transpose_unary(lambda ct, x, *, dimensions: rev(ct, dimensions)),
-    batch=_rev_batch, lower=Form("rev"),
+    batch=_rev_batch, lower=Form(),
     stablehlo=lambda b, x, *, dimensions: b.op("reverse", x, dimensions=dimensions))
 
 

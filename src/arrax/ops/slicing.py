@@ -95,7 +95,7 @@ def _slice_batch(axis: Any, operands: Any, dims: Any, *, start_indices: Any, lim
 
 slice_p = Primitive("slice", type_rule=_slice_type, evaluate=_slice_evaluate, jvp=linear_jvp(),
                     transpose=transpose_unary(_slice_transpose), batch=_slice_batch,
-                    lower=Form("slice"),
+                    lower=Form(),
                     stablehlo=lambda b, x, *, start_indices, limit_indices, strides: b.op(
                         "slice", x, results=b.outs[0], start_indices=start_indices,
                         limit_indices=limit_indices, strides=strides or (1,) * x.ndim))
@@ -241,7 +241,7 @@ dynamic_slice_p = Primitive(
     "dynamic_slice", type_rule=_dynamic_slice_type,
     evaluate=lambda x, *starts, slice_sizes: x[_window(x.shape, starts, slice_sizes)],
     jvp=_dynamic_slice_jvp, transpose=_dynamic_slice_transpose, batch=_dynamic_slice_batch,
-    weak_type="first", lower=Form("dynamic_slice"),
+    weak_type="first", lower=Form(),
     stablehlo=lambda b, x, *starts, slice_sizes: b.op(
         "dynamic_slice", x, *starts, results=b.outs[0], slice_sizes=slice_sizes))
 
@@ -427,7 +427,7 @@ dynamic_update_slice_p = Primitive(
     "dynamic_update_slice", type_rule=_dynamic_update_slice_type,
     evaluate=_dynamic_update_slice_evaluate, jvp=_dynamic_update_slice_jvp,
     transpose=_dynamic_update_slice_transpose, batch=_dynamic_update_slice_batch,
-    lower=Form("dynamic_update_slice"), part=Part(_add_updated),
+    lower=Form(), part=Part(_add_updated),
     masked=masked_window,
     stablehlo=lambda b, x, update, *starts: b.op("dynamic_update_slice", x, update, *starts))
 

@@ -13,7 +13,8 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
-from arrax.library import calls as library
+from arrax.library import rows
+from arrax.library.calls import call_eagerly
 from arrax.core.lowering import HostCall, Library
 from arrax.ops import arguments
 from arrax.ops.arguments import canonical_axis
@@ -129,7 +130,7 @@ def _sort_batch(axis: Any, operands: Any, dims: Any, *, dimension: int, is_stabl
 
 sort_p = Primitive("sort", multiple_results=True, type_rule=_sort_type, evaluate=_sort_evaluate,
                    jvp=_sort_jvp, batch=_sort_batch, weak_type="rule", typed_results=True,
-                   lower=Library("sort"), stablehlo=sort_form)
+                   lower=Library(rows.sort), stablehlo=sort_form)
 
 
 @remembered
@@ -183,11 +184,11 @@ def _top_k_type(x: Any, *, k: int, axis: int) -> list[Any]:
 
 
 def _top_k_evaluate(x: np.ndarray, *, k: int, axis: int) -> list[np.ndarray]:
-    spec = library.top_k_spec(x, k, axis) if x.size and k else None
+    spec = rows.top_k_spec(x, k, axis) if x.size and k else None
     if spec is not None:
         shape = (*x.shape[:-1], k)
         found = [np.empty(shape, x.dtype), np.empty(shape, np.int32)]
-        library.call_eagerly("arrax_top_k", spec, np.ascontiguousarray(x), *found)
+        call_eagerly("arrax_top_k", spec, np.ascontiguousarray(x), *found)
         return found
     bits = np.moveaxis(~ordered_bits(x, total=True), axis, -1)
     order: np.ndarray
@@ -223,7 +224,7 @@ def _top_k_batch(batch: Any, operands: Any, dims: Any, *, k: int, axis: int) -> 
 
 top_k_p = Primitive("top_k", multiple_results=True, type_rule=_top_k_type,
                     evaluate=_top_k_evaluate, jvp=_top_k_jvp, batch=_top_k_batch,
-                    lower=Library("top_k"), stablehlo=top_k_form)
+                    lower=Library(rows.top_k), stablehlo=top_k_form)
 
 
 @remembered

@@ -14,7 +14,7 @@ import numpy as np
 
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive
-from arrax.library import calls as library
+from arrax.library import calls
 from arrax.core.lowering import Elementwise
 from arrax.ops import special_stablehlo as form
 from arrax.ops.arithmetic import (
@@ -51,7 +51,7 @@ def _each(name: str) -> Callable[[Any], Any]:
     def evaluate(x: Any) -> Any:
         x = np.asarray(x, order="C")  # `ascontiguousarray` makes 0-d arrays 1-d
         out = np.empty(x.shape, np.float64)
-        library.call_eagerly("arrax_each", (x.size, library.address_of(name)), x, out)
+        calls.call_eagerly("arrax_each", (x.size, calls.address_of(name)), x, out)
         return out
     return evaluate
 
@@ -108,7 +108,7 @@ def _erf_inv_evaluate(x: Any) -> Any:
         return _scipy().erfinv(x)
     w = -np.log1p(np.multiply(x, -x, dtype=np.float32).astype(np.float64))
     out = np.empty(x.shape, np.float32)
-    library.call_eagerly("arrax_erf_inv", (x.size,), np.ascontiguousarray(w, np.float32),
+    calls.call_eagerly("arrax_erf_inv", (x.size,), np.ascontiguousarray(w, np.float32),
                          np.ascontiguousarray(x), out)
     return out
 

@@ -12,7 +12,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
-from arrax.library import calls as library
+from arrax.library import calls
 from arrax.ops.arithmetic import add_p, div_p, integer_pow_p, mul_p, neg_p, rsqrt_p, square_p, sub_p
 from arrax.ops.elementwise_rules import (
     INEXACT, binary, call_accurate, call_binary, call_unary, in_double, unary)
@@ -158,7 +158,7 @@ def _circular(fn: Any, is_cosine: bool) -> Callable[[Any], Any]:
         if x.dtype.char != "f":
             return general(x)
         out = np.empty(x.shape, x.dtype)
-        library.call_eagerly("arrax_circular", (x.size, is_cosine), np.ascontiguousarray(x), out)
+        calls.call_eagerly("arrax_circular", (x.size, is_cosine), np.ascontiguousarray(x), out)
         return out
     return evaluate
 

@@ -1,12 +1,11 @@
-"""Which equations are calls of the native library, and how their steps are written.
+"""How calls of the native library are written into programs.
 
-`plan(eqn)` gives `emit(program, step)` for a `LibraryStep` on the equation's operands and results,
-or None: then the equation is a host call. Row scatters are updates in place.
+Which equations are such calls says the `Library`, `Product` or `Scatter` of their primitives; where
+it says None the equation is a host call. Row scatters are updates in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,9 @@ from llvmlite import ir
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import Eqn
 from arrax.engines.cpu import loop_ir
-from arrax.library import calls as library, linear_algebra
+from arrax.library.calls import Call, Spec
 from arrax.core.lowering import Library, Product, Update
 
-Emit = Callable[[Any, Any], None]
 _I64 = ir.IntType(64)
 
 
@@ -35,7 +33,7 @@ def _stored(atom: Any) -> Stored:
     return Stored(tuple(atom.aval.shape), np.dtype(storage_dtype(atom.aval.dtype)))
 
 
-def _spec_constant(program: Any, spec: library.Spec) -> ir.Value:
+def _spec_constant(program: Any, spec: Spec) -> ir.Value:
     """The address of the constant array with these fields."""
     name = "spec." + ".".join(map(str, spec))
     known = program.module.globals.get(name)
@@ -48,7 +46,7 @@ def _spec_constant(program: Any, spec: library.Spec) -> ir.Value:
     return known
 
 
-def _write_call(program: Any, name: str, spec: library.Spec, pointers: list[ir.Value]) -> None:
+def _write_call(program: Any, name: str, spec: Spec, pointers: list[ir.Value]) -> None:
     """`name(spec, pointers...)`; the program ends where it fails."""
     pointer = ir.PointerType()
     arguments = [_spec_constant(program, spec), *pointers]
@@ -56,97 +54,21 @@ def _write_call(program: Any, name: str, spec: library.Spec, pointers: list[ir.V
     program.check(program.builder.call(function, arguments))
 
 
-def _simple(name: str, spec: library.Spec | None) -> Emit | None:
-    """A call with the operands' and results' addresses, in order."""
-    if spec is None:
-        return None
-
-    def emit(program: Any, step: Any) -> None:
-        buffers = [*step.operands, *step.results]
-        _write_call(program, name, spec, [program.pointer(buffer) for buffer in buffers])
-
-    return emit
-
-
-def _dot_general(eqn: Eqn) -> Emit | None:
-    lhs, rhs, out = map(_stored, (*eqn.invars, eqn.outvars[0]))
-    return _simple("arrax_gemm", library.gemm_spec(lhs, rhs, out, eqn.params["dimension_numbers"]))
-
-
-def _convolution(eqn: Eqn) -> Emit | None:
-    lhs, rhs, out = map(_stored, (*eqn.invars, eqn.outvars[0]))
-    return _simple("arrax_conv", library.conv_spec(lhs, rhs, out, eqn.params))
-
-
-def _sort(eqn: Eqn) -> Emit | None:
-    operands = [_stored(atom) for atom in eqn.invars]
-    spec = library.sort_spec(operands, eqn.params["dimension"], eqn.params["num_keys"])
-    if spec is None:
-        return None
-
-    def emit(program: Any, step: Any) -> None:
-        tables = [
-            program.pointer_array([program.pointer(buffer) for buffer in row])
-            for row in (step.operands, step.results)
-        ]
-        _write_call(program, "arrax_sort", spec, tables)
-
-    return emit
-
-
-def _top_k(eqn: Eqn) -> Emit | None:
-    operand = _stored(eqn.invars[0])
-    if _stored(eqn.outvars[1]).dtype != np.int32:
-        return None
-    axis = eqn.params.get("axis", len(operand.shape) - 1)
-    return _simple("arrax_top_k", library.top_k_spec(operand, eqn.params["k"], axis))
-
-
-def _scan(eqn: Eqn) -> Emit | None:
-    spec = library.scan_spec(
-        eqn.primitive.name, _stored(eqn.invars[0]), eqn.params["axis"], eqn.params["reverse"]
-    )
-    return _simple("arrax_scan", spec)
-
-
-def _fft(eqn: Eqn) -> Emit | None:
-    lengths, kind = eqn.params["fft_lengths"], int(eqn.params["fft_type"])
-    operand = _stored(eqn.invars[0])
-    spec = library.fft_spec(operand, kind, lengths)
-    if spec is not None:
-        return _simple("arrax_fft", spec)
-    return _simple("arrax_fft_any", library.any_fft_spec(operand, kind, lengths))
-
-
-PLANS: dict[str, Callable[[Eqn], Emit | None]] = {
-    "dot_general": _dot_general,
-    "convolution": _convolution,
-    "sort": _sort,
-    "top_k": _top_k,
-    "scan": _scan,
-    "fft": _fft,
-}
-
-
-def plan(eqn: Eqn) -> Emit | None:
-    """How to write an equation as a library call, or None."""
+def call_of(eqn: Eqn) -> Call | None:
+    """The library call that an equation is, or None."""
     lower = eqn.primitive.lower
     if type(lower) not in (Library, Product) or eqn.effects:
         return None
     if any(0 in atom.aval.shape for atom in eqn.outvars):
         return None
-    own = PLANS.get(lower.plan)
-    return _linear_algebra(lower.plan, eqn) if own is None else own(eqn)
+    found: Call | None = lower.call([_stored(atom) for atom in eqn.invars],
+                                    [_stored(atom) for atom in eqn.outvars], eqn.params)
+    return found
 
 
-def _linear_algebra(name: str, eqn: Eqn) -> Emit | None:
-    call = linear_algebra.call_of(name, [_stored(atom) for atom in eqn.invars], eqn.params)
-    return None if call is None else _simple(*call)
-
-
-def _scatter_spec(eqn: Eqn) -> library.Spec | None:
-    operand, indices, updates = map(_stored, eqn.invars[:3])
-    return library.scatter_rows_spec(eqn.primitive.name, operand, indices, updates, eqn.params)
+def _scatter_spec(eqn: Eqn) -> Spec | None:
+    spec: Spec | None = eqn.primitive.lower.spec(*map(_stored, eqn.invars[:3]), eqn.params)
+    return spec
 
 
 _LONG = 1 << 14  # updates from which a call is worth more than loops that fuse
@@ -172,6 +94,9 @@ def write(program: Any, step: loop_ir.LibraryStep) -> None:
         buffers = [*step.results, *step.operands]
         _write_call(program, "arrax_scatter_rows", spec, [program.pointer(b) for b in buffers])
         return
-    emit = plan(step.eqn)
-    assert emit is not None
-    emit(program, step)
+    call = call_of(step.eqn)
+    assert call is not None
+    operands, results = ([program.pointer(b) for b in row] for row in (step.operands, step.results))
+    pointers = [program.pointer_array(row) for row in (operands, results)] if call.tables \
+        else [*operands, *results]
+    _write_call(program, call.function, call.spec, pointers)

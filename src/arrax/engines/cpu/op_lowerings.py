@@ -1,6 +1,6 @@
 """Which lowering an equation has: the `lower` field of its primitive, with our parts put in.
 
-Op blocks name what they cannot import: a `Form` is looked up in `FORMS`, a `Scatter` becomes loops
+A `Form` is looked up in `FORMS`, a `Scatter` becomes loops
 or a library call. A primitive whose field is a host call, or that the library does not cover, runs
 Python.
 """
@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from arrax.control.cond_rules import cond_p
+from arrax.control.scan_rules import scan_p
+from arrax.control.while_rules import while_p
 from arrax.core import dtypes
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.engines.cpu import control, library_plans, updates, views
 from arrax.core.lowering import (Choice, Control, Form, HostCall, Product, Reinterpret,
                                         Scatter, Update, View)
 from arrax.engines.cpu.product_rewrites import product_rewrite
+from arrax.ops.p import (bitcast_convert_type_p, broadcast_in_dim_p, concatenate_p, dynamic_slice_p,
+                         dynamic_update_slice_p, gather_p, iota_p, pad_p, reshape_p, rev_p, slice_p,
+                         split_p, squeeze_p, stack_p, tile_p, transpose_p, unstack_p)
 
 NO_LOWERING = HostCall("the primitive has no lowering")
 
@@ -41,7 +47,7 @@ def _resolved(primitive: Primitive) -> Any:
     if lower is None or type(lower) is NotApplicable:
         return NO_LOWERING
     if type(lower) is Form:
-        return FORMS[lower.name]
+        return FORMS[primitive]
     if type(lower) is Product:
         return Choice(lambda eqn: product_rewrite(eqn) or lower)
     return _scatter(lower) if type(lower) is Scatter else lower
@@ -74,25 +80,25 @@ def _scatter(lower: Scatter) -> Choice:
     return Choice(choose)
 
 
-FORMS: dict[str, Any] = {
-    "broadcast_in_dim": View(views.broadcast_in_dim),
-    "transpose": View(views.transpose),
-    "reshape": View(views.reshape, flat=True),
-    "squeeze": View(views.squeeze, flat=True),
-    "slice": View(views.slice_view),
-    "rev": View(views.rev),
-    "iota": View(views.iota),
-    "pad": View(views.pad, gathers=True, pieces=updates.pad),
-    "concatenate": View(views.concatenate, pieces=updates.concatenate),
-    "dynamic_slice": View(views.dynamic_slice),
-    "dynamic_update_slice": Update(updates.dynamic_update_slice),
-    "gather": View(views.gather, gathers=True),
-    "split": View(views.split),
-    "stack": View(views.stack, pieces=updates.stack),
-    "unstack": View(views.unstack),
-    "tile": View(views.tile, gathers=True, pieces=updates.tile),
-    "bitcast": Choice(_bitcast),
-    "while": Control(control.lower_while, control.while_invariants),
-    "scan": Control(control.lower_scan, control.scan_invariants),
-    "cond": Control(control.lower_cond),
+FORMS: dict[Primitive, Any] = {
+    broadcast_in_dim_p: View(views.broadcast_in_dim),
+    transpose_p: View(views.transpose),
+    reshape_p: View(views.reshape, flat=True),
+    squeeze_p: View(views.squeeze, flat=True),
+    slice_p: View(views.slice_view),
+    rev_p: View(views.rev),
+    iota_p: View(views.iota),
+    pad_p: View(views.pad, gathers=True, pieces=updates.pad),
+    concatenate_p: View(views.concatenate, pieces=updates.concatenate),
+    dynamic_slice_p: View(views.dynamic_slice),
+    dynamic_update_slice_p: Update(updates.dynamic_update_slice),
+    gather_p: View(views.gather, gathers=True),
+    split_p: View(views.split),
+    stack_p: View(views.stack, pieces=updates.stack),
+    unstack_p: View(views.unstack),
+    tile_p: View(views.tile, gathers=True, pieces=updates.tile),
+    bitcast_convert_type_p: Choice(_bitcast),
+    while_p: Control(control.lower_while, control.while_invariants),
+    scan_p: Control(control.lower_scan, control.scan_invariants),
+    cond_p: Control(control.lower_cond),
 }

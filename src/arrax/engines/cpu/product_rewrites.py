@@ -17,7 +17,7 @@ import numpy as np
 
 from arrax.core.dtypes import ExtendedDType, storage_dtype
 from arrax.core.jaxpr import Eqn
-from arrax.library import calls as library
+from arrax.library import products
 from arrax.engines.cpu.library_plans import Stored
 from arrax.core.lowering import Expand
 from arrax.engines.cpu.products import is_small_product, product_sizes
@@ -43,8 +43,8 @@ def _rewrite(lhs: Stored, rhs: Stored, out: Stored, numbers: Any, by_vector: boo
     dtype = _better_dtype(lhs.dtype, rhs.dtype, out.dtype, by_vector)
     if dtype is not None:
         return Expand(_in_dtype(dtype, out.dtype))
-    if library.product_dtypes(lhs, rhs, out) and \
-            library.gemm_spec(lhs, rhs, out, numbers) is None:
+    if products.product_dtypes(lhs, rhs, out) and \
+            products.gemm_spec(lhs, rhs, out, numbers) is None:
         return Expand(_transposed)
     return None
 

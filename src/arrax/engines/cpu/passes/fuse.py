@@ -195,7 +195,7 @@ class Lowerer:
         """A call of the native library where it has the operation, else of Python."""
         operands = [self.operand_buffer(atom) for atom in eqn.invars]
         results = [self.result_buffer(var) for var in eqn.outvars]
-        if library_plans.plan(eqn) is not None:
+        if library_plans.call_of(eqn) is not None:
             self.steps.append(ir.LibraryStep(eqn, operands, results))
         else:
             self.steps.append(ir.HostCallStep(eqn, operands, results))

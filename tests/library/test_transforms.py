@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arrax import lax
-from arrax.library import calls as library
+from arrax.library import calls, transforms
 
 from tests.engines.cpu.compiling import check, compiled, traced
 
@@ -33,12 +33,12 @@ def expected(name: str, x: np.ndarray, length: int) -> np.ndarray:
 
 
 def transformed(name: str, x: np.ndarray, length: int) -> np.ndarray:
-    spec = library.fft_spec(x, NAMES.index(name), (length,))
+    spec = transforms.fft_spec(x, NAMES.index(name), (length,))
     assert spec is not None
     wanted = np.result_type(x, np.complex64)
     shape = (*x.shape[:-1], length // 2 + 1 if name == "rfft" else length)
     out = np.empty(shape, np.empty(0, wanted).real.dtype if name == "irfft" else wanted)
-    library.call_eagerly("arrax_fft", spec, x, out)
+    calls.call_eagerly("arrax_fft", spec, x, out)
     return out
 
 
@@ -77,10 +77,10 @@ def test_several_axes(shape: tuple[int, ...], axes: int, dtype: str) -> None:
     rng = np.random.default_rng(0)
     x = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
     for kind, name in enumerate(("fftn", "ifftn")):
-        spec = library.fft_spec(x, kind, shape[-axes:])
+        spec = transforms.fft_spec(x, kind, shape[-axes:])
         assert spec is not None
         out = np.empty_like(x)
-        library.call_eagerly("arrax_fft", spec, x, out)
+        calls.call_eagerly("arrax_fft", spec, x, out)
         want = getattr(np.fft, name)(x.astype(np.complex128), axes=range(-axes, 0))
         assert error(out, want) < (3e-7 if dtype == "complex64" else 1e-15)
 
@@ -107,7 +107,7 @@ def test_non_finite_elements_spread() -> None:
 ])  # fmt: skip
 def test_what_is_left_to_numpy(shape: Any, dtype: str, kind: int, lengths: Any) -> None:
     x = SimpleNamespace(shape=shape, dtype=np.dtype(dtype))
-    assert library.fft_spec(x, kind, lengths) is None
+    assert transforms.fft_spec(x, kind, lengths) is None
 
 
 @pytest.mark.parametrize("name", NAMES)

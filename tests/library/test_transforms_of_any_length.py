@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from arrax.core.config import enable_x64
-from arrax.library import calls as library
+from arrax.library import calls, transforms
 
 from tests.engines.cpu.compiling import compiled, prim, step_names, traced
 
@@ -28,12 +28,12 @@ def operand(name: str, shape: Any, length: int, real: str) -> np.ndarray:
 
 
 def check(name: str, x: np.ndarray, length: int, real: str) -> None:
-    spec = library.any_fft_spec(x, NAMES.index(name), (length,))
+    spec = transforms.any_fft_spec(x, NAMES.index(name), (length,))
     assert spec is not None
     want = getattr(np.fft, name)(x.astype(np.result_type(x, np.float64)), length)
     kind = x.real.dtype if name == "irfft" else np.result_type(x, np.complex64)
     out, kept = np.empty(want.shape, kind), x.copy()
-    library.call_eagerly("arrax_fft_any", spec, x, out)
+    calls.call_eagerly("arrax_fft_any", spec, x, out)
     assert np.linalg.norm(out - want) <= TOLERANCE[real] * np.linalg.norm(want), (name, x.shape)
     np.testing.assert_array_equal(x, kept)
 

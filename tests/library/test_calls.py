@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,8 @@ from arrax.core.array import from_numpy
 from arrax.core.parser import parse_closed_jaxpr
 from arrax.engines.cpu.executable import Executable
 from arrax.engines.cpu.loop_ir import host_calls
-from arrax.library import calls as library
+from arrax.library import calls, products, rows
+from arrax.library.rows import ScanKind, ScatterKind
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 TOLERANCE = {"float32": 1e-6, "float64": 1e-14, "bfloat16": 8e-3, "float16": 1e-3,
@@ -69,9 +69,9 @@ def product(equation: str, lhs: Any, rhs: Any, out_dtype: Any) -> Any:
     )
     sizes = dict(zip(left + right, lhs.shape + rhs.shape, strict=True))
     out = np.full([sizes[c] for c in result], 99).astype(out_dtype)
-    spec = library.gemm_spec(lhs, rhs, out, numbers)
+    spec = products.gemm_spec(lhs, rhs, out, numbers)
     assert spec is not None
-    library.call_eagerly("arrax_gemm", spec, lhs, rhs, out)
+    calls.call_eagerly("arrax_gemm", spec, lhs, rhs, out)
     return out
 
 
@@ -123,23 +123,12 @@ def test_overflow_of_long_products_is_infinite_not_nan() -> None:
     assert np.isposinf(product("mk,kn->mn", lhs, rhs, np.float32)).all()
 
 
-def test_blas_symbols_are_fortran_functions() -> None:
-    a, b, c = (np.asfortranarray(normal((3, 3), "float64", seed)) for seed in range(3))
-    dgemm = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(library.blas_symbols()["dgemm"])
-    size, one, zero = ctypes.c_int(3), ctypes.c_double(1), ctypes.c_double(0)
-    plain = ctypes.c_char(b"N")
-    by = ctypes.addressof
-    dgemm(by(plain), by(plain), by(size), by(size), by(size), by(one), a.ctypes.data, by(size),
-          b.ctypes.data, by(size), by(zero), c.ctypes.data, by(size))  # fmt: skip
-    np.testing.assert_allclose(c, a @ b)
-
-
 def test_product_specs_that_are_not_covered() -> None:
     x = np.zeros((2, 3, 4), np.float32)
-    assert library.gemm_spec(x, x, np.zeros((3, 3), np.float32),
+    assert products.gemm_spec(x, x, np.zeros((3, 3), np.float32),
                              (((0, 2), (0, 2)), ((), ()))) is None  # fmt: skip
     y = np.zeros((2, 2), np.int8)
-    assert library.gemm_spec(y, y, y, (((1,), (0,)), ((), ()))) is None
+    assert products.gemm_spec(y, y, y, (((1,), (0,)), ((), ()))) is None
 
 
 # ---- convolutions ------------------------------------------------------------------------------
@@ -210,9 +199,9 @@ def run_convolution(lhs: Any, rhs: Any, out_shape: Any, row: Any, layout: int, f
     params = {"dimension_numbers": numbers, "feature_group_count": features,
                   "batch_group_count": batches, "window_strides": row[2], "padding": row[3],
                   "lhs_dilation": row[4], "rhs_dilation": row[5]}  # fmt: skip
-    spec = library.conv_spec(left, right, out, params)
+    spec = products.conv_spec(left, right, out, params)
     assert spec is not None
-    library.call_eagerly("arrax_conv", spec, left, right, out)
+    calls.call_eagerly("arrax_conv", spec, left, right, out)
     return out.transpose(image)
 
 
@@ -298,31 +287,31 @@ def stable_order(keys: list[Any]) -> Any:
     return np.lexsort(columns[::-1])
 
 
-SORTED = [str(dtype) for dtype in library.CODES if dtype.kind != "c"]
+SORTED = [str(dtype) for dtype in calls.CODES if dtype.kind != "c"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 100, 700, 5000, 70000])
 @pytest.mark.parametrize("name", SORTED)
 def test_sort(name: str, count: int) -> None:
     x = tied(count, name)
-    spec = library.sort_spec([x], 0, 1)
+    spec = rows.sort_spec([x], 0, 1)
     assert spec is not None
-    (got,) = library.sort_eagerly(spec, [x])
+    (got,) = calls.sort_eagerly(spec, [x])
     wide = x if x.dtype.kind in "biu" else x.astype(np.float64)
     np.testing.assert_array_equal(got.astype(wide.dtype), np.sort(wide))
     index = np.arange(count, dtype=np.int32)
-    spec = library.sort_spec([x, index], 0, 1)
+    spec = rows.sort_spec([x, index], 0, 1)
     assert spec is not None
-    assert np.array_equal(library.sort_eagerly(spec, [x, index])[1], stable_order([x]))
+    assert np.array_equal(calls.sort_eagerly(spec, [x, index])[1], stable_order([x]))
 
 
 def test_sort_by_several_keys_along_any_axis() -> None:
     for shape, axis in [((4, 30, 3), 1), ((30, 4), 0), ((4, 30), 1)]:
         a, b = tied(shape, "int8"), tied(shape, "float32", 1)
         payload = normal(shape, "complex128")
-        spec = library.sort_spec([a, b, payload], axis, 2)
+        spec = rows.sort_spec([a, b, payload], axis, 2)
         assert spec is not None
-        got = library.sort_eagerly(spec, [a, b, payload])
+        got = calls.sort_eagerly(spec, [a, b, payload])
         flat = [np.moveaxis(x, axis, -1).reshape(-1, 30) for x in (a, b, payload)]
         order = np.stack([stable_order([x, y]) for x, y, _ in zip(*flat, strict=True)])
         for source, result in zip(flat, got, strict=True):
@@ -351,15 +340,15 @@ def test_sorts_of_long_lines(name: str, count: int) -> None:
     x = LONG[name](count)
     if "float" in x.dtype.name:
         x[[3, count // 2]] = np.nan
-    spec = library.sort_spec([x], 0, 1)
+    spec = rows.sort_spec([x], 0, 1)
     assert spec is not None
     want = np.sort(x.astype(np.float64) if x.dtype.itemsize == 2 else x).astype(x.dtype)
-    got = library.sort_eagerly(spec, [x])[0]
+    got = calls.sort_eagerly(spec, [x])[0]
     assert np.array_equal(got, want, equal_nan="float" in x.dtype.name)
     two = np.stack([x, x[::-1]], 1)
-    spec = library.sort_spec([two], 0, 1)
+    spec = rows.sort_spec([two], 0, 1)
     assert spec is not None
-    got = library.sort_eagerly(spec, [two])[0]
+    got = calls.sort_eagerly(spec, [two])[0]
     for column in (0, 1):
         assert np.array_equal(got[:, column], want, equal_nan="float" in x.dtype.name)
 
@@ -373,9 +362,9 @@ def test_top_k_of_long_rows(count: int, k: int, order: str) -> None:
     if order != "random":
         x = {"rising": np.sort(x), "falling": -np.sort(-x), "equal": 0 * x}[order]
     values, indices = np.empty((2, k), np.int32), np.empty((2, k), np.int32)
-    spec = library.top_k_spec(x, k, 1)
+    spec = rows.top_k_spec(x, k, 1)
     assert spec is not None
-    library.call_eagerly("arrax_top_k", spec, x, values, indices)
+    calls.call_eagerly("arrax_top_k", spec, x, values, indices)
     want = np.argsort(-x, 1, kind="stable")[:, :k]
     assert np.array_equal(indices, want)
     assert np.array_equal(values, np.take_along_axis(x, want, 1))
@@ -384,37 +373,37 @@ def test_top_k_of_long_rows(count: int, k: int, order: str) -> None:
 def test_top_k() -> None:
     x = np.array([[0.0, -0.0, np.nan, 1, np.inf, 0.0, 5, 1]], np.float32)
     values, indices = np.empty((1, 8), np.float32), np.empty((1, 8), np.int32)
-    spec = library.top_k_spec(x, 8, 1)
+    spec = rows.top_k_spec(x, 8, 1)
     assert spec is not None
-    library.call_eagerly("arrax_top_k", spec, x, values, indices)
+    calls.call_eagerly("arrax_top_k", spec, x, values, indices)
     assert indices.tolist() == [[2, 4, 6, 3, 7, 0, 5, 1]]
     assert np.array_equal(values, x[:, indices[0]], equal_nan=True)
 
 
 # ---- scans, rows, random bits ------------------------------------------------------------------
 
-SCANS = [("cumsum", np.add), ("cumprod", np.multiply), ("cummax", np.maximum),
-         ("cummin", np.minimum), ("cumlogsumexp", np.logaddexp)]  # fmt: skip
+SCANS = [(ScanKind.SUM, np.add), (ScanKind.PRODUCT, np.multiply), (ScanKind.MAX, np.maximum),
+         (ScanKind.MIN, np.minimum), (ScanKind.LOG_SUM_EXP, np.logaddexp)]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "name", ["int8", "int32", "uint64", "float16", "bfloat16", "float32", "float64"]
 )
-@pytest.mark.parametrize("row", SCANS, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", SCANS, ids=lambda row: row[0].name)
 def test_scans(row: Any, name: str) -> None:
-    primitive, reference = row
-    if primitive == "cumlogsumexp" and "int" in name:
-        assert library.scan_spec(primitive, np.zeros(3, name), 0, False) is None
+    kind, reference = row
+    if kind is ScanKind.LOG_SUM_EXP and "int" in name:
+        assert rows.scan_spec(kind, np.zeros(3, name), 0, False) is None
         return
     for shape, axis in [((7,), 0), ((1000,), 0), ((3, 50, 4), 1), ((5, 40), 1), ((60, 300), 0)]:
         for reverse in (False, True):
             x = normal(shape, name)
-            if primitive == "cumprod" and "int" not in name:
+            if kind is ScanKind.PRODUCT and "int" not in name:
                 x = (1 + 0.01 * x.astype(np.float64)).astype(x.dtype)
             out = np.empty_like(x)
-            spec = library.scan_spec(primitive, x, axis, reverse)
+            spec = rows.scan_spec(kind, x, axis, reverse)
             assert spec is not None
-            library.call_eagerly("arrax_scan", spec, x, out)
+            calls.call_eagerly("arrax_scan", spec, x, out)
             wide = x if "int" in name else x.astype(np.float64)
             wide = np.flip(wide, axis) if reverse else wide
             want = reference.accumulate(wide, axis, dtype=wide.dtype)
@@ -426,10 +415,10 @@ def test_scans(row: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "float16"])
-@pytest.mark.parametrize("primitive", ["cummax", "cummin"])
-def test_running_extremes_of_special_values(primitive: str, name: str) -> None:
+@pytest.mark.parametrize("kind", [ScanKind.MAX, ScanKind.MIN], ids=lambda kind: kind.name)
+def test_running_extremes_of_special_values(kind: ScanKind, name: str) -> None:
     """NaN stays, whatever its sign; -0 is below 0; all parts of a long line agree."""
-    extreme = max if primitive == "cummax" else min
+    extreme = max if kind is ScanKind.MAX else min
     pool = np.array([0.0, -0.0, np.inf, -np.inf, 1.5, -1.5, np.nan, -np.nan], name)
     short = [np.array(v, name) for v in ([-0.0, 0.0, -0.0], [np.inf, -np.inf, 2], [-np.nan, 1])]
     long = normal(70_001, name)
@@ -438,9 +427,9 @@ def test_running_extremes_of_special_values(primitive: str, name: str) -> None:
     for x in (*short, pool, pool[::-1].copy(), rare, long):
         for reverse in (False, True):
             out = np.empty_like(x)
-            spec = library.scan_spec(primitive, x, 0, reverse)
+            spec = rows.scan_spec(kind, x, 0, reverse)
             assert spec is not None
-            library.call_eagerly("arrax_scan", spec, x, out)
+            calls.call_eagerly("arrax_scan", spec, x, out)
             line, found = (x[::-1], out[::-1]) if reverse else (x, out)
             best, want = line[0], []
             for v in line:
@@ -457,25 +446,26 @@ def test_running_extremes_of_special_values(primitive: str, name: str) -> None:
 def test_long_cumsum_keeps_its_precision() -> None:
     x = normal(200_001, "float32")
     out = np.empty_like(x)
-    spec = library.scan_spec("cumsum", x, 0, False)
+    spec = rows.scan_spec(ScanKind.SUM, x, 0, False)
     assert spec is not None
-    library.call_eagerly("arrax_scan", spec, x, out)
+    calls.call_eagerly("arrax_scan", spec, x, out)
     np.testing.assert_allclose(out, np.cumsum(x.astype(np.float64)), atol=2e-2)
 
 
-SCATTERS = [("scatter", lambda a, b: b), ("scatter-add", np.add), ("scatter-mul", np.multiply),
-            ("scatter-min", np.minimum), ("scatter-max", np.maximum)]  # fmt: skip
+SCATTERS = [(ScatterKind.SET, lambda a, b: b), (ScatterKind.ADD, np.add),
+            (ScatterKind.MULTIPLY, np.multiply), (ScatterKind.MIN, np.minimum),
+            (ScatterKind.MAX, np.maximum)]  # fmt: skip
 
 
-@pytest.mark.parametrize("row", SCATTERS, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", SCATTERS, ids=lambda row: row[0].name)
 @pytest.mark.parametrize("name", ["int16", "float32", "bfloat16"])
 def test_row_scatters_drop_indices_outside(row: Any, name: str) -> None:
-    primitive, combine = row
+    kind, combine = row
     cases = [((20,), 50, "int32"), ((20, 3), 50, "int32"), ((10,), 70000, "int32"),
              ((30, 131), 1100, "int32"), ((20, 3), 600, "int8"), ((20,), 50, "int64")]  # fmt: skip
     for shape, count, index_dtype in cases:
         operand, updates = normal(shape, name), normal((count, *shape[1:]), name, 1)
-        if primitive == "scatter-mul":
+        if kind is ScatterKind.MULTIPLY:
             updates = np.ones_like(updates)
         indices = np.random.default_rng(2).integers(-3, shape[0] + 3, (count, 1), index_dtype)
         numbers = SimpleNamespace(
@@ -483,8 +473,8 @@ def test_row_scatters_drop_indices_outside(row: Any, name: str) -> None:
             inserted_window_dims=(0,),
             scatter_dims_to_operand_dims=(0,),
         )
-        spec = library.scatter_rows_spec(
-            primitive,
+        spec = rows.scatter_rows_spec(
+            kind,
             operand,
             indices,
             updates,
@@ -492,13 +482,13 @@ def test_row_scatters_drop_indices_outside(row: Any, name: str) -> None:
         )
         assert spec is not None
         got = operand.copy()
-        library.call_eagerly("arrax_scatter_rows", spec, got, indices, updates)
+        calls.call_eagerly("arrax_scatter_rows", spec, got, indices, updates)
         wide = np.float64 if name != "int16" else np.int16
         want = operand.astype(wide)
         for index, update in zip(indices[:, 0], updates.astype(wide), strict=True):
             if 0 <= index < shape[0]:
                 want[index] = combine(want[index], update)
-        if name == "bfloat16" and primitive == "scatter-add":
+        if name == "bfloat16" and kind is ScatterKind.ADD:
             continue  # each sum is rounded: the reference is not
         np.testing.assert_allclose(got.astype(wide), want, rtol=1e-4, atol=1e-2)
 
@@ -509,10 +499,10 @@ def test_row_gathers_clamp_or_fill() -> None:
             source = np.arange(20 * length).reshape(20, length).astype(item)
             indices = np.array([-5, 0, 19, 20, 7], np.int32)
             out = np.empty((5, length), item)
-            spec = (source.itemsize, length, 20, 5, library.CODES[indices.dtype])
-            library.call_eagerly("arrax_gather_rows", spec, source, indices, None, out)
+            spec = (source.itemsize, length, 20, 5, calls.CODES[indices.dtype])
+            calls.call_eagerly("arrax_gather_rows", spec, source, indices, None, out)
             assert np.array_equal(out, source[np.clip(indices, 0, 19)])
-            library.call_eagerly(
+            calls.call_eagerly(
                 "arrax_gather_rows", spec, source, indices, np.array([9], item), out
             )
             assert np.array_equal(out[[0, 3]], np.full((2, length), 9, item))
@@ -523,12 +513,12 @@ def test_threefry_bits_do_not_depend_on_the_count() -> None:
     draws = []
     for count in (5, 2000):
         out = np.empty(count, np.uint32)
-        library.call_eagerly("arrax_threefry_bits", library.threefry_spec(1, count, 32), key, out)
+        calls.call_eagerly("arrax_threefry_bits", rows.threefry_spec(1, count, 32), key, out)
         draws.append(out)
     assert np.array_equal(draws[0], draws[1][:5])
     assert abs(draws[1].mean() / 2**32 - 0.5) < 0.02
     wide = np.empty(5, np.uint64)
-    library.call_eagerly("arrax_threefry_bits", library.threefry_spec(1, 5, 64), key, wide)
+    calls.call_eagerly("arrax_threefry_bits", rows.threefry_spec(1, 5, 64), key, wide)
     assert np.array_equal((wide >> 32 ^ wide).astype(np.uint32), draws[0])
 
 
