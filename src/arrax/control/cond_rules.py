@@ -22,6 +22,7 @@ from arrax.core.effects import no_effects
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr, jaxpr_as_fun
 from arrax.core.primitive import Primitive
 from arrax.core.trace import use
+from arrax.core.checker import check_cond
 from arrax.core.lowering import Form, SumInside
 from arrax.ops.p import add_any_p, eq_p, ne_p, select_n_p, stop_gradient_p
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
@@ -324,5 +325,6 @@ cond_p = Primitive(
     "cond", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda branches, **_: _effects(branches),
-    named_axes=lambda branches, **_: axes_in(*branches), lower=Form(), stablehlo=_stablehlo,
+    named_axes=lambda branches, **_: axes_in(*branches), lower=Form(), check=check_cond,
+    stablehlo=_stablehlo,
     part=SumInside(_sum_inside), guard=Guard(_origin, _bind_guarded))

@@ -25,6 +25,7 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import use
+from arrax.core.checker import check_scan
 from arrax.core.lowering import Form, SumInside
 from arrax.ops.arithmetic import add_p, sub_p
 from arrax.ops.p import add_any_p
@@ -450,10 +451,17 @@ def _bind_guarded(flag: Any, numbers: list[int], operands: Sequence[Any], params
     return bind_scan(params, guarded(params["jaxpr"], tuple(numbers)), [flag, *consts], init, xs)
 
 
+def _inside(eqn: Any, number: int) -> tuple[Any, Any]:
+    """What a result is made of in the body."""
+    body = eqn.params["jaxpr"].jaxpr
+    return body.outvars[number], body
+
+
 scan_p = Primitive(
     "scan", multiple_results=True, type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"linear": ALWAYS, "_split_transpose": False}, lower=Form(),
+    check=check_scan, inside=_inside,
     stablehlo=_stablehlo, part=SumInside(_sum_inside),
     guard=Guard(_origin, _bind_guarded))

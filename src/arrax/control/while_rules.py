@@ -19,6 +19,7 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import use
+from arrax.core.checker import check_while
 from arrax.core.lowering import Form
 from arrax.ops.p import and_p, reduce_or_p, select_n_p
 from arrax.ops.rules import batch_at, broadcast_in_dim, instantiate, move_axis
@@ -314,5 +315,5 @@ while_p = Primitive(
     jvp=_jvp, transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda cond_jaxpr, body_jaxpr, **_: cond_jaxpr.effects | body_jaxpr.effects,
     named_axes=lambda cond_jaxpr, body_jaxpr, **_: axes_in(cond_jaxpr, body_jaxpr),
-    lower=Form(), stablehlo=_stablehlo,
+    lower=Form(), check=check_while, stablehlo=_stablehlo,
     guard=Guard(_origin, _bind_guarded))

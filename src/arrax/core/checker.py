@@ -9,8 +9,9 @@
     type rule gives (shape and dtype; weak types too on request).
  5. The effects of an equation are its primitive's; a jaxpr's include those of all its equations.
  6. Jaxprs in parameters are well formed, and fit the operands and results of their equation: calls
-    (`jit`, `remat2`, `custom_jvp_call`, …), `scan` (carry in = carry out, rows without the
-    leading axis), `while` (the condition is a bool scalar), `cond` (all branches alike).
+    (all primitives that are `Inline`d: `jit`, `remat2`, `custom_jvp_call`, …),
+    `scan` (carry in = carry out, rows without the leading axis), `while` (the condition is a bool
+    scalar), `cond` (all branches alike).
  7. The consts of a closed jaxpr have the avals of its constvars.
 
 Not checked: params against each other beyond the type rule; the order of effects; named axes.
@@ -35,6 +36,7 @@ from arrax.core.jaxpr import (
     jaxprs_in_params,
     join_effects,
 )
+from arrax.core.lowering import Inline
 from arrax.core.printer import Names, eqn_doc, render
 
 
@@ -128,9 +130,10 @@ def _check_eqn(eqn: Eqn, bound: set[Var], weak_types: bool) -> None:
         _check_atom(atom, bound)
     for sub in jaxprs_in_params(eqn.params):
         check_jaxpr(sub, weak_types)
-    check_operands = _OPERAND_CHECKS.get(eqn.primitive.name)
-    if check_operands is not None:
-        check_operands(eqn)
+    if type(eqn.primitive.lower) is Inline:
+        _check_call(eqn, eqn.primitive.lower.jaxpr(eqn.params))
+    if eqn.primitive.check is not None:
+        eqn.primitive.check(eqn)
     _check_result_types(eqn, weak_types)
     effects = _attempt(lambda: eqn.primitive.effects_of(eqn.params), "effects rule")
     if effects != eqn.effects:
@@ -202,13 +205,10 @@ def _in_avals(jaxpr: Any) -> list[Any]:
     return list(jaxpr.in_avals)
 
 
-def _check_call(parameter: str) -> Callable[[Eqn], None]:
-    """The jaxpr in `parameter` takes the operands and gives the results."""
-    def check(eqn: Eqn) -> None:
-        jaxpr = eqn.params[parameter]
-        _fit("operand", _avals(eqn.invars), _in_avals(jaxpr), "parameter of the called jaxpr")
-        _fit("result", _avals(eqn.outvars), jaxpr.out_avals, "output of the called jaxpr")
-    return check
+def _check_call(eqn: Eqn, called: Any) -> None:
+    """The called jaxpr takes the operands and gives the results."""
+    _fit("operand", _avals(eqn.invars), _in_avals(called), "parameter of the called jaxpr")
+    _fit("result", _avals(eqn.outvars), called.out_avals, "output of the called jaxpr")
 
 
 def _row(aval: Any, length: int) -> Any:
@@ -218,7 +218,8 @@ def _row(aval: Any, length: int) -> Any:
     return aval.update(shape=aval.shape[1:])
 
 
-def _check_scan(eqn: Eqn) -> None:
+def check_scan(eqn: Eqn) -> None:
+    """The body takes consts, carry and rows, and gives carry and rows."""
     jaxpr, length = eqn.params["jaxpr"], eqn.params["length"]
     consts, carry = eqn.params["num_consts"], eqn.params["num_carry"]
     operands, results = _avals(eqn.invars), _avals(eqn.outvars)
@@ -229,7 +230,8 @@ def _check_scan(eqn: Eqn) -> None:
     _fit("carry in", jaxpr.in_avals[consts:consts + carry], jaxpr.out_avals[:carry], "carry out")
 
 
-def _check_while(eqn: Eqn) -> None:
+def check_while(eqn: Eqn) -> None:
+    """The condition gives a bool scalar, the body what it takes."""
     cond, body = eqn.params["cond_jaxpr"], eqn.params["body_jaxpr"]
     split, end = eqn.params["cond_nconsts"], eqn.params["cond_nconsts"] + eqn.params["body_nconsts"]
     operands = _avals(eqn.invars)
@@ -243,21 +245,14 @@ def _check_while(eqn: Eqn) -> None:
         raise _Broken(f"the condition gives {[_type(a) for a in outs]}, it should give bool[]")
 
 
-def _check_cond(eqn: Eqn) -> None:
+def check_cond(eqn: Eqn) -> None:
+    """The index is one of the branches, which are all alike."""
     index = eqn.invars[0].aval
     if index.shape != () or index.dtype not in (np.dtype("int32"), np.dtype(bool)):
         raise _Broken(f"the branch index has type {_type(index)}, it should be i32[]")
     for number, branch in enumerate(eqn.params["branches"]):
         _fit("operand", _avals(eqn.invars[1:]), branch.in_avals, f"parameter of branch {number}")
         _fit("result", _avals(eqn.outvars), branch.out_avals, f"output of branch {number}")
-
-
-_OPERAND_CHECKS: dict[str, Callable[[Eqn], None]] = {
-    **dict.fromkeys(("jit", "closed_call", "core_call", "remat2", "checkpoint"),
-                    _check_call("jaxpr")),
-    **dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), _check_call("call_jaxpr")),
-    "scan": _check_scan, "while": _check_while, "cond": _check_cond,
-}
 
 
 # --- Messages -----------------------------------------------------------------------------------

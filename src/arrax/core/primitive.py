@@ -80,7 +80,9 @@ class Primitive(_native.PrimitiveBase):
     the axis names among the params, so that batching over one of them reaches unbatched operands),
     `part` (a `lowering.Part` or `SumInside`: how a sum with a result updates the other summand),
     `masked` (the update of operand 0 where a mask holds, see `passes/masked_updates.py`), `guard`
-    (a `guarding.Guard`: how programs inside leave arrays as they are). Primitives that programs
+    (a `guarding.Guard`: how programs inside leave arrays as they are), `check` (raises for an
+    equation that its carried jaxprs do not fit, see `core.checker`), `inside` (given an equation
+    and a result's number, what that is in a carried jaxpr, and the jaxpr). Primitives that programs
     outside arrax make are not `registered`: their names are their owners'.
     """
 
@@ -94,6 +96,8 @@ class Primitive(_native.PrimitiveBase):
             jvp: Any = None, transpose: Any = None, batch: Any = None,
             partial_eval: Any = None, stage: Any = None, dce: Any = None,
             lower: Any = None, stablehlo: Any = None, part: Any = None,
+            check: Callable[[Any], None] | None = None,
+            inside: Callable[[Any, int], Any] | None = None,
             masked: Any = None, guard: Any = None,
             elementwise: bool = False, commutative: bool = False,
             exact: tuple[Any, ...] = (), native: Callable[..., bool] | None = None,
@@ -110,7 +114,7 @@ class Primitive(_native.PrimitiveBase):
             transpose = jvp if isinstance(jvp, NotApplicable) else NOT_LINEAR
         self.transpose, self.batch = _attach(transpose, self), _attach(batch, self)
         self.partial_eval, self.stage, self.dce = partial_eval, stage, dce
-        self.lower, self.stablehlo = lower, stablehlo
+        self.lower, self.stablehlo, self.check, self.inside = lower, stablehlo, check, inside
         self.part, self.masked, self.guard = part, _attach(masked, self), guard
         self.elementwise, self.commutative = elementwise, commutative
         self.exact, self.native = exact, native

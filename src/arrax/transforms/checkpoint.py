@@ -25,6 +25,7 @@ from arrax.transforms import calls
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.checkpoint_policies import Policy, may_save
 from arrax.transforms.custom_rules import as_arrays
+from arrax.transforms.jit import jit_p
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, dce_jaxpr, partial_eval_jaxpr
 from arrax.transforms.staged import flat_operands, stage_function
@@ -232,9 +233,8 @@ def _saveable(policy: Policy | None, eqn: Eqn, var: Var) -> bool:
     """Whether the policy saves `var`; a stacked output of a scan is judged by what makes it."""
     if policy is None:
         return False
-    if eqn.primitive.name == "scan":
-        inner = eqn.params["jaxpr"].jaxpr
-        source = inner.outvars[eqn.outvars.index(var)]
+    if eqn.primitive.inside is not None:
+        source, inner = eqn.primitive.inside(eqn, eqn.outvars.index(var))
         return any(_saveable(policy, e, source) for e in inner.eqns if source in e.outvars)
     return may_save(policy, eqn)
 
@@ -242,7 +242,7 @@ def _saveable(policy: Policy | None, eqn: Eqn, var: Var) -> bool:
 @memoize_on_jaxpr
 def _inlined(closed: ClosedJaxpr) -> ClosedJaxpr:
     """The jaxpr with `jit` calls replaced by their equations, so that policies see these."""
-    if not any(eqn.primitive.name == "jit" for eqn in closed.eqns):
+    if not any(eqn.primitive is jit_p for eqn in closed.eqns):
         return closed
 
     def evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
@@ -250,7 +250,7 @@ def _inlined(closed: ClosedJaxpr) -> ClosedJaxpr:
                                        strict=True))
         for eqn in jaxpr.eqns:
             operands = [v.val if type(v) is Literal else env[v] for v in eqn.invars]
-            if eqn.primitive.name == "jit":
+            if eqn.primitive is jit_p:
                 inner = eqn.params["jaxpr"]
                 outs = evaluate(inner.jaxpr, inner.consts, operands)
             else:
