@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from arrax.core import dtypes
+from arrax.core.aval import ShapedArray
 
 
 class Zero:
@@ -31,7 +33,9 @@ class UndefinedPrimal:
 
 def tangent_aval(aval: Any) -> Any:
     """The aval of tangents: itself for inexact dtypes, `float0` for integers, bools and keys."""
-    return aval.to_tangent_aval()
+    if dtypes.issubdtype(aval.dtype, dtypes.inexact):
+        return aval
+    return ShapedArray(aval.shape, dtypes.float0)
 
 
 def is_undefined(value: Any) -> bool:

@@ -1,5 +1,4 @@
-"""`arrax.interpreters.xla`: running a primitive by its lowering; types of operands."""
-from arrax.core.user_types import canonicalizers as canonicalize_dtype_handlers
+"""`arrax.interpreters.xla`: running a primitive by its lowering."""
 from arrax.transforms.user_primitives import run_lowering as apply_primitive
 
-__all__ = ["apply_primitive", "canonicalize_dtype_handlers"]
+__all__ = ["apply_primitive"]

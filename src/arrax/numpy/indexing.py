@@ -230,11 +230,11 @@ def _known_positions(values: np.ndarray, dimension: int, wrap_negative: bool) ->
     """Known integers of any dtype as positions, in int64; all that are out of bounds are -1 or
     `dimension`, which mean the same and fit the narrow dtypes of programs without 64 bits."""
     if values.dtype.kind == "u":
-        return np.minimum(values, np.uint64(dimension)).astype(np.int64)
+        return np.asarray(np.minimum(values, np.uint64(dimension)), np.int64)
     values = values.astype(np.int64)
     if wrap_negative:
         values = np.where(values < 0, values + dimension, values)
-    return np.clip(values, -1, dimension)
+    return np.asarray(np.clip(values, -1, dimension))
 
 
 # ---- gather ----------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["cluster", "fft", "integrate", "linalg", "sparse", "special", "stats"]
+__all__ = ["cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal",
+           "spatial", "sparse", "special", "stats"]
 
 
 def __getattr__(name: str) -> Any:
