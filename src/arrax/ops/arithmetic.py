@@ -12,16 +12,17 @@ from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import Elementwise
+from arrax.ops import formulas as f
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
-    accepted, check_kind, converted, emits, evaluate_by, filled_like, in_complex_double,
+    accepted, check_kind, converted, emits, evaluate_by, in_complex_double,
     in_double, joint_shape, piecewise_constant, to_real, unary)
 from arrax.ops.extremes import maximum, minimum
-from arrax.ops.p import conj_p, eq_p, floor_p, ge_p, imag_p, log_p, real_p, select_n_p
-from arrax.ops.rules import (
-    batch_elementwise, by_operand, constant, linear_jvp, to_shape_of, transpose_bilinear,
-    transpose_unary, unbroadcast)
+from arrax.ops.formulas import derivative
+from arrax.ops.p import conj_p, eq_p, ge_p, imag_p, real_p, select_n_p
+from arrax.ops.rules import (batch_elementwise, by_operand, constant, filled_like, linear_jvp,
+                             to_shape_of, transpose_bilinear, transpose_unary, unbroadcast)
 
 
 # ---- add, sub --------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ def add_any(x: Any, y: Any) -> Any:
 
 mul_p: Primitive = binary(
     "mul", NUMBER, np.multiply,
-    jvp=by_operand(lambda g, out, x, y: mul_p.bind(g, y), lambda g, out, x, y: mul_p.bind(x, g)),
+    jvp=derivative(lambda g, out, x, y: g * y, lambda g, out, x, y: x * g),
     transpose=transpose_bilinear(lambda ct, x, y: unbroadcast(mul_p.bind(ct, y), x),
                                  lambda ct, x, y: unbroadcast(mul_p.bind(x, ct), y)),
     commutative=True, exact=REAL, stablehlo="stablehlo.multiply")
@@ -134,9 +135,9 @@ def _div_evaluate(x: Any, y: Any) -> Any:
 
 div_p: Primitive = binary(
     "div", NUMBER, _div_evaluate, cost=4,
-    jvp=by_operand(
-        lambda g, out, x, y: div_p.bind(g, y),
-        lambda g, out, x, y: mul_p.bind(mul_p.bind(neg_p.bind(g), x), integer_pow_p.bind(y, y=-2))),
+    jvp=derivative(
+        lambda g, out, x, y: g / y,
+        lambda g, out, x, y: -g * x * y ** -2),
     transpose=transpose_bilinear(lambda ct, x, y: unbroadcast(div_p.bind(ct, y), x),
                                  lambda ct, x, y: _not_linear("div")),
     exact=REAL, stablehlo="stablehlo.divide")
@@ -161,8 +162,7 @@ rem_p = binary(
     "rem", REAL, _rem_evaluate, cost=2,
     jvp=by_operand(
         lambda g, out, x, y: to_shape_of(g, out),
-        lambda g, out, x, y: mul_p.bind(neg_p.bind(g), mul_p.bind(
-            sign_p.bind(div_p.bind(x, y)), floor_p.bind(abs_p.bind(div_p.bind(x, y)))))),
+        f.Formula(lambda g, out, x, y: -g * (f.sign(x / y) * f.floor(builtins.abs(x / y))))),
     exact=REAL, stablehlo="stablehlo.remainder")
 
 
@@ -275,16 +275,16 @@ def sign(x: Any) -> Any:
 
 def _share(x: Any, out: Any, y: Any) -> Any:
     """How much of the tangent of `x` reaches the extreme `out`: 1, 0, or 1/2 in a tie."""
-    is_extreme = eq_p.bind(x, out)
-    one, zero = filled_like(1, out), filled_like(0, out)
-    mask = select_n_p.bind(is_extreme, zero, one)
-    tie = eq_p.bind(y, out)
-    two, one = filled_like(2, out), filled_like(1, out)
-    return div_p.bind(mask, select_n_p.bind(tie, one, two))
+    is_extreme = x == out
+    one, zero = f.filled(1, out), f.filled(0, out)
+    mask = f.where(is_extreme, one, zero)
+    tie = y == out
+    two, one = f.filled(2, out), f.filled(1, out)
+    return mask / f.where(tie, two, one)
 
 
-_extreme_jvp = (lambda g, out, x, y: mul_p.bind(g, _share(x, out, y)),
-                lambda g, out, x, y: mul_p.bind(g, _share(y, out, x)))
+_extreme_jvp = derivative(lambda g, out, x, y: g * _share(x, out, y),
+                          lambda g, out, x, y: g * _share(y, out, x))
 
 
 def _extreme_stablehlo(name: str, direction: str) -> Any:
@@ -300,9 +300,9 @@ def _extreme_stablehlo(name: str, direction: str) -> Any:
     return rule
 
 
-max_p = binary("max", ANY, maximum, jvp=by_operand(*_extreme_jvp), commutative=True,
+max_p = binary("max", ANY, maximum, jvp=_extreme_jvp, commutative=True,
                exact=ANY, stablehlo=_extreme_stablehlo("maximum", "GT"))
-min_p = binary("min", ANY, minimum, jvp=by_operand(*_extreme_jvp), commutative=True,
+min_p = binary("min", ANY, minimum, jvp=_extreme_jvp, commutative=True,
                exact=ANY, stablehlo=_extreme_stablehlo("minimum", "LT"))
 
 
@@ -418,13 +418,14 @@ def _pow_jvp_base(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 
 def _pow_jvp_exponent(g: Any, out: Any, x: Any, y: Any) -> Any:
-    base = select_n_p.bind(eq_p.bind(x, constant(0, x)), x, filled_like(1, x))
-    return mul_p.bind(g, mul_p.bind(log_p.bind(base, accuracy=None), out))
+    base = f.where(x == 0, f.filled(1, x), x)
+    return g * (f.log(base) * out)
 
 
 pow_p = Primitive(
     "pow", type_rule=_pow_type, evaluate=evaluate_by(_pow_evaluate),
-    jvp=by_operand(_pow_jvp_base, _pow_jvp_exponent), transpose=NotApplicable("not linear"),
+    jvp=by_operand(_pow_jvp_base, f.Formula(_pow_jvp_exponent)),
+    transpose=NotApplicable("not linear"),
     batch=batch_elementwise(), elementwise=True,
     stablehlo=lambda b, x, y: b.op("power", *(
         b.broadcast(b.convert(v, x.dtype), b.outs[0].shape) for v in (x, y))),
@@ -450,7 +451,7 @@ def _square_evaluate(x: Any) -> Any:
 
 
 square_p = unary("square", NUMBER, in_complex_double(_square_evaluate), exact=REAL,
-                 jvp=by_operand(lambda g, out, x: mul_p.bind(g, mul_p.bind(constant(2, x), x))),
+                 jvp=derivative(lambda g, out, x: g * (2 * x)),
                  stablehlo=lambda b, x: b.op("chlo.square", x)
                  if dtypes.issubdtype(x.dtype, np.inexact) else b.op("multiply", x, x))
 
@@ -470,7 +471,7 @@ def reciprocal(x: Any) -> Any:
 sqrt_p = unary(
     "sqrt", INEXACT, in_complex_double(np.sqrt), accuracy=True, cost=4, exact=REAL,
     stablehlo="stablehlo.sqrt",
-    jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(g, div_p.bind(constant(0.5, x), out))))
+    jvp=derivative(lambda g, out, x: g * (f.constant(0.5, x) / out)))
 
 
 def sqrt(x: Any, *, accuracy: Any = None) -> Any:
@@ -486,8 +487,8 @@ def _rsqrt_evaluate(x: Any) -> Any:
 
 rsqrt_p = unary(
     "rsqrt", INEXACT, in_double(_rsqrt_evaluate), accuracy=True, cost=4,
-    jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(
-        g, mul_p.bind(constant(-0.5, x), div_p.bind(out, x)))), stablehlo="stablehlo.rsqrt")
+    jvp=derivative(lambda g, out, x: g * (f.constant(-0.5, x) * (out / x))),
+    stablehlo="stablehlo.rsqrt")
 
 
 def rsqrt(x: Any, *, accuracy: Any = None) -> Any:
@@ -497,8 +498,7 @@ def rsqrt(x: Any, *, accuracy: Any = None) -> Any:
 
 cbrt_p = unary(
     "cbrt", (np.floating,), in_double(np.cbrt), accuracy=True, cost=12, stablehlo="stablehlo.cbrt",
-    jvp=by_operand(lambda g, out, x, accuracy: mul_p.bind(
-        g, mul_p.bind(constant(1 / 3, x), integer_pow_p.bind(out, y=-2)))))
+    jvp=derivative(lambda g, out, x: g * (f.constant(1 / 3, x) * out ** -2)))
 
 
 def cbrt(x: Any, *, accuracy: Any = None) -> Any:

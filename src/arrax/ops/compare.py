@@ -20,13 +20,13 @@ from arrax.core.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.elementwise_rules import (
     ANY, FLOAT, INEXACT, ORDERED, REAL, accept_once, binary, call_binary, call_unary,
-    check_kind, check_same_dtypes, emits, evaluate_by, filled_like, is_small, joint_shape,
+    check_kind, check_same_dtypes, emits, evaluate_by, is_small, joint_shape,
     nary_type, piecewise_constant, to_bool, unary)
 from arrax.ops.p import and_p
 from arrax.ops.quiet import quiet
 from arrax.ops.extremes import maximum, minimum
-from arrax.ops.rules import (
-    add_tangents, batch_elementwise, broadcast_in_dim, instantiate, move_axis, to_shape_of, zeros)
+from arrax.ops.rules import (add_tangents, batch_elementwise, broadcast_in_dim, filled_like,
+                             instantiate, move_axis, to_shape_of, zeros)
 
 
 # ---- comparisons -----------------------------------------------------------------------------

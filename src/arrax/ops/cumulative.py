@@ -17,13 +17,13 @@ from arrax.core.lowering import Library
 from arrax.ops.arguments import operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
 from arrax.ops.compare import eq_p, ne_p, select_n_p
-from arrax.ops.elementwise_rules import check_kind, filled_like
+from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.extremes import signed_zeros
 from arrax.ops.p import (abs_p, concatenate_p, exp_p, log1p_p, lt_p, neg_p, pad_p, real_p, rev_p,
                         slice_p)
 from arrax.ops.quiet import quiet
 from arrax.ops.reduce import accumulation_dtype, highest, lowest, when_nonzero
-from arrax.ops.rules import constant, linear_jvp, transpose_unary
+from arrax.ops.rules import constant, filled_like, linear_jvp, transpose_unary
 
 _NUMBER = (np.number,)
 _INEXACT = (np.floating, np.complexfloating)

@@ -12,14 +12,15 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
-from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.aval import ShapedArray
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import Elementwise, HostCall
 from arrax.ops.accuracy import check_accuracy
 from arrax.ops.arguments import operand
+from arrax.ops.formulas import Formula
 from arrax.ops.p import convert_element_type_p
 from arrax.ops.quiet import quiet
-from arrax.ops.rules import batch_elementwise, broadcast_in_dim, constant, zero_jvp
+from arrax.ops.rules import batch_elementwise, zero_jvp
 
 Kinds = tuple[Any, ...]
 
@@ -211,13 +212,6 @@ def converted(x: Any, dtype: Any) -> Any:
     return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=False, sharding=None)
 
 
-def filled_like(value: Any, like: Any) -> Any:
-    """The constant `value` in the shape and dtype of `like` (a value or aval)."""
-    aval = like if isinstance(like, ShapedArray) else aval_of(like)
-    scalar = constant(value, aval)
-    return broadcast_in_dim(scalar, aval.shape, ()) if aval.shape else scalar
-
-
 # ---- declaration -------------------------------------------------------------------------------
 
 def emits(method: str, cost: int = 1) -> Elementwise:
@@ -238,8 +232,14 @@ piecewise_constant = zero_jvp()
 def unary(name: str, kinds: Kinds, fn: Callable[..., Any], *, jvp: Any,
           result: Callable[[Any], Any] | None = None, cost: int = 1, lower: Any = None,
           accuracy: bool = False, transpose: Any = None, stablehlo: Any = None,
-          **facts: Any) -> Primitive:
-    """Declare an elementwise primitive of one operand."""
+          definition: Callable[[Any], Any] | None = None, **facts: Any) -> Primitive:
+    """Declare an elementwise primitive of one operand.
+
+    A composition has a `definition`, a formula from which lowering and StableHLO form follow.
+    """
+    if definition is not None:
+        formula = Formula(definition)
+        lower, stablehlo = lower or formula.lowering(cost), stablehlo or formula.stablehlo
     evaluate = ignoring_accuracy(fn) if accuracy else fn
     if accuracy:
         facts["hidden"] = {"accuracy": None}

@@ -12,7 +12,8 @@ import numpy as np
 
 from arrax.core.aval import aval_of
 from arrax.ops import matrices as m
-from arrax.ops.expression import (Expression, call, filled, magnitude, reduced, sqrt, where)
+from arrax.ops.expression import Expression, reduced, where
+from arrax.ops.formulas import apply, filled, sqrt
 from arrax.ops.join import concatenate
 from arrax.ops.linalg_stablehlo import places, put, taken, total
 from arrax.ops.p import (add_p, argmax_p, imag_p, iota_p, is_finite_p, max_p, real_p, reduce_and_p,
@@ -29,13 +30,13 @@ def _squared(x: Expression) -> Expression:
     """|x|², real."""
     if x.dtype.kind != "c":
         return x * x
-    parts = [call(part, x) for part in (real_p, imag_p)]
+    parts = [apply(part, x) for part in (real_p, imag_p)]
     return parts[0] * parts[0] + parts[1] * parts[1]
 
 
 def _norm(x: Expression) -> Expression:
     """The length of each column, without overflow."""
-    size = Expression(m.as_row(reduced(reduce_max_p, magnitude(x), (-2,)).value))
+    size = Expression(m.as_row(reduced(reduce_max_p, abs(x), (-2,)).value))
     safe = where(size == 0, 1, size)
     return safe * sqrt(total(_squared(x / safe), -2))
 
@@ -58,7 +59,7 @@ def _reflection(b: Any, column: Expression, k: Any) -> tuple[Expression, ...]:
     beta = where(real < 0, length, -length)
     clear = _norm(below) == 0
     if column.dtype.kind == "c":
-        clear = clear & (call(imag_p, alpha) == 0)
+        clear = clear & (apply(imag_p, alpha) == 0)
     beta_ = _of_dtype(where(clear, 1, beta), column.dtype)
     tau = where(clear, 0, (beta_ - alpha) / beta_)
     vector = where(row == Expression(k), 1, below / where(clear, 1, alpha - beta_))
@@ -169,13 +170,13 @@ def _rotated(left: Expression, right: Expression, rows: int, tolerance: float) -
     tops = [Expression(slice_in_dim(x.value, 0, rows, axis=-2)) for x in (left, right)]
     alpha, beta = (total(_squared(x), -2) for x in tops)
     gamma = total(_conjugate(tops[0]) * tops[1], -2)
-    size, scale = magnitude(gamma), sqrt(alpha) * sqrt(beta)
+    size, scale = abs(gamma), sqrt(alpha) * sqrt(beta)
     small = ~(size > tolerance * scale)  # and where there is a NaN
     safe = where(small, 1, size)
     phase = where(small, 1, gamma / _of_dtype(safe, gamma.dtype))
     zeta = (beta - alpha) / (2.0 * safe)
     slope = where(zeta < 0, -1.0, filled(1.0, zeta)) / (
-        magnitude(zeta) + where(magnitude(zeta) > 1e10, magnitude(zeta), sqrt(1.0 + zeta * zeta)))
+        abs(zeta) + where(abs(zeta) > 1e10, abs(zeta), sqrt(1.0 + zeta * zeta)))
     slope = where(small, 0.0, slope)
     c = 1.0 / sqrt(1.0 + slope * slope)
     s = _of_dtype(c * slope, gamma.dtype)
@@ -248,7 +249,7 @@ def _permuted_columns(x: Any, order: Any) -> Any:
 
 def _scaled(x: Expression) -> tuple[Expression, Expression]:
     """Each matrix divided by its largest element, and that (1 for a matrix of zeros)."""
-    size = reduced(reduce_max_p, magnitude(x), (-2, -1))
+    size = reduced(reduce_max_p, abs(x), (-2, -1))
     size = Expression(m.as_column(m.as_column(size.value)))
     size = where(size == 0, 1, size)
     return x / _of_dtype(size, x.dtype), size
@@ -257,7 +258,7 @@ def _scaled(x: Expression) -> tuple[Expression, Expression]:
 def _where_finite(x: Any, out: Any, extra_axes: int) -> Any:
     """`out`, NaN where the matrix in `x` was not finite."""
     finite = reduced(reduce_and_p, Expression(is_finite_p.bind(
-        magnitude(Expression(x)).value)), (-2, -1)).value
+        abs(Expression(x)).value)), (-2, -1)).value
     for _ in range(extra_axes):
         finite = m.as_column(finite)
     return where(Expression(finite), Expression(out), filled(np.nan, Expression(out))).value
@@ -317,7 +318,7 @@ def eigh_form(b: Any, x: Any, *, lower: bool, **params: Any) -> list[Any]:
     middle = m.upper_triangle(m.lower_triangle(middle))
     whole = m.add(m.add(triangle, m.adjoint(triangle)), middle)
     scaled, size = _scaled(Expression(whole))
-    bound = reduced(reduce_max_p, reduced(reduce_sum_p, magnitude(scaled), (-1,)), (-1,))
+    bound = reduced(reduce_max_p, reduced(reduce_sum_p, abs(scaled), (-1,)), (-1,))
     bound = Expression(m.as_column(m.as_column(bound.value)))
     unit = Expression(m.identity(x.aval.shape, x.aval.dtype))
     shifted = scaled + unit * _of_dtype(bound, x.aval.dtype)

@@ -8,7 +8,8 @@ import numpy as np
 
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.ops import matrices as m
-from arrax.ops.expression import Expression, call, filled, magnitude, reduced, sqrt, where
+from arrax.ops.expression import Expression, reduced, where
+from arrax.ops.formulas import apply, filled, sqrt
 from arrax.ops.join import concatenate
 from arrax.ops.p import (add_p, argmax_p, imag_p, max_p, real_p, reduce_and_p, reduce_sum_p,
                         squeeze_p, sub_p, triangular_solve_p)
@@ -87,7 +88,7 @@ def cholesky_update_form(b: Any, r: Any, w: Any) -> Any:
     def rotate(k: Any, factor: Any, rest: Any) -> Any:
         row, rest = taken(b, factor, k, -2), Expression(rest)
         here = taken(b, row.value, k, -1), taken(b, rest.value, k, -1)
-        size = call(max_p, magnitude(here[0]), magnitude(here[1]))
+        size = apply(max_p, abs(here[0]), abs(here[1]))
         safe = where(size == 0, 1, size)
         parts = [where(size == 0, float(i == 0), x / safe) for i, x in enumerate(here)]
         radius = sqrt(parts[0] * parts[0] + parts[1] * parts[1])
@@ -178,8 +179,8 @@ def _eliminated(b: Any, panel: Any) -> list[Any]:
 def _size(x: Expression) -> Expression:
     """How LAPACK compares pivots: |x|, or |real| + |imag|."""
     if x.dtype.kind != "c":
-        return magnitude(x)
-    return magnitude(call(real_p, x)) + magnitude(call(imag_p, x))
+        return abs(x)
+    return abs(apply(real_p, x)) + abs(apply(imag_p, x))
 
 
 def permutation_form(b: Any, pivots: Any, *, permutation_size: int) -> Any:

@@ -13,12 +13,16 @@ abs_p = handle("abs")
 add_any_p = handle("add_any")
 add_p = handle("add")
 div_p = handle("div")
+integer_pow_p = handle("integer_pow")
 max_p = handle("max")
 min_p = handle("min")
 mul_p = handle("mul")
 neg_p = handle("neg")
 rem_p = handle("rem")
+rsqrt_p = handle("rsqrt")
+sign_p = handle("sign")
 sqrt_p = handle("sqrt")
+square_p = handle("square")
 sub_p = handle("sub")
 
 # ops/bits.py
@@ -125,9 +129,14 @@ erf_inv_p = handle("erf_inv")
 lgamma_p = handle("lgamma")
 
 # ops/transcendental.py
+cos_p = handle("cos")
+cosh_p = handle("cosh")
 exp_p = handle("exp")
 log1p_p = handle("log1p")
 log_p = handle("log")
+sin_p = handle("sin")
+sinh_p = handle("sinh")
+tanh_p = handle("tanh")
 
 # ops/window.py
 reduce_window_max_p = handle("reduce_window_max")

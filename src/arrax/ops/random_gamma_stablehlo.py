@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
-from arrax.ops.expression import Expression, call, exp, filled, log, log1p, reduced, sqrt, where
+from arrax.ops.expression import Expression, reduced, where
+from arrax.ops.formulas import apply, exp, filled, log, log1p, sqrt
 from arrax.ops.p import (bitcast_convert_type_p, convert_element_type_p, erf_inv_p, max_p,
                         reduce_or_p, shift_right_logical_p, unstack_p)
 from arrax.ops.random_stablehlo import bits_of_each, split_words, words_of
@@ -62,14 +63,15 @@ class _Draws:
         bits = Expression(convert_element_type_p.bind(
             bits_of_each(words, self.bit_width), new_dtype=unsigned, weak_type=False,
             sharding=None))
-        mantissa = call(shift_right_logical_p, bits, self.bit_width - info.nmant) | one
-        return call(bitcast_convert_type_p, mantissa, new_dtype=self.dtype) - 1
+        mantissa: Expression = apply(shift_right_logical_p, bits, self.bit_width - info.nmant) | one
+        near_one: Expression = apply(bitcast_convert_type_p, mantissa, new_dtype=self.dtype)
+        return near_one - 1
 
     def normal(self, words: Words) -> Expression:
         """By the inverse of the distribution function."""
         low = float(np.nextafter(np.array(-1, self.dtype), np.array(0, self.dtype)))
         draw = self.uniform(words) * float(self.dtype.type(1) - self.dtype.type(low)) + low
-        return call(erf_inv_p, call(max_p, draw, low)) * math.sqrt(2)
+        return apply(erf_inv_p, apply(max_p, draw, low)) * math.sqrt(2)
 
     def _until_none(self, todo: Expression, words: Words, state: list[Expression],
                     step: Callable[..., Any]) -> list[Expression]:

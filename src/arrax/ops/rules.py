@@ -44,6 +44,13 @@ def broadcast_in_dim(x: Any, shape: Sequence[int], dims: Sequence[int]) -> Any:
         x, shape=tuple(shape), broadcast_dimensions=tuple(dims), sharding=None)
 
 
+def filled_like(value: Any, like: Any) -> Any:
+    """The constant `value` in the shape and dtype of `like` (a value or aval)."""
+    aval = like if isinstance(like, ShapedArray) else aval_of(like)
+    scalar = constant(value, aval)
+    return broadcast_in_dim(scalar, aval.shape, ()) if aval.shape else scalar
+
+
 def zeros(aval: Any) -> Any:
     """A materialized zero of `aval`; float0 zeros are NumPy arrays without bytes."""
     from_scalar = np.zeros((), storage_dtype(aval.dtype))

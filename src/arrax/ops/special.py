@@ -16,16 +16,13 @@ from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.library import calls
 from arrax.core.lowering import Elementwise
-from arrax.ops import special_stablehlo as form
-from arrax.ops.arithmetic import (
-    abs_p, add_p, integer_pow_p, mul_p, neg_p, sign_p, square_p, sub_p)
-from arrax.ops.compare import gt_p, select_n_p
+from arrax.ops import formulas as f, special_stablehlo as form
 from arrax.ops.elementwise_rules import (
-    FLOAT, call_binary, call_nary, call_unary, emits, filled_like, nary_type, unary)
+    FLOAT, call_binary, call_nary, call_unary, emits, nary_type, unary)
+from arrax.ops.formulas import derivative
 from arrax.ops.gamma_derivative import igamma_derivative, sample_derivative
-from arrax.ops.p import exp_p, log1p_p, log_p
 from arrax.ops.quiet import quiet
-from arrax.ops.rules import batch_elementwise, by_operand, constant
+from arrax.ops.rules import batch_elementwise, by_operand
 
 
 @functools.lru_cache(maxsize=1)
@@ -70,20 +67,11 @@ def _special(name: str, arity: int, fn: Callable[..., Any], jvp: Any, lower: Any
         elementwise=True, stablehlo=stablehlo)
 
 
-def _exp(x: Any) -> Any:
-    return exp_p.bind(x, accuracy=None)
-
-
-def _log(x: Any) -> Any:
-    return log_p.bind(x, accuracy=None)
-
-
 # ---- error functions ---------------------------------------------------------------------------
 
 def _gaussian(scale: float) -> Any:
     """JVP with the slope `scale · exp(-x²)`."""
-    return by_operand(lambda g, out, x: mul_p.bind(
-        constant(scale, x), mul_p.bind(g, _exp(neg_p.bind(square_p.bind(x))))))
+    return derivative(lambda g, out, x: f.constant(scale, x) * (g * f.exp(-f.square(x))))
 
 
 erf_p = _special("erf", 1, _each("arrax_erf"), _gaussian(2 / math.sqrt(math.pi)),
@@ -113,9 +101,8 @@ def _erf_inv_evaluate(x: Any) -> Any:
     return out
 
 
-erf_inv_p = _special("erf_inv", 1, _erf_inv_evaluate, by_operand(
-    lambda g, out, x: mul_p.bind(constant(math.sqrt(math.pi) / 2, x),
-                                 mul_p.bind(g, _exp(square_p.bind(out))))),
+erf_inv_p = _special("erf_inv", 1, _erf_inv_evaluate, derivative(
+    lambda g, out, x: f.constant(math.sqrt(math.pi) / 2, x) * (g * f.exp(f.square(out)))),
     emits("erf_inv", 12), "chlo.erf_inv")
 erf_inv_p.evaluate = _evaluate_by(_erf_inv_evaluate, np.float32)
 
@@ -128,7 +115,7 @@ def erf_inv(x: Any) -> Any:
 # ---- gamma functions ---------------------------------------------------------------------------
 
 lgamma_p = _special("lgamma", 1, _each("arrax_lgamma"),
-                    by_operand(lambda g, out, x: mul_p.bind(g, digamma_p.bind(x))),
+                    derivative(lambda g, out, x: g * f.apply(digamma_p, x)),
                     emits("lgamma", 60), "chlo.lgamma")
 
 
@@ -138,8 +125,8 @@ def lgamma(x: Any) -> Any:
 
 
 _digamma_evaluate = _each("arrax_digamma")
-digamma_p: Primitive = _special("digamma", 1, _digamma_evaluate, by_operand(
-    lambda g, out, x: mul_p.bind(g, polygamma_p.bind(constant(1, x), x))),
+digamma_p: Primitive = _special("digamma", 1, _digamma_evaluate, derivative(
+    lambda g, out, x: g * f.apply(polygamma_p, 1, x)),
     emits("digamma", 40), "chlo.digamma")
 
 
@@ -164,9 +151,9 @@ def _polygamma_evaluate(m: Any, x: Any) -> Any:
     return np.where((order < 0) | (order != np.floor(order)), np.nan, out)
 
 
-polygamma_p: Primitive = _special("polygamma", 2, _polygamma_evaluate, by_operand(
+polygamma_p: Primitive = _special("polygamma", 2, _polygamma_evaluate, derivative(
     _no_derivative("polygamma gradient with respect to m is not supported"),
-    lambda g, out, m, x: mul_p.bind(g, polygamma_p.bind(add_p.bind(m, constant(1, m)), x))),
+    lambda g, out, m, x: g * f.apply(polygamma_p, m + 1, x)),
     stablehlo="chlo.polygamma")
 
 
@@ -200,9 +187,7 @@ def zeta(x: Any, q: Any) -> Any:
 
 def _gamma_density(a: Any, x: Any) -> Any:
     """xᵃ⁻¹ e⁻ˣ / Γ(a), the slope of `igamma` in x."""
-    fall = neg_p.bind(x)
-    power = mul_p.bind(sub_p.bind(a, filled_like(1, a)), _log(x))
-    return _exp(sub_p.bind(add_p.bind(fall, power), lgamma_p.bind(a)))
+    return f.exp(-x + (a - f.filled(1, a)) * f.log(x) - f.lgamma(a))
 
 
 def _below_overflow(a: Any, x: Any) -> Any:
@@ -222,12 +207,12 @@ def _igammac_evaluate(a: Any, x: Any) -> Any:
     return np.where((a < 0) | (x < 0) | ((a == 0) & (x == 0)), np.nan, out)
 
 
-igamma_p = _special("igamma", 2, _igamma_evaluate, by_operand(
-    lambda g, out, a, x: mul_p.bind(g, igamma_grad_a_p.bind(a, x)),
-    lambda g, out, a, x: mul_p.bind(g, _gamma_density(a, x))), stablehlo=form.igamma_form)
-igammac_p = _special("igammac", 2, _igammac_evaluate, by_operand(
-    lambda g, out, a, x: neg_p.bind(mul_p.bind(g, igamma_grad_a_p.bind(a, x))),
-    lambda g, out, a, x: neg_p.bind(mul_p.bind(g, _gamma_density(a, x)))),
+igamma_p = _special("igamma", 2, _igamma_evaluate, derivative(
+    lambda g, out, a, x: g * f.apply(igamma_grad_a_p, a, x),
+    lambda g, out, a, x: g * _gamma_density(a, x)), stablehlo=form.igamma_form)
+igammac_p = _special("igammac", 2, _igammac_evaluate, derivative(
+    lambda g, out, a, x: -(g * f.apply(igamma_grad_a_p, a, x)),
+    lambda g, out, a, x: -(g * _gamma_density(a, x))),
     stablehlo=form.igammac_form)
 _NO_SECOND = NotApplicable("second derivatives by the shape parameter are not known")
 igamma_grad_a_p: Primitive = _special("igamma_grad_a", 2, igamma_derivative, _NO_SECOND,
@@ -258,12 +243,10 @@ def random_gamma_grad(*args: Any) -> Any:
 
 
 def _betainc_slope(g: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
-    log_beta = sub_p.bind(add_p.bind(lgamma_p.bind(a), lgamma_p.bind(b)),
-                          lgamma_p.bind(add_p.bind(a, b)))
-    log_tail = log1p_p.bind(neg_p.bind(x), accuracy=None)
-    power = add_p.bind(mul_p.bind(sub_p.bind(b, constant(1, b)), log_tail),
-                       mul_p.bind(sub_p.bind(a, constant(1, a)), _log(x)))
-    return mul_p.bind(_exp(sub_p.bind(power, log_beta)), g)
+    log_beta = f.lgamma(a) + f.lgamma(b) - f.lgamma(a + b)
+    log_tail = f.log1p(-x)
+    power = (b - 1) * log_tail + (a - 1) * f.log(x)
+    return f.exp(power - log_beta) * g
 
 
 _no_betainc = _no_derivative("Betainc gradient with respect to a and b not supported.")
@@ -279,7 +262,7 @@ def _betainc_evaluate(a: Any, b: Any, x: Any) -> Any:
 
 regularized_incomplete_beta_p = _special(
     "regularized_incomplete_beta", 3, _betainc_evaluate,
-    by_operand(_no_betainc, _no_betainc, _betainc_slope), stablehlo=form.betainc_form)
+    derivative(_no_betainc, _no_betainc, _betainc_slope), stablehlo=form.betainc_form)
 
 
 def betainc(a: Any, b: Any, x: Any) -> Any:
@@ -289,9 +272,8 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
 
 # ---- Bessel functions --------------------------------------------------------------------------
 
-bessel_i0e_p = _special("bessel_i0e", 1, lambda x: _scipy().i0e(x), by_operand(
-    lambda g, out, x: mul_p.bind(
-        g, sub_p.bind(bessel_i1e_p.bind(x), mul_p.bind(sign_p.bind(x), out)))),
+bessel_i0e_p = _special("bessel_i0e", 1, lambda x: _scipy().i0e(x), derivative(
+    lambda g, out, x: g * (f.apply(bessel_i1e_p, x) - f.sign(x) * out)),
     emits("bessel_i0e", 40), form.bessel_i0e_form)
 
 
@@ -304,11 +286,17 @@ def _i1e_slope(g: Any, out: Any, x: Any) -> Any:
     """I₀e(x) - I₁e(x) (sign x + 1/x), and 1/2 near 0."""
     epsilon = np.finfo(np.promote_types(aval_of(x).dtype, np.float16)).eps \
         if aval_of(x).dtype.num < 256 else 1e-2
-    away = gt_p.bind(abs_p.bind(x), constant(epsilon, x))
-    safe = select_n_p.bind(away, filled_like(epsilon, x), x)
-    slope = sub_p.bind(bessel_i0e_p.bind(safe), mul_p.bind(
-        out, add_p.bind(sign_p.bind(safe), integer_pow_p.bind(safe, y=-1))))
-    return mul_p.bind(g, select_n_p.bind(away, filled_like(0.5, x), slope))
+    return _i1e_near(epsilon)(g, out, x)
+
+
+@functools.cache
+def _i1e_near(epsilon: float) -> f.Formula:
+    def slope(g: Any, out: Any, x: Any) -> Any:
+        away = abs(x) > epsilon
+        safe = f.where(away, x, epsilon)
+        far = f.apply(bessel_i0e_p, safe) - out * (f.sign(safe) + safe ** -1)
+        return g * f.where(away, far, 0.5)
+    return f.Formula(slope)
 
 
 bessel_i1e_p: Primitive = _special(

@@ -18,8 +18,8 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.ops import coefficients as table
-from arrax.ops.expression import (
-    Expression, call, exp, filled, log, log1p, magnitude, reduced, sqrt, where)
+from arrax.ops.expression import Expression, reduced, where
+from arrax.ops.formulas import apply, exp, filled, log, log1p, sqrt
 from arrax.ops.p import digamma_p, lgamma_p, min_p, reduce_or_p
 
 _MOST_STEPS = 200_000
@@ -67,7 +67,7 @@ def _until_small(b: Any, step: Callable[..., Any], active: Expression, *state: E
 
     def body(n: Any, pending: Any, *values: Any) -> Any:
         rest, *new = step(Expression(n), *map(Expression, values))
-        pending = Expression(pending) & (magnitude(rest) > tolerance)
+        pending = Expression(pending) & (abs(rest) > tolerance)
         return [(Expression(n) + 1).value, pending.value, *(v.value for v in new)]
 
     first = b.constant(1, state[0].dtype)
@@ -79,7 +79,7 @@ def _phi_times(a: Expression, x: Expression) -> Expression:
     """a φ(x/a - 1); near x = a by the series of atanh: with r = u / (2 + u),
     φ = u r - 2 r³ (1/3 + r²/5 + r⁴/7 + …)."""
     u = (x - a) / a
-    near = magnitude(u) < 0.5
+    near = abs(u) < 0.5
     u = where(near, u, 0.0)
     r = u / (u + 2.0)
     count = 10 if a.dtype.itemsize < 8 else 18
@@ -93,7 +93,7 @@ def _log_stirling(a: Expression) -> Expression:
     inverse = 1.0 / where(a < 10, 10.0, a)
     large = _horner(tuple(reversed(_STIRLING)), inverse * inverse) * inverse
     small = where(a < 10, a, 1.0)
-    direct = call(lgamma_p, small) - (small - 0.5) * log(small) + small - _HALF_LOG_2PI
+    direct = apply(lgamma_p, small) - (small - 0.5) * log(small) + small - _HALF_LOG_2PI
     return where(a < 10, direct, large)
 
 
@@ -105,7 +105,7 @@ def _front(a: Expression, x: Expression) -> Expression:
 def _guarded(x: Expression) -> Expression:
     """Away from zero, for Lentz's algorithm."""
     tiny = float(np.finfo(x.dtype).tiny) / _epsilon(x)
-    return where(magnitude(x) < tiny, tiny, x)
+    return where(abs(x) < tiny, tiny, x)
 
 
 # ---- incomplete gamma ----------------------------------------------------------------------------
@@ -178,17 +178,17 @@ def _slope(b: Any, a: Expression, x: Expression, inside: Expression, left: Expre
         term = weight * (psi - log_x)
         return term / sum_, weight, psi, sum_ + term
 
-    psi = call(digamma_p, a + 1.0)
+    psi = apply(digamma_p, a + 1.0)
     by_series = _until_small(b, step, in_series, filled(1.0, a), psi, psi - log_x)[2]
     tail, moved = _tail_integrals(b, a, x)
-    return where(left, by_series, a / x * ((log_x - call(digamma_p, a)) * tail + moved))
+    return where(left, by_series, a / x * ((log_x - apply(digamma_p, a)) * tail + moved))
 
 
 def _tail_integrals(b: Any, a: Expression, x: Expression) -> list[Expression]:
     """∫₀^∞ (1 + v/x)ᵃ⁻¹ e⁻ᵛ dv, and the same with the factor log(1 + v/x), by double exponential
     quadrature (Takahasi and Mori, 1974)."""
     room = x - a + 1.0
-    scale = where(room > 0, call(min_p, x / where(room > 0, room, 1.0), sqrt(x)), 1.0)
+    scale = where(room > 0, apply(min_p, x / where(room > 0, room, 1.0), sqrt(x)), 1.0)
 
     def step(i: Any, plain: Any, total: Any) -> Any:
         t = Expression(b.convert(i, a.dtype)) / 16.0 - 4.0
@@ -196,7 +196,7 @@ def _tail_integrals(b: Any, a: Expression, x: Expression) -> list[Expression]:
         v = scale * exp(math.pi / 4 * (grow - shrink))
         ratio = log1p(v / x)
         value = exp((a - 1.0) * ratio - v) * v * (math.pi / 4 * (grow + shrink) / 16.0)
-        value = where(magnitude(value) < math.inf, value, 0.0)
+        value = where(abs(value) < math.inf, value, 0.0)
         return (Expression(plain) + value).value, (Expression(total) + value * ratio).value
 
     zero = filled(0.0, a).value
@@ -262,7 +262,7 @@ def _betainc(b: Any, p: Expression, q: Expression, x: Expression) -> Expression:
 def _bessel_i0e(b: Any, x: Expression) -> Expression:
     """Polynomials in x/4 - 1 up to 8, and in 16/x - 1 from there on."""
     kind = "F64" if x.dtype.itemsize == 8 else "LIGHT_F64"
-    size = magnitude(x)
+    size = abs(x)
     near = _horner(getattr(table, f"BESSEL_I0_NEAR_{kind}"), where(size < 8, size, 8.0) / 4.0 - 1.0)
     large = where(size < 8, 8.0, size)
     far = _horner(getattr(table, f"BESSEL_I0_FAR_{kind}"), 16.0 / large - 1.0) / sqrt(large)

@@ -13,35 +13,31 @@ from arrax.core import dtypes
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.library import calls
-from arrax.ops.arithmetic import add_p, div_p, integer_pow_p, mul_p, neg_p, rsqrt_p, square_p, sub_p
+from arrax.ops import formulas as f
 from arrax.ops.elementwise_rules import (
     INEXACT, binary, call_accurate, call_binary, call_unary, in_double, unary)
-from arrax.ops.rules import by_operand, constant
+from arrax.ops.formulas import derivative
+from arrax.ops.rules import by_operand
 
 _COST = 12
-
-
-def _one(x: Any) -> Any:
-    return constant(1, x)
 
 
 def _accurate(name: str, fn: Callable[..., Any], slope: Callable[[Any, Any], Any] | None = None,
               jvp: Callable[..., Any] | None = None, stablehlo: Any = None) -> Primitive:
     """A function with the `accuracy` parameter; `slope(out, x)` is its derivative."""
-    rule = jvp or _times(slope)
     return unary(name, INEXACT, fn, accuracy=True, cost=_COST, stablehlo=stablehlo,
-                 jvp=by_operand(lambda g, out, x, accuracy: rule(g, out, x)))
+                 jvp=derivative(jvp or _times(slope)))
 
 
 def _plain(name: str, fn: Callable[..., Any], slope: Callable[[Any, Any], Any] | None = None,
            jvp: Callable[..., Any] | None = None) -> Primitive:
     """A function without parameters; `slope(out, x)` is its derivative."""
-    return unary(name, INEXACT, in_double(fn), cost=_COST, jvp=by_operand(jvp or _times(slope)),
+    return unary(name, INEXACT, in_double(fn), cost=_COST, jvp=derivative(jvp or _times(slope)),
                  stablehlo=f"chlo.{name}")
 
 
 def _times(slope: Any) -> Callable[..., Any]:
-    return lambda g, out, x: mul_p.bind(g, slope(out, x))
+    return lambda g, out, x: g * slope(out, x)
 
 
 # ---- exponentials and logarithms -------------------------------------------------------------
@@ -59,10 +55,8 @@ def _exp2_evaluate(x: Any) -> Any:
 
 
 exp2_p = _accurate(
-    "exp2", in_double(_exp2_evaluate), jvp=lambda g, out, x: mul_p.bind(
-        log_p.bind(constant(2, x), accuracy=None), mul_p.bind(g, out)),
-    stablehlo=lambda b, x, accuracy: exp_p.bind(
-        mul_p.bind(constant(np.log(2), x), x), accuracy=accuracy))
+    "exp2", in_double(_exp2_evaluate), jvp=lambda g, out, x: f.log(f.constant(2, x)) * (g * out),
+    stablehlo=f.Formula(lambda x: f.exp(np.log(2) * x)).stablehlo)
 
 
 def exp2(x: Any, *, accuracy: Any = None) -> Any:
@@ -70,7 +64,7 @@ def exp2(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(exp2_p, x, accuracy)
 
 
-log_p: Primitive = _accurate("log", in_double(np.log), jvp=lambda g, out, x: div_p.bind(g, x),
+log_p: Primitive = _accurate("log", in_double(np.log), jvp=lambda g, out, x: g / x,
                   stablehlo="stablehlo.log")
 
 
@@ -95,7 +89,7 @@ def _complex(real: Any, imag: Any) -> Any:
     return out
 
 
-expm1_p = _accurate("expm1", in_double(_expm1_evaluate), lambda out, x: add_p.bind(out, _one(x)),
+expm1_p = _accurate("expm1", in_double(_expm1_evaluate), lambda out, x: out + 1,
                     stablehlo="stablehlo.exponential_minus_one")
 
 
@@ -115,7 +109,7 @@ def _log1p_evaluate(x: Any) -> Any:
 
 
 log1p_p = _accurate("log1p", in_double(_log1p_evaluate), stablehlo="stablehlo.log_plus_one",
-                    jvp=lambda g, out, x: div_p.bind(g, add_p.bind(x, _one(x))))
+                    jvp=lambda g, out, x: g / (x + 1))
 
 
 def log1p(x: Any, *, accuracy: Any = None) -> Any:
@@ -138,9 +132,8 @@ def _logistic_evaluate(x: Any) -> Any:
 
 logistic_p = _accurate(
     "logistic", in_double(_logistic_evaluate),
-    lambda out, x: mul_p.bind(out, sub_p.bind(_one(x), out)),
-    stablehlo=lambda b, x, accuracy: div_p.bind(
-        _one(x), add_p.bind(_one(x), exp_p.bind(neg_p.bind(x), accuracy=accuracy))))
+    lambda out, x: out * (1 - out),
+    stablehlo=f.Formula(lambda x: 1 / (1 + f.exp(-x))).stablehlo)
 
 
 def logistic(x: Any, *, accuracy: Any = None) -> Any:
@@ -163,7 +156,7 @@ def _circular(fn: Any, is_cosine: bool) -> Callable[[Any], Any]:
     return evaluate
 
 
-sin_p = _accurate("sin", _circular(np.sin, False), lambda out, x: cos_p.bind(x, accuracy=None),
+sin_p = _accurate("sin", _circular(np.sin, False), lambda out, x: f.cos(x),
                   stablehlo="stablehlo.sine")
 
 
@@ -174,7 +167,7 @@ def sin(x: Any, *, accuracy: Any = None) -> Any:
 
 cos_p: Primitive = _accurate(
     "cos", _circular(np.cos, True), stablehlo="stablehlo.cosine",
-    jvp=lambda g, out, x: neg_p.bind(mul_p.bind(g, sin_p.bind(x, accuracy=None))))
+    jvp=lambda g, out, x: -(g * f.sin(x)))
 
 
 def cos(x: Any, *, accuracy: Any = None) -> Any:
@@ -182,7 +175,7 @@ def cos(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(cos_p, x, accuracy)
 
 
-tan_p = _accurate("tan", in_double(np.tan), lambda out, x: add_p.bind(_one(x), square_p.bind(out)),
+tan_p = _accurate("tan", in_double(np.tan), lambda out, x: 1 + f.square(out),
                   stablehlo="stablehlo.tan")
 
 
@@ -191,12 +184,7 @@ def tan(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(tan_p, x, accuracy)
 
 
-def _rsqrt(x: Any) -> Any:
-    return rsqrt_p.bind(x, accuracy=None)
-
-
-asin_p = _plain("asin", np.arcsin,
-                lambda out, x: _rsqrt(sub_p.bind(_one(x), square_p.bind(x))))
+asin_p = _plain("asin", np.arcsin, lambda out, x: f.rsqrt(1 - f.square(x)))
 
 
 def asin(x: Any) -> Any:
@@ -204,8 +192,7 @@ def asin(x: Any) -> Any:
     return call_unary(asin_p, x)
 
 
-acos_p = _plain("acos", np.arccos,
-                lambda out, x: neg_p.bind(_rsqrt(sub_p.bind(_one(x), square_p.bind(x)))))
+acos_p = _plain("acos", np.arccos, lambda out, x: -f.rsqrt(1 - f.square(x)))
 
 
 def acos(x: Any) -> Any:
@@ -213,8 +200,7 @@ def acos(x: Any) -> Any:
     return call_unary(acos_p, x)
 
 
-atan_p = _plain("atan", np.arctan, jvp=lambda g, out, x: div_p.bind(
-    g, add_p.bind(_one(x), square_p.bind(x))))
+atan_p = _plain("atan", np.arctan, jvp=lambda g, out, x: g / (1 + f.square(x)))
 
 
 def atan(x: Any) -> Any:
@@ -230,15 +216,15 @@ def _atan2_evaluate(y: Any, x: Any) -> Any:
 
 
 def _squared_norm(x: Any, y: Any) -> Any:
-    return add_p.bind(square_p.bind(x), square_p.bind(y))
+    return f.square(x) + f.square(y)
 
 
 atan2_p = binary(
     "atan2", INEXACT,
     in_double(_atan2_evaluate), cost=24,
-    jvp=by_operand(
-        lambda g, out, x, y: mul_p.bind(g, div_p.bind(y, _squared_norm(x, y))),
-        lambda g, out, x, y: mul_p.bind(g, div_p.bind(neg_p.bind(x), _squared_norm(x, y)))),
+    jvp=derivative(
+        lambda g, out, x, y: g * (y / _squared_norm(x, y)),
+        lambda g, out, x, y: g * (-x / _squared_norm(x, y))),
     stablehlo="stablehlo.atan2")
 
 
@@ -249,7 +235,7 @@ def atan2(x: Any, y: Any) -> Any:
 
 # ---- hyperbolic ------------------------------------------------------------------------------
 
-sinh_p = _plain("sinh", np.sinh, lambda out, x: cosh_p.bind(x))
+sinh_p = _plain("sinh", np.sinh, lambda out, x: f.cosh(x))
 
 
 def sinh(x: Any) -> Any:
@@ -257,7 +243,7 @@ def sinh(x: Any) -> Any:
     return call_unary(sinh_p, x)
 
 
-cosh_p: Primitive = _plain("cosh", np.cosh, lambda out, x: sinh_p.bind(x))
+cosh_p: Primitive = _plain("cosh", np.cosh, lambda out, x: f.sinh(x))
 
 
 def cosh(x: Any) -> Any:
@@ -266,8 +252,8 @@ def cosh(x: Any) -> Any:
 
 
 tanh_p = _accurate(
-    "tanh", in_double(np.tanh), stablehlo="stablehlo.tanh", jvp=lambda g, out, x: mul_p.bind(
-        add_p.bind(g, mul_p.bind(g, out)), sub_p.bind(_one(x), out)))
+    "tanh", in_double(np.tanh), stablehlo="stablehlo.tanh",
+    jvp=lambda g, out, x: (g + g * out) * (1 - out))
 
 
 def tanh(x: Any, *, accuracy: Any = None) -> Any:
@@ -275,8 +261,7 @@ def tanh(x: Any, *, accuracy: Any = None) -> Any:
     return call_accurate(tanh_p, x, accuracy)
 
 
-asinh_p = _plain("asinh", np.arcsinh,
-                 lambda out, x: _rsqrt(add_p.bind(square_p.bind(x), _one(x))))
+asinh_p = _plain("asinh", np.arcsinh, lambda out, x: f.rsqrt(f.square(x) + 1))
 
 
 def asinh(x: Any) -> Any:
@@ -284,14 +269,18 @@ def asinh(x: Any) -> Any:
     return call_unary(asinh_p, x)
 
 
-def _acosh_slope(out: Any, x: Any) -> Any:
+_real_acosh = f.Formula(lambda g, out, x: g * f.rsqrt(f.square(x) - 1))
+_complex_acosh = f.Formula(lambda g, out, x: g * (f.rsqrt(x - 1) * f.rsqrt(x + 1)))
+
+
+def _acosh_jvp(g: Any, out: Any, x: Any) -> Any:
     """1/√(x² - 1); for complex x the roots of the factors, which keep to the branch of acosh."""
-    if not dtypes.issubdtype(aval_of(x).dtype, np.complexfloating):
-        return _rsqrt(sub_p.bind(square_p.bind(x), _one(x)))
-    return mul_p.bind(_rsqrt(sub_p.bind(x, _one(x))), _rsqrt(add_p.bind(x, _one(x))))
+    is_complex = dtypes.issubdtype(aval_of(x).dtype, np.complexfloating)
+    return (_complex_acosh if is_complex else _real_acosh)(g, out, x)
 
 
-acosh_p = _plain("acosh", np.arccosh, _acosh_slope)
+acosh_p = unary("acosh", INEXACT, in_double(np.arccosh), cost=_COST, jvp=by_operand(_acosh_jvp),
+                stablehlo="chlo.acosh")
 
 
 def acosh(x: Any) -> Any:
@@ -299,8 +288,7 @@ def acosh(x: Any) -> Any:
     return call_unary(acosh_p, x)
 
 
-atanh_p = _plain("atanh", np.arctanh, jvp=lambda g, out, x: mul_p.bind(
-    integer_pow_p.bind(add_p.bind(_one(x), x), y=-1), div_p.bind(g, sub_p.bind(_one(x), x))))
+atanh_p = _plain("atanh", np.arctanh, jvp=lambda g, out, x: (1 + x) ** -1 * (g / (1 - x)))
 
 
 def atanh(x: Any) -> Any:
