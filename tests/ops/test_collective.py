@@ -126,3 +126,16 @@ def test_reverse_mode_outside_of_the_map_is_the_transpose(name):
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         over_axis(call)(real(4, 3))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: lax.ppermute(x, "i", [(j, (j + 1) % 4) for j in range(4)]),
+    lambda x: lax.pshuffle(x, "i", list(range(lax.axis_size("i")))[::-1]),
+    lambda x: lax.psum(x, "i", axis_index_groups=[
+        list(range(0, lax.axis_size("i"), 2)), list(range(1, lax.axis_size("i"), 2))]),
+], ids=["ppermute", "pshuffle", "groups"])
+def test_programs_do_not_grow_with_the_axis(function) -> None:
+    """Rows are chosen by one equation, not by one for each."""
+    lengths = {len(jax.make_jaxpr(jax.vmap(function, axis_name="i"))(np.ones((size, 2))).eqns)
+               for size in (4, 64)}
+    assert len(lengths) == 1

@@ -7,7 +7,6 @@ from typing import Any
 
 from arrax.control.jaxprs import same_type
 from arrax.core import pytree
-from arrax.core.aval import aval_of
 from arrax.transforms import calls
 
 
@@ -158,9 +157,3 @@ def _described(fun: Any) -> str:
     location = calls.function_location(fun)
     name = calls.function_name(fun)
     return f"{name} at {location}" if location else name
-
-
-def tree_of_avals(tree: Any) -> Any:
-    """A user's operand with its leaves replaced by their avals."""
-    leaves, treedef = pytree.tree_flatten(tree)
-    return treedef.unflatten([aval_of(x) for x in leaves])

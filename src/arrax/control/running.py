@@ -13,7 +13,7 @@ from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, use
 from arrax.core.engine import engines
-from arrax.transforms.jit import compiled
+from arrax.transforms.traced_programs import compiled
 
 
 def run_eagerly(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:

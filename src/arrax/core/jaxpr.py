@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from arrax.core.aval import AbstractValue
 from arrax.core.effects import Effects, no_effects
 from arrax.core.primitive import Primitive
 from arrax.core.source_info import UNKNOWN, SourceInfo
@@ -228,7 +227,3 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
 def jaxpr_as_fun(closed: ClosedJaxpr) -> Any:
     """`closed` as a function of its flat arguments to the list of its results."""
     return lambda *args: eval_jaxpr(closed.jaxpr, closed.consts, *args)
-
-
-def is_avals(values: Sequence[Any]) -> bool:
-    return all(isinstance(v, AbstractValue) for v in values)

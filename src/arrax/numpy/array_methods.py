@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax import lax
+from arrax import lax, numpy as namespace
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, install_methods, with_aval
 from arrax.core.aval import ShapedArray
@@ -228,8 +228,7 @@ def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
 
 def _array_namespace(self: Any, /, *, api_version: str | None = None) -> Any:
     """The module of array functions (array API standard)."""
-    import arrax.numpy
-    return arrax.numpy
+    return namespace
 
 
 # ---- printing --------------------------------------------------------------------------------

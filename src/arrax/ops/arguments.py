@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from arrax.core.array import ArrayImpl, array_of
-from arrax.core.aval import aval_of
 from arrax.core.trace import Tracer
 
 
@@ -83,11 +82,6 @@ def check_same_dtypes(function: str, *avals: Any) -> None:
 
 
 _PROMOTING = frozenset({"concatenate", "stack"})
-
-
-def shape_of(value: Any) -> tuple[int, ...]:
-    """The shape of any operand."""
-    return aval_of(value).shape  # type: ignore[no-any-return]
 
 
 def positions(ndim: int, without: Sequence[int]) -> tuple[int, ...]:

@@ -18,8 +18,9 @@ from arrax.core.axis_env import axis_size as size_of_axis
 from arrax.core.axis_env import names_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import HostCall
-from arrax.ops.p import (add_p, concatenate_p, dynamic_slice_p, iota_p, mul_p, reduce_max_p,
-                         reduce_min_p, reduce_sum_p, reshape_p, slice_p, transpose_p)
+from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
+from arrax.ops.p import (add_p, concatenate_p, dynamic_slice_p, gather_p, iota_p, mul_p,
+                         reduce_max_p, reduce_min_p, reduce_sum_p, reshape_p, transpose_p)
 from arrax.ops.rules import (batch_to_front, broadcast_in_dim, constant, linear_jvp, move_axis,
                              transpose_unary)
 
@@ -45,11 +46,19 @@ def _check_bound(params: dict[str, Any]) -> None:
 
 
 def _take(x: Any, order: np.ndarray) -> Any:
-    """`x` with its leading axis reordered (or selected from) by constant indices."""
-    pieces = [slice_p.bind(
-        x, start_indices=(int(i), *([0] * (aval_of(x).ndim - 1))),
-        limit_indices=(int(i) + 1, *aval_of(x).shape[1:]), strides=None) for i in order]
-    return concatenate_p.bind(*pieces, dimension=0)
+    """The rows of `x` at constant indices."""
+    return _rows(x, np.asarray(order, np.int32))
+
+
+def _rows(x: Any, indices: Any) -> Any:
+    """The elements along the leading axis of `x` at indices, all of which are inside."""
+    shape = aval_of(x).shape
+    numbers = GatherDimensionNumbers(offset_dims=tuple(range(1, len(shape))),
+                                     collapsed_slice_dims=(0,), start_index_map=(0,))
+    return gather_p.bind(
+        x, _reshape(indices, (*aval_of(indices).shape, 1)), dimension_numbers=numbers,
+        slice_sizes=(1, *shape[1:]), unique_indices=False, indices_are_sorted=False,
+        mode=GatherScatterMode.PROMISE_IN_BOUNDS, fill_value=None)
 
 
 def _reshape(x: Any, shape: Sequence[int]) -> Any:
@@ -379,12 +388,7 @@ def _ppermute_over_axes(axis: Any, x: Any, names: tuple[Any, ...], perm: Any) ->
     index: Any = _reshape(table, (math.prod(sizes) // axis.size, axis.size))
     here = joint_index(rest)
     index = dynamic_slice_p.bind(index, here, np.int32(0), slice_sizes=(1, axis.size))
-    rows = [dynamic_slice_p.bind(
-        padded, _reshape(slice_p.bind(
-            index, start_indices=(0, i), limit_indices=(1, i + 1), strides=None), ()),
-        *[np.int32(0)] * (aval_of(padded).ndim - 1),
-        slice_sizes=(1, *aval_of(padded).shape[1:])) for i in range(axis.size)]
-    return concatenate_p.bind(*rows, dimension=0), 0
+    return _rows(padded, _reshape(index, (axis.size,))), 0
 
 
 def _same_type(x: Any, **params: Any) -> Any:

@@ -287,8 +287,7 @@ def _shared_stream(key: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 unsafe = KeyImplementation("unsafe_rbg", dtypes.key_unsafe_rbg, _rbg_seed, _unsafe_split,
                            _unsafe_fold_in, _philox_bits)
 implementations = {i.name: i for i in (threefry, rbg, unsafe)}
-_by_dtype: dict[Any, KeyImplementation] = unsafe_rbg.implementation_by_dtype
-_by_dtype.update({i.dtype: i for i in implementations.values()})
+_by_dtype: dict[Any, KeyImplementation] = {i.dtype: i for i in implementations.values()}
 
 
 def implementation_of(dtype: Any) -> KeyImplementation:
@@ -364,7 +363,7 @@ def _expand_seed(seeds: Any, *, impl: KeyImplementation) -> Any:
 def _expand_split(keys: Any, *, shape: tuple[int, ...]) -> Any:
     """Threefry of positions, both words."""
     if keys.dtype == dtypes.key_unsafe_rbg:
-        return unsafe_rbg.split_keys(keys, shape=shape)
+        return unsafe_rbg.split_keys(keys, unsafe, shape=shape)
     if not _has_short_counters(keys, shape):
         return None
     words = (*_key_words(keys, shape), *_counter_words(keys, shape))
@@ -374,7 +373,7 @@ def _expand_split(keys: Any, *, shape: tuple[int, ...]) -> Any:
 def _expand_fold_in(keys: Any, data: Any) -> Any:
     """Threefry of the datum, both words."""
     if keys.dtype == dtypes.key_unsafe_rbg:
-        return unsafe_rbg.fold_in_keys(keys, data)
+        return unsafe_rbg.fold_in_keys(keys, data, unsafe)
     if keys.dtype != dtypes.key_fry or data.dtype != np.uint32 or data.shape != keys.shape:
         return None
     words = (*_key_words(keys, ()), constant(0, ShapedArray((), np.uint32)), data)

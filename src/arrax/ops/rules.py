@@ -17,8 +17,6 @@ from arrax.core.dtypes import storage_dtype
 from arrax.core.primitive import Primitive
 from arrax.ops.p import add_any_p, broadcast_in_dim_p, reduce_sum_p, reshape_p, transpose_p
 
-Tangent = Any
-
 
 class attached:
     """A rule made by `make(primitive)` when the primitive is declared."""

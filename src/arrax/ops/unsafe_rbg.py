@@ -24,20 +24,20 @@ def _bits(keys: Any, groups: int) -> Any:
     return random_bits_p.bind(keys, bit_width=32, shape=(groups, 4))
 
 
-def split_keys(keys: Any, *, shape: tuple[int, ...]) -> Any:
-    """Keys of shape (*keys.shape, *shape)."""
+def split_keys(keys: Any, impl: Any, *, shape: tuple[int, ...]) -> Any:
+    """Keys of shape (*keys.shape, *shape); `impl` is the generator of `keys`."""
     aval, count = aval_of(keys), math.prod(shape)
     words = _bits(keys, STRIDE * count)
     rank = aval.ndim
     chosen = slice_(words, (0,) * (rank + 2), words.shape, (*(1,) * rank, STRIDE, 1)) if count \
         else words
-    return _wrapped(reshape(chosen, (*aval.shape, *shape, 4)), keys)
+    return random_wrap_p.bind(reshape(chosen, (*aval.shape, *shape, 4)), impl=impl)
 
 
-def fold_in_keys(keys: Any, data: Any) -> Any:
+def fold_in_keys(keys: Any, data: Any, impl: Any) -> Any:
     """Each key exclusive-or one group of the stream that the datum seeds."""
     shape = np.broadcast_shapes(aval_of(keys).shape, aval_of(data).shape)
-    seeds = random_seed_p.bind(data, impl=_implementation(keys))
+    seeds = random_seed_p.bind(data, impl=impl)
     stream = _bits(seeds, STRIDE)
     rank = aval_of(data).ndim
     group = slice_(stream, (*(0,) * rank, STRIDE - 1, 0), stream.shape)
@@ -45,15 +45,4 @@ def fold_in_keys(keys: Any, data: Any) -> Any:
     words = [broadcast_in_dim(x, (*shape, 4), range(len(shape) + 1 - aval_of(x).ndim,
                                                     len(shape) + 1))
              for x in (random_unwrap_p.bind(keys), group)]
-    return _wrapped(xor_p.bind(*words), keys)
-
-
-def _implementation(keys: Any) -> Any:
-    return implementation_by_dtype[aval_of(keys).dtype]
-
-
-def _wrapped(words: Any, like: Any) -> Any:
-    return random_wrap_p.bind(words, impl=_implementation(like))
-
-
-implementation_by_dtype: dict[Any, Any] = {}  # filled by `random`, which stands above
+    return random_wrap_p.bind(xor_p.bind(*words), impl=impl)

@@ -19,14 +19,12 @@ from arrax.core import config, monitoring, pytree
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of
 from arrax.core.axis_env import current_axes
-from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.evaluate import EVAL, check_finite
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, current, use
 from arrax.core.tree_registry import node_type
 from arrax.core.tracebacks import filtered
-from arrax.core.engine import default_engine
 from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
@@ -34,19 +32,12 @@ from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.guarding import Guard, guarded, origins
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, partial_eval_jaxpr
+from arrax.transforms.stages import Traced
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
+from arrax.transforms.traced_programs import TracedProgram, compiled
 from arrax.transforms.transpose import transpose_jaxpr
 
 # ---- the primitive ------------------------------------------------------------------------------
-
-
-@memoize_on_jaxpr
-def compiled(closed: ClosedJaxpr, name: str = "jit", donated: tuple[bool, ...] = ()) -> Any:
-    """The executable of a program, made once for each jaxpr object."""
-    if config.log_compiles.value:
-        logging.getLogger("arrax").warning("Compiling %s with types %s", name, closed.in_avals)
-    with monitoring.timed(monitoring.COMPILE_DURATION, fun_name=name):
-        return default_engine().compile(closed, name=name, donated=donated)
 
 
 def _execute(*args: Any, jaxpr: ClosedJaxpr, name: str, **_: Any) -> list[Any]:
@@ -147,26 +138,6 @@ jit_p = Primitive(
 
 # ---- tracing -----------------------------------------------------------------------------------
 
-@dataclass
-class Program:
-    """A function traced at one signature."""
-
-    closed: ClosedJaxpr
-    outer_values: list[Any]  # tracers of outer traces that the function captured: leading operands
-    out_tree: Any
-    in_tree: Any
-    name: str
-    donated: tuple[bool, ...]
-    keep_unused: bool
-    inline: bool
-
-    def bind(self, leaves: Sequence[Any]) -> list[Any]:
-        """The call as an equation under the current trace."""
-        return jit_p.bind(  # type: ignore[no-any-return]
-            *self.outer_values, *leaves, jaxpr=self.closed, name=self.name, donated=self.donated,
-            keep_unused=self.keep_unused, inline=self.inline)
-
-
 class Static:
     """A static argument in a signature: equal if type and value are."""
 
@@ -199,7 +170,7 @@ class JitFunction(_native.JitFunction):
         functools.update_wrapper(self, fun)
         self._fun = fun
         self._options = options
-        self._programs: dict[Any, Program] = _shared_programs(fun, options)
+        self._programs: dict[Any, TracedProgram] = _shared_programs(fun, options)
 
     def __repr__(self) -> str:
         return f"<jitted {self._fun!r}>"
@@ -215,7 +186,7 @@ class JitFunction(_native.JitFunction):
         leaves, in_tree, key, dynamic = self._split(args, kwargs)
         program = self._program(args, kwargs, leaves, in_tree, key, dynamic)
         if current() is not EVAL or program.outer_values or _any_tracer(leaves):
-            outs = program.bind(leaves)
+            outs = _bind(program, leaves)
             return program.out_tree.unflatten(outs), None
         executable = compiled(program.closed, program.name, program.donated)
         arrays = [array_of(leaf) for leaf in leaves]
@@ -247,7 +218,7 @@ class JitFunction(_native.JitFunction):
         return names[position] if position < len(names) else position
 
     def _program(self, args: Any, kwargs: Any, leaves: Sequence[Any], in_tree: Any, static: Any,
-                 dynamic: Any) -> Program:
+                 dynamic: Any) -> TracedProgram:
         avals = tuple(self._leaf_avals(leaves, args, kwargs))
         key = (in_tree, avals, static, config.context_key(), current_axes())
         program = self._programs.get(key)
@@ -278,7 +249,7 @@ class JitFunction(_native.JitFunction):
         return (*nums, *self._options.static_argnames)
 
     def _trace(self, args: Any, kwargs: Any, avals: Sequence[Any], in_tree: Any, static: Any,
-               dynamic: Any) -> Program:
+               dynamic: Any) -> TracedProgram:
         if config.log_compiles.value:
             logging.getLogger("arrax").warning("Tracing %s for jit at %s",
                                                calls.function_name(self._fun), list(avals))
@@ -297,7 +268,7 @@ class JitFunction(_native.JitFunction):
             closed = trace_to_jaxpr(checked, avals, info)
         closed, outer = hoist_consts(closed, only_tracers=True)
         donated = (False,) * len(outer) + tuple(self._donated(dynamic, static, args))
-        return Program(closed, outer, flat.out_tree, in_tree, calls.function_name(self._fun),
+        return TracedProgram(closed, outer, flat.out_tree, in_tree, calls.function_name(self._fun),
                        donated if any(donated) else (), options.keep_unused, options.inline)
 
     def _with_static(self, static: Any) -> Callable[..., Any]:
@@ -326,7 +297,7 @@ class JitFunction(_native.JitFunction):
 
     # -- looking inside --
 
-    def _traced(self, args: Any, kwargs: Any) -> tuple[Program, list[Any]]:
+    def _traced(self, args: Any, kwargs: Any) -> tuple[TracedProgram, list[Any]]:
         leaves, in_tree, key, dynamic = self._split(args, kwargs)
         return self._program(args, kwargs, leaves, in_tree, key, dynamic), leaves
 
@@ -337,7 +308,7 @@ class JitFunction(_native.JitFunction):
     def trace(self, *args: Any, **kwargs: Any) -> Any:
         """The traced program at these arguments (arrays or `ShapeDtypeStruct`s)."""
         program, _ = self._traced(args, kwargs)
-        return stages_hook[0](program)
+        return Traced(program)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """The program lowered for compilation at these arguments."""
@@ -352,10 +323,14 @@ class JitFunction(_native.JitFunction):
         return len(self._programs)
 
 
-stages_hook: list[Callable[[Program], Any]] = []  # filled by transforms.stages, which stands above
+def _bind(program: TracedProgram, leaves: Sequence[Any]) -> list[Any]:
+    """The call as an equation under the current trace."""
+    return jit_p.bind(  # type: ignore[no-any-return]
+        *program.outer_values, *leaves, jaxpr=program.closed, name=program.name,
+        donated=program.donated, keep_unused=program.keep_unused, inline=program.inline)
 
 
-def _run_checked(program: Program, executable: Any, arrays: list[Any]) -> list[Any]:
+def _run_checked(program: TracedProgram, executable: Any, arrays: list[Any]) -> list[Any]:
     """Run under `debug_nans`/`debug_infs`: if a result is bad, again by equations, to say which."""
     if any(program.donated):  # the second run needs the arguments
         return eval_jaxpr(program.closed.jaxpr, program.closed.consts, *arrays)
@@ -368,7 +343,7 @@ def _run_checked(program: Program, executable: Any, arrays: list[Any]) -> list[A
     return outs
 
 
-def _entry(program: Program, executable: Any) -> Any:
+def _entry(program: TracedProgram, executable: Any) -> Any:
     """What the native path needs to run this signature again."""
     tree = program.out_tree
     try:
@@ -401,10 +376,10 @@ class SharedPrograms:
 
     def __init__(self, owner: Any):
         self.owner = owner
-        self.by_options: dict[Options, dict[Any, Program]] = {}
+        self.by_options: dict[Options, dict[Any, TracedProgram]] = {}
 
 
-def _shared_programs(fun: Any, options: Options) -> dict[Any, Program]:
+def _shared_programs(fun: Any, options: Options) -> dict[Any, TracedProgram]:
     """The traced programs of a function; two `jit`s of one function share them."""
     shared = getattr(fun, "__dict__", {}).get(SharedPrograms.ATTRIBUTE)
     if shared is None or shared.owner is not fun:  # `functools.wraps` copies attributes

@@ -30,7 +30,8 @@ from arrax.core.engine import default_engine
 from arrax.core.lowering import Inline
 from arrax.ops.convert import convert_element_type_p
 from arrax.ops.shape import broadcast_in_dim_p
-from arrax.transforms.jit import compiled, jit_p
+from arrax.transforms.jit import jit_p
+from arrax.transforms.traced_programs import compiled
 from arrax.transforms.large_arrays import is_exact, runs_large
 from arrax.transforms.staging import trace_to_jaxpr
 

@@ -10,9 +10,9 @@ from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray
 from arrax.core.engine import writer
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.transforms import calls, jit as jit_module
-from arrax.transforms.jit import Program, compiled
+from arrax.transforms import calls
 from arrax.transforms.partial_eval import dce_closed
+from arrax.transforms.traced_programs import TracedProgram, compiled
 
 
 class ShapeDtypeStruct:
@@ -79,7 +79,7 @@ _HERE = "cpu"  # the platform of the engine that compiles
 class _Stage:
     """What every stage tells."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: TracedProgram):
         self._program = program
 
     @property
@@ -137,7 +137,7 @@ class Traced(_Stage):
 class Lowered(_Stage):
     """A program ready to be compiled."""
 
-    def __init__(self, program: Program, platform: str = _HERE):
+    def __init__(self, program: TracedProgram, platform: str = _HERE):
         super().__init__(program)
         self._platform = platform
 
@@ -206,7 +206,7 @@ def _module_name(function: str) -> str:
 class Compiled(_Stage):
     """A compiled program; call it with arguments of the shapes it was made for."""
 
-    def __init__(self, program: Program):
+    def __init__(self, program: TracedProgram):
         super().__init__(program)
         self._executable = compiled(program.closed, program.name, program.donated)
 
@@ -248,6 +248,3 @@ class Compiled(_Stage):
         if wrong:
             raise TypeError("Argument types differ from the types for which this computation was "
                             "compiled. The mismatches are:\n" + "\n".join(wrong))
-
-
-jit_module.stages_hook[:] = [Traced]

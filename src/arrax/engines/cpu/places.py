@@ -13,12 +13,6 @@ from arrax.engines.cpu import loop_ir as ir
 from arrax.engines.cpu.loop_ir import Buffer, Index, Kernel, LoopVar
 
 
-def same_place(access: ir.Load | ir.Store, other: ir.Load | ir.Store) -> bool:
-    """Whether a load and a store (or two of them) of one memory are of the same element."""
-    return access.buffer.root is other.buffer.root and same_element(
-        access.buffer, access.offset, other.buffer, other.offset)
-
-
 def same_element(a: Buffer, a_offset: Index, b: Buffer, b_offset: Index) -> bool:
     """Whether two accesses are of the same bytes as the same dtype, given that the buffers begin
     at the same address."""

@@ -1,0 +1,34 @@
+"""What `jit` makes of a function at one signature, and its executable."""
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from arrax.core import config, monitoring
+from arrax.core.caching import memoize_on_jaxpr
+from arrax.core.engine import default_engine
+from arrax.core.jaxpr import ClosedJaxpr
+
+
+@dataclass
+class TracedProgram:
+    """A function traced at one signature."""
+
+    closed: ClosedJaxpr
+    outer_values: list[Any]  # tracers of outer traces that the function captured: leading operands
+    out_tree: Any
+    in_tree: Any
+    name: str
+    donated: tuple[bool, ...]
+    keep_unused: bool
+    inline: bool
+
+
+@memoize_on_jaxpr
+def compiled(closed: ClosedJaxpr, name: str = "jit", donated: tuple[bool, ...] = ()) -> Any:
+    """The executable of a program, made once for each jaxpr object."""
+    if config.log_compiles.value:
+        logging.getLogger("arrax").warning("Compiling %s with types %s", name, closed.in_avals)
+    with monitoring.timed(monitoring.COMPILE_DURATION, fun_name=name):
+        return default_engine().compile(closed, name=name, donated=donated)
