@@ -60,6 +60,50 @@ def test_passes_look_at_expressions_a_linear_number_of_times(function, monkeypat
     assert visits(160) < 2.8 * visits(80)
 
 
+def total(*xs):
+    return sum(xs)
+
+
+def each(*xs):
+    return [jnp.sin(x) for x in xs]
+
+
+def packed(*xs):
+    return jnp.stack(xs) * 2
+
+
+@pytest.mark.parametrize("function, shape", [(total, ()), (each, (4,)), (packed, (4,)),
+                                             (each, (100,))])
+def test_code_of_many_arguments_grows_linearly(function, shape):
+    """Instructions at n, 2n, 4n; addresses do not wait in the prologue for their use."""
+    def lines(count):
+        args = [np.full(shape, k, np.float32) for k in range(count)]
+        text = arrax.jit(function).lower(*args).compile().as_text("llvm")
+        prologue = text[text.index("prologue:"):text.index("start:")]
+        assert prologue.count("load ptr") <= 32
+        return text.count("\n")
+
+    first, second, third = lines(100), lines(200), lines(400)
+    assert third - second < 1.1 * 2 * (second - first) + 10
+
+
+def test_addresses_of_many_buffers_in_and_before_loops():
+    """Kernels of all lengths (whose code nobody shares), a loop over many carries, and outputs that
+    are read again."""
+    xs = [np.linspace(0, 1, 3 + 2 * k, dtype=np.float32) for k in range(45)]
+
+    def program(*xs):
+        ys = [jnp.sin(x) * jnp.mean(x) for x in xs]
+        zs = arrax.lax.fori_loop(0, 3, lambda i, zs: [jnp.cos(z) + y[0] for y, z in zip(ys, zs)],
+                                 [y * 2 for y in ys])
+        return ys, zs, [jnp.roll(z, 1) - y for y, z in zip(ys, zs)]
+
+    got = arrax.tree.leaves(arrax.jit(program)(*xs))
+    want = arrax.tree.leaves(program(*[jnp.asarray(x) for x in xs]))
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_equal_kernels_become_one_function():
     def network(x, weights):
         for weight in weights:

@@ -8,12 +8,13 @@ function, which cuts the time to compile unrolled layers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from arrax.engines.cpu import library_plans, loop_ir
+from arrax.engines.cpu.kernels.addresses import Address, place_addresses
 from arrax.engines.cpu.kernels.checks import Checks
 from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, block_of, choose_lanes
 from arrax.engines.cpu.kernels.kernel_key import kernel_key
@@ -51,6 +52,7 @@ class FunctionWriter:
         self.small_rows = 0
         self.shared: ir.Value = None
         self.used = self.most = 0  # bytes of the shared piece: by this step, by any
+        self.addresses: list[Address] = []
 
     def begin_step(self) -> None:
         """What the steps before had on the stack is free."""
@@ -65,6 +67,19 @@ class FunctionWriter:
         self.used += -(-max(nbytes, 1) // 64) * 64
         self.most = max(self.most, self.used)
         return place
+
+    def address(self, compute: Callable[[ir.IRBuilder], ir.Value]) -> ir.Value:
+        """An address that depends on the function's arguments alone."""
+        value = compute(self.prologue)
+        self.addresses.append(Address(value, compute))
+        return value
+
+    def entry_of(self, table: ir.Value, position: int) -> ir.Value:
+        """An address out of a table that nobody writes."""
+        def compute(b: ir.IRBuilder) -> ir.Value:
+            place = b.gep(table, [constant64(position)], source_etype=POINTER)
+            return b.load(place, typ=POINTER)
+        return self.address(compute)
 
     def alloca(self, kind: ir.Type) -> ir.Value:
         """Stack memory for the whole function."""
@@ -85,6 +100,7 @@ class FunctionWriter:
         if self.shared is not None:
             self.shared.allocated_type = ir.ArrayType(I8, self.most)
         self.prologue.branch(self.start)
+        place_addresses(self.function, self.addresses)
 
 
 class ProgramEmitter:
@@ -138,18 +154,17 @@ class ProgramEmitter:
         return found
 
     def _pointer(self, buffer: Buffer) -> ir.Value:
-        b = self.writer.prologue
         if buffer.kind == "temporary":
             assert buffer.offset >= 0, "temporary buffer without a place"
-            return b.gep(self.arena, [constant64(buffer.offset)], source_etype=I8)
+            return self.writer.address(
+                lambda b: b.gep(self.arena, [constant64(buffer.offset)], source_etype=I8))
         if buffer.kind == "scalar":
             return self.writer.alloca(slot_type(buffer))
         if buffer.kind == "row":
             return self.writer.row(buffer)
         assert buffer.kind in ("input", "output"), f"{buffer.kind} buffer without a pointer"
         table = self.inputs if buffer.kind == "input" else self.outputs
-        place = b.gep(table, [constant64(buffer.position)], source_etype=POINTER)
-        return b.load(place, typ=POINTER)
+        return self.writer.entry_of(table, buffer.position)
 
     def declare(self, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
         found = self.module.globals.get(name)
@@ -254,10 +269,7 @@ class ProgramEmitter:
         writer.function.linkage = "internal"
         table, begin, end = writer.function.args
         b = writer.prologue
-        pointers = {}
-        for position, buffer in enumerate(buffers):
-            place = b.gep(table, [constant64(position)], source_etype=POINTER)
-            pointers[buffer] = b.load(place, typ=POINTER)
+        pointers = {buffer: writer.entry_of(table, i) for i, buffer in enumerate(buffers)}
         _, block, _ = split
         extent = first_variable(kernel).extent
         first = b.mul(begin, constant64(block))
