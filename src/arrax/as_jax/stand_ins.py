@@ -1,14 +1,13 @@
 """What private names of JAX mean where arrax has no such thing: each harmless, or a clear error."""
 from __future__ import annotations
 
-from collections.abc import Callable, MutableSet
+from collections.abc import MutableSet
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from arrax.core import source_info
-from arrax.core.aval import ShapedArray
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.tree_registry import registry
 from arrax.core.engine import engines
@@ -39,7 +38,6 @@ class UnspecifiedValue:
 
 UNSPECIFIED = UnspecifiedValue()
 result_handlers: dict[Any, Any] = {}
-aval_mappings: dict[type, Callable[[Any], ShapedArray]] = {}
 
 
 def identity(value: Any) -> Any:
@@ -65,6 +63,13 @@ def supports_inf(dtype: Any) -> bool:
 def backend_compile_and_load(*args: Any, **kwargs: Any) -> Any:
     """JAX's call of its compiler, which libraries wrap; arrax compiles elsewhere."""
     raise NotImplementedError("arrax does not compile through backend_compile_and_load")
+
+
+def register_vmappable(data_type: type, *args: Any, **kwargs: Any) -> None:
+    """JAX's registration of containers that `vmap` maps over; `vmap` refuses values of `data_type`
+    here, as it does those of any type that is no pytree."""
+    if not isinstance(data_type, type):
+        raise TypeError(f"register_vmappable: expected a type, got {data_type!r}")
 
 
 def no_cudnn(*args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from arrax import _native
-from arrax.core import dtypes
+from arrax.core import dtypes, user_types
 from arrax.core.aval import ShapedArray, scalar_aval
 from arrax.core.device import Device, Shard, Sharding, placement_sharding, shard_indices
 from arrax.core.trace import (Tracer, check_integer_conversion, check_scalar_conversion)
@@ -208,6 +208,9 @@ def array_of(value: Any) -> Any:
         return _scalar_array(bool(value) if isinstance(value, bool) else int(value)
                              if isinstance(value, int) else float(value)
                              if isinstance(value, float) else complex(value))
+    converted = user_types.converted(value)
+    if converted is not None:
+        return array_of(converted)
     raise TypeError(f"Value {value!r} of type {type(value)} is not a valid JAX type")
 
 

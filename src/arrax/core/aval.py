@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arrax import _native
-from arrax.core import dtypes
+from arrax.core import dtypes, user_types
 
 Shape = tuple[int, ...]
 
@@ -165,4 +165,11 @@ def aval_of(value: Any) -> Any:
         return ShapedArray((), dtypes.default_dtype_of_scalar_type(
             bool if isinstance(value, bool) else int if isinstance(value, int)
             else float if isinstance(value, float) else complex), not isinstance(value, bool))
+    mapping = user_types.found(aval_mappings, value)
+    if mapping is not None:
+        return mapping(value)
     raise TypeError(f"Value {value!r} of type {type(value)} is not a valid JAX type")
+
+
+aval_mappings: dict[type, Any] = {
+    np.ndarray: lambda value: ShapedArray(np.shape(value), dtypes.numeric_dtype(np.asarray(value)))}

@@ -57,6 +57,11 @@ class Trace:
         with use(self):
             return self.process(primitive, tuple(tracers), params)
 
+    @property
+    def main(self) -> Any:
+        """The tag of an interpreter outside arrax that has one."""
+        return getattr(self, "tag", None)
+
     def is_valid(self) -> bool:
         """Whether the function that this trace interprets is still running."""
         return getattr(self, "alive", True)

@@ -8,13 +8,11 @@ from typing import Any
 
 from arrax.core import pytree, source_info
 from arrax.core.axis_env import Axis, bind_axes
-from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.core.trace import use
 from arrax.core.tracebacks import filtered
 from arrax.transforms import calls
 from arrax.transforms.stages import struct_of
-from arrax.transforms.staging import trace_to_jaxpr
+from arrax.transforms.staging import constants_evaluated, trace_to_jaxpr
 
 
 def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = (),
@@ -69,7 +67,8 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 @contextlib.contextmanager
 def ensure_compile_time_eval() -> Iterator[None]:
-    """Inside, operations on concrete values are evaluated at once even while tracing.
+    """Inside, operations on known values are evaluated at once even while tracing; those on traced
+    values are traced as ever.
 
     Example:
       >>> @jit
@@ -78,7 +77,7 @@ def ensure_compile_time_eval() -> Iterator[None]:
       ...         n = int(jnp.sum(jnp.arange(3)))
       ...     return x + n
     """
-    with use(EVAL):
+    with constants_evaluated():
         yield
 
 

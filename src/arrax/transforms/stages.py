@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from arrax.core import pytree
+from arrax.core import pytree, user_types
 from arrax.core.array import array_of
-from arrax.core.aval import ShapedArray
+from arrax.core.aval import ShapedArray, aval_mappings
 from arrax.core.engine import writer
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.transforms import calls
@@ -67,6 +67,10 @@ class ShapeDtypeStruct:
         weak = ", weak_type=True" if self.weak_type else ""
         sharding = f", sharding={self.sharding}" if self.sharding is not None else ""
         return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{weak}{sharding})"
+
+
+user_types.abstract_types.add(ShapeDtypeStruct)
+aval_mappings[ShapeDtypeStruct] = lambda s: ShapedArray(s.shape, s.dtype, s.weak_type)
 
 
 def struct_of(aval: Any) -> ShapeDtypeStruct:

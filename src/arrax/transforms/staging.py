@@ -6,23 +6,45 @@ Invariant: a trace is `alive` while its function runs; later uses of its tracers
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from arrax.core import config, source_info
+from arrax.core import config, source_info, user_types
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import aval_of
 from arrax.core.checker import check_jaxpr
 from arrax.core.dtypes import ExtendedDType, python_scalar_types
-from arrax.core.evaluate import leaked_tracer_error
+from arrax.core.evaluate import EVAL, leaked_tracer_error
 from arrax.core.jaxpr import (ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var,
                               no_debug_info)
 from arrax.core.leaks import refuse_leaks
 from arrax.core.primitive import Primitive
 from arrax.core.printer import eqn_text
 from arrax.core.trace import Trace, Tracer, current, use
+
+
+class _Local(threading.local):
+    """Whether this thread is inside `constants_evaluated`."""
+
+    evaluates_constants = False
+
+
+_local = _Local()
+
+
+@contextlib.contextmanager
+def constants_evaluated() -> Iterator[None]:
+    """Inside, operations without traced operands are evaluated at once instead of recorded."""
+    before = _local.evaluates_constants
+    _local.evaluates_constants = True
+    try:
+        yield
+    finally:
+        _local.evaluates_constants = before
 
 
 class JitTracer(Tracer):
@@ -61,6 +83,9 @@ class StagingTrace(Trace):
         return self.tracer_class(self, aval, var)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if _local.evaluates_constants and not any(isinstance(a, Tracer) for a in args):
+            with use(EVAL):
+                return primitive.bind(*args, **params)
         if primitive.stage is not None:
             return primitive.stage(self, args, params)
         return self.record(primitive, args, params)
@@ -93,6 +118,8 @@ class StagingTrace(Trace):
         if type(value) in python_scalar_types:
             return Literal(value, aval_of(value))
         if not isinstance(value, (ArrayImpl, np.ndarray, np.generic)):
+            if type(value) in user_types.abstract_types:
+                return self._constant(value)
             value = array_of(value)
         aval = aval_of(value)
         if aval.ndim == 0 and not isinstance(aval.dtype, ExtendedDType) and aval.dtype.itemsize:
