@@ -168,8 +168,10 @@ def test_tables_show_and_take_rules() -> None:
 def test_axis_rules_get_the_axis() -> None:
     p = core.Primitive("sized")
     p.def_impl(lambda x: x)
-    batching.axis_primitive_batchers[p] = lambda axis, args, dims: (args[0] * axis.size, dims[0])
+    batching.fancy_primitive_batchers[p] = lambda axis, args, dims: (args[0] * axis.size, dims[0])
     np.testing.assert_allclose(arrax.vmap(p.bind)(X), X * 2)
+    batching.axis_primitive_batchers[p] = lambda size, name, _, args, dims: (args[0] + size, 0)
+    np.testing.assert_allclose(arrax.vmap(p.bind)(X), X + 2)
 
 
 def test_names_of_primitives() -> None:

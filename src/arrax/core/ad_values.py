@@ -3,8 +3,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from arrax.core import dtypes
-from arrax.core.aval import ShapedArray
 
 
 class Zero:
@@ -33,9 +31,7 @@ class UndefinedPrimal:
 
 def tangent_aval(aval: Any) -> Any:
     """The aval of tangents: itself for inexact dtypes, `float0` for integers, bools and keys."""
-    if dtypes.issubdtype(aval.dtype, dtypes.inexact):
-        return aval
-    return ShapedArray(aval.shape, dtypes.float0)
+    return aval.to_tangent_aval()
 
 
 def is_undefined(value: Any) -> bool:

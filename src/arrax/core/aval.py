@@ -37,7 +37,13 @@ class ShapedArray(AbstractValue):
     ndim: int
     size: int
 
-    def __new__(cls, shape: Any, dtype: Any, weak_type: bool = False) -> ShapedArray:
+    def __new__(cls, shape: Any, dtype: Any, weak_type: bool = False, *, sharding: None = None,
+                manual_axis_type: None = None, memory_space: None = None) -> ShapedArray:
+        if sharding is not None or manual_axis_type is not None or memory_space is not None:
+            raise NotImplementedError(
+                "ShapedArray: types do not say where arrays are in this version; sharding, "
+                "manual_axis_type and memory_space must be None, got "
+                f"{sharding}, {manual_axis_type}, {memory_space}")
         if type(shape) is not tuple:
             shape = tuple(shape)
         key = (shape, dtype, weak_type)
@@ -65,6 +71,25 @@ class ShapedArray(AbstractValue):
     def strip_weak_type(self) -> ShapedArray:
         return ShapedArray(self.shape, self.dtype) if self.weak_type else self
 
+    def update_weak_type(self, weak_type: bool) -> ShapedArray:
+        return self.update(weak_type=weak_type)
+
+    def to_tangent_aval(self) -> ShapedArray:
+        """The aval of tangents: itself for inexact dtypes, `float0` for integers, bools, keys."""
+        if dtypes.issubdtype(self.dtype, dtypes.inexact):
+            return self
+        return ShapedArray(self.shape, dtypes.float0)
+
+    to_ct_aval = at_least_vspace = to_tangent_aval
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
     def __reduce__(self) -> Any:
         return ShapedArray, (self.shape, self.dtype, self.weak_type)
 
@@ -72,6 +97,9 @@ class ShapedArray(AbstractValue):
         name_of = dtypes.short_dtype_name if short_dtypes else dtypes.dtype_name
         name = name_of(self.dtype)
         return f"{name}[{','.join(map(str, self.shape))}]"
+
+    def __str__(self) -> str:
+        return f"~{self.str_short()}" if self.weak_type else self.str_short()
 
     def __repr__(self) -> str:
         weak = ", weak_type=True" if self.weak_type else ""

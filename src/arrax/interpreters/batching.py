@@ -2,7 +2,7 @@
 
 A rule is `rule(operands, dims, **params)` → (result, its batch dimension), lists of them for
 several results; a dimension is an int, or `not_mapped` (None). Those in `axis_primitive_batchers`
-get the axis first: it has a `size` and a `name`.
+get size and name of the axis and None first, those in `fancy_primitive_batchers` the axis itself.
 """
 from arrax.transforms.rule_definitions import (bdim_at_front, broadcast, defbroadcasting,
                                                defreducer, defvectorized, moveaxis)

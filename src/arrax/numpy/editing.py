@@ -12,6 +12,7 @@ from arrax.core import errors
 from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, reductions, rounding, shaping,
                          sorting)
+from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, convert,
                                    inexact_dtypes, integer_dtypes)
 from arrax.numpy.statistics import apply_along_axis
@@ -124,7 +125,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     if any(c not in "fb" for c in trim.lower()):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     axes = range(x.ndim) if axis is None else \
-        [canonical_axis(i, x.ndim) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+        [canonical_axis(i, x.ndim) for i in axis_tuple(axis)]
     items = [slice(None)] * x.ndim
     found = np.nonzero(known)
     for i in axes:

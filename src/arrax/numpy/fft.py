@@ -12,6 +12,7 @@ from arrax import lax
 from arrax.core import dtypes
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, shaping
+from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import as_array, canonical_axis, complex_dtypes, scalar_array
 
 
@@ -251,7 +252,7 @@ def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> 
 def _shifted(name: str, x: Any, axes: Any, back: bool) -> Any:
     x = as_array(name, x)
     places = range(x.ndim) if axes is None else \
-        [canonical_axis(i, x.ndim) for i in (axes if isinstance(axes, (tuple, list)) else (axes,))]
+        [canonical_axis(i, x.ndim) for i in axis_tuple(axes)]
     for axis in places:
         half = x.shape[axis] // 2
         x = shaping.roll(x, -half if back else half, axis)

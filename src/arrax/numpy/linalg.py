@@ -16,6 +16,7 @@ from arrax.numpy import (creation, elementwise, linalg_products, products, reduc
                          shaping)
 from arrax.numpy.linalg_derivatives import (determinant, hermitian_transpose, least_squares,
                                             lu_determinant_parts, pseudo_inverse)
+from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, complex_dtypes,
                                    convert, inexact_array, promote_dtypes_inexact, scalar_array)
 from arrax.numpy.ufuncs import convert_number
@@ -373,10 +374,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return lax.sqrt(reductions.sum(elementwise.real(squares), keepdims=keepdims))
     if axis is None:
         axes: tuple[int, ...] = tuple(range(v.ndim))
-    elif isinstance(axis, tuple):
-        axes = tuple(canonical_axis(i, v.ndim) for i in axis)
     else:
-        axes = (canonical_axis(axis, v.ndim),)
+        axes = tuple(canonical_axis(i, v.ndim) for i in axis_tuple(axis))
     if len(axes) == 1:
         return vector_norm(v, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) == 2:

@@ -18,7 +18,7 @@ from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import Tracer, current
 from arrax.core.warn import warn
-from arrax.ops.arguments import canonical_axis as canonical_axis
+from arrax.ops.arguments import axis_tuple, canonical_axis as canonical_axis
 
 _python_scalars = dtypes.python_scalar_types
 inexact_dtypes = frozenset(d for d in dtypes.all_dtypes if dtypes.issubdtype(d, np.inexact))
@@ -267,11 +267,10 @@ def canonical_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """An axis, a sequence of them, or None (all), as a tuple in [0, ndim)."""
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, (tuple, list)):
-        return (canonical_axis(axis, ndim),)
-    axes = tuple(canonical_axis(a, ndim) for a in axis)
+    given = axis_tuple(axis)
+    axes = tuple(canonical_axis(a, ndim) for a in given)
     if len(set(axes)) != len(axes):
-        raise ValueError(f"duplicate value in 'axis': {tuple(axis)}")
+        raise ValueError(f"duplicate value in 'axis': {given}")
     return axes
 
 

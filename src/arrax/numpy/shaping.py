@@ -13,6 +13,7 @@ from arrax import lax
 from arrax.core.array import ArrayImpl
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
+from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axes, canonical_axis,
                                    check_arraylike, evaluating, view_of)
 from arrax.ops.arguments import canonical_shape
@@ -125,7 +126,7 @@ def resize(a: Any, new_shape: Any) -> Any:
 def expand_dims(a: Any, axis: int | tuple[int, ...] | list[int]) -> Any:
     """`a` with new axes of size 1 at the positions `axis` of the result."""
     x = as_array("expand_dims", a)
-    positions = tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
+    positions = axis_tuple(axis)
     rank = x.ndim + len(positions)
     places = [canonical_axis(p, rank) for p in positions]
     if len(set(places)) != len(places):
@@ -196,18 +197,14 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """`a` with axes moved from `source` to `destination`; the others keep their order."""
     x = as_array("moveaxis", a)
-    start = canonical_axes(_as_tuple(source), x.ndim)
-    goal = canonical_axes(_as_tuple(destination), x.ndim)
+    start = canonical_axes(axis_tuple(source), x.ndim)
+    goal = canonical_axes(axis_tuple(destination), x.ndim)
     if len(start) != len(goal):
         raise ValueError(f"Inconsistent number of elements: {len(start)} vs {len(goal)}")
     order = [i for i in range(x.ndim) if i not in start]
     for to, origin in sorted(zip(goal, start, strict=True)):
         order.insert(to, origin)
     return transpose(x, order)
-
-
-def _as_tuple(axis: Any) -> tuple[Any, ...]:
-    return tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
 
 
 @remembered
@@ -273,7 +270,7 @@ def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
     check_arraylike("roll", *(shift if isinstance(shift, (tuple, list)) else (shift,)))
     if axis is None:
         return reshape(roll(reshape(x, (x.size,)), shift, 0), x.shape)
-    axes = _as_tuple(axis)
+    axes = axis_tuple(axis)
     shifts = list(shift) if isinstance(shift, (tuple, list)) else \
         [shift] if np.ndim(shift) == 0 else [shift[i] for i in range(len(shift))]
     if len(shifts) == 1:

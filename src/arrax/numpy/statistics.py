@@ -13,6 +13,7 @@ from arrax.core.array import from_numpy
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, products, reductions, shaping, sorting
+from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import (as_array, bool_dtype, canonical_axis, check_arraylike,
                                    complex_dtypes, convert, inexact_of, integer_dtypes,
                                    promote_dtypes_inexact, scalar_array)
@@ -329,7 +330,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = N
         raise NotImplementedError("The 'edge_order' argument to jnp.gradient is not supported.")
     (x,) = promote_dtypes_inexact("gradient", f)
     axes = tuple(builtin_range(x.ndim)) if axis is None else tuple(
-        canonical_axis(i, x.ndim) for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+        canonical_axis(i, x.ndim) for i in axis_tuple(axis))
     if any(x.shape[i] < 2 for i in axes):
         raise ValueError("Shape of array too small to calculate a numerical gradient, at least "
                          "2 elements are required.")

@@ -51,6 +51,14 @@ def axis_number(axis: Any) -> int:
                         f"an axis must be an integer, got {axis!r}") from None
 
 
+def axis_tuple(axis: Any) -> tuple[Any, ...]:
+    """One axis, or any sequence of them (a range, an array of integers), as a tuple."""
+    if type(axis) in (tuple, list) or (isinstance(axis, Sequence) and not isinstance(axis, str)) \
+            or (isinstance(axis, np.ndarray) and axis.ndim):
+        return tuple(axis)
+    return (axis_number(axis),)
+
+
 def canonical_axis(axis: Any, ndim: int) -> int:
     """`axis` in [0, ndim); AxisError (a ValueError and an IndexError) when out of bounds, TypeError
     for what is no integer."""

@@ -38,22 +38,27 @@ class SymbolicZero(LikeAval):
         return SymbolicZero(tangent_aval(calls.checked_aval(value)))
 
 
-pytree.register_pytree_node(SymbolicZero, lambda zero: ((), zero.aval),
-                            lambda aval, _: SymbolicZero(aval))
-
-
 def is_symbolic(value: Any) -> bool:
     return type(value) in (SymbolicZero, Zero)
 
 
 def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
-    """The zero tangent of `val`: an array of zeros (float0 for integers), or a `SymbolicZero`."""
-    zero = SymbolicZero.from_primal_value(val)
-    if symbolic_zeros:
-        return zero
+    """The zero tangent of each array in the pytree `val`.
 
-    return array_of(np.zeros(zero.shape, zero.dtype)) if zero.dtype != dtypes.float0 \
-        else np.zeros(zero.shape, dtypes.float0)
+    Args:
+      symbolic_zeros: give `SymbolicZero`s instead of arrays of zeros (float0 for integers).
+
+    Example:
+      >>> zero_from_primal({"x": jnp.ones(2)})
+      {'x': Array([0., 0.], dtype=float32)}
+    """
+    def zero_of(value: Any) -> Any:
+        zero = SymbolicZero.from_primal_value(value)
+        if symbolic_zeros:
+            return zero
+        return np.zeros(zero.shape, dtypes.float0) if zero.dtype == dtypes.float0 \
+            else array_of(np.zeros(zero.shape, zero.dtype))
+    return pytree.tree_map(zero_of, val)
 
 
 def is_zero_tangent(value: Any) -> bool:

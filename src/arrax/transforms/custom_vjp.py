@@ -51,10 +51,6 @@ class CustomVJPPrimal:
     perturbed: bool
 
 
-pytree.register_pytree_node(CustomVJPPrimal, lambda p: ((p.value,), p.perturbed),
-                            lambda perturbed, values: CustomVJPPrimal(values[0], perturbed))
-
-
 def custom_vjp_primal_tree_values(tree: Any) -> Any:
     """The tree with each `CustomVJPPrimal` replaced by its value."""
     def is_primal(x: Any) -> bool:

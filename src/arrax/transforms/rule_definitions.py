@@ -10,7 +10,7 @@ from arrax.core.array import array_of
 from arrax.core.aval import aval_of
 from arrax.ops.arithmetic import add_any_p
 from arrax.ops.rules import (batch_at, by_operand, instantiate, linear_jvp, move_axis, zeros)
-from arrax.transforms.rule_tables import (axis_primitive_batchers, primitive_jvps,
+from arrax.transforms.rule_tables import (fancy_primitive_batchers, primitive_jvps,
                                           primitive_transposes)
 
 # ---- derivatives ---------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def defvectorized(prim: Any) -> None:
         moved = [x if d is None or d == first or first is None else move_axis(x, d, first)
                  for x, d in zip(operands, dims, strict=True)]
         return _same_dims(prim, prim.bind(*moved, **params), first)
-    axis_primitive_batchers[prim] = rule
+    fancy_primitive_batchers[prim] = rule
 
 
 def defbroadcasting(prim: Any) -> None:
@@ -122,7 +122,7 @@ def defbroadcasting(prim: Any) -> None:
                 front = batch_at(front, None, 1, 1)
             moved.append(front)
         return _same_dims(prim, prim.bind(*moved, **params), 0)
-    axis_primitive_batchers[prim] = rule
+    fancy_primitive_batchers[prim] = rule
 
 
 def defreducer(prim: Any) -> None:
@@ -134,7 +134,7 @@ def defreducer(prim: Any) -> None:
         moved = tuple(a + (a >= dim) for a in axes)
         out = prim.bind(x, axes=moved, **params)
         return _same_dims(prim, out, dim - sum(a < dim for a in moved))
-    axis_primitive_batchers[prim] = rule
+    fancy_primitive_batchers[prim] = rule
 
 
 def _same_dims(prim: Any, out: Any, dim: int | None) -> Any:

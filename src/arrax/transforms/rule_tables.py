@@ -2,8 +2,9 @@
 
 Each table is a mapping from primitives to rules in JAX's calling convention, over one field of the
 primitives themselves, so a rule that is set here is the rule that the transformation finds.
-Conventions are those of `core.primitive` but for batching rules, which JAX's programs write
-without the axis: `rule(operands, dims, **params)`.
+Conventions are those of `core.primitive` but for batching rules, which JAX's programs write in
+three ways: `rule(operands, dims, **params)` in `primitive_batchers`, with size and name of the axis
+and None in front in `axis_primitive_batchers`, with the axis in `fancy_primitive_batchers`.
 """
 from __future__ import annotations
 
@@ -82,11 +83,21 @@ def _with_axis(rule: Rule) -> Adapted:
         axis, list(operands), list(dims), **params))
 
 
+def _with_size_and_name(rule: Rule) -> Adapted:
+    return Adapted(rule, lambda axis, operands, dims, **params: rule(
+        axis.size, axis.name, None, list(operands), list(dims), **params))
+
+
+def _split_axis(rule: Rule) -> Rule:
+    return lambda size, name, _, operands, dims, **params: rule(
+        Axis(name, size), operands, dims, **params)
+
+
 primitive_jvps = RuleTable("jvp")
 primitive_transposes = RuleTable("transpose")
 primitive_batchers = RuleTable("batch", _without_axis, _inferred_axis)
-axis_primitive_batchers = RuleTable("batch", _with_axis)
-fancy_primitive_batchers = axis_primitive_batchers
+axis_primitive_batchers = RuleTable("batch", _with_size_and_name, _split_axis)
+fancy_primitive_batchers = RuleTable("batch", _with_axis)
 dce_rules = RuleTable("dce")
 
 

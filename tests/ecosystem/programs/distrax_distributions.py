@@ -1,4 +1,4 @@
-"""distrax: distributions, their samples and densities, bijectors, mixtures, hidden Markov models."""
+"""distrax: samples and densities of distributions, bijectors, mixtures, hidden Markov models."""
 import distrax
 import jax
 import jax.numpy as jnp

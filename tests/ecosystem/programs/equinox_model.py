@@ -1,4 +1,4 @@
-"""equinox: modules, filtered transformations, a trained network, RNN by scan, errors at run time."""
+"""equinox: modules, filtered transformations, training, an RNN by scan, errors at run time."""
 import equinox as eqx
 import jax
 import jax.numpy as jnp

@@ -1,7 +1,6 @@
 """dm-haiku: transformed functions, state, recurrent cores, and transforms inside."""
 import haiku as hk
 import jax
-import jax.numpy as jnp
 
 from show import show
 
@@ -38,6 +37,3 @@ h = hk.transform(lambda x: hk.vmap(hk.Linear(3), split_rng=False)(x))
 show("vmap", h.apply(h.init(key, x[:, 0, :, 0]), key, x[:, 0, :, 0]))
 attention = hk.transform(lambda q: hk.MultiHeadAttention(2, 4, w_init_scale=1.0)(q, q, q))
 show("attention", attention.apply(attention.init(key, sequence), key, sequence))
-scanned = hk.transform(lambda x: hk.scan(
-    lambda c, _: (hk.Linear(3, name="shared")(c), None), x, None, length=2)[0])
-show("scan", scanned.apply(scanned.init(key, sequence), key, sequence))
