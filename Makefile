@@ -1,6 +1,7 @@
 # make demo   train a digit classifier, in a fresh environment if there is none
 # make test   run the tests       make lint   run the linters      make bench   time it
 # make parity compare with JAX, in an environment of its own
+# make ecosystem   libraries that are written for JAX, on arrax, in an environment of their own
 # make lower-bounds   test with the oldest dependencies that are allowed
 # make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,passes,jit)
 # make check   the engine's tests on programs that check every access
@@ -15,8 +16,9 @@ PTH = $(SITE)/arrax-dev.pth
 
 PARITY := .venv-parity
 LOWEST := .venv-lowest
+ECOSYSTEM := .venv-ecosystem
 
-.PHONY: demo test parity lower-bounds lint fuzz bench dev native clean sanitize check
+.PHONY: demo test parity ecosystem lower-bounds lint fuzz bench dev native clean sanitize check
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +39,15 @@ parity: dev
 	@$(PARITY)/bin/python tools/dependencies.py --missing parity > $(PARITY)/missing.txt
 	@test ! -s $(PARITY)/missing.txt || $(PARITY)/bin/python -m pip install -q -r $(PARITY)/missing.txt
 	PYTHONPATH=src $(PARITY)/bin/python -m pytest -q tests/parity
+
+# Programs over libraries that say `import jax`, unchanged, on arrax. The libraries bring JAX along,
+# which is taken out again, so that nothing can fall back on it.
+ecosystem: dev
+	@test -e $(ECOSYSTEM)/bin/python || $(BIN)/python -m venv $(ECOSYSTEM)
+	@$(ECOSYSTEM)/bin/python tools/dependencies.py --missing ecosystem > $(ECOSYSTEM)/missing.txt
+	@test ! -s $(ECOSYSTEM)/missing.txt || { $(ECOSYSTEM)/bin/python -m pip install -q -r $(ECOSYSTEM)/missing.txt; \
+	  $(ECOSYSTEM)/bin/python -m pip uninstall -q -y jax jaxlib; }
+	PYTHONPATH=src timeout 1200 $(ECOSYSTEM)/bin/python -m pytest -q tests/ecosystem
 
 # The oldest versions of the dependencies that pyproject.toml allows, on the programs that people run.
 lower-bounds: dev

@@ -164,3 +164,27 @@ def test_backends() -> None:
     with pytest.raises(ValueError, match="Got memory kind: disk"):
         device.memory("disk")
     assert sharding.make_single_device_sharding(device).device_set == {device}
+
+
+def test_arrays_of_parts() -> None:
+    placed = NamedSharding(MESH, PartitionSpec("x"))
+    whole = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+    asked = []
+
+    def part(index: Any) -> Any:
+        asked.append(index)
+        return whole[index]
+    x = arrax.make_array_from_callback((2, 3), placed, part)
+    np.testing.assert_array_equal(x, whole)
+    assert x.sharding == placed and len(asked) == 1
+    y = arrax.make_array_from_single_device_arrays(
+        (2, 3), placed, [arrax.device_put(whole, arrax.devices()[0])])
+    np.testing.assert_array_equal(y, whole)
+    z = arrax.make_array_from_process_local_data(placed, whole)
+    np.testing.assert_array_equal(z, whole)
+    with pytest.raises(ValueError, match="the part at .* has shape"):
+        arrax.make_array_from_callback((2, 3), placed, lambda index: whole.T)
+    with pytest.raises(TypeError, match="expected a Sharding"):
+        arrax.make_array_from_callback((2, 3), None, part)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="global_shape=\\(4, 3\\)"):
+        arrax.make_array_from_process_local_data(placed, whole, (4, 3))

@@ -19,7 +19,7 @@ from arrax.core.config import (check_tracer_leaks, checking_leaks, config, debug
                                transfer_guard_device_to_device, transfer_guard_device_to_host,
                                transfer_guard_host_to_device)
 from arrax.core.config import disable_jit_context as disable_jit
-from arrax.core.device import Device, NamedSharding
+from arrax.core.device import Device, NamedSharding, Shard
 from arrax.core.device import PartitionSpec as P
 from arrax.core.dtypes import float0
 from arrax.core.evaluate import typeof
@@ -32,6 +32,10 @@ from arrax.transforms.api_placement import (block_until_ready, copy_to_host_asyn
     local_devices, make_mesh, print_environment_info, process_count, process_index, process_indices)
 from arrax.transforms.api_ad import grad, jvp, linear_transpose, linearize, value_and_grad, vjp
 from arrax.transforms.api_jacobians import hessian, jacfwd, jacobian, jacrev
+from arrax.sharding import reshard, set_mesh
+from arrax.transforms.api_shards import (make_array_from_callback,
+                                         make_array_from_process_local_data,
+                                         make_array_from_single_device_arrays)
 from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, make_jaxpr,
                                         named_call, named_scope)
 from arrax.transforms.api_vmap import vmap
@@ -53,20 +57,22 @@ _check_declared()
 _install_hook()
 
 __all__ = [
-    "Array", "Device", "NamedSharding", "P", "ShapeDtypeStruct", "block_until_ready",
+    "Array", "Device", "NamedSharding", "P", "ShapeDtypeStruct", "Shard", "block_until_ready",
     "check_tracer_leaks", "checking_leaks", "checkpoint", "checkpoint_policies", "clear_caches",
     "closure_convert", "config", "copy_to_host_async", "custom_gradient", "custom_jvp",
     "custom_vjp", "debug", "debug_infs", "debug_key_reuse", "debug_nans", "default_backend",
-    "default_device", "default_matmul_precision", "default_prng_impl", "device_count", "device_get",
-    "device_put", "devices", "disable_jit", "dtypes", "effects_barrier", "enable_checks",
-    "enable_custom_prng", "enable_x64", "ensure_compile_time_eval", "errors", "eval_shape",
-    "explain_cache_misses", "float0", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jit",
-    "jvp", "lax", "legacy_prng_key", "linear_transpose", "linearize", "local_device_count",
-    "local_devices", "log_compiles", "make_jaxpr", "make_mesh", "named_call", "named_scope",
-    "no_execution", "no_tracing", "numpy", "numpy_dtype_promotion", "numpy_rank_promotion", "pmap",
-    "print_environment_info", "process_count", "process_index", "process_indices", "pure_callback",
-    "remat", "sharding", "softmax_custom_jvp", "stages", "threefry_partitionable", "transfer_guard",
-    "transfer_guard_device_to_device", "transfer_guard_device_to_host",
+    "default_device", "default_matmul_precision", "default_prng_impl", "device_count",
+    "device_get", "device_put", "devices", "disable_jit", "dtypes", "effects_barrier",
+    "enable_checks", "enable_custom_prng", "enable_x64", "ensure_compile_time_eval", "errors",
+    "eval_shape", "explain_cache_misses", "float0", "grad", "hessian", "jacfwd", "jacobian",
+    "jacrev", "jit", "jvp", "lax", "legacy_prng_key", "linear_transpose", "linearize",
+    "local_device_count", "local_devices", "log_compiles", "make_array_from_callback",
+    "make_array_from_process_local_data", "make_array_from_single_device_arrays", "make_jaxpr",
+    "make_mesh", "named_call", "named_scope", "no_execution", "no_tracing", "numpy",
+    "numpy_dtype_promotion", "numpy_rank_promotion", "pmap", "print_environment_info",
+    "process_count", "process_index", "process_indices", "pure_callback", "remat", "reshard",
+    "set_mesh", "sharding", "softmax_custom_jvp", "stages", "threefry_partitionable",
+    "transfer_guard", "transfer_guard_device_to_device", "transfer_guard_device_to_host",
     "transfer_guard_host_to_device", "tree", "tree_util", "typeof", "typing", "value_and_grad",
     "vjp", "vmap"]
 

@@ -28,6 +28,7 @@ EXPRESSIONS = [
     "jax.lax.linalg.cholesky is arrax.lax.linalg.cholesky",
     "jax.config is arrax.config",
     "jax.__version__ == '0.10.2' and jax.__version_info__ == (0, 10, 2)",
+    "jax.version.__version_info__ == (0, 10, 2)",
     "isinstance(jax.numpy.ones(3), jax.Array)",
     "importlib.metadata.version('jax') == importlib.metadata.version('jaxlib') == '0.10.2'",
     "importlib.util.find_spec('jax') is not None",

@@ -12,9 +12,9 @@ from typing import Any
 from arrax.as_jax import private_names
 from arrax.as_jax.metadata import JAX_VERSION
 
-# Names that the top of `jax` has for itself.
-_OWN = {"jax": {"__version__": JAX_VERSION,
-                "__version_info__": tuple(map(int, JAX_VERSION.split(".")))}}
+_VERSION = {"__version__": JAX_VERSION,
+            "__version_info__": tuple(map(int, JAX_VERSION.split(".")))}
+_OWN: dict[str, dict[str, Any]] = {"jax": _VERSION, "jax.version": _VERSION}
 
 
 class Facade(ModuleType):

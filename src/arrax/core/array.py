@@ -22,7 +22,7 @@ class _ArrayMeta(type):
     def __instancecheck__(cls, value: Any) -> bool:
         kind = type(value)
         return kind is ArrayImpl or (issubclass(kind, Tracer)
-                                     and isinstance(value.aval, ShapedArray))
+                                     and isinstance(getattr(value, "aval", None), ShapedArray))
 
     def __subclasscheck__(cls, other: type) -> bool:
         return issubclass(other, (ArrayImpl, Tracer)) or type.__subclasscheck__(cls, other)

@@ -133,9 +133,12 @@ def copy_to_host_async(x: Any) -> Any:
     return x
 
 
-def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[str], *,
-              devices: Sequence[Device] | None = None, axis_types: Any = None) -> Mesh:
+def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[str], axis_types: Any = None, *,
+              devices: Sequence[Device] | None = None) -> Mesh:
     """A mesh of the given shape over the first devices.
+
+    Args:
+      axis_types: an `AxisType` for each axis, or one for all; Auto if None.
 
     Raises ValueError if there are too few devices.
     """
@@ -144,7 +147,8 @@ def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[str], *,
     if count > len(chosen):
         raise ValueError(f"Number of devices {len(chosen)} must be >= the product of mesh_shape "
                          f"{tuple(axis_shapes)}")
-    return Mesh(np.array(chosen[:count], dtype=object).reshape(tuple(axis_shapes)), axis_names)
+    return Mesh(np.array(chosen[:count], dtype=object).reshape(tuple(axis_shapes)), axis_names,
+                axis_types)
 
 
 def print_environment_info(return_string: bool = False) -> str | None:
