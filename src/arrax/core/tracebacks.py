@@ -49,7 +49,6 @@ def filter_error(error: BaseException) -> None:
 
 def filtered(fun: F) -> F:
     """`fun`, with errors that pass through it rid of our frames."""
-    @functools.wraps(fun, updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         try:
@@ -57,7 +56,28 @@ def filtered(fun: F) -> F:
         except Exception as error:
             filter_error(error)
             raise
-    return call  # type: ignore[return-value]
+    return looking_like(fun, call)  # type: ignore[no-any-return]
+
+
+def looking_like(fun: Any, call: Any) -> Any:
+    """`call` with the name, the attributes and, by `__wrapped__`, the signature of `fun`, as far as
+    `fun` has them; names that a function cannot have are left out."""
+    for name in functools.WRAPPER_ASSIGNMENTS:
+        try:
+            setattr(call, name, getattr(fun, name))
+        except (AttributeError, TypeError):
+            continue
+    vars(call).update(getattr(fun, "__dict__", {}))
+    call.__wrapped__ = fun
+    return call
+
+
+def transforming(fun: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: a function that does something to the user's `fun`. It looks like `fun`, and
+    its errors are rid of our frames."""
+    def decorate(call: Callable[..., Any]) -> Callable[..., Any]:
+        return looking_like(fun, filtered(call))  # type: ignore[no-any-return]
+    return decorate
 
 
 def install_hook() -> None:

@@ -15,6 +15,7 @@ from arrax.core import pytree
 from arrax.core.array import ArrayImpl, array_of, from_numpy, owned
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.effects import Effect, Effects
+from arrax.core.errors import JaxRuntimeError
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
 from arrax.core.lowering import HostCall
@@ -46,7 +47,11 @@ class FlatCallback:
         for position, value in self.static:
             leaves.insert(position, value)
         args, kwargs = self.in_tree.unflatten(leaves)
-        out = self.fun(*args, **kwargs)
+        try:
+            out = self.fun(*args, **kwargs)
+        except Exception as error:
+            raise JaxRuntimeError(f"INTERNAL: error calling callback {self.__name__}: "
+                                  f"{type(error).__name__}: {error}") from error
         if self.out_tree is None:
             return []
         leaves, tree = pytree.tree_flatten(out)

@@ -4,7 +4,6 @@ All of reverse mode is `linearize_flat` followed by `backward_pass`; forward mod
 """
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,19 +11,16 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes, pytree
-from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
+from arrax.core.ad_values import tangent_aval
 from arrax.core.array import array_of, from_numpy
 from arrax.core.aval import aval_of
-from arrax.core.jaxpr import Jaxpr, eval_jaxpr
-from arrax.core.trace import Tracer
-from arrax.core.tracebacks import filtered
-from arrax.ops.p import convert_element_type_p
-from arrax.ops.rules import instantiate
+from arrax.core.tracebacks import filtered, transforming
 from arrax.transforms import calls
 from arrax.transforms.jvp import jvp_flat
+from arrax.transforms.linear_maps import (VJP, Linear, Linearized, LinearTranspose,
+                                          checked_tangent, materialized, operand)
 from arrax.transforms.partial_eval import linearize_flat
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
-from arrax.transforms.transpose import backward_pass
 
 float0 = dtypes.float0
 
@@ -63,50 +59,13 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
                         f"structure; primals have tree structure {tree} whereas tangents have "
                         f"tree structure {tangent_tree}.")
     flat_primals = [operand(p) for p in flat_primals]
-    flat_tangents = [_checked_tangent(p, t, "jvp")
+    flat_tangents = [checked_tangent(aval_of(p), t, "jvp")
                      for p, t in zip(flat_primals, flat_tangents, strict=True)]
     flat, aux = _with_aux(fun, tree, has_aux)
     outs, out_tangents = jvp_flat(flat, flat_primals, flat_tangents)
     out = flat.out_tree.unflatten(map(operand, outs))
-    out_tangent = flat.out_tree.unflatten(map(_materialized, out_tangents))
+    out_tangent = flat.out_tree.unflatten(map(materialized, out_tangents))
     return (out, out_tangent, aux()) if has_aux else (out, out_tangent)
-
-
-def operand(value: Any) -> Any:
-    """A differentiated argument as an Array or tracer; TypeError for anything else."""
-    return value if isinstance(value, Tracer) else array_of(value)
-
-
-def _checked_tangent(primal: Any, tangent: Any, name: str) -> Any:
-    want = tangent_aval(aval_of(primal))
-    got = np.shape(tangent) if not hasattr(tangent, "shape") else tangent.shape
-    dtype = getattr(tangent, "dtype", None)
-    if dtype is None:
-        tangent = array_of(tangent)
-        dtype = tangent.dtype
-        if tangent.weak_type and dtype != want.dtype and dtypes.issubdtype(dtype, dtypes.inexact) \
-                and dtypes.issubdtype(want.dtype, dtypes.inexact):
-            tangent = array_of(np.asarray(tangent).astype(want.dtype))
-            dtype = want.dtype
-    if dtype != want.dtype:
-        raise TypeError(
-            f"primal and tangent arguments to jax.{name} do not match; dtypes must be equal, or in "
-            "case of int/bool primal dtype the tangent dtype must be float0.Got primal dtype "
-            f"{aval_of(primal).dtype} and so expected tangent dtype {want.dtype}, but got tangent "
-            f"dtype {dtype} instead.")
-    if tuple(got) != want.shape:
-        raise ValueError(f"jvp called with different primal and tangent shapes;Got primal shape "
-                         f"{want.shape} and tangent shape as {tuple(got)}")
-    return Zero(want) if want.dtype == float0 else tangent
-
-
-def _materialized(tangent: Any) -> Any:
-    """Tangents and cotangents as users see them: float0 ones are NumPy arrays."""
-    if type(tangent) is Zero and tangent.aval.dtype == float0:
-        return np.zeros(tangent.aval.shape, float0)
-    if type(tangent) is Zero and tangent.aval.weak_type:
-        return from_numpy(np.zeros(tangent.aval.shape, tangent.aval.dtype), True)
-    return array_of(instantiate(tangent))
 
 
 def _split_aux(out: Any) -> tuple[Any, Any]:
@@ -118,33 +77,11 @@ def _split_aux(out: Any) -> tuple[Any, Any]:
 
 # ---- reverse -----------------------------------------------------------------------------------
 
-class _Linear:
-    """The linear map of a linearized function: flat tangents in, flat tangents out."""
-
-    __slots__ = ("jaxpr", "consts", "nonzeros", "in_avals", "out_avals")
-
-    def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any], nonzeros: Sequence[bool],
-                 in_avals: Sequence[Any], out_avals: Sequence[Any]):
-        self.jaxpr, self.consts, self.nonzeros = jaxpr, consts, nonzeros
-        self.in_avals, self.out_avals = in_avals, out_avals
-
-    def apply(self, tangents: Sequence[Any]) -> list[Any]:
-        outs = iter(eval_jaxpr(self.jaxpr, self.consts, *tangents))
-        return [next(outs) if nz else Zero(aval)
-                for nz, aval in zip(self.nonzeros, self.out_avals, strict=True)]
-
-    def transpose(self, cotangents: Sequence[Any]) -> list[Any]:
-        """Cotangents of the inputs (values or Zeros)."""
-        given = [c for c, nz in zip(cotangents, self.nonzeros, strict=True) if nz]
-        holes = [UndefinedPrimal(a) for a in self.in_avals]
-        return backward_pass(self.jaxpr, self.consts, holes, given)
-
-
-def _linearize(fun: Callable[..., Any], flat_primals: Sequence[Any]) -> tuple[list[Any], _Linear]:
+def _linearize(fun: Callable[..., Any], flat_primals: Sequence[Any]) -> tuple[list[Any], Linear]:
     outs, jaxpr, consts, nonzeros = linearize_flat(fun, flat_primals)
     in_avals = [v.aval for v in jaxpr.invars]
     out_avals = [tangent_aval(aval_of(o)) for o in outs]
-    return outs, _Linear(jaxpr, consts, nonzeros, in_avals, out_avals)
+    return outs, Linear(jaxpr, consts, nonzeros, in_avals, out_avals)
 
 
 @filtered
@@ -165,15 +102,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     outs, linear = _linearize(flat, flat_primals)
     out_tree = flat.out_tree
 
-    def f_jvp(*tangents: Any) -> Any:
-        flat_tangents, tangent_tree = pytree.tree_flatten(tangents)
-        if tangent_tree != tree:
-            raise ValueError("linearized function called on tangent values that do not match the "
-                             f"tree structure of the primals: expected {tree}, got {tangent_tree}.")
-        checked = [_checked_tangent(p, t, "linearize")
-                   for p, t in zip(flat_primals, flat_tangents, strict=True)]
-        checked = [np.zeros(t.aval.shape, float0) if type(t) is Zero else t for t in checked]
-        return out_tree.unflatten(map(_materialized, linear.apply(checked)))
+    f_jvp = Linearized(linear, tree, out_tree, [aval_of(p) for p in flat_primals])
     out = out_tree.unflatten(map(array_of, outs))
     return (out, f_jvp, aux()) if has_aux else (out, f_jvp)
 
@@ -227,61 +156,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False,
     flat, aux = _with_aux(fun, tree, has_aux)
     outs, linear = _linearize(flat, flat_primals)
     out_tree = flat.out_tree
-    out_avals = [aval_of(o) for o in outs]
-    in_avals = [aval_of(p) for p in flat_primals]
-
-    def f_vjp(cotangent: Any) -> Any:
-        flat_cts, ct_tree = pytree.tree_flatten(cotangent)
-        if ct_tree != out_tree:
-            raise ValueError(
-                "unexpected tree structure of argument to vjp function: got "
-                f"{ct_tree}, but expected to match {out_tree}")
-        checked = [_checked_cotangent(c, a) for c, a in zip(flat_cts, out_avals, strict=True)]
-        found = linear.transpose(checked)
-        return tree.unflatten(_as_cotangent(f, a) for f, a in zip(found, in_avals, strict=True))
-    f_vjp = VJP(f_vjp, tree, out_tree)
+    f_vjp = VJP(linear, tree, out_tree, [aval_of(o) for o in outs])
     out = out_tree.unflatten(map(array_of, outs))
     return (out, f_vjp, aux()) if has_aux else (out, f_vjp)
-
-
-class VJP:
-    """The function that `vjp` returns."""
-
-    def __init__(self, call: Callable[[Any], Any], in_tree: Any, out_tree: Any):
-        self._call, self.in_tree, self.out_tree = call, in_tree, out_tree
-
-    def __call__(self, cotangent: Any) -> Any:
-        return self._call(cotangent)
-
-
-def _checked_cotangent(cotangent: Any, aval: Any) -> Any:
-    want = tangent_aval(aval)
-    if want.dtype == float0:
-        return Zero(want)
-    cotangent = operand(cotangent)
-    got = aval_of(cotangent)
-    if got.dtype != want.dtype and got.weak_type and dtypes.issubdtype(got.dtype, np.number):
-        cotangent = convert_element_type_p.bind(
-            cotangent, new_dtype=want.dtype, weak_type=False, sharding=None)
-        got = aval_of(cotangent)
-    if got.dtype != want.dtype:
-        raise ValueError(
-            f"unexpected JAX type (e.g. shape/dtype) for argument to vjp function: got "
-            f"{got.str_short(True)}, but expected {want.str_short(True)} because the corresponding "
-            f"output of the function had JAX type {aval.str_short(True)}")
-    if got.shape != want.shape:
-        raise ValueError(
-            "Shape of cotangent input to vjp pullback function "
-            f"{got.shape} must be the same as the shape of corresponding primal input {want.shape}."
-            f" (unexpected JAX type for argument to vjp function: got {got.str_short(True)}, but "
-            f"expected {want.str_short(True)})")
-    return cotangent
-
-
-def _as_cotangent(found: Any, aval: Any) -> Any:
-    if type(found) is Zero:
-        return _materialized(found)
-    return found
 
 
 def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
@@ -305,8 +182,7 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     """
     value_and_gradient = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
-    @filtered
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, found = value_and_gradient(*args, **kwargs)
         return (found, value[1]) if has_aux else found
@@ -320,8 +196,7 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0,
     calls.check_callable(fun, "value_and_grad")
     positions = argument_positions(argnums)
 
-    @filtered
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         chosen = chosen_arguments(fun, positions, args)
 
@@ -344,7 +219,7 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0,
     return value_and_gradient
 
 
-_as_gradient = _materialized
+_as_gradient = materialized
 _ones: dict[Any, Any] = {}
 
 
@@ -455,13 +330,4 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
                             f"{[a.dtype.name for a in avals]} -> "
                             f"{[a.dtype.name for a in out_avals]}")
 
-    def transposed(cotangent: Any) -> Any:
-        flat_cts, ct_tree = pytree.tree_flatten(cotangent)
-        if ct_tree != out_tree:
-            raise TypeError("cotangent tree does not match function output, expected "
-                            f"{out_tree} but got {ct_tree}")
-        checked = [_checked_cotangent(c, a) for c, a in zip(flat_cts, out_avals, strict=True)]
-        operands = [*outer, *(UndefinedPrimal(a) for a in avals)]
-        found = backward_pass(closed.jaxpr, closed.consts, operands, checked)
-        return tree.unflatten(map(_materialized, found[len(outer):]))
-    return transposed
+    return LinearTranspose(closed, outer, avals, tree, out_tree)

@@ -1,7 +1,6 @@
 """Jacobians and Hessians: forward or reverse mode, vectorized over a standard basis."""
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 from arrax.core import dtypes, pytree
 from arrax.core.array import from_numpy
 from arrax.core.aval import ShapedArray, aval_of
-from arrax.core.tracebacks import filtered
+from arrax.core.tracebacks import transforming
 from arrax.transforms import calls
-from arrax.transforms.api_ad import (argument_positions, chosen_arguments, grad_input, jvp, operand,
-                                     vjp)
+from arrax.transforms.api_ad import argument_positions, chosen_arguments, grad_input, jvp, vjp
 from arrax.transforms.api_vmap import vmap
+from arrax.transforms.linear_maps import operand
 
 
 def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
@@ -27,8 +26,7 @@ def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
     calls.check_callable(fun, "jacfwd")
     positions = argument_positions(argnums)
 
-    @filtered
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def jacobian_function(*args: Any, **kwargs: Any) -> Any:
         chosen = chosen_arguments(fun, positions, args)
         leaves, tree = pytree.tree_flatten(chosen)
@@ -103,8 +101,7 @@ def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
     calls.check_callable(fun, "jacrev")
     positions = argument_positions(argnums)
 
-    @filtered
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def jacobian_function(*args: Any, **kwargs: Any) -> Any:
         chosen = chosen_arguments(fun, positions, args)
         chosen = pytree.tree_map(lambda x: grad_input(x, holomorphic, allow_int, "jacrev"), chosen)

@@ -2,14 +2,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from arrax.core import pytree, source_info
 from arrax.core.axis_env import Axis, bind_axes
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.core.tracebacks import filtered
+from arrax.core.tracebacks import transforming
 from arrax.transforms import calls
 from arrax.transforms.stages import struct_of
 from arrax.transforms.staging import constants_evaluated, trace_to_jaxpr
@@ -36,8 +35,7 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = ()
     static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     axes = [Axis(name, size) for name, size in axis_env or ()]
 
-    @filtered
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def traced(*args: Any, **kwargs: Any) -> Any:
         fixed = {i % len(args): args[i] for i in static}
 
@@ -94,7 +92,7 @@ def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[
     """`fun` with its equations under the scope `name` (its own name by default)."""
     label = name if name is not None else calls.function_name(fun)
 
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def named(*args: Any, **kwargs: Any) -> Any:
         with source_info.named(label):
             return fun(*args, **kwargs)

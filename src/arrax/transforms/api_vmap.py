@@ -1,7 +1,6 @@
 """`vmap` for users: axis specifications as pytree prefixes, sizes checked with names."""
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from arrax.core.array import array_of
 from arrax.core.aval import aval_of
 from arrax.core.axis_env import Axis
 from arrax.core.trace import Tracer
-from arrax.core.tracebacks import filtered
+from arrax.core.tracebacks import transforming
 from arrax.transforms import calls
 from arrax.transforms.batching import batch_flat, to_dim
 
@@ -24,7 +23,7 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
       fun: the function.
       in_axes: the axis to map of each positional argument: an int, None (not mapped), or a tuple
         with an entry (int, None or a pytree prefix of them) per argument. Keyword arguments are
-        mapped over axis 0.
+        mapped over axis 0. What is not mapped may be any object.
       out_axes: where the mapped axis stands in the results: an int, None, or a pytree prefix.
       axis_name: a name for collectives such as `lax.psum`.
       axis_size: the size, needed only when no argument is mapped.
@@ -47,8 +46,7 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
             raise TypeError("vmap in_axes and out_axes must be ints, None or (nested) containers "
                             f"with those types as leaves, but got {leaf!r}.")
 
-    @filtered
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise ValueError(
@@ -56,8 +54,9 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
                 "positional arguments passed to the function, but got "
                 f"len(in_axes)={len(in_axes)}, len(args)={len(args)}")
         leaves, tree = pytree.tree_flatten((args, kwargs))
-        leaves = [x if isinstance(x, Tracer) else _checked(x, fun) for x in leaves]
         dims = flat_axes("vmap in_axes", (in_axes, 0), (args, kwargs))
+        leaves = [x if isinstance(x, Tracer) else _checked(x, fun, d)
+                  for x, d in zip(leaves, dims, strict=True)]
         dims = [_normalized(x, d, "vmap") for x, d in zip(leaves, dims, strict=True)]
         size = mapped_axis_size(fun, args, kwargs, leaves, dims, axis_size, "vmap")
         axis = Axis(axis_name, size)
@@ -70,10 +69,13 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
     return mapped
 
 
-def _checked(value: Any, fun: Any) -> Any:
+def _checked(value: Any, fun: Any, dim: Any) -> Any:
+    """An argument as an array; what is not mapped may be anything."""
     try:
         return array_of(value)
     except TypeError:
+        if dim is None:
+            return value
         raise TypeError(f"Output or argument of type {type(value)} of vmapped function "
                         f"{calls.function_name(fun)} is not a valid JAX type: {value!r}") from None
 

@@ -18,6 +18,7 @@ from arrax.core.errors import ConcretizationTypeError, TracerBoolConversionError
 from arrax.core.jaxpr import (ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal, Var, eval_jaxpr,
                               no_debug_info)
 from arrax.core.primitive import Primitive
+from arrax.core.tracebacks import transforming
 from arrax.core.trace import use
 from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
@@ -68,7 +69,7 @@ def checkpoint(fun: Callable[..., Any] = None, *,  # type: ignore[assignment]
         return functools.partial(checkpoint, prevent_cse=prevent_cse, policy=policy,
                                  static_argnums=positions, static_argnames=names)
 
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         call, dynamic = _dynamic_part(fun, positions, names, args, kwargs)
         leaves, in_tree = flat_operands(dynamic)
@@ -105,7 +106,7 @@ def _dynamic_part(fun: Callable[..., Any], positions: Sequence[int], names: Sequ
     fixed = {k: v for k, v in kwargs.items() if k in names}
     rest = {k: v for k, v in kwargs.items() if k not in names}
 
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def call(named: dict[str, Any], *dynamic: Any) -> Any:
         values = iter(dynamic)
         return fun(*(a if i in static else next(values) for i, a in enumerate(args)),

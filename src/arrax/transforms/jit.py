@@ -8,6 +8,7 @@ signature, and executables on the identity of the jaxpr, so transformed programs
 """
 from __future__ import annotations
 
+import collections
 import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, current, use
 from arrax.core.tree_registry import node_type
 from arrax.core.tracebacks import filtered
+from arrax.core.warn import warn
 from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
 from arrax.transforms import calls
@@ -34,7 +36,7 @@ from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, partial_eval_jaxpr
 from arrax.transforms.stages import Traced
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
-from arrax.transforms.traced_programs import TracedProgram, compiled
+from arrax.transforms.traced_programs import TracedProgram, check_compiler_options, compiled
 from arrax.transforms.transpose import transpose_jaxpr
 
 # ---- the primitive ------------------------------------------------------------------------------
@@ -162,6 +164,20 @@ class Static:
         return type(self.value) is type(other.value) and bool(self.value == other.value)
 
 
+def _warn_of_unusable(closed: ClosedJaxpr, donated: Sequence[bool]) -> None:
+    """Warn of donated inputs whose buffers no result can take over: none has their type."""
+    free = collections.Counter((a.shape, a.dtype) for a in closed.out_avals)
+    unusable = []
+    for aval, gives in zip(closed.in_avals, donated, strict=True):
+        if gives:
+            free[aval.shape, aval.dtype] -= 1
+            if free[aval.shape, aval.dtype] < 0:
+                unusable.append(aval.str_short())
+    if unusable:
+        warn(f"Some donated buffers were not usable: {', '.join(unusable)}: no result has their "
+             "shape and dtype.")
+
+
 class JitFunction(_native.JitFunction):
     """What `jit` returns: call it like the function; `lower`, `trace`, `eval_shape` look inside."""
 
@@ -268,6 +284,8 @@ class JitFunction(_native.JitFunction):
             closed = trace_to_jaxpr(checked, avals, info)
         closed, outer = hoist_consts(closed, only_tracers=True)
         donated = (False,) * len(outer) + tuple(self._donated(dynamic, static, args))
+        if any(donated):
+            _warn_of_unusable(closed, donated)
         return TracedProgram(closed, outer, flat.out_tree, in_tree, calls.function_name(self._fun),
                        donated if any(donated) else (), options.keep_unused, options.inline)
 
@@ -467,6 +485,7 @@ def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = No
       donate_argnums, donate_argnames: arguments whose buffers results may take over; the arrays
         passed are deleted.
       keep_unused: pass unused arguments to the program all the same.
+      compiler_options: JaxRuntimeError for names that no compiler has; a warning for XLA's.
       inline: put the function's equations into an enclosing program instead of a call.
 
     Raises:
@@ -488,6 +507,7 @@ def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = No
             keep_unused=keep_unused, device=device, backend=backend, inline=inline,
             compiler_options=compiler_options)
     calls.check_callable(fun, "jit")
+    check_compiler_options(compiler_options)
     static_nums, static_names = _numbers_and_names(fun, static_argnums, static_argnames, "static")
     donate_nums, donate_names = _numbers_and_names(fun, donate_argnums, donate_argnames, "donate")
     both = set(static_nums) & set(donate_nums)

@@ -7,7 +7,6 @@ over the batch axis.
 """
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from arrax.core import pytree
 from arrax.core.array import ArrayImpl, with_aval
 from arrax.core.device import Device, Mesh, NamedSharding, PartitionSpec, cpu_devices
 from arrax.core.trace import Tracer
+from arrax.core.tracebacks import looking_like, transforming
 from arrax.transforms import calls
 from arrax.transforms.api_vmap import flat_axes, mapped_axis_size, vmap
 from arrax.transforms.jit import jit
@@ -60,10 +60,10 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
             axes = tuple(a for i, a in enumerate(axes) if i not in fixed)
         return vmap(dynamic, axes, out_axes, axis_name=name, axis_size=axis_size)(
             *(a for i, a in enumerate(args) if i not in fixed), **kwargs)
-    compiled = jit(functools.wraps(fun, updated=())(instance_call), static_argnums=static,
+    compiled = jit(looking_like(fun, instance_call), static_argnums=static,
                    donate_argnums=donate_argnums)
 
-    @functools.wraps(fun, updated=())
+    @transforming(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         chosen = list(devices) if devices is not None else cpu_devices()
         size = _check_size(fun, args, kwargs, in_axes, static, axis_size, len(chosen))

@@ -12,7 +12,7 @@ from arrax.core.engine import writer
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.transforms import calls
 from arrax.transforms.partial_eval import dce_closed
-from arrax.transforms.traced_programs import TracedProgram, compiled
+from arrax.transforms.traced_programs import TracedProgram, check_compiler_options, compiled
 
 
 class ShapeDtypeStruct:
@@ -191,7 +191,8 @@ class Lowered(_Stage):
             names if debug_info else None, self._platform)
 
     def compile(self, compiler_options: dict[str, Any] | None = None) -> Compiled:
-        """Make native code."""
+        """Make native code; `compiler_options` as for `jit`."""
+        check_compiler_options(compiler_options)
         if self._platform != _HERE:
             raise ValueError(f"compile: the program is lowered for {self._platform!r}; there is no "
                              f"such engine here, only {_HERE!r}")

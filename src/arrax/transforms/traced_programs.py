@@ -8,7 +8,9 @@ from typing import Any
 from arrax.core import config, monitoring
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.engine import default_engine
+from arrax.core.errors import JaxRuntimeError
 from arrax.core.jaxpr import ClosedJaxpr
+from arrax.core.warn import warn
 
 
 @dataclass
@@ -32,3 +34,11 @@ def compiled(closed: ClosedJaxpr, name: str = "jit", donated: tuple[bool, ...] =
         logging.getLogger("arrax").warning("Compiling %s with types %s", name, closed.in_avals)
     with monitoring.timed(monitoring.COMPILE_DURATION, fun_name=name):
         return default_engine().compile(closed, name=name, donated=donated)
+
+
+def check_compiler_options(options: dict[str, Any] | None) -> None:
+    """Raise for options that no compiler has; warn of XLA's, which say nothing to this one."""
+    for name in options or ():
+        if not str(name).startswith("xla_"):
+            raise JaxRuntimeError(f"INVALID_ARGUMENT: No such compile option: '{name}'")
+        warn(f"compiler_options: {name} is an option of XLA; this engine's compiler has none")
