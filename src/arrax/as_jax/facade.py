@@ -11,6 +11,7 @@ from typing import Any
 
 from arrax.as_jax import private_names
 from arrax.as_jax.metadata import JAX_VERSION
+from arrax.core import absent
 
 _VERSION = {"__version__": JAX_VERSION,
             "__version_info__": tuple(map(int, JAX_VERSION.split(".")))}
@@ -50,12 +51,7 @@ class Facade(ModuleType):
         extra = private_names.lookup(self.__name__, name)
         if extra is not None:
             return extra.value()
-        try:
-            getattr(self._arrax_target, name)
-        except AttributeError as error:
-            raise AttributeError(str(error).replace("arrax", "jax", 1)
-                                 if str(error).startswith("module") else str(error)) from None
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        raise AttributeError(absent.message(self.__name__, name))
 
     def _private(self, name: str) -> Any:
         full = f"{self.__name__}.{name}"

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from arrax.core import absent
+
 
 def submodules(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` for a package, by which its submodules are attributes.
@@ -21,7 +23,7 @@ def submodules(package: str) -> tuple[Callable[[str], Any], Callable[[], list[st
     def get(name: str) -> Any:
         if not name.startswith("_") and name in names():
             return importlib.import_module(f"{package}.{name}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise AttributeError(absent.message(package, name))
 
     def directory() -> list[str]:
         return sorted({*vars(sys.modules[package]), *names()})

@@ -23,6 +23,7 @@ from arrax.core.axis_env import current_axes
 from arrax.core.evaluate import EVAL, check_finite
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive
+from arrax.core.source_info import stack_level
 from arrax.core.trace import Tracer, current, use
 from arrax.core.tree_registry import node_type
 from arrax.core.tracebacks import filtered
@@ -175,7 +176,7 @@ def _warn_of_unusable(closed: ClosedJaxpr, donated: Sequence[bool]) -> None:
                 unusable.append(aval.str_short())
     if unusable:
         warn(f"Some donated buffers were not usable: {', '.join(unusable)}: no result has their "
-             "shape and dtype.")
+             "shape and dtype.", stacklevel=stack_level())
 
 
 class JitFunction(_native.JitFunction):
