@@ -1,4 +1,4 @@
-// Factorizations by LAPACK, whose functions SciPy has: `engines/cpu/linear_algebra.py` puts their
+// Factorizations by LAPACK, whose functions SciPy has: `library/linear_algebra.py` puts their
 // addresses into the table below before a program that needs them runs. LAPACK's matrices are
 // column-major, ours row-major: they are transposed on the way in and out, which costs little beside
 // the factorization and gives the results, signs included, that NumPy gives.

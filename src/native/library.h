@@ -1,6 +1,6 @@
 // Kernels that compiled programs call: matrix products, convolutions, sorts, scans, indexing, FFTs,
 // random bits. Every function takes `spec`, a constant array of int64 that describes the call,
-// then pointers to contiguous data; `engines/cpu/kernels/library.py` writes the specs. They need
+// then pointers to contiguous data; `arrax/library/` writes the specs. They need
 // no GIL, and use the thread pool when the work is worth it. They may throw (std::bad_alloc, mostly):
 // callers outside C++ get them through `library_function`, as functions that return a Status.
 #pragma once

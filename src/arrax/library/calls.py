@@ -9,19 +9,20 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from arrax import _native
 from arrax.core.errors import InternalError
+from arrax.core.record import Record
 
 Spec = tuple[int, ...]
 Shape = Sequence[int]
 
 
-class Call(NamedTuple):
+class Call(Record):
     """A call on operands and results, in order; `tables`: by two tables of their addresses."""
 
     function: str
@@ -29,10 +30,11 @@ class Call(NamedTuple):
     tables: bool = False
 
 
-def flat(fields: tuple[Any, ...]) -> Spec:
+def flat(fields: Record) -> Spec:
     """The spec with these fields; those that are tuples stand in it one after the other."""
     spec: list[int] = []
-    for field in fields:
+    for name in fields.__match_args__:
+        field = getattr(fields, name)
         spec.extend(field) if isinstance(field, tuple) else spec.append(field)
     return tuple(map(int, spec))
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from arrax.core.record import Record
 from arrax.library.calls import CODES, Call, Shape, Spec, flat
 
 Three = tuple[int, ...]  # of the three innermost axes, outermost first
@@ -20,7 +21,7 @@ _PRODUCT_DTYPES = {
 _CONV_DTYPES = {"float32", "float64", "int32", "uint32", "bfloat16", "float16"}
 
 
-class Gemm(NamedTuple):
+class Gemm(Record):
     """`arrax_gemm` (lhs, rhs, out): out = lhs rhs, for up to three batch axes."""
 
     dtype: int
@@ -41,7 +42,7 @@ class Gemm(NamedTuple):
     adds: int
 
 
-class Conv(NamedTuple):
+class Conv(Record):
     """`arrax_conv` (image, kernel, out)."""
 
     dtype: int

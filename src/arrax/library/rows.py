@@ -4,12 +4,14 @@ random bits. A spec is None for a case that the library does not cover.
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from arrax.core.record import Record
 from arrax.library.calls import CODES, FIRST_COMPLEX, FIRST_FLOAT, Call, Shape, Spec, flat
 
 
@@ -29,7 +31,7 @@ class ScatterKind(enum.IntEnum):
 _LINEAR_KINDS = (ScatterKind.SET, ScatterKind.ADD, ScatterKind.SUBTRACT)
 
 
-class Sort(NamedTuple):
+class Sort(Record):
     """`arrax_sort` (table of operands, table of results): stable."""
 
     outer: int
@@ -40,7 +42,7 @@ class Sort(NamedTuple):
     dtypes: tuple[int, ...]
 
 
-class TopK(NamedTuple):
+class TopK(Record):
     """`arrax_top_k` (operand, values, indices): the k largest of each row."""
 
     dtype: int
@@ -49,7 +51,7 @@ class TopK(NamedTuple):
     k: int
 
 
-class Scan(NamedTuple):
+class Scan(Record):
     """`arrax_scan` (operand, result)."""
 
     dtype: int
@@ -60,7 +62,7 @@ class Scan(NamedTuple):
     reverse: int
 
 
-class ScatterRows(NamedTuple):
+class ScatterRows(Record):
     """`arrax_scatter_rows` (out, indices, updates), dropping indices outside."""
 
     dtype: int
@@ -71,7 +73,7 @@ class ScatterRows(NamedTuple):
     index_dtype: int
 
 
-class ThreefryBits(NamedTuple):
+class ThreefryBits(Record):
     """`arrax_threefry_bits` (keys, out): keys are two uint32 each."""
 
     keys: int
@@ -90,29 +92,40 @@ def sort_spec(operands: Sequence[Any], dimension: int, num_keys: int) -> Spec | 
     if any(x.dtype not in CODES for x in operands) or shape[dimension] >= 1 << 31:
         return None
     codes = tuple(CODES[x.dtype] for x in operands)
-    return flat(Sort(*_around(shape, dimension), num_keys=num_keys, num_operands=len(operands),
+    outer, length, inner = _around(shape, dimension)
+    return flat(Sort(outer, length, inner, num_keys=num_keys, num_operands=len(operands),
                      dtypes=codes))
 
 
 def top_k_spec(operand: Any, k: int, axis: int) -> Spec | None:
     """`top_k` along the last axis."""
-    shape = operand.shape
-    if CODES.get(operand.dtype, FIRST_COMPLEX) >= FIRST_COMPLEX or axis != len(shape) - 1 \
+    return _top_k_spec(operand.shape, operand.dtype, k, axis)
+
+
+@functools.lru_cache(maxsize=1024)
+def _top_k_spec(shape: tuple[int, ...], dtype: Any, k: int, axis: int) -> Spec | None:
+    if CODES.get(dtype, FIRST_COMPLEX) >= FIRST_COMPLEX or axis != len(shape) - 1 \
             or shape[-1] >= 1 << 31:
         return None
-    return flat(TopK(CODES[operand.dtype], rows=math.prod(shape[:-1]), length=shape[-1], k=k))
+    return flat(TopK(CODES[dtype], rows=math.prod(shape[:-1]), length=shape[-1], k=k))
 
 
 def scan_spec(kind: ScanKind, operand: Any, axis: int, reverse: bool) -> Spec | None:
     """`cumsum` and its kin."""
-    code = CODES.get(operand.dtype, -1)
-    outer, count, inner = _around(operand.shape, axis)
+    return _scan_spec(kind, operand.shape, operand.dtype, axis, reverse)
+
+
+@functools.lru_cache(maxsize=1024)
+def _scan_spec(kind: ScanKind, shape: tuple[int, ...], dtype: Any, axis: int, reverse: bool,
+               ) -> Spec | None:
+    code = CODES.get(dtype, -1)
+    outer, length, inner = _around(shape, axis)
     if code >= FIRST_COMPLEX and kind is ScanKind.SUM:
         # both parts of complex numbers, side by side
         code, inner = code - 2, 2 * inner
     if code >= FIRST_COMPLEX or code <= 0 or (kind is ScanKind.LOG_SUM_EXP and code < FIRST_FLOAT):
         return None
-    return flat(Scan(code, kind, outer=outer, length=count, inner=inner, reverse=int(reverse)))
+    return flat(Scan(code, kind, outer=outer, length=length, inner=inner, reverse=int(reverse)))
 
 
 def scatter_rows_spec(
@@ -142,6 +155,7 @@ def scatter_rows_spec(
                             index_dtype=CODES[indices.dtype]))
 
 
+@functools.lru_cache(maxsize=1024)
 def threefry_spec(keys: int, count: int, bit_width: int) -> Spec:
     """Random bits for `keys` keys of two uint32 each."""
     return flat(ThreefryBits(keys, count, itemsize=bit_width // 8))
