@@ -50,6 +50,7 @@ from arrax.transforms import large_arrays as _large_arrays  # joins eager calls
 from arrax.transforms import recording as _recording  # joins eager calls
 from arrax.transforms.jit import jit
 from arrax.transforms.parallel import pmap
+from arrax.transforms.refs import Ref, empty_ref, free_ref, freeze, new_ref
 from arrax.transforms.stages import ShapeDtypeStruct
 from arrax.version import __version__
 
@@ -57,22 +58,23 @@ _check_declared()
 _install_hook()
 
 __all__ = [
-    "Array", "Device", "NamedSharding", "P", "ShapeDtypeStruct", "Shard", "block_until_ready",
-    "check_tracer_leaks", "checking_leaks", "checkpoint", "checkpoint_policies", "clear_caches",
-    "closure_convert", "config", "copy_to_host_async", "custom_gradient", "custom_jvp",
-    "custom_vjp", "debug", "debug_infs", "debug_key_reuse", "debug_nans", "default_backend",
-    "default_device", "default_matmul_precision", "default_prng_impl", "device_count",
-    "device_get", "device_put", "devices", "disable_jit", "dtypes", "effects_barrier",
-    "enable_checks", "enable_custom_prng", "enable_x64", "ensure_compile_time_eval", "errors",
-    "eval_shape", "explain_cache_misses", "float0", "grad", "hessian", "jacfwd", "jacobian",
-    "jacrev", "jit", "jvp", "lax", "legacy_prng_key", "linear_transpose", "linearize",
-    "local_device_count", "local_devices", "log_compiles", "make_array_from_callback",
-    "make_array_from_process_local_data", "make_array_from_single_device_arrays", "make_jaxpr",
-    "make_mesh", "named_call", "named_scope", "no_execution", "no_tracing", "numpy",
-    "numpy_dtype_promotion", "numpy_rank_promotion", "pmap", "print_environment_info",
-    "process_count", "process_index", "process_indices", "pure_callback", "remat", "reshard",
-    "set_mesh", "sharding", "softmax_custom_jvp", "stages", "threefry_partitionable",
-    "transfer_guard", "transfer_guard_device_to_device", "transfer_guard_device_to_host",
+    "Array", "Device", "NamedSharding", "P", "Ref", "ShapeDtypeStruct", "Shard",
+    "block_until_ready", "check_tracer_leaks", "checking_leaks", "checkpoint",
+    "checkpoint_policies", "clear_caches", "closure_convert", "config", "copy_to_host_async",
+    "custom_gradient", "custom_jvp", "custom_vjp", "debug", "debug_infs", "debug_key_reuse",
+    "debug_nans", "default_backend", "default_device", "default_matmul_precision",
+    "default_prng_impl", "device_count", "device_get", "device_put", "devices", "disable_jit",
+    "dtypes", "effects_barrier", "empty_ref", "enable_checks", "enable_custom_prng", "enable_x64",
+    "ensure_compile_time_eval", "errors", "eval_shape", "explain_cache_misses", "float0",
+    "free_ref", "freeze", "grad", "hessian", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax",
+    "legacy_prng_key", "linear_transpose", "linearize", "local_device_count", "local_devices",
+    "log_compiles", "make_array_from_callback", "make_array_from_process_local_data",
+    "make_array_from_single_device_arrays", "make_jaxpr", "make_mesh", "named_call", "named_scope",
+    "new_ref", "no_execution", "no_tracing", "numpy", "numpy_dtype_promotion",
+    "numpy_rank_promotion", "pmap", "print_environment_info", "process_count", "process_index",
+    "process_indices", "pure_callback", "remat", "reshard", "set_mesh", "sharding",
+    "softmax_custom_jvp", "stages", "threefry_partitionable", "transfer_guard",
+    "transfer_guard_device_to_device", "transfer_guard_device_to_host",
     "transfer_guard_host_to_device", "tree", "tree_util", "typeof", "typing", "value_and_grad",
     "vjp", "vmap"]
 

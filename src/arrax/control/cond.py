@@ -14,7 +14,8 @@ from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, no_debug_info
 from arrax.ops.p import clamp_p, convert_element_type_p, ne_p
-from arrax.transforms.staged import Adapter, flat_operands, stage_function, Staged
+from arrax.transforms.refs import cells, read_all, with_outer_refs, write_all
+from arrax.transforms.staged import Adapter, Staged, WithRefs, flat_operands, stage_function
 
 _missing = object()
 
@@ -163,6 +164,30 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any,
 def _branch(name: str, index: Any, functions: Sequence[tuple[str, Any]], operands: Any,
             order: Sequence[int]) -> Any:
     """Trace the branches, check that they agree, and bind; `order` arranges them by index."""
+    def run(refs: list[Any]) -> Any:
+        if not refs:
+            return _run_branch(name, index, functions, operands, order)
+        with_refs = [(text, _BranchWithRefs(fun, refs)) for text, fun in functions]
+        out, last = _run_branch(name, index, with_refs, (read_all(refs), *operands), order)
+        write_all(refs, last)
+        return out
+    return with_outer_refs(run)
+
+
+class _BranchWithRefs(WithRefs):
+    """A branch with the values of refs before its operands."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any) -> Any:
+        values, *operands = args
+        with cells(self.refs, values) as last:
+            out = self.function(*operands)
+            return out, last()
+
+
+def _run_branch(name: str, index: Any, functions: Sequence[tuple[str, Any]], operands: Any,
+                order: Sequence[int]) -> Any:
     flat, tree = flat_operands(operands)
     avals = avals_of(flat)
     staged = [stage_function(fun, tree, avals, name) for _, fun in functions]

@@ -14,7 +14,8 @@ from arrax.control.while_rules import bind_while
 from arrax.core import dtypes, pytree
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.ops.p import add_p, lt_p
-from arrax.transforms.staged import Adapter, flat_operands, stage_function
+from arrax.transforms.refs import cells, read_all, with_outer_refs, write_all
+from arrax.transforms.staged import Adapter, WithRefs, flat_operands, stage_function
 
 
 def while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_val: Any) -> Any:
@@ -51,6 +52,45 @@ def _while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init
                 carry_name: Callable[[], str]) -> Any:
     if not (callable(body_fun) and callable(cond_fun)):
         raise TypeError("lax.while_loop: body_fun and cond_fun arguments should be callable.")
+
+    def run(refs: list[Any]) -> Any:
+        if not refs:
+            return _run_while(cond_fun, body_fun, init_val, carry_name)
+        out, last = _run_while(_ConditionWithRefs(cond_fun, refs), _BodyWithRefs(body_fun, refs),
+                               (init_val, read_all(refs)), carry_name)
+        write_all(refs, last)
+        return out
+    return with_outer_refs(run)
+
+
+class _BodyWithRefs(WithRefs):
+    """A body with the values of refs beside its carry."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any) -> Any:
+        ((carry, values),) = args
+        with cells(self.refs, values) as last:
+            out = self.function(carry)
+            return out, last()
+
+
+class _ConditionWithRefs(WithRefs):
+    """A condition with the values of refs beside its carry; it may only read them."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any) -> Any:
+        ((carry, values),) = args
+        with cells(self.refs, values) as last:
+            out = self.function(carry)
+            if any(a is not b for a, b in zip(values, last(), strict=True)):
+                raise ValueError("the cond_fun of a while_loop wrote to a Ref; it may only read")
+            return out
+
+
+def _run_while(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_val: Any,
+               carry_name: Callable[[], str]) -> Any:
     flat, tree = flat_operands(init_val)
     if runs_as_python():
         value = init_val

@@ -20,7 +20,8 @@ from arrax.ops.join import concatenate, stack
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import index_in_dim, slice_in_dim
 from arrax.transforms.api_vmap import vmap
-from arrax.transforms.staged import Adapter, flat_operands, stage_function, Staged
+from arrax.transforms.refs import Ref, cells, read_all, with_outer_refs, write_all
+from arrax.transforms.staged import Adapter, Staged, WithRefs, flat_operands, stage_function
 
 
 def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None,
@@ -57,6 +58,57 @@ def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = 
     """
     if not callable(f):
         raise TypeError("lax.scan: f argument should be a callable.")
+
+    leaves, tree = pytree.tree_flatten(xs)
+    if any(isinstance(x, Ref) for x in leaves):
+        return _scan_over_refs(f, init, leaves, tree, length, reverse, unroll, _split_transpose)
+
+    def run(refs: list[Any]) -> Any:
+        if not refs:
+            return _scan(f, init, xs, length, reverse, unroll, _split_transpose)
+        (carry, last), ys = _scan(_BodyWithRefs(f, refs), (init, read_all(refs)), xs, length,
+                                  reverse, unroll, _split_transpose)
+        write_all(refs, last)
+        return carry, ys
+    return with_outer_refs(run)
+
+
+def _scan_over_refs(f: Callable[..., Any], init: Any, leaves: Sequence[Any], tree: Any,
+                    length: int | None, *settings: Any) -> Any:
+    """A scan some of whose `xs` are refs: the body gets their parts, to read and to write."""
+    plain = [x for x in leaves if not isinstance(x, Ref)]
+    first = next(x for x in leaves if isinstance(x, Ref))
+    length = scan_length([np.zeros(x.shape[:1], bool) if isinstance(x, Ref) else x for x in leaves],
+                         length)
+    if len({id(x) for x in leaves if isinstance(x, Ref)}) \
+            != sum(isinstance(x, Ref) for x in leaves):
+        raise ValueError("only one reference to a mutable array may be passed as an argument to a "
+                         f"function, but {first.aval} occurs twice among the xs of a scan")
+
+    def body(carry: Any, pair: Any) -> Any:
+        i, values = pair
+        rest = iter(values)
+        return f(carry, tree.unflatten([x.at[i] if isinstance(x, Ref) else next(rest)
+                                        for x in leaves]))
+    return scan(body, init, (np.arange(length, dtype=np.int32), plain), length, *settings)
+
+
+class _BodyWithRefs(WithRefs):
+    """A body with the values of refs beside its carry."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any) -> Any:
+        (carry, values), x = args
+        with cells(self.refs, values) as last:
+            out = self.function(carry, x)
+            if not isinstance(out, (tuple, list)) or len(out) != 2:
+                return out
+            return (out[0], last()), out[1]
+
+
+def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None, reverse: bool,
+          unroll: int | bool, _split_transpose: bool) -> Any:
     flat_xs, xs_tree = flat_operands(xs)
     flat_init, init_tree = flat_operands(init)
     length = scan_length(flat_xs, length)

@@ -10,7 +10,7 @@ from arrax.core.aval import aval_of
 from arrax.core.axis_env import Axis
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import transforming
-from arrax.transforms import calls
+from arrax.transforms import calls, refs
 from arrax.transforms.batching import batch_flat, to_dim
 
 
@@ -55,6 +55,9 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
                 f"len(in_axes)={len(in_axes)}, len(args)={len(args)}")
         leaves, tree = pytree.tree_flatten((args, kwargs))
         dims = flat_axes("vmap in_axes", (in_axes, 0), (args, kwargs))
+        if any(type(x) is refs.Ref for x in leaves):
+            return _map_refs(fun, leaves, tree, dims, out_axes,
+                             lambda f, axes, out: vmap(f, axes, out, axis_name, axis_size))
         leaves = [x if isinstance(x, Tracer) else _checked(x, fun, d)
                   for x, d in zip(leaves, dims, strict=True)]
         dims = [_normalized(x, d, "vmap") for x, d in zip(leaves, dims, strict=True)]
@@ -67,6 +70,25 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
         results = [_placed(o, d, t, axis) for o, d, t in zip(outs, out_dims, targets, strict=True)]
         return flat.out_tree.unflatten(results)
     return mapped
+
+
+def _map_refs(fun: Any, leaves: Sequence[Any], tree: Any, dims: Sequence[Any], out_axes: Any,
+              mapped: Callable[..., Any]) -> Any:
+    """A mapped call with refs among its arguments: as one of the function with their values as
+    arguments and results, mapped over the same axes."""
+    slots, own = refs.slotted(leaves, ())
+    axes = [d for leaf, d in zip(leaves, dims, strict=True) if type(leaf) is refs.Ref]
+    rest = [(leaf, d) for leaf, d in zip(leaves, dims, strict=True) if type(leaf) is not refs.Ref]
+
+    def flat(values: Any, others: Any) -> Any:
+        arguments = iter(others)
+        args, kwargs = tree.unflatten([
+            slot if isinstance(slot, refs.Slot) else next(arguments) for slot in slots])
+        return refs.Stateful(fun, ())(values, *args, **kwargs)
+    out, last = mapped(flat, (axes, [d for _, d in rest]), (out_axes, axes))(
+        refs.read_all(own), [leaf for leaf, _ in rest])
+    refs.write_all(own, last)
+    return out
 
 
 def _checked(value: Any, fun: Any, dim: Any) -> Any:

@@ -130,7 +130,11 @@ def checked_aval(value: Any) -> Any:
         return value.aval
     if hasattr(value, "__jax_array__"):
         return checked_aval(value.__jax_array__())
-    return aval_of(value)
+    aval = aval_of(value)
+    if hasattr(aval, "inner_aval"):
+        raise TypeError(f"{aval} cannot be an argument or result here: read it first, ref[...]. "
+                        "Refs may be arguments of functions under jit, vmap and checkpoint.")
+    return aval
 
 
 def check_outputs(outs: Sequence[Any], out_tree: Any, where: str) -> None:

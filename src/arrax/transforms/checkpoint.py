@@ -29,6 +29,7 @@ from arrax.transforms.custom_rules import as_arrays
 from arrax.transforms.jit import jit_p
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, dce_jaxpr, partial_eval_jaxpr
+from arrax.transforms.refs import call_with_refs
 from arrax.transforms.staged import flat_operands, stage_function
 from arrax.transforms.staging import trace_to_jaxpr
 from arrax.transforms.transpose import transpose_jaxpr
@@ -71,7 +72,9 @@ def checkpoint(fun: Callable[..., Any] = None, *,  # type: ignore[assignment]
 
     @transforming(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        call, dynamic = _dynamic_part(fun, positions, names, args, kwargs)
+        return call_with_refs(*_dynamic_part(fun, positions, names, args, kwargs), staged_call)
+
+    def staged_call(call: Any, dynamic: tuple[Any, ...]) -> Any:
         leaves, in_tree = flat_operands(dynamic)
         try:
             staged = stage_function(call, in_tree, [aval_of(x) for x in leaves],

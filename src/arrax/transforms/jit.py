@@ -12,7 +12,7 @@ import collections
 import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from arrax import _native
@@ -30,13 +30,13 @@ from arrax.core.tracebacks import filtered
 from arrax.core.warn import warn
 from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
-from arrax.transforms import calls
+from arrax.transforms import calls, refs
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.guarding import Guard, guarded, origins
 from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, partial_eval_jaxpr
 from arrax.transforms.stages import Traced
-from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
+from arrax.transforms.staging import OuterRefs, hoist_consts, trace_to_jaxpr
 from arrax.transforms.traced_programs import TracedProgram, check_compiler_options, compiled
 from arrax.transforms.transpose import transpose_jaxpr
 
@@ -188,6 +188,7 @@ class JitFunction(_native.JitFunction):
         self._fun = fun
         self._options = options
         self._programs: dict[Any, TracedProgram] = _shared_programs(fun, options)
+        self._stateful: dict[tuple[Any, ...], JitFunction] = {}  # by the refs that it closes over
 
     def __repr__(self) -> str:
         return f"<jitted {self._fun!r}>"
@@ -201,7 +202,14 @@ class JitFunction(_native.JitFunction):
         if config.disable_jit.value:
             return self._fun(*args, **kwargs), None
         leaves, in_tree, key, dynamic = self._split(args, kwargs)
-        program = self._program(args, kwargs, leaves, in_tree, key, dynamic)
+        if self._stateful or any(type(leaf) is refs.Ref for leaf in leaves):
+            return self._call_with_refs(args, kwargs), None
+        try:
+            program = self._program(args, kwargs, leaves, in_tree, key, dynamic)
+        except OuterRefs:
+            if isinstance(self._fun, refs.Stateful):
+                raise  # to `_call_with_refs`, which tries again with more refs
+            return self._call_with_refs(args, kwargs), None
         if current() is not EVAL or program.outer_values or _any_tracer(leaves):
             outs = _bind(program, leaves)
             return program.out_tree.unflatten(outs), None
@@ -212,6 +220,28 @@ class JitFunction(_native.JitFunction):
         outs = executable(arrays)
         entry = _entry(program, executable)
         return program.out_tree.unflatten(outs), entry
+
+    def _call_with_refs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a function that has refs among its arguments or closes over some: as one of the
+        function with their values as arguments and results."""
+        leaves, tree = pytree.tree_flatten((args, kwargs))
+
+        def call(outer: list[Any]) -> Any:
+            outer = [*dict.fromkeys([*(r for known in self._stateful for r in known), *outer])]
+            slots, own = refs.slotted(leaves, outer)
+            function = self._stateful.get(tuple(outer))
+            if function is None:
+                options = replace(
+                    self._options,
+                    static_argnums=tuple(i + (i >= 0) for i in self._options.static_argnums),
+                    donate_argnums=tuple(i + (i >= 0) for i in self._options.donate_argnums))
+                function = JitFunction(refs.Stateful(self._fun, outer), options)
+            new_args, new_kwargs = tree.unflatten(slots)
+            out, last = function(refs.read_all([*own, *outer]), *new_args, **new_kwargs)
+            self._stateful[tuple(outer)] = function
+            refs.write_all([*own, *outer], last)
+            return out
+        return refs.with_outer_refs(call)
 
     def _split(self, args: Any, kwargs: Any) -> tuple[list[Any], Any, Any, Any]:
         """Flat dynamic leaves, their tree, the signature of static arguments, (args, kwargs)."""
@@ -279,6 +309,7 @@ class JitFunction(_native.JitFunction):
 
         def checked(*leaves: Any) -> list[Any]:
             outs = flat(*leaves)
+            refs.refuse_refs(info.func_name, "jit", outs)
             calls.check_outputs(outs, flat.out_tree, calls.function_name(self._fun))
             return outs
         with monitoring.timed(monitoring.TRACE_DURATION, fun_name=info.func_name):

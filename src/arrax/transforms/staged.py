@@ -17,6 +17,7 @@ from arrax.core.jaxpr import ClosedJaxpr, DebugInfo
 from arrax.core.record import Record
 from arrax.core.trace import Tracer
 from arrax.transforms import calls
+from arrax.transforms.refs import refuse_refs
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
 
 
@@ -38,10 +39,11 @@ class Staged(Record):
 
 class Adapter:
     """A user function in another calling convention; its traces are kept for the user's function,
-    so a subclass has no state besides `function`."""
+    so a subclass has no state besides `function` and `refs`, those that it has cells for."""
 
     __slots__ = ("function",)
     carry_name: str | None = None  # what messages call the first argument
+    refs: tuple[Any, ...] = ()
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function
@@ -50,14 +52,26 @@ class Adapter:
         raise NotImplementedError
 
 
+class WithRefs(Adapter):
+    """A user function that has refs made outside of it. A subclass takes their values as part of
+    its arguments, and returns their last values (`cells`)."""
+
+    __slots__ = ("refs",)
+    refs: tuple[Any, ...]
+
+    def __init__(self, function: Callable[..., Any], refs: Sequence[Any]):
+        super().__init__(function)
+        self.refs = tuple(refs)
+
+
 _staged: weakref.WeakKeyDictionary[Any, dict[Any, Staged]] = weakref.WeakKeyDictionary()
 
 
 def stage_function(fun: Callable[..., Any], in_tree: Any, in_avals: Sequence[Any],
                    traced_for: str) -> Staged:
     """Trace `fun`, a function of positional arguments with tree `in_tree`."""
-    key = (in_tree, tuple(in_avals), traced_for, type(fun), config.context_key(), current_axes(),
-           caching.generation())
+    key = (in_tree, tuple(in_avals), traced_for, type(fun), getattr(fun, "refs", ()),
+           config.context_key(), current_axes(), caching.generation())
     owner = fun.function if isinstance(fun, Adapter) else fun
     try:
         known = _staged.setdefault(owner, {})
@@ -81,6 +95,7 @@ def _stage(fun: Callable[..., Any], in_tree: Any, in_avals: Sequence[Any],
 
     def checked(*leaves: Any) -> list[Any]:
         outs = flat(*leaves)
+        refuse_refs(where, traced_for, outs)
         check_outputs(outs, flat.out_tree, where, traced_for)
         return [array_of(o) if not isinstance(o, (ArrayImpl, Tracer)) and
                 hasattr(o, "__jax_array__") else o for o in outs]

@@ -47,6 +47,19 @@ def constants_evaluated() -> Iterator[None]:
         _local.evaluates_constants = before
 
 
+class OuterRefs(ValueError):
+    """A staged function reads or writes `refs` that were made outside of it (`refs.py`)."""
+
+    def __init__(self, refs: Sequence[Any], debug_info: DebugInfo):
+        super().__init__(
+            f"the function {debug_info.func_name} traced for {debug_info.traced_for} uses a Ref "
+            f"that was made outside of it ({refs[0].aval}): this is possible under jit, scan, "
+            "while_loop, fori_loop, cond, switch and checkpoint, and where the Ref is an argument "
+            "of functions under jit, vmap and checkpoint. Elsewhere read the Ref before "
+            "(ref[...]) and write it afterwards.")
+        self.refs = tuple(refs)
+
+
 class JitTracer(Tracer):
     """A value of a program that is being staged."""
 
@@ -64,7 +77,8 @@ class JitTracer(Tracer):
 class StagingTrace(Trace):
     """Records equations."""
 
-    __slots__ = ("eqns", "invars", "constants", "debug_info", "alive", "tracer_class", "eager")
+    __slots__ = ("eqns", "invars", "constants", "debug_info", "alive", "tracer_class", "eager",
+                 "cells", "outer_refs")
 
     def __init__(self, debug_info: DebugInfo = no_debug_info, tracer_class: Any = JitTracer,
                  eager: bool = False):
@@ -75,6 +89,8 @@ class StagingTrace(Trace):
         self.debug_info = debug_info
         self.alive = True
         self.tracer_class = tracer_class
+        self.cells: dict[Any, Any] = {}  # values of refs that were made outside (`refs.py`)
+        self.outer_refs: list[Any] = []  # those of them whose values are no arguments
 
     def new_arg(self, aval: Any) -> Any:
         """A tracer for the next input."""
@@ -226,6 +242,8 @@ def _staged(trace: StagingTrace, fun: Callable[..., Sequence[Any]],
     try:
         with use(trace):
             outs = fun(*[trace.new_arg(aval) for aval in in_avals])
+            if trace.outer_refs:
+                raise OuterRefs(trace.outer_refs, trace.debug_info)
             return ClosedJaxpr(*trace.to_jaxpr(outs))
     finally:
         trace.alive = False
