@@ -19,6 +19,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.trace import Tracer, current
 from arrax.core.warn import warn
 from arrax.ops.arguments import axis_tuple, canonical_axis as canonical_axis
+from arrax.ops.quiet import quiet
 
 _python_scalars = dtypes.python_scalar_types
 inexact_dtypes = frozenset(d for d in dtypes.all_dtypes if dtypes.issubdtype(d, np.inexact))
@@ -67,10 +68,14 @@ def number_array(name: str, value: Any) -> Any:
     return x
 
 
+_cast: Any = quiet(np.ndarray.astype)
+_array: Any = quiet(np.array)
+
+
 def scalar_array(value: Any, dtype: Any, weak_type: bool = False) -> ArrayImpl:
     """A Python scalar as an array of `dtype`; integers wrap around."""
     try:
-        data = np.array(value, dtype)
+        data = _array(value, dtype)
     except OverflowError:
         default = dtypes.default_dtype_of_scalar_type(int)
         try:
@@ -90,7 +95,7 @@ def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
     if aval.dtype == dtype and aval.weak_type == weak_type:
         return x
     if type(x) is ArrayImpl and aval.ndim == 0 and _plainly(aval.dtype, dtype):
-        return from_numpy(x._value().astype(dtype), weak_type)
+        return from_numpy(_cast(x._value(), dtype), weak_type)
     return lax.convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type, sharding=None)
 
 

@@ -22,6 +22,7 @@ from arrax.ops.dot_stablehlo import precision_names
 from arrax.ops.dot_types import canonicalize_precision
 from arrax.ops.join import pad_evaluate
 from arrax.ops.p import add_p, complex_p, convert_element_type_p, imag_p, real_p, sub_p
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import by_operand, transpose_bilinear, zeros
 from arrax.ops.shape import reshape, rev, transpose
 
@@ -388,7 +389,7 @@ def _labelled(spec: Sequence[int], letters: str) -> str:
 
 
 conv_general_dilated_p: Primitive = Primitive(
-    "conv_general_dilated", type_rule=_conv_type, evaluate=_conv_evaluate,
+    "conv_general_dilated", type_rule=_conv_type, evaluate=quiet(_conv_evaluate),
     jvp=by_operand(lambda t, out, x, y, **params: conv_general_dilated_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: conv_general_dilated_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_conv_batch,

@@ -20,6 +20,7 @@ from arrax.ops import matrices as m
 from arrax.ops.linalg_orthogonal_stablehlo import eigh_form
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
 from arrax.ops.p import abs_p, eq_p, imag_p, reduce_max_p, reduce_sum_p
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_by_moving
 
 _NO_DERIVATIVE = NotApplicable("no differentiation rule is known to JAX either")
@@ -79,7 +80,8 @@ def _eigh_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
 
 
 eigh_p: Primitive = Primitive(
-    "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=_eigh_evaluate, jvp=_eigh_jvp,
+    "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=quiet(_eigh_evaluate),
+    jvp=_eigh_jvp,
     batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)),
     stablehlo=eigh_form,
     lower=Library(linear_algebra.eigh))
@@ -181,7 +183,7 @@ def _normalized_tangent(v: Any, moved: Any) -> Any:
 
 
 eig_p: Primitive = Primitive(
-    "eig", multiple_results=True, type_rule=_eig_type, evaluate=_eig_evaluate, jvp=_eig_jvp,
+    "eig", multiple_results=True, type_rule=_eig_type, evaluate=quiet(_eig_evaluate), jvp=_eig_jvp,
     batch=batch_by_moving(lambda size, x, **params: eig_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
@@ -223,7 +225,7 @@ def _schur_evaluate(x: np.ndarray, *, compute_schur_vectors: bool, **params: Any
 
 
 schur_p: Primitive = Primitive(
-    "schur", multiple_results=True, type_rule=_schur_type, evaluate=_schur_evaluate,
+    "schur", multiple_results=True, type_rule=_schur_type, evaluate=quiet(_schur_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x, **params: schur_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
@@ -257,7 +259,8 @@ def _hessenberg_evaluate(x: np.ndarray) -> list[np.ndarray]:
 
 
 hessenberg_p: Primitive = Primitive(
-    "hessenberg", multiple_results=True, type_rule=_hessenberg_type, evaluate=_hessenberg_evaluate,
+    "hessenberg", multiple_results=True, type_rule=_hessenberg_type,
+    evaluate=quiet(_hessenberg_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: hessenberg_p.bind(x)),
     stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
@@ -293,7 +296,7 @@ def _tridiagonal_evaluate(x: np.ndarray, *, lower: bool) -> list[np.ndarray]:
 
 tridiagonal_p: Primitive = Primitive(
     "tridiagonal", multiple_results=True, type_rule=_tridiagonal_type,
-    evaluate=_tridiagonal_evaluate, jvp=_NO_DERIVATIVE,
+    evaluate=quiet(_tridiagonal_evaluate), jvp=_NO_DERIVATIVE,
     batch=batch_by_moving(lambda size, x, **params: tridiagonal_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))

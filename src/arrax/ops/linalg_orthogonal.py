@@ -18,6 +18,7 @@ from arrax.library import linear_algebra
 from arrax.ops import arguments, linalg_orthogonal_stablehlo as form, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
 from arrax.ops.p import eq_p
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_by_moving, zeros
 
 _INT32 = np.dtype(np.int32)
@@ -74,7 +75,7 @@ def _qr_jvp(primals: Any, tangents: Any, *, pivoting: bool, full_matrices: bool,
 
 
 qr_p: Primitive = Primitive(
-    "qr", multiple_results=True, type_rule=_qr_type, evaluate=_qr_evaluate, jvp=_qr_jvp,
+    "qr", multiple_results=True, type_rule=_qr_type, evaluate=quiet(_qr_evaluate), jvp=_qr_jvp,
     batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)),
     stablehlo=form.qr_form,
     lower=Library(linear_algebra.qr))
@@ -138,7 +139,7 @@ def _householder_evaluate(a: np.ndarray, taus: np.ndarray) -> np.ndarray:
 
 
 householder_product_p: Primitive = Primitive(
-    "householder_product", type_rule=_householder_type, evaluate=_householder_evaluate,
+    "householder_product", type_rule=_householder_type, evaluate=quiet(_householder_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus: householder_product_p.bind(a, taus)),
     stablehlo=form.householder_product_form,
@@ -168,7 +169,7 @@ def _ormqr_evaluate(a: np.ndarray, taus: np.ndarray, c: np.ndarray, *, left: boo
 
 
 ormqr_p: Primitive = Primitive(
-    "ormqr", type_rule=lambda a, taus, c, **params: c, evaluate=_ormqr_evaluate,
+    "ormqr", type_rule=lambda a, taus, c, **params: c, evaluate=quiet(_ormqr_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus, c, **params: ormqr_p.bind(a, taus, c, **params)),
     stablehlo=form.ormqr_form,
@@ -266,7 +267,7 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
 
 
 svd_p: Primitive = Primitive(
-    "svd", multiple_results=True, type_rule=_svd_type, evaluate=_svd_evaluate, jvp=_svd_jvp,
+    "svd", multiple_results=True, type_rule=_svd_type, evaluate=quiet(_svd_evaluate), jvp=_svd_jvp,
     batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)),
     stablehlo=form.svd_form,
     lower=Library(linear_algebra.svd))

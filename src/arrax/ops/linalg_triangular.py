@@ -18,6 +18,7 @@ from arrax.library import linear_algebra
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.p import add_p, div_p, neg_p, pad_p, slice_p, squeeze_p
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import add_tangents, batch_by_moving, by_operand, constant
 
 
@@ -99,7 +100,8 @@ def _triangular_solve_transpose(cotangent: Any, a: Any, b: Any, *, transpose_a: 
 
 
 triangular_solve_p: Primitive = Primitive(
-    "triangular_solve", type_rule=_triangular_solve_type, evaluate=_triangular_solve_evaluate,
+    "triangular_solve", type_rule=_triangular_solve_type,
+    evaluate=quiet(_triangular_solve_evaluate),
     jvp=by_operand(_solve_matrix_tangent,
                    lambda t, out, a, b, **params: triangular_solve_p.bind(a, t, **params)),
     transpose=_triangular_solve_transpose,
@@ -182,7 +184,8 @@ def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
 
 
 cholesky_p: Primitive = Primitive(
-    "cholesky", type_rule=_square_type("cholesky"), evaluate=_cholesky_evaluate, jvp=_cholesky_jvp,
+    "cholesky", type_rule=_square_type("cholesky"), evaluate=quiet(_cholesky_evaluate),
+    jvp=_cholesky_jvp,
     batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)), stablehlo=form.cholesky_form,
     lower=Library(linear_algebra.cholesky))
 
@@ -234,7 +237,7 @@ def _cholesky_update_type(r: Any, w: Any) -> Any:
 
 
 cholesky_update_p: Primitive = Primitive(
-    "cholesky_update", type_rule=_cholesky_update_type, evaluate=_cholesky_update_evaluate,
+    "cholesky_update", type_rule=_cholesky_update_type, evaluate=quiet(_cholesky_update_evaluate),
     jvp=NotApplicable("differentiate through `cholesky`"),
     batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)),
     stablehlo=form.cholesky_update_form,
@@ -348,7 +351,7 @@ def _widen(x: Any, rows: int, columns: int) -> Any:
 
 
 lu_p: Primitive = Primitive(
-    "lu", multiple_results=True, type_rule=_lu_type, evaluate=_lu_evaluate, jvp=_lu_jvp,
+    "lu", multiple_results=True, type_rule=_lu_type, evaluate=quiet(_lu_evaluate), jvp=_lu_jvp,
     batch=batch_by_moving(lambda size, x: lu_p.bind(x)), stablehlo=form.lu_form,
     lower=Library(linear_algebra.lu))
 
@@ -426,7 +429,7 @@ def _symmetric_product_jvp(primals: Any, tangents: Any, *, alpha: float, beta: f
 
 symmetric_product_p: Primitive = Primitive(
     "symmetric_product", type_rule=_symmetric_product_type, weak_type="none",
-    evaluate=_symmetric_product_evaluate, jvp=_symmetric_product_jvp,
+    evaluate=quiet(_symmetric_product_evaluate), jvp=_symmetric_product_jvp,
     batch=batch_by_moving(lambda size, a, c, **params: symmetric_product_p.bind(a, c, **params)),
     lower=Expand(_symmetric_product),
     stablehlo=lambda b, a, c, **params: _symmetric_product(a, c, **params))

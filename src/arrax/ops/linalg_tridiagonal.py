@@ -15,6 +15,7 @@ from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.linalg_stablehlo import tridiagonal_solve_form
 from arrax.ops.linalg_triangular import _lapack
 from arrax.ops.p import pad_p
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_by_moving, constant, instantiate
 
 
@@ -126,7 +127,7 @@ def _transpose(cotangent: Any, dl: Any, d: Any, du: Any, b: Any, **params: Any) 
 
 
 tridiagonal_solve_p: Primitive = Primitive(
-    "tridiagonal_solve", type_rule=_type, evaluate=_evaluate, jvp=_jvp, transpose=_transpose,
+    "tridiagonal_solve", type_rule=_type, evaluate=quiet(_evaluate), jvp=_jvp, transpose=_transpose,
     batch=batch_by_moving(lambda size, *xs, **params: tridiagonal_solve_p.bind(*xs, **params)),
     stablehlo=tridiagonal_solve_form,
     lower=Library(linear_algebra.tridiagonal_solve))

@@ -27,6 +27,7 @@ from arrax.ops.indexing_stablehlo import scattered
 from arrax.ops.join import aval_of_operand
 from arrax.ops.masked_scatter import masked_scatter
 from arrax.ops.p import div_p, eq_p, gather_p, iota_p, ne_p, neg_p, reshape_p, select_n_p
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import (add_tangents, attached, batch_to_front, broadcast_in_dim, constant,
                              instantiate, move_axis, zeros)
 
@@ -255,7 +256,7 @@ def _scatter_stablehlo(b: Any, x: Any, indices: Any, updates: Any, **params: Any
 def _declare(name: str, kind: ScatterKind, combine: Any, jvp: Any, transpose: Any,
              by: Primitive | None = None, part: Part | None = None) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
-                     evaluate=_scatter_evaluate(combine), jvp=jvp, transpose=transpose,
+                     evaluate=quiet(_scatter_evaluate(combine)), jvp=jvp, transpose=transpose,
                      batch=_scatter_batch, weak_type="first", part=part,
                      lower=Scatter(partial(scatter_rows_spec, kind), by),
                      masked=attached(lambda primitive: partial(masked_scatter, primitive)),

@@ -19,6 +19,7 @@ from arrax.ops.extremes import signed_zeros
 from arrax.ops.join import pad_evaluate
 from arrax.ops.p import (add_p, ge_p, le_p, max_p, min_p, pad_p, reduce_max_p, reduce_min_p,
                          reduce_sum_p, slice_p)
+from arrax.ops.quiet import quiet
 from arrax.ops.rules import attached, batch_to_front, constant, linear_jvp, transpose_unary
 from arrax.ops.window_programs import gather_selected, scatter_selected, window_reduction
 from arrax.ops.window_stablehlo import gather_selected_form, scatter_selected_form, windowed
@@ -168,7 +169,7 @@ def _sum_transpose(cotangent: Any, x: Any, *, window_dimensions: Any, window_str
 
 
 reduce_window_sum_p = Primitive(
-    "reduce_window_sum", type_rule=_type, evaluate=_window_evaluate(np.add, lambda dtype: 0),
+    "reduce_window_sum", type_rule=_type, evaluate=quiet(_window_evaluate(np.add, lambda dtype: 0)),
     jvp=linear_jvp(), transpose=transpose_unary(_sum_transpose),
     batch=_window_batch,
     lower=Expand(window_reduction(add_p, reduce_sum_p, lambda dtype: 0)),
@@ -295,7 +296,7 @@ def _pair_batch(primitive: Primitive) -> Callable[..., Any]:
 select_and_gather_add_p = Primitive(
     "select_and_gather_add",
     type_rule=lambda tangents, x, *, select_prim, **params: _type(tangents, **params),
-    evaluate=_gather_add_evaluate, jvp=_first_tangent_jvp,
+    evaluate=quiet(_gather_add_evaluate), jvp=_first_tangent_jvp,
     transpose=_gather_add_transpose, batch=_pair_batch,
     lower=Expand(gather_selected(extremum_identity)),
     stablehlo=gather_selected_form(extremum_identity))
@@ -323,7 +324,7 @@ def _scatter_add_transpose(cotangent: Any, source: Any, x: Any, *, select_prim: 
 
 select_and_scatter_add_p = Primitive(
     "select_and_scatter_add", type_rule=lambda source, x, **params: x.update(dtype=source.dtype),
-    evaluate=_scatter_add_evaluate, jvp=_first_tangent_jvp,
+    evaluate=quiet(_scatter_add_evaluate), jvp=_first_tangent_jvp,
     transpose=_scatter_add_transpose, batch=_pair_batch,
     lower=Expand(scatter_selected(extremum_identity)),
     stablehlo=scatter_selected_form(extremum_identity))
