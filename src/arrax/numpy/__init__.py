@@ -70,10 +70,12 @@ from arrax.numpy.shaping import (broadcast_arrays, broadcast_shapes, broadcast_t
 from arrax.numpy.smooth import frexp, sinc
 from arrax.numpy.sorting import (argpartition, argsort, digitize, lexsort, partition, searchsorted,
                                  sort, sort_complex)
-from arrax.numpy.statistics import (apply_along_axis, apply_over_axes, bartlett, bincount, blackman,
-                                    corrcoef, cov, diff, ediff1d, gradient, hamming, hanning,
-                                    histogram, histogram2d, histogram_bin_edges, histogramdd,
-                                    interp, kaiser, packbits, trapezoid, unpackbits)
+from arrax.numpy.counting import bincount, histogram, histogram2d, histogram_bin_edges, histogramdd
+from arrax.numpy.differences import diff, ediff1d, gradient, interp, trapezoid
+from arrax.numpy.over_axes import apply_along_axis, apply_over_axes
+from arrax.numpy.packed_bits import packbits, unpackbits
+from arrax.numpy.statistics import corrcoef, cov
+from arrax.numpy.windows import bartlett, blackman, hamming, hanning, kaiser
 from arrax.numpy.ufunc_class import frompyfunc, ufunc
 from arrax.numpy.ufuncs import (add, allclose, array_equal, array_equiv, bitwise_and, bitwise_or,
                                 bitwise_xor, choose, clip, fmax, fmin, gcd, heaviside, hypot, i0,

@@ -15,7 +15,7 @@ from arrax.numpy import (creation, elementwise, indexing, joining, reductions, r
 from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, convert,
                                    inexact_dtypes, integer_dtypes)
-from arrax.numpy.statistics import apply_along_axis
+from arrax.numpy.over_axes import apply_along_axis
 
 
 # ---- delete, insert ------------------------------------------------------------------------------
