@@ -57,9 +57,7 @@ def make_single_device_sharding(device: Any, *, memory_kind: str | None = None) 
     Args:
       memory_kind: one that the device has.
     """
-    if memory_kind is not None:
-        device.memory(memory_kind)
-    return SingleDeviceSharding(device)
+    return SingleDeviceSharding(device, memory_kind=memory_kind)
 
 
 def reshard(xs: Any, out_shardings: Any) -> Any:

@@ -2,8 +2,10 @@
 `vmap` passes any object on, failed callbacks have one class, options and donations are checked."""
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import pickle
 import warnings
 from typing import Any
 
@@ -115,3 +117,38 @@ def test_useless_donations_are_told() -> None:
     (jnp.ones(3), "float32[3]"), (1.0, "~float32[]"), (arrax.random.key(0), "key<fry>[]")])
 def test_types_as_text(value: Any, text: str) -> None:
     assert str(arrax.typeof(value)) == text
+
+
+def cube(x: Any) -> Any:
+    return x ** 3
+
+
+def test_jitted_functions_are_copied_and_pickled() -> None:
+    jitted = arrax.jit(cube, static_argnames=())
+    for other in (copy.copy(jitted), copy.deepcopy(jitted), pickle.loads(pickle.dumps(jitted))):
+        assert other(2.0) == 8.0 and other.__name__ == "cube"
+
+
+def test_empty_arrays_of_keys() -> None:
+    keys = jnp.empty(2, dtype=arrax.random.key(0).dtype)
+    assert keys.shape == (2,) and keys.dtype == arrax.random.key(0).dtype
+    assert not np.any(arrax.random.key_data(keys))
+
+
+def test_losing_imaginary_parts_is_told() -> None:
+    z = jnp.ones(2, complex)
+    with pytest.warns(DeprecationWarning, match="Casting from complex to real"):
+        z.astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        z.astype(bool), z.astype(np.complex64), X.astype(int)
+
+
+def test_memory_kinds_of_shardings() -> None:
+    mesh = arrax.make_mesh((1,), ("x",))
+    host = arrax.NamedSharding(mesh, arrax.P("x"), memory_kind="pinned_host")
+    assert host.memory_kind == "pinned_host" and host != arrax.NamedSharding(mesh, arrax.P("x"))
+    assert host.with_memory_kind("device") == arrax.NamedSharding(mesh, arrax.P("x"))
+    assert str(host).endswith("spec=P('x',), memory_kind=pinned_host)")
+    with pytest.raises(ValueError, match="Got memory kind: disk"):
+        arrax.sharding.SingleDeviceSharding(arrax.devices()[0], memory_kind="disk")

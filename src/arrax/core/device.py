@@ -9,7 +9,7 @@ import contextlib
 import enum
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -154,13 +154,27 @@ class SingleDeviceSharding(Sharding):
     """The whole array on one device."""
 
     device: Device
+    memory_kind: str | None = field(default=None, kw_only=True)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _set_memory_kind(self, [self.device])
 
     @property
     def device_set(self) -> set[Device]:
         return {self.device}
 
     def __repr__(self) -> str:
-        return f"SingleDeviceSharding(device={self.device!r}, memory_kind=device)"
+        return f"SingleDeviceSharding(device={self.device!r}, memory_kind={self.memory_kind})"
+
+
+def _set_memory_kind(sharding: Any, devices: Iterable[Any]) -> None:
+    """Put in the default memory for None; ValueError for one that a device does not have."""
+    kind = sharding.memory_kind
+    if kind is None:
+        object.__setattr__(sharding, "memory_kind", "device")
+    else:
+        for device in devices:
+            device.memory(kind)
 
 
 class PartitionSpec(tuple):  # type: ignore[type-arg]
@@ -340,6 +354,14 @@ class NamedSharding(Sharding):
 
     mesh: Mesh
     spec: PartitionSpec
+    memory_kind: str | None = field(default=None, kw_only=True)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _set_memory_kind(self, self.mesh.devices.flat if isinstance(self.mesh, Mesh) else ())
+
+    def with_memory_kind(self, kind: str) -> NamedSharding:
+        """The same layout in another memory."""
+        return NamedSharding(self.mesh, self.spec, memory_kind=kind)
 
     @property
     def device_set(self) -> set[Device]:
@@ -367,7 +389,8 @@ class NamedSharding(Sharding):
         return tuple(s // p for s, p in zip(global_shape, parts, strict=True))
 
     def __repr__(self) -> str:
-        return f"NamedSharding(mesh={self.mesh}, spec={self.spec}, memory_kind=device)"
+        return (f"NamedSharding(mesh={self.mesh}, spec={self.spec}, "
+                f"memory_kind={self.memory_kind})")
 
 
 def placement_sharding(placement: Any) -> Sharding:

@@ -12,10 +12,13 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes, errors
-from arrax.core.array import ArrayImpl, array_of, from_numpy, owned
+from arrax.core.array import ArrayImpl, array_of, from_numpy, owned, with_aval
+from arrax.core.aval import ShapedArray
 from arrax.core.evaluate import EVAL
 from arrax.core.remembered import remembered
+from arrax.core.source_info import stack_level
 from arrax.core.trace import Tracer, current
+from arrax.core.warn import warn
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike, convert,
                                    inexact_dtypes, promote_dtypes_inexact, scalar_array)
 from arrax.ops.arguments import canonical_shape
@@ -230,6 +233,10 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
         raise TypeError(f"Cannot convert an array of dtype {x.dtype} to {known}")
     if x.dtype.kind == "c" and known.kind == "b":
         x = lax.ne_p.bind(x, scalar_array(0, x.dtype))
+    elif x.dtype.kind == "c" and not dtypes.issubdtype(known, np.complexfloating):
+        warn("Casting from complex to real dtypes will soon raise a ValueError. Please first use "
+             "jnp.real or jnp.imag to take the real/imaginary component of your input.",
+             DeprecationWarning, stacklevel=stack_level())
     result = convert(x, known)
     if copy and result is x:
         result = lax.copy_p.bind(x)
@@ -268,7 +275,12 @@ def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any
 
 
 def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
-    """As `zeros`: arrays cannot be written, so there is nothing to gain from garbage."""
+    """As `zeros`: arrays cannot be written, so there is nothing to gain from garbage. `dtype` may
+    be that of random keys: all their words are zero."""
+    if isinstance(dtype, dtypes.KeyDType):
+        sizes = canonical_shape(shape if isinstance(shape, (tuple, list)) else (shape,))
+        keys = with_aval(np.zeros(sizes, dtype.storage), ShapedArray(sizes, dtype))
+        return keys if device is None else device_put(keys, device)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "empty")
     return _filled("empty", shape, 0, known, False, device)
 

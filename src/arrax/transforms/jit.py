@@ -193,6 +193,9 @@ class JitFunction(_native.JitFunction):
     def __repr__(self) -> str:
         return f"<jitted {self._fun!r}>"
 
+    def __reduce__(self) -> Any:
+        return JitFunction, (self._fun, self._options)
+
     # -- calls --
 
     @filtered
