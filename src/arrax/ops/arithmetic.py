@@ -20,7 +20,7 @@ from arrax.ops.elementwise_rules import (
     in_double, joint_shape, piecewise_constant, to_real, unary)
 from arrax.ops.extremes import maximum, minimum
 from arrax.ops.formulas import derivative
-from arrax.ops.p import conj_p, eq_p, ge_p, imag_p, real_p, select_n_p
+from arrax.ops.p import conj_p, eq_p, imag_p, real_p, select_n_p
 from arrax.ops.rules import (batch_elementwise, by_operand, constant, filled_like, linear_jvp,
                              to_shape_of, transpose_bilinear, transpose_unary, unbroadcast)
 
@@ -214,9 +214,12 @@ def neg(x: Any) -> Any:
     return call_unary(neg_p, x)
 
 
+_real_abs = f.Formula(lambda g, out, x: f.where(x >= 0, g, -g))
+
+
 def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
     if not dtypes.issubdtype(aval_of(x).dtype, np.complexfloating):
-        return select_n_p.bind(ge_p.bind(x, constant(0, x)), neg_p.bind(g), g)
+        return _real_abs(g, out, x)
     conjugate = conj_p.bind(x, input_dtype=aval_of(x).dtype)
     scale = converted(out, aval_of(x).dtype)
     nonzero = select_n_p.bind(eq_p.bind(scale, constant(0, scale)), scale,

@@ -14,16 +14,16 @@ from arrax.core.remembered import remembered
 from arrax.library.calls import call_eagerly
 from arrax.library.rows import ScanKind, scan, scan_spec
 from arrax.core.lowering import Library
+from arrax.ops import formulas as f
 from arrax.ops.arguments import operand
-from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p, sub_p
-from arrax.ops.compare import eq_p, ne_p, select_n_p
+from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p
 from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.extremes import signed_zeros
-from arrax.ops.p import (abs_p, concatenate_p, exp_p, log1p_p, lt_p, neg_p, pad_p, real_p, rev_p,
+from arrax.ops.p import (concatenate_p, pad_p, real_p, rev_p,
                         slice_p)
 from arrax.ops.quiet import quiet
 from arrax.ops.reduce import accumulation_dtype, highest, lowest, when_nonzero
-from arrax.ops.rules import constant, filled_like, linear_jvp, transpose_unary
+from arrax.ops.rules import constant, linear_jvp, transpose_unary
 
 _NUMBER = (np.number,)
 _INEXACT = (np.floating, np.complexfloating)
@@ -252,18 +252,26 @@ def _log_add_exp_complex(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(larger.real == -np.inf, larger, larger + np.log1p(np.exp(smaller - larger)))
 
 
+def _real_log_add_exp(a: Any, b: Any) -> Any:
+    difference = a - b
+    general = f.apply(max_p, a, b) + f.log1p(f.exp(-abs(difference)))
+    return f.where(difference != difference, a + b, general)  # infinities of one sign too
+
+
+def _complex_log_add_exp(a: Any, b: Any) -> Any:
+    swap = f.apply(real_p, a) < f.apply(real_p, b)
+    larger, smaller = f.where(swap, b, a), f.where(swap, a, b)
+    general = larger + f.log1p(f.exp(smaller - larger))
+    return f.where(f.apply(real_p, larger) == -np.inf, larger, general)
+
+
+_of_reals, _of_complex = f.Formula(_real_log_add_exp), f.Formula(_complex_log_add_exp)
+
+
 def _log_add_exp(a: Any, b: Any) -> Any:
     """log(eᵃ + eᵇ) = max + log1p(exp(-|a - b|))."""
-    difference = sub_p.bind(a, b)
-    if dtypes.issubdtype(aval_of(a).dtype, np.complexfloating):
-        swap = lt_p.bind(real_p.bind(a), real_p.bind(b))
-        larger, smaller = select_n_p.bind(swap, a, b), select_n_p.bind(swap, b, a)
-        general = add_p.bind(larger, _log1p_exp(sub_p.bind(smaller, larger)))
-        nothing = eq_p.bind(real_p.bind(larger), constant(-np.inf, real_p.bind(larger)))
-        return select_n_p.bind(nothing, general, larger)
-    general = add_p.bind(max_p.bind(a, b), _log1p_exp(neg_p.bind(abs_p.bind(difference))))
-    not_a_number = ne_p.bind(difference, difference)  # of infinities of one sign too
-    return select_n_p.bind(not_a_number, general, add_p.bind(a, b))
+    is_complex = dtypes.issubdtype(aval_of(a).dtype, np.complexfloating)
+    return (_of_complex if is_complex else _of_reals)(a, b)
 
 
 def _log_add_exp_pairs(left: Pair, right: Pair) -> Pair:
@@ -274,19 +282,16 @@ def _log_add_exp_pairs(left: Pair, right: Pair) -> Pair:
     return out, tangent
 
 
-def _log1p_exp(x: Any) -> Any:
-    return log1p_p.bind(exp_p.bind(x, accuracy=None), accuracy=None)
+def _finite(v: Any) -> Any:
+    return f.where(v == np.inf, f.filled(0, v), v)
 
 
-def _weight(x: Any, out: Any) -> Any:
-    """exp(x - out), with infinities replaced by zeros so that they do not meet."""
-    def finite(v: Any) -> Any:
-        return select_n_p.bind(eq_p.bind(v, constant(np.inf, v)), v, filled_like(0, v))
-    return exp_p.bind(sub_p.bind(finite(x), finite(out)), accuracy=None)
+# exp(x - out), with infinities replaced by zeros so that they do not meet.
+_weight = f.Formula(lambda x, out: f.exp(_finite(x) - _finite(out)))
 
 
 cumlogsumexp_p = _cumulative("cumlogsumexp", ScanKind.LOG_SUM_EXP, _INEXACT,
-                              _evaluate_by(_accumulate_log_sums),
+                             _evaluate_by(_accumulate_log_sums),
                              _scan_jvp(_log_add_exp_pairs), _prefixes(_log_add_exp, lowest))
 
 
