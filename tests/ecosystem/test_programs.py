@@ -25,7 +25,8 @@ LIBRARIES = {
 UNRECORDED = {"distrax_distributions": "tensorflow_probability 0.25 does not import on JAX 0.10.2"}
 NEEDS = {  # modules of arrax that a library imports
     "brax_pendulum": ["experimental.checkify"], "chex_checks": ["experimental.checkify"],
-    "distrax_distributions": ["experimental.checkify"], "flax_nnx_model": ["ref"],
+    "distrax_distributions": ["experimental.checkify"],
+    "flax_nnx_model": ["ref", "experimental.checkify", "experimental.hijax"],
     "keras_model": ["export"], "numpyro_inference": ["example_libraries"],
     "orbax_checkpoint": ["export"]}
 TOLERANCE = 2e-3  # of single precision through training and adaptive steps

@@ -15,19 +15,6 @@ def test_the_files_are_up_to_date(path: object) -> None:
     assert path.read_text() == pages.FILES[path](), "python -m tools.api_coverage"  # type: ignore
 
 
-def test_reasons_are_used() -> None:
-    """A reason without absent names is forgotten news."""
-    used = set()
-    for row in pages.rows():
-        if not pages.is_present(row):
-            name = row.full
-            while name not in pages._reasons():
-                name = name.rpartition(".")[0]
-            used.add(name)
-    absent_modules = {n for n in pages._reasons() if pages.found(n) is None}
-    assert set(pages._reasons()) - used - absent_modules == set()
-
-
 @pytest.mark.parametrize("text, names", [
     ("(x, /, *, y=1)", ["x", "y="]), ("(f: 'F', *args, **kw)", ["f", "*args", "**kw"]),
     ("(a=<object object at 0x7f>, b=<A <b>>)", ["a", "b"]), ("<no signature>", None)])
