@@ -64,7 +64,8 @@ def test_results_do_not_share_the_callers_memory(wrap, function):
 
 @pytest.mark.parametrize("fails_at", range(3))
 def test_an_exception_leaves_nothing_half_done(fails_at):
-    """The exception comes out as it is, later steps do not run, and the next run is a whole one."""
+    """The error has the callback's as its cause, later steps do not run, and the next run is a
+    whole one."""
     seen = []
 
     def callback(v, i):
@@ -80,8 +81,9 @@ def test_an_exception_leaves_nothing_half_done(fails_at):
     for failing in (True, False, True, False):
         seen.clear()
         if failing:
-            with pytest.raises(KeyError, match=f"step {fails_at}"):
+            with pytest.raises(jax.errors.JaxRuntimeError, match=f"step {fails_at}") as caught:
                 run(x)
+            assert type(caught.value.__cause__) is KeyError
             assert seen == list(range(fails_at + 1))
         else:
             assert run(x).tolist() == [4, 4, 4] and seen == [0, 1, 2]
