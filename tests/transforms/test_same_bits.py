@@ -115,7 +115,8 @@ FEWER = X[: 2 * FEW]
 @pytest.mark.parametrize("function", [
     nn.gelu, nn.silu, nn.softmax, nn.softplus, nn.logsumexp, jnp.sinc, jnp.std, jnp.hypot,
     lambda x: x ** 1.7, lambda x: jnp.logaddexp(x, 0.5), lambda x: jnp.log1p(jnp.exp(-x[:, None]))],
-    ids=str)
+    ids=["gelu", "silu", "softmax", "softplus", "logsumexp", "sinc", "std", "hypot", "power",
+         "logaddexp", "columns"])
 def test_functions_of_fewer_elements_once_recorded(function: Callable[..., Any]):
     args = (FEWER, FEWER) if function is jnp.hypot else (FEWER,)
     check_same_bits(function, *args)
