@@ -15,7 +15,7 @@ from arrax.core.lowering import HostCall
 
 PAGE = Path(__file__).parent.parent / "docs" / "missing-rules.md"
 FAMILIES = ("arrax", "arrax.random", "arrax.nn", "arrax.ad_checkpoint", "arrax.custom_batching",
-            "arrax.custom_derivatives")
+            "arrax.custom_derivatives", "arrax.extend.core.primitives")
 RULES = {
     "jvp": "Without a derivative",
     "transpose": "Without a transpose",

@@ -19,6 +19,7 @@ _SHAPES = "is about shapes, not arrays" + _ELSEWHERE
 _DEVICES = "exchanges messages between devices, of which the CPU engine has one"
 PRIMITIVES = {
     "after_all": _TOKENS, "create_token": _TOKENS, "psend": _DEVICES, "precv": _DEVICES,
+    **dict.fromkeys(("call", "closed_call"), "is for programs that bind it: tests/extend"),
     "custom_lin": "is gone once a custom_vjp function's linear part is transposed",
     "dce_sink": "has no result: tests/ops/test_constraints.py",
     "debug_callback": _EFFECT, "io_callback": _EFFECT,

@@ -230,6 +230,8 @@ class JitFunction(_native.JitFunction):
         leaves, tree = pytree.tree_flatten((args, kwargs))
 
         def call(outer: list[Any]) -> Any:
+            self._stateful = {known: function for known, function in self._stateful.items()
+                              if all(ref.is_alive() for ref in known)}
             outer = [*dict.fromkeys([*(r for known in self._stateful for r in known), *outer])]
             slots, own = refs.slotted(leaves, outer)
             function = self._stateful.get(tuple(outer))

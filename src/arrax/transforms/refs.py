@@ -89,7 +89,7 @@ class Ref:
     Source: `jax.Ref`.
     """
 
-    __slots__ = ("_aval", "_home", "_value", "_end", "__weakref__")
+    __slots__ = ("_aval", "_home", "_value", "_end", "_owner", "__weakref__")
     __hash__ = object.__hash__
 
     def __init__(self, aval: AbstractRef, value: Any):
@@ -97,6 +97,7 @@ class Ref:
         self._home: Trace = current()
         self._value = value
         self._end: str | None = None  # what ended it: "freed" or "frozen"
+        self._owner: Any = None  # what makes values fit to be written by `write_all`, or None
 
     aval = property(lambda self: self._aval)
     shape = property(lambda self: self._aval.inner_aval.shape)
@@ -109,6 +110,10 @@ class Ref:
     def at(self) -> _At:
         """`ref.at[index]`: a part of the Ref, which is read and written as one."""
         return _At(self)
+
+    def is_alive(self) -> bool:
+        """Whether it was neither freed nor frozen."""
+        return self._end is None
 
     def __len__(self) -> int:
         if not self.shape:
@@ -302,6 +307,9 @@ def read_all(refs: Sequence[Ref]) -> list[Any]:
 
 def write_all(refs: Sequence[Ref], values: Sequence[Any]) -> None:
     """Set the values of refs, as the current trace sees them."""
+    owner = next((ref._owner for ref in refs if ref._owner is not None), None)
+    if owner is not None:
+        values = owner.outside(refs, values)
     for ref, value in zip(refs, values, strict=True):
         _write(ref, value)
 
