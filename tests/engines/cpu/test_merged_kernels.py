@@ -9,6 +9,8 @@ import pytest
 
 import arrax
 import arrax.numpy as jnp
+from arrax import lax
+from tests.engines.cpu.compiling import check, check_passes, traced
 
 SIZES = (9, 17, 64, 130)
 
@@ -90,3 +92,16 @@ def test_one_step_of_a_region_reads_memory_of_the_region_around(size: int) -> No
     expected = b, c, c + 3 * a.T[::-1].sum(1)
     for got, wanted in zip(arrax.jit(program)(x), expected, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-3)
+
+
+def test_what_only_unread_memory_reads_is_unread() -> None:
+    """Of a sum that is broadcast to nothing its operand goes, and then what that reads."""
+    def program(v: Any) -> Any:
+        def body(i: Any, c: Any) -> Any:
+            u = c[0][jnp.arange(8), jnp.arange(8) - 1]
+            return c[0], jnp.broadcast_to(jnp.sum(u), (0, 8))
+        return lax.fori_loop(0, 2, body, (v, jnp.zeros((0, 8), v.dtype)))
+
+    closed, arrays = traced(program, np.ones((1, 1, 8), np.float32))
+    check_passes(closed, arrays)
+    check(program, *arrays)

@@ -355,11 +355,15 @@ def _drop_all_private(region: Region, users: Counter[Buffer]) -> None:
 
 
 def _drop_private(kernel: Kernel, private: set[Buffer]) -> None:
-    """Remove stores of `private` buffers that nobody reads; shrink the others to one row."""
-    loaded = {load.buffer.root for stage in kernel.stages for load in stage_loads(stage)}
-    unread = private - loaded
-    stages = [_without(stage, unread) for stage in kernel.stages]
-    kernel.stages = [s for s in stages if ir.stores_of(s) or isinstance(s, Reduce)]
+    """Remove stores of `private` buffers that nobody reads, and so what only they read; shrink the
+    others to one row."""
+    while True:
+        loaded = {load.buffer.root for stage in kernel.stages for load in stage_loads(stage)}
+        stages = [_without(stage, private - loaded) for stage in kernel.stages]
+        stages = [s for s in stages if ir.stores_of(s) or isinstance(s, Reduce)]
+        if [id(s) for s in stages] == [id(s) for s in kernel.stages]:
+            break
+        kernel.stages = stages
     stored = {s.buffer.root for stage in kernel.stages for s in ir.stores_of(stage)}
     if kernel.outer:
         _shrink(kernel, private & loaded & stored)

@@ -3,7 +3,8 @@
 Before: kernels as they were fused and merged, whose innermost loops follow the shapes of values;
 those of column vectors (n, 1) have one step. After: the last longer loop of a single map stands
 innermost, so that vectors have something to run over. Loops are moved past such of one step only:
-the order of points stays. Known limits: kernels of several stages stay as they are.
+the order of points stays. Known limits: kernels of several stages stay as they are, and so do those
+that store to rows, which are of one outer point.
 """
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def place_lanes(region: ir.Region) -> None:
 def _placed(kernel: ir.Kernel) -> ir.Kernel:
     stage = kernel.stages[0]
     if len(kernel.stages) != 1 or not isinstance(stage, ir.Map) or stage.ordered \
-            or any(v.extent > 1 for v in stage.vars):
+            or any(v.extent > 1 for v in stage.vars) \
+            or any(s.buffer.root.kind == "row" for s in stage.stores):
         return kernel
     loops = [v for v in kernel.outer if v.extent > 1]
     if not loops:
