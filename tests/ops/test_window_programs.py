@@ -93,10 +93,7 @@ def selection(shape: Any, params: dict[str, Any], dtype: Any = np.float32) -> No
         run("select_and_scatter_add", source, x, select_prim=registry[select], **fewer)
 
 
-# Dilated windows with padding beyond them: of case 10 two loads are checked when they run.
-@pytest.mark.parametrize("shape, params", [
-    pytest.param(*case, marks=pytest.mark.unproved(2)) if number == 10 else case
-    for number, case in enumerate(CASES)], ids=range(len(CASES)))
+@pytest.mark.parametrize("shape, params", CASES, ids=range(len(CASES)))
 def test_selections(shape: Any, params: Any) -> None:
     selection(shape, params)
 

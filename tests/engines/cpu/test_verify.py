@@ -180,6 +180,10 @@ GUARDED: dict[str, tuple[str, int]] = {
     "a condition on another index": ("(in0[i0 + -3] if 0 <= i0 + 3 < 20 else 0.0:f32)", 1),
     "conditions around": ("((in0[i0 + -3] if 3 <= i0 < 99 else 1.0:f32) if 0 <= i0 < 23 "
                           "else 0.0:f32)", 0),
+    "a condition on a multiple": ("(in0[i0] if 0 <= 2*i0 < 40 else 0.0:f32)", 0),
+    "a condition on a multiple, which is too weak": ("(in0[i0] if 0 <= 2*i0 < 41 else 0.0:f32)", 1),
+    "a condition between multiples": ("(in0[i0 + -3] if 0 <= 2*i0 + -5 < 35 else 0.0:f32)", 0),
+    "a condition on a negative multiple": ("(in0[i0] if 0 <= -2*i0 + 39 < 99 else 0.0:f32)", 0),
     "the other side": ("(0.0:f32 if 0 <= i0 < 3 else in0[i0 + -3])", 1),
     "the other side, where it ends": ("(0.0:f32 if 0 <= i0 < 20 else in0[i0 + -20])", 0),
     "neither side": ("(0.0:f32 if 10 <= i0 < 30 else in0[i0])", 1),

@@ -134,16 +134,16 @@ class Prover:
     def bound(self, index: Index, conditions: tuple[Condition, ...],
               everything: tuple[Condition, ...], depth: int = DEEPEST) -> Interval:
         """The interval of an index where `everything` holds, by those of `conditions` of which a
-        multiple is part of it."""
+        multiple is part of it, or of a multiple of it."""
         best = self._refined(index, everything)
         if not depth:
             return best
         for position, (part, low, high) in enumerate(conditions):
-            for factor in _factors(index, part):
+            for times, factor in _factors(index, part):
                 others = conditions[:position] + conditions[position + 1:]
-                rest = self.bound(index + part * -factor, others, everything, depth - 1)
+                rest = self.bound(index * times + part * -factor, others, everything, depth - 1)
                 a, b = scaled((low, high - 1), factor)
-                best = common(best, (a + rest[0], b + rest[1]))
+                best = common(best, _divided((a + rest[0], b + rest[1]), times))
         return best
 
     def _refined(self, index: Index, everything: tuple[Condition, ...]) -> Interval:
@@ -175,8 +175,22 @@ class Prover:
         return known
 
 
-def _factors(index: Index, part: Index) -> set[int]:
-    """The multiples of `part` without which an index has fewer terms."""
+def _factors(index: Index, part: Index) -> set[tuple[int, int]]:
+    """Pairs (times, factor) for which `times * index - factor * part` has fewer terms than `index`:
+    with `times` 1, or without any term of `part`."""
     known = dict(index.terms)
-    return {known[term] // factor for term, factor in part.terms
-            if term in known and known[term] % factor == 0}
+    found = set()
+    for term, factor in part.terms:
+        if term in known:
+            shared = math.gcd(known[term], factor) * (1 if factor > 0 else -1)
+            times, multiple = factor // shared, known[term] // shared
+            if times == 1 or all(times * known.get(t, 0) == multiple * f for t, f in part.terms):
+                found.add((times, multiple))
+    return found
+
+
+def _divided(interval: Interval, divisor: int) -> Interval:
+    """The integers of which a multiple lies in an interval."""
+    low, high = interval
+    return (low if low == -math.inf else -(-low // divisor),
+            high if high == math.inf else high // divisor)
