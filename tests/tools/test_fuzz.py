@@ -71,6 +71,17 @@ def test_elements_that_noise_decides_say_nothing():
     assert first_difference([steady], [flipped], lambda k, _: [steady]) is not None
 
 
+def test_rounding_inside_of_a_step_is_no_fault(monkeypatch: pytest.MonkeyPatch):
+    """tanh is rounded near 1, where arcsin is steep."""
+    program = program_of("jnp.arcsin(jnp.tanh(v0 * 3))", shape=(300,))
+    moved = program_of("jnp.arcsin(jnp.tanh(v0 * 3) * (1 - 6e-8))", shape=(300,))
+    rounded = ways.run_reference(moved)
+    monkeypatch.setitem(ways.RUNS, "jit", lambda _: rounded)
+    assert verdict(program, ("jit",)) is None
+    monkeypatch.setitem(ways.RUNS, "jit", lambda _: [rounded[0] * 1.1])
+    assert verdict(program, ("jit",)) is not None
+
+
 def test_a_crash_and_a_hang_cost_one_program():
     worker = Worker()
 

@@ -15,7 +15,7 @@ import numpy as np
 
 CLOSE = 8.0  # units in the last place, relative to the element
 SPREAD = 3.0  # times the largest effect of noise
-STAGES = ((3, False), (24, True))  # runs with noise, and whether each use has noise of its own
+STAGES = ((3, "values"), (24, "uses"), (12, "primitives"))  # runs with noise, and where it is
 
 
 def wide(x: np.ndarray) -> np.ndarray:
@@ -45,17 +45,17 @@ def same(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def first_difference(want: list[np.ndarray], got: list[np.ndarray],
-                     noisy: Callable[[int, bool], list[np.ndarray]]) -> str | None:
-    """What differs, in words, or None; `noisy(k, at_uses)` makes the k-th noisy run."""
+                     noisy: Callable[[int, str], list[np.ndarray]]) -> str | None:
+    """What differs, in words, or None; `noisy(k, where)` makes the k-th noisy run."""
     for k, (w, g) in enumerate(zip(want, got, strict=True)):
         if w.shape != g.shape or w.dtype != g.dtype:
             return f"result {k} is {g.dtype}{list(g.shape)}, expected {w.dtype}{list(w.shape)}"
     unequal = [~_close(w, g) for w, g in zip(want, got)]
     runs: list[list[np.ndarray]] = []
-    for count, at_uses in STAGES:
+    for count, where in STAGES:
         if not any(u.any() for u in unequal):
             return None
-        runs += [noisy(len(runs) + k, at_uses) for k in range(count)]
+        runs += [noisy(len(runs) + k, where) for k in range(count)]
         unequal = [u & _beyond_noise(w, g, [r[k] for r in runs])
                    for k, (u, w, g) in enumerate(zip(unequal, want, got))]
     for k, u in enumerate(unequal):
@@ -90,6 +90,7 @@ def _beyond_noise(w: np.ndarray, g: np.ndarray, runs: list[np.ndarray]) -> np.nd
             spread = np.fmax(spread, np.abs(z - x))
         rounding = CLOSE * unit(w.dtype) * np.abs(x) + 2 * unit(w.dtype)
         beyond = ~((np.abs(x - y) <= SPREAD * spread + rounding) | same(w, g))
+        beyond &= np.isfinite(y) | (spread < np.abs(x))  # else no digit of it is known
         if w.dtype.kind == "c":  # infinite either way: which parts are is a matter of the formula
             beyond &= np.isfinite(x) | np.isfinite(y)
         nearly_overflows = (np.abs(x) > 0.5 * float(ml_dtypes.finfo(w.dtype).max)) & np.isfinite(x)

@@ -29,6 +29,8 @@ def fold_text(d: Drawing, x: Value, axes: Any, keepdims: bool) -> str:
     if name in ("max", "min", "mean", "var", "std") and not x.size:
         name = "sum"
     keep = ", keepdims=True" if keepdims else ""
+    if name == "std" and d.differentiable:  # whose derivative at 0 times zero is NaN or zero
+        return f"jnp.sqrt(0.5 + jnp.var({x.name}, axis={axes}{keep}))"
     return f"jnp.{name}({_bounded(x, name)}, axis={axes}{keep})"
 
 

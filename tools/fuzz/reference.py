@@ -1,8 +1,9 @@
 """Programs run operation by operation: loops and maps are Python's, branches are chosen.
 
 With noise, every value is moved by a few units in its last place, anew at each definition (and,
-on demand, at each use). What such runs disagree about is what rounding may decide: the
-comparison uses their spread as the error that two right answers may have.
+on demand, at each use, or at each primitive that computes: those inside of one step and of
+derivatives too). What such runs disagree about is what rounding may decide: the comparison uses
+their spread as the error that two right answers may have.
 """
 from __future__ import annotations
 
@@ -15,10 +16,17 @@ import numpy as np
 import arrax
 import arrax.numpy as jnp
 from arrax import lax
+from arrax.core.array import array_of
+from arrax.core.evaluate import EVAL, EvalTrace
+from arrax.core.lowering import Reinterpret, View
+from arrax.core.primitive import Primitive
+from arrax.core.trace import Tracer, use
+from arrax.ops.p import mul_p
 from tools.fuzz.arguments import dtype_of, is_float, value_of
 from tools.fuzz.program import Program, text_of
 
-NOISE = 16.0  # units in the last place
+NOISE = 16.0  # units in the last place of values
+ROUNDING = 4.0  # and of the results of primitives
 
 
 def _map(fun: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
@@ -43,6 +51,8 @@ class _Lax:
 
     def fori_loop(self, lower: Any, upper: Any, body: Callable[..., Any], init: Any) -> Any:
         value, typed = init, getattr(upper, "dtype", None)
+        if isinstance(upper, Tracer):  # inside of what has to be compiled
+            return lax.fori_loop(lower, upper, body, init)
         for i in range(int(lower), int(upper)):
             value = body(jnp.asarray(i, typed), value)
         return value
@@ -79,12 +89,17 @@ def run_reference(program: Program) -> list[np.ndarray]:
         return as_list(load(text_of(program), reference_names())(*arrays_of(program)))
 
 
-def run_noisy(program: Program, seed: int, at_uses: bool = False) -> list[np.ndarray]:
-    """The results with noise in every value."""
+def run_noisy(program: Program, seed: int, where: str = "values") -> list[np.ndarray]:
+    """The results with noise in every value, use of a value, or result of a primitive."""
     noise = Noise(seed)
-    text = text_of(program, lambda t: f"moved({t})", "used" if at_uses else "")
+    scope = reference_names(moved=noise, used=noise)
     with arrax.enable_x64(program.x64), arrax.disable_jit():
-        return as_list(load(text, reference_names(moved=noise, used=noise))(*arrays_of(program)))
+        if where == "primitives":
+            function = load(text_of(program), scope)
+            with use(NoisyTrace(noise)):
+                return as_list(function(*arrays_of(program)))
+        text = text_of(program, lambda t: f"moved({t})", "used" if where == "uses" else "")
+        return as_list(load(text, scope)(*arrays_of(program)))
 
 
 def run_eagerly(program: Program) -> list[np.ndarray]:
@@ -122,16 +137,39 @@ class Noise:
         return arrax.tree.map(self._move, value)
 
     def _move(self, x: Any) -> Any:
+        factors = self.factors(x, NOISE)
+        return x if factors is None else x * jnp.asarray(factors)
+
+    def factors(self, x: Any, amount: float) -> np.ndarray | None:
+        """Random factors beside one, of the shape and dtype of `x`; None if it is not inexact."""
         dtype = getattr(x, "dtype", None)
         if not isinstance(dtype, np.dtype) or not (is_float(dtype) or dtype.kind == "c"):
-            return x
-        if dtype.kind == "c":
-            return x * jnp.asarray(1 + self._amounts(x.shape, dtype) * self._turns(x.shape), dtype)
-        return x * jnp.asarray(1 + self._amounts(x.shape, dtype), dtype)
-
-    def _amounts(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+            return None
         unit = float(jnp.finfo(dtype_of(dtype.name)).eps)
-        return self.rng.uniform(-NOISE, NOISE, shape) * unit
+        amounts = self.rng.uniform(-amount, amount, x.shape) * unit
+        if dtype.kind == "c":
+            amounts = amounts * self._turns(x.shape)
+        return np.asarray(1 + amounts, dtype)
 
     def _turns(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.exp(1j * self.rng.uniform(0, np.pi, shape))
+
+
+class NoisyTrace(EvalTrace):
+    """Evaluates, and moves what primitives give that round: all but movements of elements."""
+
+    __slots__ = ("noise",)
+
+    def __init__(self, noise: Noise):
+        self.noise = noise
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        out = super().process(primitive, args, params)
+        if primitive.execute is not None or isinstance(primitive.lower, (View, Reinterpret)):
+            return out
+        with use(EVAL):
+            return arrax.tree.map(self._move, out)
+
+    def _move(self, x: Any) -> Any:
+        factors = self.noise.factors(x, ROUNDING)
+        return x if factors is None else mul_p.bind(x, array_of(factors))

@@ -58,7 +58,7 @@ def verdict(program: Program, ways: tuple[str, ...] = WAYS) -> Fault | None:
                 continue
             found = run_passes(program) if way == "passes" else [("", RUNS[way](program))]
             for name, got in found:
-                differs = first_difference(want, got, lambda k, uses: run_noisy(program, k, uses))
+                differs = first_difference(want, got, lambda k, where: run_noisy(program, k, where))
                 if differs is not None:
                     return Fault(way, f"differs after {name}" if name else "differs", differs)
     except Exception as error:
