@@ -9,7 +9,7 @@
 PyTypeObject* array_type = &ArrayBaseType;
 static PyObject* aval_factory = nullptr;
 
-// ---- the table of avals: open addressing; entries live as long as the module ----
+// ---- the table of avals: open addressing; it forgets all when the factory's dict is swept ----
 
 namespace {
 
@@ -104,11 +104,72 @@ PyObject* aval_lookup(PyArray_Descr* dtype, int ndim, const npy_intp* shape, boo
   return aval;
 }
 
+// What the table holds is in the factory's dict too, so it may start anew at any time.
+static void forget_aval_table() {
+  std::vector<AvalEntry> old(256);
+  old.swap(aval_table);
+  aval_count = 0;
+  for (AvalEntry& entry : old) {
+    Py_XDECREF(entry.aval);
+    Py_XDECREF(entry.dtype);
+  }
+}
+
+// Whether `value` is the only reference to an aval whose key (shape, dtype, weak_type) hashes and
+// compares without running Python code, which might hand the aval out meanwhile.
+static bool is_unused(PyObject* key, PyObject* value) {
+  return Py_REFCNT(value) == 1 && PyTuple_CheckExact(key) && PyTuple_GET_SIZE(key) == 3 &&
+         PyArray_DescrCheck(PyTuple_GET_ITEM(key, 1));
+}
+
+// forget_unused_avals(dict): drops the avals that only the factory's dict, and our table, hold. In
+// one go under the GIL: an aval that anybody else could see stays the only one of its kind.
+static PyObject* forget_unused_avals(PyObject*, PyObject* interned) {
+  if (!PyDict_CheckExact(interned)) {
+    PyErr_SetString(PyExc_TypeError, "forget_unused_avals takes the factory's dict");
+    return nullptr;
+  }
+  forget_aval_table();
+  PyObject* keys = PyList_New(0);
+  if (!keys) return nullptr;
+  PyObject *key, *value;
+  Py_ssize_t at = 0;
+  bool good = true;
+  while (good && PyDict_Next(interned, &at, &key, &value))
+    if (is_unused(key, value)) good = PyList_Append(keys, key) == 0;
+  for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(keys); i++)
+    good = PyDict_DelItem(interned, PyList_GET_ITEM(keys, i)) == 0;
+  Py_DECREF(keys);
+  return good ? Py_NewRef(Py_None) : nullptr;
+}
+
 // ---- the type ----
+
+// A view of a small part of a large array would keep all of it alive.
+constexpr npy_intp kLargeRoot = 64 << 10, kSmallPart = 16;
+
+// `data` (taken over), or a copy where it is a small part of what it is a view of. NULL: no memory.
+static PyObject* without_large_root(PyObject* data) {
+  auto* view = reinterpret_cast<PyArrayObject*>(data);
+  PyObject* base = PyArray_BASE(view);
+  PyArrayObject* root = nullptr;
+  for (; base && PyArray_Check(base); base = PyArray_BASE(root))
+    root = reinterpret_cast<PyArrayObject*>(base);
+  if (!root) return data;
+  const npy_intp bytes = PyArray_NBYTES(root);
+  if (bytes < kLargeRoot || PyArray_NBYTES(view) > bytes / kSmallPart) return data;
+  PyObject* copy = pool_empty(PyArray_DESCR(view), PyArray_NDIM(view), PyArray_DIMS(view));
+  if (copy && PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(copy), view) < 0) Py_CLEAR(copy);
+  Py_DECREF(data);
+  return copy;
+}
 
 // Clears the flag of the ndarray: nobody writes to an array's memory through its attributes.
 PyObject* array_new(PyObject* data, PyObject* aval, PyObject* placement) {
   PyTypeObject* type = array_type;
+  if (PyArray_Check(data) && PyArray_BASE(reinterpret_cast<PyArrayObject*>(data)) &&
+      !(data = without_large_root(data)))
+    return nullptr;
   auto* self = reinterpret_cast<ArrayObject*>(PyObject_Malloc(type->tp_basicsize));
   if (!self) {
     Py_DECREF(data);
@@ -350,6 +411,8 @@ PyMethodDef array_functions[] = {
      "Register the class of concrete arrays: a subclass of ArrayBase with `__slots__ = ()`."},
     {"set_aval_factory", guarded<set_aval_factory>, METH_O,
      "Register factory(shape, dtype, weak_type), which makes interned avals."},
+    {"forget_unused_avals", guarded<forget_unused_avals>, METH_O,
+     "forget_unused_avals(dict): drop the interned avals of a dict that nobody else holds."},
     {"make_array", method<make_array>(), METH_FASTCALL,
      "make_array(data, weak_type=False, placement=None): wrap an ndarray or a NumPy scalar,\n"
      "without a copy. The caller guarantees that nobody writes to `data` later."},

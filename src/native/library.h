@@ -75,7 +75,10 @@ class Scratch {
  public:
   ~Scratch() { std::free(memory_); }
   template <class T> T* get(int64_t count) {
-    size_t bytes = (size_t(count) * sizeof(T) + 127) / 64 * 64;
+    size_t bytes;
+    if (__builtin_mul_overflow(size_t(count), sizeof(T), &bytes) || bytes > SIZE_MAX - 127)
+      throw std::bad_alloc();
+    bytes = (bytes + 127) / 64 * 64;
     if (bytes > size_) {
       std::free(memory_);
       size_ = 0;

@@ -254,7 +254,11 @@ bool ArraySpec::read_dtype_and_shape(PyObject* dtype_object, PyObject* shape_obj
   shape.assign(dims.ptr, dims.ptr + dims.len);
   PyDimMem_FREE(dims.ptr);
   bytes = PyDataType_ELSIZE(dtype);
-  for (npy_intp size : shape) bytes *= size;
+  for (npy_intp size : shape)
+    if (__builtin_mul_overflow(bytes, size, &bytes)) {
+      PyErr_NoMemory();  // more than there are addresses
+      return false;
+    }
   return true;
 }
 

@@ -61,6 +61,9 @@ class ShapedArray(AbstractValue):
             self.shape, self.dtype, self.weak_type = shape, dtype, bool(weak_type)
             self.ndim, self.size = len(shape), math.prod(shape)
             self = _interned.setdefault(key, self)
+            if len(_interned) > _room[0]:
+                _native.forget_unused_avals(_interned)
+                _room[0] = max(_MOST_UNUSED, 2 * len(_interned))
         return self
 
     def update(self, **fields: Any) -> ShapedArray:
@@ -110,7 +113,10 @@ class ShapedArray(AbstractValue):
         return None
 
 
+# Programs of ever new shapes leave avals behind: now and then those that nobody holds go.
+_MOST_UNUSED = 1 << 14
 _interned: dict[tuple[Shape, Any, bool], ShapedArray] = {}
+_room = [_MOST_UNUSED]  # so many avals there may be before the next sweep
 _native.set_aval_factory(ShapedArray)
 
 

@@ -231,8 +231,9 @@ def _scatter(kind: str, x: Any, index: Index, values: Any, indices_are_sorted: b
         x = lax.expand_dims(x, index.added_axes)
     if 0 in shape:
         return lax.squeeze(x, index.added_axes) if index.added_axes else x
+    indices = start_indices(index, layout, wrap_negative, mode == GatherScatterMode.CLIP)
     out = _SCATTERS[kind](
-        x, start_indices(index, layout, wrap_negative), values, _scatter_numbers(layout),
+        x, indices, values, _scatter_numbers(layout),
         indices_are_sorted=indices_are_sorted or layout.sorted_and_unique,
         unique_indices=unique_indices or layout.sorted_and_unique, mode=mode)
     return lax.squeeze(out, index.added_axes) if index.added_axes else out

@@ -14,6 +14,7 @@ from arrax import _native, lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
 from arrax.core.evaluate import EVAL
+from arrax.core.positions import position_dtype
 from arrax.core.trace import current
 from arrax.numpy.index_plan import Index, Plan, Span, StaticInt, parse, plan
 from arrax.numpy.promotion import scalar_array, view_of
@@ -167,7 +168,7 @@ def _read_dynamic(x: Any, index: Index) -> Any:
     for entry, dimension in zip(index.entries, index.shape, strict=True):
         after.append(Span(0, dimension, 1))
         if isinstance(entry, StaticInt):
-            starts.append(scalar_array(clamped(entry.value, dimension), _int32))
+            starts.append(scalar_array(clamped(entry.value, dimension), position_dtype(dimension)))
             sizes.append(1)
         elif not isinstance(entry, Span):
             known = isinstance(entry, np.ndarray)
@@ -176,7 +177,7 @@ def _read_dynamic(x: Any, index: Index) -> Any:
         else:
             start, size, step = _ascending(entry)
             if step == 1:
-                starts.append(scalar_array(start, _int32))
+                starts.append(scalar_array(start, position_dtype(dimension)))
                 sizes.append(size)
                 after[-1] = Span(size - 1, size, -1) if entry.step < 0 < size - 1 \
                     else Span(0, size, 1)
@@ -184,27 +185,36 @@ def _read_dynamic(x: Any, index: Index) -> Any:
                 starts.append(scalar_array(0, _int32))
                 sizes.append(dimension)
                 after[-1] = entry
-    starts = _one_dtype(starts)
+    starts = _one_dtype(starts, clamp=True)
     window = lax.dynamic_slice_p.bind(x, *starts, slice_sizes=tuple(sizes))
     window = _read_static(window, Index(tuple(sizes), after, [], [], False))
     drop = [i for i, e in enumerate(index.entries) if not isinstance(e, Span)]
     return lax.squeeze(window, drop)
 
 
-def _one_dtype(starts: list[Any]) -> list[Any]:
+def _one_dtype(starts: list[Any], clamp: bool) -> list[Any]:
+    """Indices of several axes in one dtype. Below zero they are out of bounds: in unsigned dtypes
+    too, unless they are to be clamped."""
     found = {s.dtype for s in starts}
     if len(found) == 1:
         return starts
-    dtype = max(found, key=lambda d: d.itemsize)
+    dtype = max(found, key=lambda d: (d.itemsize, d.kind))
+    if dtype.kind == "u" and clamp:
+        starts = [lax.max(s, lax.full_like(s, 0)) if s.dtype.kind == "i" else s for s in starts]
     return [lax.convert_element_type(s, dtype) for s in starts]
 
 
 def from_the_front(i: Any, dimension: int) -> Any:
-    """Integer indices (an Array or tracer), negative ones counted from the end, in int32 or int64.
-    """
+    """Integer indices (an Array or tracer), negative ones counted from the end, in int32 or int64;
+    along axes of 2**31 elements and more, in uint32, where the sum wraps around to the same."""
     i = index_dtype(i)
     if i.dtype.kind == "u":
         return i
+    if i.dtype == _int32 and dimension > np.iinfo(_int32).max:
+        wide = position_dtype(dimension)
+        below = lax.lt_p.bind(i, scalar_array(0, i.dtype))
+        i = lax.convert_element_type(i, wide)
+        return lax.select_n_p.bind(below, i, lax.add_p.bind(i, scalar_array(dimension, wide)))
     wrapped_index = lax.add_p.bind(i, scalar_array(dimension, i.dtype))
     return lax.select_n_p.bind(lax.lt_p.bind(i, scalar_array(0, i.dtype)), i, wrapped_index)
 
@@ -244,7 +254,7 @@ def _gather(x: Any, index: Index, mode: Any, fill_value: Any, indices_are_sorted
     layout = plan(index)
     if 0 in layout.sizes:
         return lax.full(tuple(layout.sizes), lax.full_like(x, 0, shape=()))
-    indices = start_indices(index, layout, wrap_negative)
+    indices = start_indices(index, layout, wrap_negative, mode == GatherScatterMode.CLIP)
     numbers = GatherDimensionNumbers(
         offset_dims=tuple(i for i, what in enumerate(layout.order) if what[0] == "offset"),
         collapsed_slice_dims=tuple(layout.collapsed),
@@ -256,8 +266,10 @@ def _gather(x: Any, index: Index, mode: Any, fill_value: Any, indices_are_sorted
         mode=mode or GatherScatterMode.PROMISE_IN_BOUNDS, fill_value=fill_value)
 
 
-def start_indices(index: Index, layout: Plan, wrap_negative: bool = True) -> Any:
-    """The index vectors of a gather or scatter: an integer array, vectors along the last axis."""
+def start_indices(index: Index, layout: Plan, wrap_negative: bool = True,
+                  clamp: bool = False) -> Any:
+    """The index vectors of a gather or scatter (which clamps, or not): an integer array, vectors
+    along the last axis."""
     batch = [size for what, size in zip(layout.order, layout.sizes, strict=True)
              if what[0] != "offset"]
     places = [what for what in layout.order if what[0] != "offset"]
@@ -275,24 +287,33 @@ def start_indices(index: Index, layout: Plan, wrap_negative: bool = True) -> Any
         parts.append(_placed(value, tuple(batch), target))
     if all(isinstance(p, np.ndarray) for p in parts):
         return _constant_indices(parts, len(batch))
-    arrays = _one_dtype([index_dtype(array_of(p)) for p in parts])
+    arrays = _one_dtype([_index_array(p) for p in parts], clamp)
     arrays = [lax.broadcast_in_dim(p, (*batch, 1), tuple(range(p.ndim))) for p in arrays]
     return arrays[0] if len(arrays) == 1 else lax.concatenate(arrays, len(batch))
 
 
 def _constant_indices(parts: list[np.ndarray], rank: int) -> Any:
     """Known index vectors; single ones are written into the program, not captured."""
+    dtype = position_dtype(max(int(p.max(initial=0)) for p in parts))
     if rank == 0 and current() is not EVAL:
-        scalars = [lax.broadcast_in_dim(from_numpy(p.astype(_int32)), (1,), ()) for p in parts]
+        scalars = [lax.broadcast_in_dim(from_numpy(p.astype(dtype)), (1,), ()) for p in parts]
         return scalars[0] if len(scalars) == 1 else lax.concatenate(scalars, 0)
-    joined = np.stack(np.broadcast_arrays(*parts), axis=-1)
-    return from_numpy(joined.astype(np.int64 if joined.max(initial=0) > 2**31 - 1 else _int32))
+    return from_numpy(np.stack(np.broadcast_arrays(*parts), axis=-1).astype(dtype))
+
+
+def _index_array(part: Any) -> Any:
+    """Indices of one axis as an Array or tracer that holds positions."""
+    if not isinstance(part, np.ndarray):
+        return index_dtype(part) if part.dtype.kind != "u" else part
+    return from_numpy(part.astype(position_dtype(int(part.max(initial=0)))))
 
 
 def component(value: Any, dimension: int, wrap_negative: bool) -> Any:
     """One component of the index vectors: a NumPy array if known, else an Array or tracer."""
     if isinstance(value, StaticInt):
-        return np.asarray(wrapped(value.value, dimension) if wrap_negative else value.value)
+        start = wrapped(value.value, dimension) if wrap_negative else value.value
+        return np.asarray(start if abs(start) <= np.iinfo(_int32).max
+                          else min(max(start, -1), dimension))
     if isinstance(value, Span):
         return value.start + value.step * np.arange(value.size)
     if isinstance(value, np.ndarray):

@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl
+from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.index_update import IndexUpdateRef
@@ -319,6 +320,8 @@ def repeat(a: Any, repeats: Any, axis: int | None = None, *,
     counts = np.asarray(repeats)
     if counts.size == 1 and total_repeat_length is None:
         return _repeat_all(x, int(counts.reshape(())), axis)
+    if total_repeat_length is not None:
+        check_positions("repeat", total_repeat_length, np.dtype(np.int32))
     positions = np.repeat(np.arange(length), counts)
     if total_repeat_length is not None:
         filler = positions[-1] if positions.size else 0

@@ -15,6 +15,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
+from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import elementwise
@@ -262,6 +263,7 @@ def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements over `axis` are not zero."""
     x = elementwise.to_bool(as_array("count_nonzero", a))
+    check_positions("count_nonzero", x.size + 1, dtypes.default_int_dtype())
     return sum(x, axis=axis, dtype=dtypes.default_int_dtype(), keepdims=keepdims)
 
 

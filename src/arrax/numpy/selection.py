@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl, from_numpy
+from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, indexing, joining, reductions, shaping
@@ -66,6 +67,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
             x, "The size argument of jnp.nonzero must be statically specified to use jnp.nonzero "
             "within JAX transformations.")
     dtype = dtypes.default_int_dtype()
+    check_positions("nonzero", max(x.shape) if size is None else x.size + 1, dtype)
     if size is None:
         return tuple(from_numpy(part.astype(dtype)) for part in np.nonzero(known._value()))
     size = operator.index(size)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
-from arrax.core import dtypes
+from arrax.core import config, dtypes
 from arrax.core.array import ArrayImpl
+from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions, shaping
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
@@ -92,7 +93,9 @@ def partition(a: Any, kth: int, axis: int = -1) -> Any:
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
     """The positions that `partition` takes the elements from."""
     _check_kth("argpartition", a, kth, axis)
-    return convert(argsort(a, axis), np.dtype(np.int32))
+    positions = argsort(a, axis)
+    check_positions("argpartition", positions.shape[axis], np.dtype(np.int32))
+    return convert(positions, np.dtype(np.int32))
 
 
 def _check_kth(name: str, a: Any, kth: int, axis: int) -> None:
@@ -128,7 +131,9 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
                                             as_array("searchsorted", v, 1))
     if sorter is not None:
         sorted_values = sorted_values[sorter]
-    dtype = np.dtype(np.int32) if sorted_values.size < 2**31 else np.dtype(np.int64)
+    wide = sorted_values.size >= 2**31 and config.enable_x64.value
+    dtype = np.dtype(np.int64 if wide else np.int32)
+    check_positions("searchsorted", sorted_values.size + 1, dtype)
     if sorted_values.size == 0:
         return creation.zeros(queries.shape, dtype)
     if type(sorted_values) is ArrayImpl and type(queries) is ArrayImpl and evaluating() \

@@ -8,6 +8,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.positions import check_positions
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Form, HostCall
@@ -30,6 +31,8 @@ def _iota_type(*, dtype: Any, shape: Any, dimension: int, sharding: Any = None) 
     if not 0 <= dimension < len(shape):
         raise ValueError("iota dimension must be between 0 and len(shape), got "
                          f"dimension={dimension} for shape={shape}")
+    if dtypes.issubdtype(dtype, np.integer) and dtype.itemsize >= 4:  # narrow ones wrap on purpose
+        check_positions("iota", shape[dimension], dtype)
     return ShapedArray(shape, dtype)
 
 

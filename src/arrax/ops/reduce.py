@@ -12,6 +12,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.positions import check_positions
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.library.calls import CODES
@@ -360,6 +361,7 @@ def _position_type(name: str) -> Callable[..., Any]:
         if x.shape[axis] < 1:
             raise ValueError("argmin and argmax require non-empty reduced dimension. "
                              f"operand.shape={x.shape} axis={axis}")
+        check_positions(name, x.shape[axis], np.dtype(index_dtype))
         return ShapedArray([size for i, size in enumerate(x.shape) if i != axis], index_dtype)
     return rule
 

@@ -10,6 +10,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.positions import check_positions
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -179,6 +180,7 @@ def _top_k_type(x: Any, *, k: int, axis: int) -> list[Any]:
     if dtypes.issubdtype(x.dtype, np.complexfloating):
         raise ValueError("top_k is not compatible with complex inputs, got "
                          f"{dtypes.dtype_name(x.dtype)}.")
+    check_positions("top_k", x.shape[axis], np.dtype(np.int32))
     shape = (*x.shape[:axis], k, *x.shape[axis + 1:])
     return [x.update(shape=shape), ShapedArray(shape, np.dtype(np.int32))]
 

@@ -1,7 +1,10 @@
 """LLVM modules to machine code in memory, for this machine's CPU.
 
-One target machine and one JIT serve all programs. Code is found by the text of the loop IR that it
-came from, in memory as long as a program uses it, then on disk: what is known is not emitted again.
+One target machine compiles all programs. Code is found by the text of the loop IR that it came
+from, in memory as long as a program uses it, then on disk: what is known is not emitted again.
+
+Code that no program uses any more leaves nothing behind. LLVM keeps constants and types as long as
+their context, so each module has its own; what else of LLVM grows with use is `_Renewed`.
 """
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from llvmlite.binding import ffi
 
 from arrax import _native
 from arrax.core.errors import InternalError
-from arrax.core.forking import fork_waits_for
+from arrax.core.forking import fork_lock, fork_waits_for
 from arrax.engines.cpu import object_cache
 
 _numbers = itertools.count()
@@ -46,21 +49,40 @@ _known: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDiction
 
 
 @functools.lru_cache(maxsize=1)
-def _compiler() -> tuple[Any, Any, Any]:
-    """The target machine with all features of this CPU, the passes' settings, the JIT."""
+def _target_machine() -> Any:
+    """For this CPU, with all its features."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_default_triple()
-    features = binding.get_host_cpu_features().flatten()
+    return target.create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(),
+        jit=True, **OPTIMIZATION["machine"])
 
-    def machine() -> Any:
-        return target.create_target_machine(cpu=binding.get_host_cpu_name(), features=features,
-                                            jit=True, **OPTIMIZATION["machine"])
 
-    own = machine()
-    passes = binding.create_pass_builder(
-        own, binding.create_pipeline_tuning_options(**OPTIMIZATION["tuning"]))
-    return own, passes, binding.create_lljit_compiler(machine())
+class _Renewed:
+    """An object that grows with each use: a new one takes its place after `uses`; the old one
+    lives as long as what was made of it."""
+
+    def __init__(self, make: Callable[[], Any], uses: int):
+        self.make, self.uses = make, uses
+        self.lock = fork_lock()
+        self.current: Any = None
+        self.left = 0
+
+    def __call__(self) -> Any:
+        with self.lock:
+            if self.left == 0:
+                self.current, self.left = self.make(), self.uses
+            self.left -= 1
+            return self.current
+
+
+# A JIT keeps 9 KB of each library that was linked into it, a pass builder what each run registers
+# (and 1.6 KB that llvmlite loses with it).
+_linker = _Renewed(lambda: binding.create_lljit_compiler(_target_machine()), 16)
+_pass_builder = _Renewed(
+    lambda: binding.create_pass_builder(
+        _target_machine(), binding.create_pipeline_tuning_options(**OPTIMIZATION["tuning"])), 64)
 
 
 def code_of(source: str, module: Callable[[], Any], entry: str = "entry") -> MachineCode:
@@ -86,7 +108,7 @@ def compile_module(module: Any, entry: str = "entry") -> MachineCode:
 
 def _compiled(module: Any) -> bytes:
     """Clean up (the code is vectorized already) and compile a module."""
-    return bytes(_compiler()[0].emit_object(_cleaned(str(module), module.name)))
+    return bytes(_target_machine().emit_object(_cleaned(str(module), module.name)))
 
 
 _MACH_O = b"\xcf\xfa\xed\xfe"
@@ -102,21 +124,21 @@ def is_object(image: bytes) -> bool:
 
 def assembly(module: Any) -> str:
     """The machine code of a module as assembly text."""
-    return str(_compiler()[0].emit_assembly(_cleaned(str(module), module.name)))
+    return str(_target_machine().emit_assembly(_cleaned(str(module), module.name)))
 
 
 def _cleaned(text: str, name: str) -> Any:
     """A module, parsed, verified and optimized lightly. LLVM aborts the process where it meets
     code that its verifier refuses."""
-    machine, passes, _ = _compiler()
+    machine = _target_machine()
     try:
-        parsed = binding.parse_assembly(text)
+        parsed = binding.parse_assembly(text, binding.create_context())
         parsed.verify()
     except RuntimeError as error:
         raise InternalError(f"LLVM refuses the code of program {name!r}: {error}") from error
     parsed.triple = machine.triple
     parsed.data_layout = str(machine.target_data)
-    _optimize(parsed, passes)
+    _optimize(parsed)
     return parsed
 
 
@@ -147,15 +169,15 @@ def _load(image: bytes, entry: str) -> MachineCode:
     for name, address in _native.symbols().items():
         if name.encode() in image:  # among the names of its symbols
             library.import_symbol(name, address)
-    tracker = library.link(_compiler()[2], f"program_{next(_numbers)}")
+    jit = _linker()
+    tracker = library.link(jit, f"program_{next(_numbers)}")
+    tracker.jit = jit  # which is to die after it
     return MachineCode(tracker[entry], tracker)
 
 
-def _optimize(parsed: Any, passes: Any) -> None:
+def _optimize(parsed: Any) -> None:
     """The few passes that pay: stack slots to registers, simpler branches."""
-    manager = binding.create_new_function_pass_manager()
+    manager = binding.create_new_module_pass_manager()
     for name in OPTIMIZATION["passes"]:
         getattr(manager, f"add_{name}_pass")()
-    for function in parsed.functions:
-        if not function.is_declaration:
-            manager.run(function, passes)
+    manager.run(parsed, _pass_builder())
