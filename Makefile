@@ -3,7 +3,7 @@
 # make parity compare with JAX, in an environment of its own
 # make ecosystem   libraries that are written for JAX, on arrax, in an environment of their own
 # make lower-bounds   test with the oldest dependencies that are allowed
-# make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,passes,jit)
+# make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,passes,jit PROGRAMS=)
 # make check   the engine's tests on programs that check every access
 # make sanitize   the C++ runtime's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
@@ -65,12 +65,14 @@ MINUTES := 2
 SEED := 0
 WORKERS := 2
 WAYS := eager,passes,jit
+PROGRAMS :=
 
 # Fails if one program fails; the line of a fault has its seed. With ways that include jax it runs
 # in the environment that has JAX.
 fuzz: dev
 	PYTHONPATH=src $(if $(findstring jax,$(WAYS)),$(PARITY),$(VENV))/bin/python -m tools.fuzz \
-	  --minutes $(MINUTES) --seed $(SEED) --workers $(WORKERS) --ways $(WAYS)
+	  --minutes $(MINUTES) --seed $(SEED) --workers $(WORKERS) --ways $(WAYS) \
+	  $(if $(PROGRAMS),--programs $(PROGRAMS))
 
 # The engine's tests on checked programs, but for those that count emitted code or look at how object
 # code is shared and kept, which that of checked programs is not.
