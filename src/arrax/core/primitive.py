@@ -64,7 +64,9 @@ class Primitive(_native.PrimitiveBase):
     or, under the evaluating trace and for plain arrays, calls `evaluate` and wraps its result.
 
     Facts: `elementwise` (result element i depends on element i of each operand, scalars broadcast),
-    `commutative` (in its first two operands), `exact` (the kinds of dtypes, as `np.floating`, whose
+    `commutative` (in its first two operands), `linear` (in all operands of inexact dtypes together,
+    the others held fixed, so that terms of power series pass through it one by one; rule helpers
+    that know it say it), `exact` (the kinds of dtypes, as `np.floating`, whose
     results are exact or the correctly rounded ones, so that NumPy and machine code give the same
     bits; those of integers and bools always are), `native` (whether, by avals and params,
     `evaluate` is as fast as a compiled loop, so that eager calls on large operands keep it),
@@ -99,7 +101,7 @@ class Primitive(_native.PrimitiveBase):
             check: Callable[[Any], None] | None = None,
             inside: Callable[[Any, int], Any] | None = None,
             masked: Any = None, guard: Any = None,
-            elementwise: bool = False, commutative: bool = False,
+            elementwise: bool = False, commutative: bool = False, linear: bool = False,
             exact: tuple[Any, ...] = (), native: Callable[..., bool] | None = None,
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
@@ -117,6 +119,7 @@ class Primitive(_native.PrimitiveBase):
         self.lower, self.stablehlo, self.check, self.inside = lower, stablehlo, check, inside
         self.part, self.masked, self.guard = part, _attach(masked, self), guard
         self.elementwise, self.commutative = elementwise, commutative
+        self.linear = linear or getattr(jvp, "linear", False)
         self.exact, self.native = exact, native
         costly = elementwise and not exact and getattr(lower, "cost", 0) >= COSTLY
         self.large = FEW if costly else LARGE

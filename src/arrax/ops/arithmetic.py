@@ -41,6 +41,8 @@ def _sum_cotangent(cotangent: Any, x: Any) -> Any:
 class _sum_jvp:
     """JVP of `x ± y`: the same operation on the tangents that are there."""
 
+    linear = True
+
     def attach(self, primitive: Primitive) -> Any:
         def rule(primals: Any, tangents: Any) -> Any:
             out = primitive.bind(*primals)

@@ -241,8 +241,8 @@ def _to_front(x: Any, dim: int | None, size: int, shape: tuple[int, ...], needed
 
 select_n_p = Primitive(
     "select_n", type_rule=_select_type, evaluate=_select_evaluate, jvp=_select_jvp,
-    transpose=_select_transpose, batch=_select_batch, elementwise=True, exact=ANY,
-    weak_type=_select_is_weak, lower=emits("select_n"), stablehlo=_select_stablehlo)
+    transpose=_select_transpose, batch=_select_batch, elementwise=True, linear=True,
+    exact=ANY, weak_type=_select_is_weak, lower=emits("select_n"), stablehlo=_select_stablehlo)
 
 
 def select_n(which: Any, *cases: Any) -> Any:

@@ -68,6 +68,8 @@ def _complex_evaluate(x: Any, y: Any) -> Any:
 
 
 class _complex_jvp:
+    linear = True
+
     def attach(self, primitive: Primitive) -> Any:
         def rule(primals: Any, tangents: Any) -> Any:
             out = primitive.bind(*primals)

@@ -131,7 +131,8 @@ convert_element_type_p = Primitive(
     "convert_element_type", type_rule=_convert_type, evaluate=quiet(_convert_evaluate),
     jvp=_convert_jvp, transpose=transpose_unary(_convert_transpose), batch=batch_elementwise(),
     lower=Elementwise(lambda b, x: b.convert_element_type(x, b.out_dtype), 1),
-    elementwise=True, exact=ANY, hidden={"sharding": None}, stablehlo=_convert_stablehlo,
+    elementwise=True, linear=True, exact=ANY, hidden={"sharding": None},
+    stablehlo=_convert_stablehlo,
     weak_type=lambda x, *, new_dtype, weak_type, sharding=None: weak_type)
 
 

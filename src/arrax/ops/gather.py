@@ -325,7 +325,7 @@ def _gather_stablehlo(b: Any, x: Any, indices: Any, *, dimension_numbers: Any, s
 
 gather_p = Primitive("gather", type_rule=_gather_type, evaluate=_gather_evaluate, jvp=_gather_jvp,
                      transpose=_gather_transpose, batch=_gather_batch, weak_type="first",
-                     lower=Form(), stablehlo=_gather_stablehlo)
+                     linear=True, lower=Form(), stablehlo=_gather_stablehlo)
 
 
 @remembered

@@ -82,7 +82,7 @@ optimization_barrier_p: Primitive = Primitive(
     evaluate=lambda *arrays: list(arrays), jvp=_barrier_jvp, transpose=_barrier_transpose,
     batch=lambda axis, operands, dims: (optimization_barrier_p.bind(*operands), list(dims)),
     lower=Expand(lambda *operands: list(operands)), weak_type="rule", typed_results=True,
-    stablehlo=lambda b, *operands: b.barrier(operands))
+    linear=True, stablehlo=lambda b, *operands: b.barrier(operands))
 
 
 def optimization_barrier(operand: Any, /) -> Any:

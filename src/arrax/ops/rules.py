@@ -129,6 +129,8 @@ class by_operand:
 class linear_jvp:
     """JVP of an operation that is linear in all its array operands together."""
 
+    linear = True
+
     def attach(self, primitive: Primitive) -> Any:
         def rule(primals: Any, tangents: Any, **params: Any) -> Any:
             out = primitive.bind(*primals, **params)

@@ -254,10 +254,11 @@ def _scatter_stablehlo(b: Any, x: Any, indices: Any, updates: Any, **params: Any
 
 
 def _declare(name: str, kind: ScatterKind, combine: Any, jvp: Any, transpose: Any,
-             by: Primitive | None = None, part: Part | None = None) -> Primitive:
+             by: Primitive | None = None, part: Part | None = None,
+             linear: bool = False) -> Primitive:
     return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=quiet(_scatter_evaluate(combine)), jvp=jvp, transpose=transpose,
-                     batch=_scatter_batch, weak_type="first", part=part,
+                     batch=_scatter_batch, weak_type="first", part=part, linear=linear,
                      lower=Scatter(partial(scatter_rows_spec, kind), by),
                      masked=attached(lambda primitive: partial(masked_scatter, primitive)),
                      stablehlo=_scatter_stablehlo)
@@ -329,7 +330,8 @@ def _window_cotangents(cotangent: Any, indices: Any, updates: Any, params: dict[
                         params["mode"], 0)
 
 
-scatter_p = _declare("scatter", ScatterKind.SET, None, _scatter_jvp, _scatter_transpose)
+scatter_p = _declare("scatter", ScatterKind.SET, None, _scatter_jvp, _scatter_transpose,
+                     linear=True)
 
 
 # ---- scatter-add, scatter-sub ------------------------------------------------------------------
@@ -365,9 +367,10 @@ def _add_to(total: Any, _: Any, indices: Any, updates: Any, **params: Any) -> An
 
 
 scatter_add_p = _declare("scatter-add", ScatterKind.ADD, np.add, _linear_scatter_jvp,
-                         _linear_scatter_transpose(False), add_p, Part(_add_to, adds=True))
+                         _linear_scatter_transpose(False), add_p, Part(_add_to, adds=True),
+                         linear=True)
 scatter_sub_p = _declare("scatter-sub", ScatterKind.SUBTRACT, np.subtract, _linear_scatter_jvp,
-                         _linear_scatter_transpose(True), sub_p)
+                         _linear_scatter_transpose(True), sub_p, linear=True)
 
 
 # ---- scatter-mul -------------------------------------------------------------------------------

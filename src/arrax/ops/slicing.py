@@ -241,7 +241,7 @@ dynamic_slice_p = Primitive(
     "dynamic_slice", type_rule=_dynamic_slice_type,
     evaluate=lambda x, *starts, slice_sizes: x[_window(x.shape, starts, slice_sizes)],
     jvp=_dynamic_slice_jvp, transpose=_dynamic_slice_transpose, batch=_dynamic_slice_batch,
-    weak_type="first", lower=Form(),
+    weak_type="first", linear=True, lower=Form(),
     stablehlo=lambda b, x, *starts, slice_sizes: b.op(
         "dynamic_slice", x, *starts, results=b.outs[0], slice_sizes=slice_sizes))
 
@@ -427,7 +427,7 @@ dynamic_update_slice_p = Primitive(
     "dynamic_update_slice", type_rule=_dynamic_update_slice_type,
     evaluate=_dynamic_update_slice_evaluate, jvp=_dynamic_update_slice_jvp,
     transpose=_dynamic_update_slice_transpose, batch=_dynamic_update_slice_batch,
-    lower=Form(), part=Part(_add_updated),
+    linear=True, lower=Form(), part=Part(_add_updated),
     masked=masked_window,
     stablehlo=lambda b, x, update, *starts: b.op("dynamic_update_slice", x, update, *starts))
 

@@ -30,7 +30,8 @@ def _name_jvp(primals: Any, tangents: Any, *, name: str) -> Any:
 name_p = Primitive(
     "name", type_rule=lambda x, *, name: x, evaluate=lambda x, *, name: x, jvp=_name_jvp,
     transpose=transpose_unary(lambda ct, x, *, name: ct), batch=batch_elementwise(),
-    lower=Elementwise(lambda b, x: x, 0), elementwise=True, stablehlo=lambda b, x, *, name: x)
+    lower=Elementwise(lambda b, x: x, 0), elementwise=True, linear=True,
+    stablehlo=lambda b, x, *, name: x)
 
 
 def checkpoint_name(x: Any, name: str) -> Any:
