@@ -40,7 +40,7 @@ from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, ma
                                         named_call, named_scope)
 from arrax.transforms.api_vmap import vmap
 from arrax.transforms.checkpoint import checkpoint
-from arrax.transforms.checkpoint import checkpoint as remat
+from arrax.transforms.checkpoint import remat
 from arrax.transforms.checkpoint_policies import checkpoint_policies
 from arrax.transforms.custom_gradients import closure_convert, custom_gradient
 from arrax.transforms.custom_jvp import custom_jvp

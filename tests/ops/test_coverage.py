@@ -26,7 +26,7 @@ PRIMITIVES = {
     "device_put": "changes where an array is, not its values" + _ELSEWHERE,
     "empty": "has undefined contents" + _ELSEWHERE,
     "ragged_all_to_all": "has six operands of its own kind" + _ELSEWHERE,
-    "random_gamma_unsafe": "what `random_gamma` of such keys is compiled to: tests/random",
+    "random_gamma_of": "what `random_gamma` of such keys is compiled to: tests/random",
     "rng_uniform": "gives other numbers at each call: tests/ops/test_random.py",
     "sharding_constraint": "changes a label, not values: tests/ops/test_constraints.py",
     "threefry2x32_word": "a part that `random_split` is compiled to",

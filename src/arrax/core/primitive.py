@@ -76,7 +76,8 @@ class Primitive(_native.PrimitiveBase):
     "none": never; "rule": as the type rule says, the default for primitives with `execute`; or a
     function of the avals and params),
     `effects` (a set, or a function of the params), `typed_results` (the type rule gives the avals
-    of eager results because NumPy cannot tell them, as for key arrays), `hidden`
+    of eager results because NumPy cannot tell them, as for key arrays), `stored` (whether, by
+    avals, `evaluate` does what `execute` does, so that recorded calls keep to it), `hidden`
     (params that the printer omits when they have the value given here), `shown` (how the printer
     writes a param that has a form of its own), `named_axes` (for collectives:
     the axis names among the params, so that batching over one of them reaches unbatched operands),
@@ -106,7 +107,8 @@ class Primitive(_native.PrimitiveBase):
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
             named_axes: Callable[..., Collection[Any]] | None = None,
-            typed_results: bool = False, hidden: dict[str, Any] | None = None,
+            typed_results: bool = False, stored: Callable[..., bool] | None = None,
+            hidden: dict[str, Any] | None = None,
             shown: dict[str, Callable[[Any], str]] | None = None, registered: bool = True):
         self.name = name
         self.multiple_results = multiple_results
@@ -128,7 +130,7 @@ class Primitive(_native.PrimitiveBase):
         self.named_axes = named_axes
         self._avals: dict[tuple[Any, ...], Any] = {}
         self._accepted: set[tuple[Any, ...]] = set()
-        self.typed_results = typed_results
+        self.typed_results, self.stored = typed_results, stored
         self.hidden = hidden or {}
         self.shown = shown or {}
         if not registered:

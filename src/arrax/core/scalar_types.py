@@ -111,28 +111,32 @@ class ExtendedDType:
         return self.name
 
 
-_key_dtypes: dict[tuple[str, int], KeyDType] = {}
+_key_dtypes: dict[tuple[str, int, Any], KeyDType] = {}
 
 
 class KeyDType(ExtendedDType):
-    """`key<tag>`: keys of a random bit generator, `words` uint32 each; one object per kind."""
+    """`key<tag>`: keys of a random bit generator, `words` uint32 each; one object per kind.
 
-    __slots__ = ("tag", "words")
+    Generators that programs define may share a tag: `owner` tells them apart.
+    """
+
+    __slots__ = ("owner", "tag", "words")
     tag: str
     words: int
+    owner: Any
     type = prng_key
 
-    def __new__(cls, tag: str, words: int) -> KeyDType:
-        self = _key_dtypes.get((tag, words))
+    def __new__(cls, tag: str, words: int, owner: Any = None) -> KeyDType:
+        self = _key_dtypes.get((tag, words, owner))
         if self is None:
             self = object.__new__(cls)
-            self.tag, self.words, self.name = tag, words, f"key<{tag}>"
+            self.tag, self.words, self.owner, self.name = tag, words, owner, f"key<{tag}>"
             self.storage = _key_storage(words)
-            self = _key_dtypes.setdefault((tag, words), self)
+            self = _key_dtypes.setdefault((tag, words, owner), self)
         return self
 
     def __reduce__(self) -> Any:
-        return KeyDType, (self.tag, self.words)
+        return KeyDType, (self.tag, self.words, self.owner)
 
 
 def _key_storage(words: int) -> np.dtype[Any]:

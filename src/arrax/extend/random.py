@@ -9,9 +9,10 @@ import numpy as np
 from arrax.numpy import concatenate, ravel, reshape, zeros
 from arrax.ops.random import implementations, threefry2x32_p
 from arrax.random import key as _key
+from arrax.random.programs import define_prng_impl
 
-__all__ = ["random_seed", "rbg_prng_impl", "seed_with_impl", "threefry2x32_p", "threefry_2x32",
-           "threefry_prng_impl", "unsafe_rbg_prng_impl"]
+__all__ = ["define_prng_impl", "random_seed", "rbg_prng_impl", "seed_with_impl", "threefry2x32_p",
+           "threefry_2x32", "threefry_prng_impl", "unsafe_rbg_prng_impl"]
 
 threefry_prng_impl = implementations["threefry2x32"]
 rbg_prng_impl = implementations["rbg"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as _np
 
 from arrax.core import dtypes as _dtypes
+from arrax.core.aliases import alias as _alias
 from arrax.core.array import Array as ndarray
 from arrax.core.dtypes import (complexfloating, finfo, floating, generic, iinfo, inexact, integer,
                                issubdtype, number, promote_types, result_type, signedinteger,
@@ -84,13 +85,13 @@ from arrax.numpy.ufuncs import (add, allclose, array_equal, array_equiv, bitwise
                                 piecewise, select, spacing, subtract, unwrap)
 from arrax.numpy.vectorization import vectorize
 
-abs = absolute
-pow = power
-true_divide = divide
-acos, acosh, asin, asinh = arccos, arccosh, arcsin, arcsinh
-atan, atan2, atanh = arctan, arctan2, arctanh
-bitwise_not = bitwise_invert = invert
-bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
+abs, pow, true_divide = _alias(absolute, "abs"), _alias(power, "pow"), _alias(divide, "true_divide")
+acos, acosh = _alias(arccos, "acos"), _alias(arccosh, "acosh")
+asin, asinh = _alias(arcsin, "asin"), _alias(arcsinh, "asinh")
+atan, atan2, atanh = _alias(arctan, "atan"), _alias(arctan2, "atan2"), _alias(arctanh, "atanh")
+bitwise_not, bitwise_invert = _alias(invert, "bitwise_not"), _alias(invert, "bitwise_invert")
+bitwise_left_shift = _alias(left_shift, "bitwise_left_shift")
+bitwise_right_shift = _alias(right_shift, "bitwise_right_shift")
 
 bool = bool_
 half, single, double = float16, float32, float64

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
+from arrax.core.aliases import alias
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import complex_dtypes, inexact_array, scalar_array
@@ -41,7 +42,7 @@ def radians(x: Any, /) -> Any:
     return elementwise._multiply(x, np.pi / 180)
 
 
-rad2deg, deg2rad = degrees, radians
+rad2deg, deg2rad = alias(degrees, "rad2deg"), alias(radians, "deg2rad")
 
 
 @remembered

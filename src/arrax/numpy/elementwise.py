@@ -13,6 +13,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.aliases import alias
 from arrax.core.array import ArrayImpl
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -267,7 +268,7 @@ def conjugate(x: Any, /) -> Any:
     return lax.conj(x) if x.aval.dtype in complex_dtypes else x
 
 
-conj = conjugate
+conj = alias(conjugate, "conj")
 
 
 @remembered
@@ -426,7 +427,7 @@ def _signed_rest(rest: Any, divisor: Any) -> Any:
     return where(lax.eq_p.bind(rest, zero), signed, rest)
 
 
-mod = remainder
+mod = alias(remainder, "mod")
 
 
 @remembered

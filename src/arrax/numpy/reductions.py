@@ -14,6 +14,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.aliases import alias
 from arrax.core.array import ArrayImpl
 from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
@@ -213,7 +214,7 @@ def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
     return _min(a, axis, out, keepdims, initial, where)
 
 
-amax, amin = max, min
+amax, amin = alias(max, "amax"), alias(min, "amin")
 
 
 @remembered

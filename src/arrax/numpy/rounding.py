@@ -7,6 +7,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.aliases import alias
 from arrax.core.remembered import remembered
 from arrax.numpy.elementwise import (Function, divide, greater_equal, less, named, where)
 from arrax.numpy.elementwise import _multiply as multiply
@@ -65,7 +66,7 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     return lax.convert_element_type(rounded, dtype) if dtype.itemsize < 4 else rounded
 
 
-around = round
+around = alias(round, "around")
 
 
 def _index(value: Any) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, dtypes
-from arrax.core.array import array_of, with_aval
+from arrax.core.array import array_of, from_numpy, with_aval
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.library.calls import call_eagerly
@@ -104,8 +104,26 @@ threefry2x32_p = Primitive(
 # ---- implementations ---------------------------------------------------------------------------
 
 @dataclass(frozen=True)
+class KeyPrograms:
+    """A generator as functions on values of any trace: words are uint32 arrays of shape (*s, n).
+
+    `seed` takes integers (*s), `split` (words, shape), `fold_in` (words, data), whose shapes
+    broadcast, `bits` (words, bit width, shape).
+    """
+
+    seed: Callable[[Any], Any]
+    split: Callable[[Any, tuple[int, ...]], Any]
+    fold_in: Callable[[Any, Any], Any]
+    bits: Callable[[Any, int, tuple[int, ...]], Any]
+
+
+@dataclass(frozen=True, eq=False)
 class KeyImplementation:
-    """A generator: how keys are made, split and expanded to bits, on NumPy words (*s, n)."""
+    """A generator: how keys are made, split and expanded to bits, on NumPy words (*s, n).
+
+    Generators that are written in arrax have `programs`, which compiled code consists of. A single
+    key has the words of `key_shape`, or one row of them.
+    """
 
     name: str
     dtype: dtypes.KeyDType
@@ -113,14 +131,22 @@ class KeyImplementation:
     split: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
     fold_in: Callable[[np.ndarray, np.ndarray], np.ndarray]
     bits: Callable[[np.ndarray, int, tuple[int, ...]], np.ndarray]
+    programs: KeyPrograms | None = None
+    key_shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.key_shape:
+            object.__setattr__(self, "key_shape", (self.dtype.words,))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyImplementation) and self.dtype is other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
 
     @property
     def words(self) -> int:
         return self.dtype.words
-
-    @property
-    def key_shape(self) -> tuple[int, ...]:
-        return (self.dtype.words,)
 
     def __str__(self) -> str:
         return self.dtype.tag
@@ -295,6 +321,22 @@ def implementation_of(dtype: Any) -> KeyImplementation:
     return _by_dtype[dtype]
 
 
+def add_implementation(impl: KeyImplementation, named: bool) -> None:
+    """Let keys of its dtype be keys of `impl`; `named`: functions find it by its name, too."""
+    _by_dtype[impl.dtype] = impl
+    if named:
+        implementations[impl.name] = impl
+
+
+def _programs_of(keys: Any) -> KeyPrograms | None:
+    return implementation_of(keys.dtype).programs
+
+
+def is_stored_alone(dtype: Any) -> bool:
+    """Whether the storage of keys of `dtype` says which generator expands them to bits."""
+    return implementation_of(dtype).programs is None
+
+
 def unwrapped(keys: np.ndarray) -> np.ndarray:
     """Storage of a key array as words: uint32 of shape (*s, words)."""
     words = keys.dtype.itemsize // 4
@@ -351,7 +393,9 @@ def _key_of_words(words: Sequence[Any]) -> Any:
 
 
 def _expand_seed(seeds: Any, *, impl: KeyImplementation) -> Any:
-    """Threefry keys of seeds of one word."""
+    """Threefry keys of seeds of one word; keys of what programs define."""
+    if impl.programs:
+        return random_wrap_p.bind(impl.programs.seed(seeds), impl=impl)
     if impl is not threefry or seeds.dtype.kind not in "iu" or seeds.dtype.itemsize > 4:
         return None
     low = convert_element_type_p.bind(
@@ -362,6 +406,9 @@ def _expand_seed(seeds: Any, *, impl: KeyImplementation) -> Any:
 
 def _expand_split(keys: Any, *, shape: tuple[int, ...]) -> Any:
     """Threefry of positions, both words."""
+    if programs := _programs_of(keys):
+        return random_wrap_p.bind(programs.split(random_unwrap_p.bind(keys), shape),
+                                  impl=implementation_of(keys.dtype))
     if keys.dtype == dtypes.key_unsafe_rbg:
         return unsafe_rbg.split_keys(keys, unsafe, shape=shape)
     if not _has_short_counters(keys, shape):
@@ -372,6 +419,9 @@ def _expand_split(keys: Any, *, shape: tuple[int, ...]) -> Any:
 
 def _expand_fold_in(keys: Any, data: Any) -> Any:
     """Threefry of the datum, both words."""
+    if programs := _programs_of(keys):
+        return random_wrap_p.bind(programs.fold_in(random_unwrap_p.bind(keys), data),
+                                  impl=implementation_of(keys.dtype))
     if keys.dtype == dtypes.key_unsafe_rbg:
         return unsafe_rbg.fold_in_keys(keys, data, unsafe)
     if keys.dtype != dtypes.key_fry or data.dtype != np.uint32 or data.shape != keys.shape:
@@ -386,7 +436,9 @@ random_seed_p: Primitive = Primitive(
     evaluate=lambda seeds, *, impl: wrapped(impl.seed(np.asarray(seeds)), impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_seed_p.bind(*xs, **ps)),
-    lower=Expand(_expand_seed), stablehlo=form.seed_form)
+    lower=Expand(_expand_seed),
+    stablehlo=lambda b, seeds, *, impl: _expand_seed(seeds, impl=impl) if impl.programs
+    else form.seed_form(b, seeds, impl=impl))
 
 
 def _wrap_type(words: Any, *, impl: KeyImplementation) -> Any:
@@ -437,9 +489,10 @@ def _by_implementation(derive: Callable[..., np.ndarray]) -> attached:
     return attached(lambda primitive: partial(execute, primitive))
 
 
-def _unless_unsafe(expand: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Any]:
+def _of_own(expand: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Any]:
+    """`rule`, but for the generators that are written in other primitives."""
     def chosen(b: Any, keys: Any, *rest: Any, **params: Any) -> Any:
-        if keys.aval.dtype == dtypes.key_unsafe_rbg:
+        if keys.aval.dtype == dtypes.key_unsafe_rbg or _programs_of(keys.aval):
             return expand(keys, *rest, **params)
         return rule(b, keys, *rest, **params)
     return chosen
@@ -455,7 +508,7 @@ random_split_p: Primitive = Primitive(
         words, shape)),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_split_p.bind(*xs, **ps)),
-    lower=Expand(_expand_split), stablehlo=_unless_unsafe(
+    lower=Expand(_expand_split), stablehlo=_of_own(
         _expand_split, lambda b, keys, *, shape: form.split_form(
             b, keys, shape=shape, impl=implementation_of(keys.aval.dtype))))
 
@@ -482,7 +535,7 @@ random_fold_in_p = Primitive(
     execute=_by_implementation(lambda impl, words, data: impl.fold_in(
         words, np.asarray(data))),
     jvp=zero_jvp(), transpose=_DISCRETE, batch=_fold_in_batch,
-    lower=Expand(_expand_fold_in), stablehlo=_unless_unsafe(
+    lower=Expand(_expand_fold_in), stablehlo=_of_own(
         _expand_fold_in, lambda b, keys, data: form.fold_in_form(
             b, keys, data, impl=implementation_of(keys.aval.dtype))))
 
@@ -496,6 +549,8 @@ def _bits_type(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
 
 def _expand_bits(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
     """32-bit threefry bits as one fused loop over the counters."""
+    if programs := _programs_of(keys):
+        return programs.bits(random_unwrap_p.bind(keys), bit_width, shape)
     if bit_width != 32 or not _has_short_counters(keys, shape):
         return None
     return threefry_xor_p.bind(*_key_words(keys, shape), *_counter_words(keys, shape))
@@ -509,11 +564,22 @@ def _evaluate_bits(keys: np.ndarray, *, bit_width: int, shape: tuple[int, ...]) 
     return np.asarray(impl.bits(words, bit_width, shape))
 
 
+def _execute_bits(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
+    array = array_of(keys)
+    _bits_type(array.aval, bit_width=bit_width, shape=shape)
+    data, impl = array._value(), implementation_of(array.aval.dtype)
+    if impl.programs is None:
+        return from_numpy(_evaluate_bits(data, bit_width=bit_width, shape=shape))
+    return from_numpy(impl.bits(unwrapped(data), bit_width, shape))
+
+
 random_bits_p: Primitive = Primitive(
     "random_bits", weak_type="none", type_rule=_bits_type, evaluate=_evaluate_bits,
+    execute=_execute_bits, stored=lambda keys: is_stored_alone(keys.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_bits_p.bind(*xs, **ps)),
-    lower=Expand(_expand_bits), stablehlo=form.bits_form)
+    lower=Expand(_expand_bits), stablehlo=_of_own(
+        _expand_bits, lambda b, keys, **params: form.bits_form(b, keys, **params)))
 
 
 # ---- floats, by NumPy --------------------------------------------------------------------------

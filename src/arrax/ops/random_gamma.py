@@ -20,8 +20,8 @@ from arrax.core.lowering import Choice, Expand, HostCall
 from arrax.ops.arithmetic import div, mul
 from arrax.ops.compare import eq, select
 from arrax.ops.create import full_like
-from arrax.ops.random import (KeyImplementation, drawn_width, floats_of_bits, key_implementation,
-                              threefry, unsafe, unwrapped)
+from arrax.ops.random import (KeyImplementation, drawn_width, floats_of_bits, implementation_of,
+                              key_implementation, threefry, unsafe, unwrapped)
 from arrax.ops.random_gamma_stablehlo import gamma_form
 from arrax.ops.rules import batch_to_front
 from arrax.ops.special import erf_inv_p, random_gamma_grad
@@ -143,14 +143,19 @@ def _batch(axis: Any, operands: Any, dims: Any, *, log_space: bool) -> Any:
 
 def _execute(keys: Any, alpha: Any, *, log_space: bool) -> Any:
     """By the generator that the aval of the keys names; their storage tells threefry from rbg."""
-    primitive = unsafe_gamma_p if keys.dtype == dtypes.key_unsafe_rbg else random_gamma_p
     data = [array_of(x)._value() for x in (keys, alpha)]
-    return from_numpy(primitive.evaluate(*data, log_space=log_space))
+    if keys.dtype in (dtypes.key_fry, dtypes.key_rbg):
+        return from_numpy(_evaluate(*data, log_space=log_space))
+    return from_numpy(_evaluate_of(*data, log_space=log_space, impl=implementation_of(keys.dtype)))
 
 
-def _evaluate_unsafe(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool) -> np.ndarray:
-    """One element after the other: keys of a batch would share one stream."""
-    words = unsafe.split(unwrapped(keys), alpha.shape[keys.ndim:]).reshape(-1, unsafe.words)
+def _evaluate_of(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool, impl: KeyImplementation,
+                 ) -> np.ndarray:
+    """By the generator `impl`."""
+    words = impl.split(unwrapped(keys), alpha.shape[keys.ndim:]).reshape(-1, impl.words)
+    if impl is not unsafe:
+        return _draw(impl, words, alpha, log_space)
+    # One element after the other: keys of a batch would share one stream.
     draws = [_draw(unsafe, words[i:i + 1].copy(), a, log_space)
              for i, a in enumerate(alpha.reshape(-1, 1))]
     return np.array(draws, alpha.dtype).reshape(alpha.shape)
@@ -158,17 +163,19 @@ def _evaluate_unsafe(keys: np.ndarray, alpha: np.ndarray, *, log_space: bool) ->
 
 _ONLY_COMPILED = NotApplicable("it is what `random_gamma` is compiled to")
 _OWN_LOOPS = HostCall("each element has a loop of its own")
-unsafe_gamma_p = Primitive(
-    "random_gamma_unsafe", weak_type="none", type_rule=_type_rule, evaluate=_evaluate_unsafe,
+gamma_of_p = Primitive(
+    "random_gamma_of", weak_type="none", evaluate=_evaluate_of,
+    type_rule=lambda keys, alpha, *, log_space, impl: _type_rule(keys, alpha, log_space=log_space),
     jvp=_ONLY_COMPILED,
     batch=_ONLY_COMPILED, lower=_OWN_LOOPS,
     stablehlo=_ONLY_COMPILED)
-_FOR_UNSAFE = Expand(unsafe_gamma_p.bind)
+_BY_GENERATOR = Expand(lambda keys, alpha, *, log_space: gamma_of_p.bind(
+    keys, alpha, log_space=log_space, impl=implementation_of(keys.dtype)))
 
 random_gamma_p = Primitive(
     "random_gamma", weak_type="none", type_rule=_type_rule, evaluate=_evaluate, execute=_execute,
     jvp=_jvp, transpose=NotApplicable("random_gamma is not linear"), batch=_batch,
-    lower=Choice(lambda eqn: _FOR_UNSAFE if eqn.invars[0].aval.dtype == dtypes.key_unsafe_rbg
-                 else _OWN_LOOPS),
+    lower=Choice(lambda eqn: _OWN_LOOPS if eqn.invars[0].aval.dtype in (
+        dtypes.key_fry, dtypes.key_rbg) else _BY_GENERATOR),
     stablehlo=lambda b, keys, alpha, *, log_space: gamma_form(
         b, keys, alpha, log_space=log_space, drawn_width=drawn_width))

@@ -161,6 +161,8 @@ def unwrap_form(b: Any, keys: Any) -> Any:
     """The bits of uint64, or of both parts of complex128, as words along a new last axis."""
     shape = keys.aval.shape
     pair = ShapedArray((*shape, 2), _UINT32)
+    if keys.aval.dtype.words == 1:
+        return b.reshape(keys, (*shape, 1))
     if keys.aval.dtype.words == 2:
         return b.op("bitcast_convert", keys, results=pair)
     parts = [b.op(part, keys, results=ShapedArray(shape, _FLOAT64)) for part in ("real", "imag")]
@@ -170,6 +172,8 @@ def unwrap_form(b: Any, keys: Any) -> Any:
 def wrap_form(b: Any, words: Any, *, impl: Any) -> Any:
     """The reverse of `unwrap_form`."""
     keys = b.outs[0]
+    if impl.words == 1:
+        return b.reshape(words, keys.shape)
     if impl.words == 2:
         return b.op("bitcast_convert", words, results=keys)
     parts = b.op("bitcast_convert", reshape(words, (*keys.shape, 2, 2)),

@@ -9,6 +9,7 @@ Make a key with `key(seed)`, make new ones with `split` and `fold_in`, and use e
 from __future__ import annotations
 
 from arrax.ops.random_gamma import random_gamma_p
+from arrax.random import generators as _generators
 from arrax.random.basic import (bernoulli, bits, normal, rademacher, randint, truncated_normal,
                                 uniform)
 from arrax.random.continuous import (cauchy, double_sided_maxwell, exponential, gumbel, laplace,

@@ -20,6 +20,7 @@ from arrax.core.warn import warn
 from arrax.ops import random as primitives
 from arrax.ops.convert import convert_element_type
 from arrax.ops.random import KeyImplementation
+from arrax.ops.shape import reshape
 from arrax.random.reuse import consume
 
 _LEGACY = ("Legacy uint32 key array passed as key to jax.random function. Please create keys using "
@@ -63,19 +64,28 @@ def is_typed(keys: Any) -> bool:
 
 def _wrapped(words: Any, impl: KeyImplementation) -> Any:
     """Raw key words as typed keys, with the errors of malformed ones."""
-    problem = None
+    problem, rank = None, len(impl.key_shape)
     if not all(hasattr(words, name) for name in ("ndim", "shape", "dtype")):
         problem = f"expected key_data to have ndim, shape, and dtype attributes. Got {words}"
-    elif words.ndim < 1:
-        problem = f"expected key_data.ndim >= 1; got ndim={words.ndim}"
-    elif tuple(words.shape[-1:]) != impl.key_shape:
+    elif words.ndim < rank:
+        problem = f"expected key_data.ndim >= {rank}; got ndim={words.ndim}"
+    elif tuple(words.shape[-rank:]) != impl.key_shape:
         problem = (f"expected key_data.shape to end with {impl.key_shape}; got "
                    f"shape={tuple(words.shape)} for impl={impl.name}")
     elif words.dtype not in (np.uint32, dtypes.float0):
         problem = f"expected key_data.dtype = uint32; got dtype={words.dtype}"
     if problem:
         raise TypeError(f"JAX encountered invalid PRNG key data: {problem}")
+    if rank > 1:
+        words = reshape(words, (*words.shape[:-rank], impl.words))
     return primitives.random_wrap_p.bind(words, impl=impl)
+
+
+def _unwrapped(keys: Any) -> Any:
+    """The words of typed keys, in the shape of the generator's keys."""
+    words, shape = primitives.random_unwrap_p.bind(keys), \
+        primitives.implementation_of(keys.dtype).key_shape
+    return words if len(shape) == 1 else reshape(words, (*keys.shape, *shape))
 
 
 def typed_key(function: str, key: Any, consumed: bool = True) -> Any:
@@ -107,7 +117,7 @@ def _complain_of_raw_keys() -> None:
 
 def _in_kind(result: Any, like: Any) -> Any:
     """Typed keys for a typed key, raw words for a raw one."""
-    return result if is_typed(like) else primitives.random_unwrap_p.bind(result)
+    return result if is_typed(like) else _unwrapped(result)
 
 
 # ---- making keys ---------------------------------------------------------------------------------
@@ -166,7 +176,7 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
     typed = _seeded("PRNGKey", seed, resolve_implementation(impl))
     if config.enable_custom_prng.value:
         return typed
-    return primitives.random_unwrap_p.bind(typed)
+    return _unwrapped(typed)
 
 
 def key_dtype(impl_spec: Any = None) -> KeyDType:
@@ -174,18 +184,22 @@ def key_dtype(impl_spec: Any = None) -> KeyDType:
     return resolve_implementation(impl_spec).dtype
 
 
-def key_impl(keys: Any) -> str:
-    """The name of the generator of typed keys, or of the default one for raw keys."""
+def key_impl(keys: Any) -> Any:
+    """The name of the generator of typed keys, or of the default one for raw keys.
+
+    Generators of a program's own (`extend.random.define_prng_impl`) stand for themselves.
+    """
     if is_typed(keys):
-        return primitives.implementation_of(keys.dtype).name
+        impl = primitives.implementation_of(keys.dtype)
+        return impl.name if primitives.implementations.get(impl.name) is impl else impl
     return resolve_implementation(None).name
 
 
 def key_data(keys: Any) -> Any:
     """The uint32 words of keys: shape `keys.shape + (words,)`; raw keys come back checked."""
     if is_typed(keys):
-        return primitives.random_unwrap_p.bind(keys)
-    return primitives.random_unwrap_p.bind(_wrapped(keys, resolve_implementation(None)))
+        return _unwrapped(keys)
+    return _unwrapped(_wrapped(keys, resolve_implementation(None)))
 
 
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from arrax.core import config
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import current
+from arrax.ops.random import is_stored_alone
 from arrax.transforms.jit import jit
 from arrax.transforms.staging import stages_eager_call
 
@@ -37,9 +38,9 @@ def staged(*static: str, at_once: Callable[..., Any] | None = None,
         @functools.wraps(fun)
         def call(key: Any, shape: Sequence[int], *args: Any, **named: Any) -> Any:
             if math.prod(shape) <= SMALL and not config.debug_key_reuse.value:
-                if current() is EVAL:
+                if current() is EVAL and is_stored_alone(key.dtype):
                     return now(key, shape, *args, **named)
-                if stages_eager_call():
+                if current() is EVAL or stages_eager_call():
                     return fun(key, shape, *args, **named)
             return program(key, shape, *args, **named)
         return call

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes, pytree
+from arrax.core.aliases import alias
 from arrax.core.array import from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.tracebacks import transforming
@@ -136,7 +137,7 @@ def _check_jacrev_output(aval: Any, holomorphic: bool) -> None:
                         f"np.{wanted.__name__}), but got {aval.dtype.name}.")
 
 
-jacobian = jacrev
+jacobian = alias(jacrev, "jacobian")
 
 
 def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,

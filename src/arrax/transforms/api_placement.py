@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, pytree
+from arrax.core.aliases import alias
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.device import Device, Mesh, Sharding, SingleDeviceSharding, cpu_devices
 from arrax.core.engine import engines
@@ -42,7 +43,7 @@ def device_count(backend: str | None = None) -> int:
     return len(devices(backend))
 
 
-local_device_count = device_count
+local_device_count = alias(device_count, "local_device_count")
 
 
 def process_index(backend: str | None = None) -> int:

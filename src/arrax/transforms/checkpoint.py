@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from arrax.core import pytree
+from arrax.core.aliases import alias
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
@@ -92,7 +93,7 @@ _STATIC_HINT = (
     "Consider using the `static_argnums` parameter for `jax.remat` or `jax.checkpoint`. See the "
     "`jax.checkpoint` docstring and its example involving `static_argnums`:\n"
     "https://docs.jax.dev/en/latest/_autosummary/jax.checkpoint.html")
-remat = checkpoint
+remat = alias(checkpoint, "remat")
 
 
 def _dynamic_part(fun: Callable[..., Any], positions: Sequence[int], names: Sequence[str],

@@ -242,11 +242,10 @@ def _flat_steps(jaxpr: Any, known: dict[Var, Any]) -> Iterator[Step]:
 
 def _function(step: Step) -> Callable[..., Any]:
     """What the step calls with the data of its operands and its params."""
-    primitive = step.primitive
-    if primitive.execute is None and not runs_large(
-            primitive, [v.aval for v in step.operands], step.params):
+    primitive, avals = step.primitive, [v.aval for v in step.operands]
+    stored = primitive.execute is None or primitive.stored and primitive.stored(*avals)
+    if stored and not runs_large(primitive, avals, step.params):
         return primitive.rule("evaluate")  # type: ignore[no-any-return]
-    avals = [v.aval for v in step.operands]
 
     def bind(*data: np.ndarray, **params: Any) -> Any:
         outs = primitive.bind(*[with_aval(d, a) for d, a in zip(data, avals, strict=True)],
