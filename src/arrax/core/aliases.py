@@ -5,6 +5,7 @@ Programs look functions up by `__name__` (tables of wrapped functions, names of 
 """
 from __future__ import annotations
 
+import inspect
 import types
 from typing import Any
 
@@ -15,7 +16,7 @@ from arrax.core.remembered import remembered
 def alias(function: Any, name: str) -> Any:
     """`function` as a function of its own that is called `name`."""
     if isinstance(function, _native.Remembered):
-        return remembered(alias(function.__wrapped__, name))
+        return remembered(alias(inspect.unwrap(function), name))
     copy = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__,
                               function.__closure__)
     copy.__kwdefaults__, copy.__doc__ = function.__kwdefaults__, function.__doc__
