@@ -27,6 +27,7 @@ template <class Key> Key float_bits(Key key) {
 // What a dtype's values and keys are.
 template <class K, class S, int kind, K infinity = 0> struct Order {
   typedef K Key;
+  static constexpr bool has_zeros = kind == 2;  // -0 and 0
   static Key key(Key bits, bool equal_zeros) {
     if (kind == 0) return bits;                                         // unsigned
     if (kind == 1) return bits ^ (Key(1) << (sizeof(Key) * 8 - 1));     // signed
@@ -310,8 +311,35 @@ template <class O> class LongLine {
   std::vector<uint32_t> counts_;
 };
 
+// -0 and 0 are equal: gives the zeros of a sorted line the order that they have in `from`. They are
+// there already where the line `has_signs`, each zero with its own, and all zeros have one sign.
 template <class O>
-void sort_line(const typename O::Key* from, typename O::Key* to, int64_t count, int64_t step) {
+void order_zeros(const typename O::Key* from, typename O::Key* to, int64_t count, int64_t step,
+                 bool has_signs) {
+  typedef typename O::Key Key;
+  if constexpr (O::has_zeros) {
+    const Key zero = O::key(0, true);
+    auto first = [&](auto reached) {
+      int64_t low = 0, high = count;
+      while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (reached(O::key(to[middle * step], true))) high = middle;
+        else low = middle + 1;
+      }
+      return low;
+    };
+    const int64_t begin = first([=](Key key) { return key >= zero; });
+    const int64_t end = first([=](Key key) { return key > zero; });
+    if (begin == end || (has_signs && to[begin * step] == to[(end - 1) * step])) return;
+    int64_t place = begin;
+    for (int64_t k = 0; place < end; k++)
+      if (O::key(from[k * step], true) == zero) to[place++ * step] = from[k * step];
+  }
+}
+
+// The values in order, -0 before 0.
+template <class O>
+void sort_keys(const typename O::Key* from, typename O::Key* to, int64_t count, int64_t step) {
   typedef typename O::Key Key;
   if constexpr (sizeof(Key) <= 2) {
     if (count > (sizeof(Key) == 1 ? 256 : 1 << 14)) return count_line<O>(from, to, count, step);
@@ -323,6 +351,12 @@ void sort_line(const typename O::Key* from, typename O::Key* to, int64_t count, 
   for (int64_t i = 0; i < count; i++) keys[i] = O::key(from[i * step], false);
   sort_items(keys, scratch.spare, count, 0, int(sizeof(Key) * 8), false);
   for (int64_t i = 0; i < count; i++) to[i * step] = O::bits(keys[i]);
+}
+
+template <class O>
+void sort_line(const typename O::Key* from, typename O::Key* to, int64_t count, int64_t step) {
+  sort_keys<O>(from, to, count, step);
+  order_zeros<O>(from, to, count, step, true);
 }
 
 // ---- several operands -----------------------------------------------------------------------------
@@ -431,6 +465,20 @@ extern "C" void arrax_sort(const int64_t* spec, void* const* in, void* const* ou
   else sort_lines(0, lines);
 }
 
+// Gives the sorted lines of `out` the zeros of those of `in`, in their order.
+// spec: dtype, outer, count, inner.
+extern "C" void arrax_order_zeros(const int64_t* spec, const void* in, void* out) {
+  const int64_t outer = spec[1], count = spec[2], inner = spec[3];
+  with_order(spec[0], [&](auto o) {
+    typedef decltype(o) O;
+    typedef typename O::Key Key;
+    for (int64_t line = 0; line < outer * inner; line++) {
+      const int64_t start = line / inner * count * inner + line % inner;
+      order_zeros<O>((const Key*)in + start, (Key*)out + start, count, inner, false);
+    }
+  });
+}
+
 namespace {
 
 inline bool comes_before(const Keyed64& a, const Keyed64& b) {
@@ -520,4 +568,5 @@ extern "C" void arrax_top_k(const int64_t* spec, const void* in, void* values, i
 }
 
 ARRAX_SYMBOLS({"arrax_sort", library_function<arrax_sort>()},
+              {"arrax_order_zeros", library_function<arrax_order_zeros>()},
               {"arrax_top_k", library_function<arrax_top_k>()});

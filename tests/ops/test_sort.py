@@ -4,6 +4,9 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
+
+import arrax
+import arrax.numpy as jnp
 from arrax import lax
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +84,22 @@ def test_dtypes(dtype):  # type: ignore[no-untyped-def]
     expected = np.sort(x.astype(np.float64))
     out = lax.sort(x)
     np.testing.assert_array_equal(out.data.astype(np.float64), expected)
+
+
+@pytest.mark.parametrize("count", [5, 40, 100, 1000, 5000])
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float32, np.float64,
+                                   np.complex64])
+def test_zeros_keep_their_order(dtype, count):  # type: ignore[no-untyped-def]
+    """-0 and 0 are equal: each zero keeps its sign and comes in its order, eagerly and compiled."""
+    values = np.random.default_rng(count).choice([0.0, -0.0, 1.0, -2.0, np.inf], (3, count))
+    with arrax.enable_x64():
+        for x, axis in ((values, 1), (values.T, 0)):
+            x = x.astype(dtype)
+            expected = np.take_along_axis(x, np.argsort(x, axis, kind="stable"), axis)
+            for sort in (lax.sort, arrax.jit(lax.sort, static_argnums=1)):
+                out = np.asarray(sort(jnp.asarray(x), axis))
+                np.testing.assert_array_equal(out, expected)
+                np.testing.assert_array_equal(np.signbit(out.real), np.signbit(expected.real))
 
 
 def test_complex_is_lexicographic():  # type: ignore[no-untyped-def]

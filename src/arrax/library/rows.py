@@ -42,6 +42,15 @@ class Sort(Record):
     dtypes: tuple[int, ...]
 
 
+class OrderZeros(Record):
+    """`arrax_order_zeros` (operand, result): the last step of a sort of floats by NumPy."""
+
+    dtype: int
+    outer: int
+    length: int
+    inner: int
+
+
 class TopK(Record):
     """`arrax_top_k` (operand, values, indices): the k largest of each row."""
 
@@ -95,6 +104,20 @@ def sort_spec(operands: Sequence[Any], dimension: int, num_keys: int) -> Spec | 
     outer, length, inner = _around(shape, dimension)
     return flat(Sort(outer, length, inner, num_keys=num_keys, num_operands=len(operands),
                      dtypes=codes))
+
+
+def order_zeros_spec(operand: Any, axis: int) -> Spec | None:
+    """The order of zeros in lines along an axis."""
+    return _order_zeros_spec(operand.shape, operand.dtype, axis) \
+        if operand.dtype.kind == "f" else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _order_zeros_spec(shape: tuple[int, ...], dtype: Any, axis: int) -> Spec | None:
+    if dtype not in CODES:
+        return None
+    outer, length, inner = _around(shape, axis)
+    return flat(OrderZeros(CODES[dtype], outer, length, inner))
 
 
 def top_k_spec(operand: Any, k: int, axis: int) -> Spec | None:

@@ -24,6 +24,17 @@ def _random(*shape: int) -> np.ndarray:
 
 # ---- lanes -------------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("size", [7, 40])
+def test_complex_numbers_that_share_a_part_are_told_apart(size: int) -> None:
+    def chosen(x: Any) -> Any:
+        zero, one, both = (jnp.complex64(c) for c in (0, 1j, 1 + 1j))
+        s = x[0] + 1  # known outside of the loop
+        return [jnp.where(x > 1, one, jnp.where(x > 0, zero, jnp.where(x > -1, both, x))),
+                lax.pad(lax.pad(x * one, zero, [(2, 3, 0)]), one, [(1, 2, 1)]),
+                jnp.where(x > 0, lax.complex(s, s), lax.complex(s, -s))]
+    check(chosen, _random(size))
+
+
 TILED_FOLDS: dict[str, Callable[..., Any]] = {
     "a factor for each row": lambda a, w: (a * w[:, None]).sum(1),
     "a factor for each column": lambda a, w: (a * w).sum(1),

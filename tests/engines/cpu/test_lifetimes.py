@@ -188,6 +188,24 @@ def test_places_are_compared_with_their_dtypes(name: str) -> None:
     check(lambda b: [BITCASTS[name](b)], words)
 
 
+ROLLED = {
+    "reversed rows": lambda x: (x + jnp.flip(x, 1), 1),
+    "sliding rows": lambda x: (x + jnp.roll(x, 7, 1), 15),
+    "rows of planes": lambda x: (x + jnp.flip(x.reshape(4, 4, 16), 2).reshape(16, 16), 3),
+}
+
+
+@pytest.mark.parametrize("name", ROLLED)
+def test_rows_that_are_written_after_they_are_read(name: str) -> None:
+    """What `works_in_place` lets share memory is what the verifier accepts: a kernel loads the rows
+    of a carry in one stage and stores over them in the next."""
+    def step(_: Any, carry: Any) -> Any:
+        y, shift = ROLLED[name](carry[1])
+        return y, jnp.roll(y, shift, 1)
+    x = np.arange(256, dtype=np.uint32).reshape(16, 16)
+    check(lambda x: [*lax.fori_loop(0, 3, step, (x, x))], x)
+
+
 def test_donated_inputs_are_updated_in_place() -> None:
     fun = arrax.jit(lambda x: lax.fori_loop(0, 3, lambda i, x: x.at[i].set(x[i] + 1), x),
                     donate_argnums=0)

@@ -303,12 +303,10 @@ def upper_bound(index: Index) -> float:
     """The largest value of an index, infinity if unknown; assumes terms >= 0."""
     total: float = index.const
     for term, coefficient in index.terms:
-        if coefficient < 0:
-            return math.inf
         if isinstance(term, LoopVar):
-            total += coefficient * (term.extent - 1)
+            total += max(coefficient, 0) * (term.extent - 1)
         elif isinstance(term, Remainder):
-            total += coefficient * (term.divisor - 1)
+            total += max(coefficient, 0) * (term.divisor - 1)
         else:
             return math.inf
     return total

@@ -167,23 +167,29 @@ def _by_row(kernel: Kernel, loads: list[tuple[int, ir.Load]],
     """Each outer point keeps to bytes of its own, and all its loads precede all its stores."""
     if max(number for number, _ in loads) >= min(number for number, _ in stores):
         return False
+    every: list[tuple[int, ir.Load | ir.Store]] = [*loads, *stores]
+    return keep_to_rows([(access, stage_variables(kernel.stages[number]))
+                         for number, access in every], kernel.outer)
+
+
+def keep_to_rows(accesses: Sequence[tuple[ir.Load | ir.Store, list[LoopVar]]],
+                 outer: list[LoopVar]) -> bool:
+    """Whether each outer point keeps to bytes of its own, in memory where all buffers begin at one
+    address; with each access stand the loops of its stage."""
     rows: set[tuple[tuple[LoopVar, int], ...]] = set()
     low, high = 0, 0
-    every: list[tuple[int, ir.Load | ir.Store]] = [*loads, *stores]
-    for number, access in every:
+    for access, variables in accesses:
         size = access.buffer.dtype.itemsize
-        outer = tuple((t, c * size) for t, c in access.offset.terms if t in kernel.outer)
-        inner = Index(access.offset.const, tuple((t, c) for t, c in access.offset.terms
-                                                 if t not in kernel.outer))
-        reach = spans(inner, stage_variables(kernel.stages[number]))
+        around = tuple((t, c * size) for t, c in access.offset.terms if t in outer)
+        reach = spans(within_row(access.offset, outer), variables)
         if reach is None:
             return False
-        rows.add(outer)
+        rows.add(around)
         low, high = min(low, reach[0] * size), max(high, (reach[1] + 1) * size)
     if len(rows) != 1:
         return False
     row = rows.pop()
-    if {t for t, _ in row} != {v for v in kernel.outer if v.extent > 1}:
+    if {t for t, _ in row} != {v for v in outer if v.extent > 1}:
         return False
     reached = high - low
     for distance, extent in sorted((abs(c), t.extent) for t, c in row):

@@ -104,13 +104,14 @@ class ExprEmitter:
         if emitted.value.lanes == lanes:
             return emitted.value
         assert emitted.value.lanes == 1, "a vector among vectors of another length"
-        key = ("splat", id(emitted.value.llvm), emitted.value.dtype, lanes)
+        value = emitted.value  # complex ones may share one part
+        key = ("splat", id(value.llvm), id(value.imag), value.dtype, lanes)
         level = self.levels.stack[emitted.depth]
         found: Value | None = level.memo.get(key)
         if found is None:
-            found = memory.splat_value(level.scalar_builder(lanes), emitted.value)
+            found = memory.splat_value(level.scalar_builder(lanes), value)
             level.memo[key] = found
-            level.memo[("keep", *key)] = emitted.value  # the id above stays unique
+            level.memo[("keep", *key)] = value  # the ids above stay unique
         return found
 
     # ---- expressions ---------------------------------------------------------------------------

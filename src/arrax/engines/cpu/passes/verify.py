@@ -12,8 +12,9 @@ bounds        each load and store lies inside its buffer, whatever the loop vari
               the expressions in its offset are, where the conditions around it hold; quotients
               and remainders are of indices that are not negative there (`prove_accesses`)
 dependences   what a kernel loads of memory that it stores is the very element that it stores at
-              that point, as the same dtype; or lies in the row of its own outer point, and stands
-              in another stage; or all points of an earlier stage are before it
+              that point, as the same dtype; or lies in the row of its own outer point (where no
+              other point stores), and stands in another stage; or all points of an earlier stage
+              are before it
 races         unless a stage is in order, its points store to places of their own
 order         what a step reads is written before, on all ways there
 sizes         the sides of a copy are of equal size, a scalar slot holds one element, and after
@@ -37,8 +38,8 @@ from arrax.engines.cpu.loop_ir import Buffer, Expr, Index, Kernel, LoopVar
 from arrax.engines.cpu.loop_text import excerpt
 from arrax.engines.cpu.prove_accesses import Prover
 from arrax.engines.cpu.passes.verify_dtypes import dtype_problem
-from arrax.engines.cpu.places import (indices_of, is_injective, row_length, same_element,
-                                      stage_loads, stage_variables)
+from arrax.engines.cpu.places import (indices_of, is_injective, keep_to_rows, row_length,
+                                      same_element, stage_loads, stage_variables)
 
 
 counts = {"unproved": 0}  # of this process
@@ -275,8 +276,11 @@ def _in_order(kernel: Kernel, load: ir.Load, number: int, store: ir.Store, place
         return load.buffer.dtype == store.buffer.dtype
     if not any(v.extent > 1 for v in kernel.outer):
         return True  # one stage is done before the next begins
-    return load.buffer.dtype == store.buffer.dtype \
-        and row_length((load.offset, store.offset), kernel.outer) > 0
+    if number > place and load.buffer.dtype != store.buffer.dtype:
+        return False
+    return row_length((load.offset, store.offset), kernel.outer) > 0 or keep_to_rows(
+        [(access, stage_variables(kernel.stages[at]))
+         for access, at in ((load, number), (store, place))], kernel.outer)
 
 
 # ---- order -------------------------------------------------------------------------------------
