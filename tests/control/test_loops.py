@@ -184,3 +184,11 @@ NAMED = {
 def test_named_axes_reach_values_that_are_not_batched(name):
     fun, expected = NAMED[name]
     assert arrax.vmap(fun, axis_name="i")(jnp.arange(3)).tolist() == expected
+
+
+def test_python_loops_with_traced_predicates():
+    def doubled(x):
+        return lax.while_loop(lambda y: y < 9, lambda y: 2 * y, x)
+    with arrax.disable_jit():
+        assert arrax.vmap(doubled)(jnp.array([1., 3., 20.])).tolist() == [16., 12., 20.]
+        assert arrax.grad(doubled)(3.) == 4.

@@ -93,10 +93,11 @@ def _run_while(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_
                carry_name: Callable[[], str]) -> Any:
     flat, tree = flat_operands(init_val)
     if runs_as_python():
-        value = init_val
-        while cond_fun(value):
-            value = body_fun(value)
-        return value
+        while (holds := concrete_or_none(cond_fun(init_val))) is not None:
+            if not holds:
+                return init_val
+            init_val = body_fun(init_val)
+        flat, tree = flat_operands(init_val)  # the predicate is traced: the rest is an operation
     in_tree = pytree.treedef_tuple((tree,))
     while True:
         avals = avals_of(flat)

@@ -261,6 +261,11 @@ def _cell(ref: Ref) -> tuple[StagingTrace | None, list[Trace]]:
     return None, inside
 
 
+def traces_inside(ref: Ref) -> list[Trace]:
+    """The traces between the current one and that which the Ref, or its cell, belongs to."""
+    return _cell(ref)[1]
+
+
 def _read(ref: Ref) -> Any:
     _check_alive(ref)
     trace, _ = _cell(ref)
@@ -307,8 +312,7 @@ def read_all(refs: Sequence[Ref]) -> list[Any]:
 
 def write_all(refs: Sequence[Ref], values: Sequence[Any]) -> None:
     """Set the values of refs, as the current trace sees them."""
-    owner = next((ref._owner for ref in refs if ref._owner is not None), None)
-    if owner is not None:
+    for owner in {id(ref._owner): ref._owner for ref in refs if ref._owner is not None}.values():
         values = owner.outside(refs, values)
     for ref, value in zip(refs, values, strict=True):
         _write(ref, value)
