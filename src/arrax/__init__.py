@@ -36,6 +36,7 @@ from arrax.sharding import reshard, set_mesh
 from arrax.transforms.api_shards import (make_array_from_callback,
                                          make_array_from_process_local_data,
                                          make_array_from_single_device_arrays)
+from arrax.transforms.api_shard_map import shard_map, smap
 from arrax.transforms.api_trace import (ensure_compile_time_eval, eval_shape, make_jaxpr,
                                         named_call, named_scope)
 from arrax.transforms.api_vmap import vmap
@@ -72,8 +73,8 @@ __all__ = [
     "make_array_from_single_device_arrays", "make_jaxpr", "make_mesh", "named_call", "named_scope",
     "new_ref", "no_execution", "no_tracing", "numpy", "numpy_dtype_promotion",
     "numpy_rank_promotion", "pmap", "print_environment_info", "process_count", "process_index",
-    "process_indices", "pure_callback", "remat", "reshard", "set_mesh", "sharding",
-    "softmax_custom_jvp", "stages", "threefry_partitionable", "transfer_guard",
+    "process_indices", "pure_callback", "remat", "reshard", "set_mesh", "shard_map", "sharding",
+    "smap", "softmax_custom_jvp", "stages", "threefry_partitionable", "transfer_guard",
     "transfer_guard_device_to_device", "transfer_guard_device_to_host",
     "transfer_guard_host_to_device", "tree", "tree_util", "typeof", "typing", "value_and_grad",
     "vjp", "vmap"]

@@ -5,11 +5,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from arrax.core.aval import ManualAxisType
 from arrax.core.device import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding,
                                SingleDeviceSharding, current_mesh, enter_mesh)
 from arrax.transforms.api_placement import device_put as _device_put
 
-__all__ = ["AbstractMesh", "AxisType", "Mesh", "NamedSharding", "PartitionSpec", "Sharding",
+__all__ = ["AbstractMesh", "AxisType", "ManualAxisType", "Mesh", "NamedSharding", "PartitionSpec", "Sharding",
            "SingleDeviceSharding", "get_abstract_mesh", "get_mesh", "make_single_device_sharding",
            "reshard", "set_mesh", "use_abstract_mesh"]
 

@@ -25,6 +25,8 @@ PRIMITIVES = {
     "debug_callback": _EFFECT, "io_callback": _EFFECT,
     "device_put": "changes where an array is, not its values" + _ELSEWHERE,
     "empty": "has undefined contents" + _ELSEWHERE,
+    **dict.fromkeys(("psum_invariant", "pvary", "shard_map"),
+                    "works on parts of arrays: tests/transforms/test_shard_map.py"),
     "ragged_all_to_all": "has six operands of its own kind" + _ELSEWHERE,
     "random_gamma_of": "what `random_gamma` of such keys is compiled to: tests/random",
     "rng_uniform": "gives other numbers at each call: tests/ops/test_random.py",
@@ -36,6 +38,7 @@ FUNCTIONS = {
     **{f"lax.{name}": PRIMITIVES[name] for name in (
         "after_all", "create_token", "psend", "precv", "dce_sink", "empty", "ragged_all_to_all",
         "rng_uniform")},
+    "lax.pcast": PRIMITIVES["pvary"],
     "lax.with_sharding_constraint": PRIMITIVES["sharding_constraint"],
     "lax.broadcast_shapes": "is about shapes, not arrays: tests/ops/test_shape.py",
     "lax.conv_general_shape_tuple": _SHAPES, "lax.conv_transpose_shape_tuple": _SHAPES,

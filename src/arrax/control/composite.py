@@ -8,7 +8,7 @@ from typing import Any
 from arrax.control.running import avals_of, run_eagerly
 from arrax.core import pytree
 from arrax.core.jaxpr import ClosedJaxpr
-from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.primitive import BY_TYPES, NotApplicable, Primitive
 from arrax.core.lowering import Inline
 from arrax.transforms.staged import flat_operands, stage_function
 
@@ -34,7 +34,8 @@ composite_p = Primitive(
     "composite", multiple_results=True, type_rule=lambda *avals, jaxpr, **_: jaxpr.out_avals,
     execute=lambda *args, jaxpr, **_: run_eagerly(jaxpr, args),
     jvp=_no_jvp, transpose=NotApplicable("not linear"), batch=_NO_BATCH,
-    effects=lambda jaxpr, **_: jaxpr.effects, lower=Inline(lambda params: params["jaxpr"]),
+    effects=lambda jaxpr, **_: jaxpr.effects, varying=BY_TYPES,
+    lower=Inline(lambda params: params["jaxpr"]),
     stablehlo=_stablehlo)
 
 

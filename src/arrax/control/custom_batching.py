@@ -9,7 +9,7 @@ from arrax.core import pytree
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import BY_TYPES, Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.lowering import Inline
 from arrax.ops.rules import batch_at, instantiate, move_axis
@@ -160,7 +160,7 @@ custom_vmap_call_p = Primitive(
     type_rule=lambda *avals, call, **_: call.out_avals,
     execute=lambda *args, call, **_: as_arrays(eval_jaxpr(call.jaxpr, call.consts, *args)),
     jvp=_jvp, batch=_batch, partial_eval=_partial_eval, effects=lambda call, **_: call.effects,
-    hidden={"num_consts": ALWAYS}, lower=Inline(lambda params: params["call"]),
+    varying=BY_TYPES, hidden={"num_consts": ALWAYS}, lower=Inline(lambda params: params["call"]),
     stablehlo=lambda b, *args, call, **_: b.inline(call, args))
 
 

@@ -45,7 +45,7 @@ def same_type(a: Any, b: Any) -> bool:
     """Whether two avals are equal up to weak types."""
     if not isinstance(a, ShapedArray) or not isinstance(b, ShapedArray):
         return bool(a == b)
-    return a.shape == b.shape and a.dtype == b.dtype
+    return a.shape == b.shape and a.dtype == b.dtype and a.vma == b.vma
 
 
 def rearranged(closed: ClosedJaxpr, inputs: Sequence[int] | None = None,

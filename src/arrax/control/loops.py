@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from arrax.control import messages
-from arrax.control.jaxprs import same_type
 from arrax.control.scan import promote_weak, scan
 from arrax.control.running import avals_of, concrete_or_none, runs_as_python
 from arrax.control.while_rules import bind_while
 from arrax.core import dtypes, pytree
-from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.aval import aval_of
 from arrax.ops.p import add_p, lt_p
 from arrax.transforms.refs import cells, read_all, with_outer_refs, write_all
 from arrax.transforms.staged import Adapter, WithRefs, flat_operands, stage_function
@@ -117,7 +116,7 @@ def _check_predicate(cond: Any) -> None:
         raise TypeError("cond_fun must return a boolean scalar, but got pytree "
                         f"{cond.out_tree}.")
     (aval,) = cond.out_avals
-    if not same_type(aval, ShapedArray((), np.dtype(np.bool_))):
+    if aval.shape != () or aval.dtype != np.bool_:
         raise TypeError("cond_fun must return a boolean scalar, but got output type(s) "
                         f"[{aval!r}].")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from arrax.control.jaxprs import same_type
 from arrax.core import pytree
+from arrax.core.axis_env import checked_axes
 from arrax.transforms import calls
 
 
@@ -58,6 +59,8 @@ def type_difference(a: Any, b: Any) -> str:
         reasons.append("the dtypes do not match")
     if a.shape != b.shape:
         reasons.append("the shapes do not match")
+    if a.vma != b.vma:
+        reasons.append("the manual axis types do not match")
     return ", so " + ", and ".join(reasons) if reasons else ""
 
 
@@ -93,10 +96,27 @@ def check_carry(name: str, carry_name: Callable[[], str], carry_in: Any, carry_o
     parts = [f"the input {_component(root, path)} has type {a.str_short()} but the corresponding "
              f"output carry component has type {b.str_short()}{type_difference(a, b)}"
              for (path, a), b in zip(inputs, outputs, strict=True) if not same_type(a, b)]
+    casts = [_cast(b.vma - a.vma, "initial carry value corresponding to the input "
+                   + _component(root, path))
+             for (path, a), b in zip(inputs, outputs, strict=True) if b.vma - a.vma]
     raise TypeError(
         f"{name} function carry input and carry output must have equal types, but they differ:\n\n"
-        f"{_sentences(parts, _capital)}\n\nRevise the function so that all output types match the "
-        "corresponding input types.")
+        f"{_sentences(parts, _capital)}\n\n{_might_be_fixed(casts)}Revise the function so that all "
+        "output types match the corresponding input types.")
+
+
+def _cast(names: frozenset[Any], where: str) -> str:
+    axes = tuple(name for name in checked_axes() if name in names)
+    return f"applying `jax.lax.pcast(..., {axes}, to='varying')` to the {where}"
+
+
+def _might_be_fixed(casts: Sequence[str]) -> str:
+    """Which casts would make types vary alike over the axes of a `shard_map`."""
+    if not casts:
+        return ""
+    if len(casts) == 1:
+        return f"This might be fixed by {casts[0]}.\n\n"
+    return "This might be fixed by:\n" + ";\n".join(f"  * {cast}" for cast in casts) + ".\n\n"
 
 
 def _component(root: str, path: tuple[Any, ...]) -> str:
@@ -138,11 +158,15 @@ def check_branches(name: str, functions: Sequence[tuple[str, Any]], outputs: Seq
                  f"corresponding output of {other_name} has type {b.str_short()}"
                  f"{type_difference(a, b)}"
                  for (path, a), b in zip(leaves, others, strict=True) if not same_type(a, b)]
+        casts = [_cast(more.vma - less.vma, f"output of {owner}{_at(path)}")
+                 for (path, a), b in zip(leaves, others, strict=True)
+                 for less, more, owner in ((a, b, first_name), (b, a, other_name))
+                 if more.vma - less.vma]
         if parts:
             raise TypeError(
                 f"{name} branches must have equal output types but they differ.\n\n{who}\n\n"
-                f"{_sentences(parts, _capital)}\n\nRevise {first_name} and/or {other_name} so that "
-                "all output types match.")
+                f"{_sentences(parts, _capital)}\n\n{_might_be_fixed(casts)}Revise {first_name} "
+                f"and/or {other_name} so that all output types match.")
 
 
 def _or_leaf(text: str) -> str:

@@ -126,7 +126,7 @@ def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None, reverse
 
 
 def _without_leading_axis(aval: Any) -> Any:
-    return ShapedArray(aval.shape[1:], aval.dtype, aval.weak_type)
+    return aval.update(shape=aval.shape[1:])
 
 
 def _unroll(unroll: Any, length: int) -> int:

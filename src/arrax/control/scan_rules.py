@@ -18,7 +18,7 @@ from arrax.control.jaxprs import (forwarded_inputs, merge_by, pruned, rearranged
                                   split_by, used_inputs)
 from arrax.control.running import execute_compiled, run_eagerly, wrapped
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
-from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import storage_dtype
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, eval_jaxpr
@@ -43,7 +43,7 @@ Params = dict[str, Any]
 
 def stacked(aval: Any, length: int) -> Any:
     """The aval of `length` values of `aval`."""
-    return ShapedArray((length, *aval.shape), aval.dtype, aval.weak_type)
+    return aval.update(shape=(length, *aval.shape))
 
 
 def bind_scan(params: Params, jaxpr: ClosedJaxpr, consts: Sequence[Any], init: Sequence[Any],

@@ -11,6 +11,7 @@ import numpy as np
 
 from arrax import _native
 from arrax.core import dtypes, user_types
+from arrax.core.record import Record
 
 Shape = tuple[int, ...]
 
@@ -27,26 +28,44 @@ class AbstractValue:
         raise NotImplementedError
 
 
-class ShapedArray(AbstractValue):
-    """An array of known shape and dtype; `weak_type` marks values that came from Python scalars."""
+class ManualAxisType(Record):
+    """How values in a `shard_map` depend on its mesh axes: `varying` names those along which the
+    devices may hold different values."""
 
-    __slots__ = ("shape", "dtype", "weak_type", "ndim", "size", "__weakref__")
+    varying: frozenset[Any] = frozenset()
+    unreduced: frozenset[Any] = frozenset()
+    reduced: frozenset[Any] = frozenset()
+
+
+INVARIANT: frozenset[Any] = frozenset()
+
+
+class ShapedArray(AbstractValue):
+    """An array of known shape and dtype; `weak_type` marks values that came from Python scalars.
+
+    Inside a checked `shard_map`, `vma` names the mesh axes along which the value varies.
+    """
+
+    __slots__ = ("shape", "dtype", "weak_type", "ndim", "size", "vma", "__weakref__")
     shape: Shape
     dtype: Any
     weak_type: bool
     ndim: int
     size: int
+    vma: frozenset[Any]
 
     def __new__(cls, shape: Any, dtype: Any, weak_type: bool = False, *, sharding: None = None,
-                manual_axis_type: None = None, memory_space: None = None) -> ShapedArray:
-        if sharding is not None or manual_axis_type is not None or memory_space is not None:
+                manual_axis_type: ManualAxisType | None = None, memory_space: None = None,
+                vma: frozenset[Any] = INVARIANT) -> ShapedArray:
+        if sharding is not None or memory_space is not None:
             raise NotImplementedError(
-                "ShapedArray: types do not say where arrays are in this version; sharding, "
-                "manual_axis_type and memory_space must be None, got "
-                f"{sharding}, {manual_axis_type}, {memory_space}")
+                "ShapedArray: types do not say where arrays are in this version; sharding "
+                f"and memory_space must be None, got {sharding}, {memory_space}")
         if type(shape) is not tuple:
             shape = tuple(shape)
-        key = (shape, dtype, weak_type)
+        if manual_axis_type is not None:
+            vma = frozenset(manual_axis_type.varying)
+        key: Any = (shape, dtype, weak_type, vma) if vma else (shape, dtype, weak_type)
         try:
             return _interned[key]
         except (KeyError, TypeError):
@@ -54,10 +73,11 @@ class ShapedArray(AbstractValue):
         shape = tuple(int(d) for d in shape)
         if not isinstance(dtype, (np.dtype, dtypes.ExtendedDType)):
             dtype = np.dtype(dtype)
-        key = (shape, dtype, bool(weak_type))
+        key = (shape, dtype, bool(weak_type), *key[3:])
         self = _interned.get(key)
         if self is None:
             self = object.__new__(cls)
+            self.vma = vma
             self.shape, self.dtype, self.weak_type = shape, dtype, bool(weak_type)
             self.ndim, self.size = len(shape), math.prod(shape)
             self = _interned.setdefault(key, self)
@@ -67,12 +87,20 @@ class ShapedArray(AbstractValue):
         return self
 
     def update(self, **fields: Any) -> ShapedArray:
-        """The same aval with `shape`, `dtype` or `weak_type` replaced."""
+        """The same aval with `shape`, `dtype`, `weak_type` or `vma` replaced."""
         return ShapedArray(fields.get("shape", self.shape), fields.get("dtype", self.dtype),
-                           fields.get("weak_type", self.weak_type))
+                           fields.get("weak_type", self.weak_type),
+                           vma=fields.get("vma", self.vma))
 
     def strip_weak_type(self) -> ShapedArray:
-        return ShapedArray(self.shape, self.dtype) if self.weak_type else self
+        return self.update(weak_type=False) if self.weak_type else self
+
+    @property
+    def manual_axis_type(self) -> ManualAxisType:
+        """`vma`, as a record."""
+        return ManualAxisType(varying=self.vma)
+
+    mat = manual_axis_type
 
     def update_weak_type(self, weak_type: bool) -> ShapedArray:
         return self.update(weak_type=weak_type)
@@ -81,7 +109,7 @@ class ShapedArray(AbstractValue):
         """The aval of tangents: itself for inexact dtypes, `float0` for integers, bools, keys."""
         if dtypes.issubdtype(self.dtype, dtypes.inexact):
             return self
-        return ShapedArray(self.shape, dtypes.float0)
+        return ShapedArray(self.shape, dtypes.float0, vma=self.vma)
 
     to_ct_aval = at_least_vspace = to_tangent_aval
 
@@ -94,12 +122,13 @@ class ShapedArray(AbstractValue):
         return self.size * self.itemsize
 
     def __reduce__(self) -> Any:
-        return ShapedArray, (self.shape, self.dtype, self.weak_type)
+        return _unpickled, (self.shape, self.dtype, self.weak_type, self.vma)
 
     def str_short(self, short_dtypes: bool = False) -> str:
         name_of = dtypes.short_dtype_name if short_dtypes else dtypes.dtype_name
         name = name_of(self.dtype)
-        return f"{name}[{','.join(map(str, self.shape))}]"
+        text = f"{name}[{','.join(map(str, self.shape))}]"
+        return text if not self.vma else f"{text}{{V:{_names_text(self.vma)}}}"
 
     def __str__(self) -> str:
         return f"~{self.str_short()}" if self.weak_type else self.str_short()
@@ -113,9 +142,18 @@ class ShapedArray(AbstractValue):
         return None
 
 
+def _names_text(names: frozenset[Any]) -> str:
+    texts = sorted(map(str, names))
+    return texts[0] if len(texts) == 1 else f"({','.join(texts)})"
+
+
+def _unpickled(shape: Any, dtype: Any, weak_type: bool, vma: frozenset[Any]) -> ShapedArray:
+    return ShapedArray(shape, dtype, weak_type, vma=vma)
+
+
 # Programs of ever new shapes leave avals behind: now and then those that nobody holds go.
 _MOST_UNUSED = 1 << 14
-_interned: dict[tuple[Shape, Any, bool], ShapedArray] = {}
+_interned: dict[tuple[Any, ...], ShapedArray] = {}
 _room = [_MOST_UNUSED]  # so many avals there may be before the next sweep
 _native.set_aval_factory(ShapedArray)
 
@@ -155,7 +193,7 @@ class AbstractToken(ShapedArray):
     def __new__(cls) -> AbstractToken:
         self: AbstractToken = object.__new__(cls)
         self.shape, self.dtype, self.weak_type = (0,), np.dtype(bool), False
-        self.ndim, self.size = 1, 0
+        self.ndim, self.size, self.vma = 1, 0, INVARIANT
         return self
 
     def update(self, **fields: Any) -> AbstractToken:

@@ -13,10 +13,17 @@ _local = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A mapped axis: its name (None when unnamed) and size."""
+    """A mapped axis: its name (None when unnamed) and size.
+
+    `checked` axes are those of a `shard_map` in whose types (`ShapedArray.vma`) they are tracked.
+    `spmd_name` is the mesh axis (or axes) that the mapped axis is split over, where constraints
+    inside say how values are split.
+    """
 
     name: AxisName
     size: int
+    checked: bool = False
+    spmd_name: Any = None
 
 
 def current_axes() -> tuple[Axis, ...]:
@@ -33,6 +40,11 @@ def bind_axes(*axes: Axis) -> Iterator[None]:
         yield
     finally:
         _local.axes = before
+
+
+def checked_axes() -> tuple[AxisName, ...]:
+    """The names of the axes in scope that types tell about, outermost first."""
+    return tuple(axis.name for axis in current_axes() if axis.checked)
 
 
 def axis_size(name: AxisName) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import math
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -263,11 +262,11 @@ class Mesh:
         return AbstractMesh(self.axis_sizes, self.axis_names, self.axis_types)
 
     def __enter__(self) -> Mesh:
-        _entered().append(self)
+        mesh_in_scope.push(self)
         return self
 
     def __exit__(self, *error: object) -> None:
-        _entered().pop()
+        mesh_in_scope.pop()
 
     def _key(self) -> tuple[Any, ...]:
         return (self.axis_names, self.axis_types, self.devices.shape,
@@ -287,7 +286,7 @@ class Mesh:
 
 def _axes_text(mesh: Any) -> str:
     axes = ", ".join(f"'{n}': {s}" for n, s in mesh.shape.items())
-    return f"{axes}, axis_types=({', '.join(t.name for t in mesh.axis_types)},)"
+    return f"{axes}, axis_types={mesh.axis_types}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,35 +316,71 @@ class AbstractMesh:
     def empty(self) -> bool:
         return not self.axis_names
 
+    def axes_of_type(self, kind: AxisType) -> tuple[Any, ...]:
+        """The names of the axes of a type."""
+        return tuple(n for n, t in zip(self.axis_names, self.axis_types, strict=True) if t is kind)
+
+    @property
+    def auto_axes(self) -> tuple[Any, ...]:
+        return self.axes_of_type(AxisType.Auto)
+
+    @property
+    def explicit_axes(self) -> tuple[Any, ...]:
+        return self.axes_of_type(AxisType.Explicit)
+
+    @property
+    def manual_axes(self) -> tuple[Any, ...]:
+        return self.axes_of_type(AxisType.Manual)
+
+    @property
+    def abstract_mesh(self) -> AbstractMesh:
+        return self
+
+    def update(self, *, axis_sizes: Any = None, axis_names: Any = None, axis_types: Any = None,
+               ) -> AbstractMesh:
+        """The mesh with other sizes, names or types."""
+        return AbstractMesh(self.axis_sizes if axis_sizes is None else axis_sizes,
+                            self.axis_names if axis_names is None else axis_names,
+                            self.axis_types if axis_types is None else axis_types)
+
     def __repr__(self) -> str:
         return f"AbstractMesh({_axes_text(self) if self.axis_names else ''})"
 
 
-_local = threading.local()
+class _Infer:
+    """The type of `Infer`: in_specs of `shard_map` that are as the arguments are split."""
+
+    def __repr__(self) -> str:
+        return "Infer"
+
+
+Infer = _Infer()
 EMPTY_MESH = Mesh(np.empty((), dtype=object), ())
-
-
-def _entered() -> list[Any]:
-    """The meshes that `with` blocks of this thread have entered, innermost last."""
-    if not hasattr(_local, "meshes"):
-        _local.meshes = []
-    return _local.meshes  # type: ignore[no-any-return]
+# The mesh in scope, part of the key of everything that is traced.
+mesh_in_scope = config.make_user_context(EMPTY_MESH)
 
 
 @contextlib.contextmanager
 def enter_mesh(mesh: Any) -> Iterator[Any]:
     """Bring a `Mesh` or an `AbstractMesh` into scope."""
-    _entered().append(mesh)
-    try:
+    with mesh_in_scope(mesh):
         yield mesh
-    finally:
-        _entered().pop()
 
 
 def current_mesh() -> Any:
     """The innermost mesh in scope; one without axes if there is none."""
-    meshes = _entered()
-    return meshes[-1] if meshes else EMPTY_MESH
+    return mesh_in_scope.value
+
+
+class DuplicateSpecError(ValueError):
+    """A spec that splits two dimensions over one mesh axis."""
+
+
+def spec_names(spec: Sequence[Any], ndim: int) -> tuple[tuple[Any, ...], ...]:
+    """The names of the mesh axes that split each of `ndim` array axes, by a `PartitionSpec`."""
+    parts = tuple(spec) + (None,) * (ndim - len(spec))
+    return tuple(() if part is None else part if isinstance(part, tuple) else (part,)
+                 for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

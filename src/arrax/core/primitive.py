@@ -48,6 +48,9 @@ FEW = 1 << 12  # the same for functions whose `Elementwise` lowering costs as mu
 COSTLY = 4
 
 
+BY_TYPES = "by types"  # in `Primitive.varying`
+
+
 class NotApplicable(Record):
     """A rule that is absent on purpose."""
 
@@ -81,6 +84,10 @@ class Primitive(_native.PrimitiveBase):
     (params that the printer omits when they have the value given here), `shown` (how the printer
     writes a param that has a form of its own), `named_axes` (for collectives:
     the axis names among the params, so that batching over one of them reaches unbatched operands),
+    `varying` (how results vary over the axes of a `shard_map`, `ShapedArray.vma`: None, over all
+    axes that an operand varies over, and all operands are made to vary alike; BY_TYPES, as the
+    type rule says; or `varying(**params)` gives the axes that operands must vary over and those of
+    them that results do not; BY_TYPES is the default for primitives with `named_axes`),
     `part` (a `lowering.Part` or `SumInside`: how a sum with a result updates the other summand),
     `masked` (the update of operand 0 where a mask holds, see `passes/masked_updates.py`), `guard`
     (a `guarding.Guard`: how programs inside leave arrays as they are), `check` (raises for an
@@ -107,6 +114,7 @@ class Primitive(_native.PrimitiveBase):
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
             named_axes: Callable[..., Collection[Any]] | None = None,
+            varying: Any = None,
             typed_results: bool = False, stored: Callable[..., bool] | None = None,
             hidden: dict[str, Any] | None = None,
             shown: dict[str, Callable[[Any], str]] | None = None, registered: bool = True):
@@ -128,6 +136,7 @@ class Primitive(_native.PrimitiveBase):
         self.weak_type = weak_type or ("rule" if execute is not None else "all")
         self.effects = effects
         self.named_axes = named_axes
+        self.varying = varying or (BY_TYPES if named_axes is not None else None)
         self._avals: dict[tuple[Any, ...], Any] = {}
         self._accepted: set[tuple[Any, ...]] = set()
         self.typed_results, self.stored = typed_results, stored

@@ -169,7 +169,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, enum.Enum):
         numbered = isinstance(value, enum.IntEnum)  # its `str` is the number
         return f"{type(value).__name__}.{value.name}" if numbered else str(value)
-    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+    if isinstance(value, tuple) and type(value).__repr__ is tuple.__repr__:
         inner = ", ".join(_member_text(v) for v in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, list):

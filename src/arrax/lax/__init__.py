@@ -81,6 +81,7 @@ from arrax.ops.scatter import (scatter, scatter_add, scatter_add_p, scatter_max,
 from arrax.ops.ragged_all_to_all import ragged_all_to_all, ragged_all_to_all_p
 from arrax.ops.stage import stage, stage_p
 from arrax.ops.tokens import (after_all, after_all_p, create_token, create_token_p, precv, psend)
+from arrax.ops.varying import pcast
 from arrax.ops.shape import (broadcast, broadcast_in_dim, broadcast_in_dim_p, broadcast_like,
                              broadcast_shapes, broadcast_to_rank, collapse, expand_dims, reshape,
                              reshape_p, rev, rev_p, squeeze, squeeze_p, transpose, transpose_p)

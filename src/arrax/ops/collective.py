@@ -20,7 +20,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import HostCall
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
 from arrax.ops.p import (add_p, concatenate_p, dynamic_slice_p, gather_p, iota_p, mul_p,
-                         reduce_max_p, reduce_min_p, reduce_sum_p, reshape_p, transpose_p)
+                         pvary_p, reduce_max_p, reduce_min_p, reduce_sum_p, reshape_p, transpose_p)
 from arrax.ops.rules import (batch_to_front, broadcast_in_dim, constant, linear_jvp, move_axis,
                              transpose_unary)
 
@@ -97,26 +97,37 @@ BATCHED_AWAY = NotApplicable("instances are a batch axis of one program, in whic
                              "operations along that axis")
 
 
-def _reducer(name: str, reduce: Primitive, unmapped: Callable[[Any, int], Any], **rules: Any,
-             ) -> Primitive:
+def _over(axes: Any, **_: Any) -> Any:
+    """A fold makes what varies over its axes the same for all instances along them."""
+    return names_of(axes), names_of(axes)
+
+
+def _among(axis_name: Any, **_: Any) -> Any:
+    """What instances exchange varies over the axes."""
+    return names_of(axis_name), ()
+
+
+def _reducer(name: str, reduce: Primitive, unmapped: Callable[[Any, int], Any],
+             varying: Any = _over, **rules: Any) -> Primitive:
     def fold(x: Any, axis: int) -> Any:
         return reduce.bind(x, axes=(axis,), out_sharding=None)
 
-    def batch(axis: Any, operands: Any, dims: Any, *, axes: Any, axis_index_groups: Groups) -> Any:
+    def batch(axis: Any, operands: Any, dims: Any, *, axes: Any, **groups: Any) -> Any:
         (x,), (dim,) = operands, dims
+        axis_index_groups: Groups = groups.get("axis_index_groups")
         if axis.name is None or axis.name not in axes:
-            return primitive.bind(x, axes=axes, axis_index_groups=axis_index_groups), dim
+            return primitive.bind(x, axes=axes, **groups), dim
         rest = tuple(a for a in axes if a != axis.name)
         if rest and axis_index_groups is not None:
             raise NotImplementedError(f"{name} over several axes with axis_index_groups")
         if axis_index_groups is not None:
             return _grouped(batch_to_front(x, dim, axis.size), axis_index_groups, fold), 0
         out = unmapped(x, axis.size) if dim is None else fold(x, dim)
-        return (primitive.bind(out, axes=rest, axis_index_groups=None) if rest else out), None
+        return (primitive.bind(out, axes=rest, **groups) if rest else out), None
 
     primitive = Primitive(name, type_rule=_reducer_type, execute=_unbound(name), batch=batch,
-                          named_axes=_bound_names, lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY,
-                          **rules)
+                          named_axes=_bound_names, varying=varying, lower=_BATCHED_AWAY,
+                          stablehlo=BATCHED_AWAY, **rules)
     return primitive
 
 
@@ -125,8 +136,11 @@ def _times(x: Any, count: int) -> Any:
 
 
 psum_p: Primitive = _reducer(
-    "psum", reduce_sum_p, _times, jvp=linear_jvp(),
+    "psum", reduce_sum_p, _times, varying=lambda axes, **_: (names_of(axes), ()), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, aval, **params: psum_p.bind(ct, **params)))
+psum_invariant_p: Primitive = _reducer(
+    "psum_invariant", reduce_sum_p, _times, jvp=linear_jvp(),
+    transpose=transpose_unary(lambda ct, aval, *, axes: pvary_p.bind(ct, axes=axes)))
 pmax_p = _reducer("pmax", reduce_max_p, lambda x, _: x,
                   jvp=NotApplicable("pmax of a mapped axis: use psum of a mask"),
                   transpose=NotApplicable("not linear"))
@@ -229,7 +243,7 @@ def _all_gather_transpose(ct: Any, aval: Any, *, all_gather_dimension: int, **pa
 all_gather_p = Primitive(
     "all_gather", type_rule=_all_gather_type, execute=_unbound("all_gather"), jvp=linear_jvp(),
     transpose=transpose_unary(_all_gather_transpose), batch=_all_gather_batch,
-    named_axes=_bound_names, lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
+    named_axes=_bound_names, varying=_among, lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
 def _reduce_scatter_type(x: Any, *, scatter_dimension: int, axis_size: int, tiled: bool,
@@ -284,7 +298,7 @@ def _reduce_scatter_batch(axis: Any, operands: Any, dims: Any, *, scatter_dimens
 
 reduce_scatter_p = Primitive(
     "reduce_scatter", type_rule=_reduce_scatter_type, execute=_unbound("psum_scatter"),
-    jvp=linear_jvp(), batch=_reduce_scatter_batch, named_axes=_bound_names,
+    jvp=linear_jvp(), batch=_reduce_scatter_batch, named_axes=_bound_names, varying=_among,
     transpose=transpose_unary(lambda ct, aval, *, scatter_dimension, **params: all_gather_p.bind(
         ct, all_gather_dimension=scatter_dimension, **params)),
     lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
@@ -355,7 +369,7 @@ all_to_all_p: Primitive = Primitive(
     transpose=transpose_unary(lambda ct, aval, *, split_axis, concat_axis, **params:
                               all_to_all_p.bind(ct, split_axis=concat_axis, concat_axis=split_axis,
                                                 **params)),
-    batch=_all_to_all_batch, named_axes=_bound_names,
+    batch=_all_to_all_batch, named_axes=_bound_names, varying=_among,
     lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
@@ -400,7 +414,7 @@ ppermute_p: Primitive = Primitive(
     "ppermute", type_rule=_same_type, execute=_unbound("ppermute"), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, aval, *, axis_name, perm: ppermute_p.bind(
         ct, axis_name=axis_name, perm=tuple((d, s) for s, d in perm))),
-    batch=_ppermute_batch, named_axes=_bound_names,
+    batch=_ppermute_batch, named_axes=_bound_names, varying=_among,
     lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 
@@ -418,7 +432,7 @@ def _axis_index_type(*, axis_name: Any) -> Any:
 axis_index_p = Primitive(
     "axis_index", type_rule=_axis_index_type, execute=_unbound("axis_index"), weak_type="none",
     jvp=NotApplicable("it has no operands"), transpose=NotApplicable("it has no operands"),
-    batch=_axis_index_batch, named_axes=_bound_names,
+    batch=_axis_index_batch, named_axes=_bound_names, varying=_among,
     lower=_BATCHED_AWAY, stablehlo=BATCHED_AWAY)
 
 

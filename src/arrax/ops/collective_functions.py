@@ -9,12 +9,12 @@ import numpy as np
 from arrax.core import pytree
 from arrax.core.array import array_of
 from arrax.core.axis_env import axis_size as size_of_axis
-from arrax.core.axis_env import names_of
+from arrax.core.axis_env import checked_axes, names_of
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.collective import (Groups, all_gather_p, all_to_all_p, joint_index, pmax_p, pmin_p,
-                                  ppermute_p, psum_p, reduce_scatter_p)
+                                  ppermute_p, psum_invariant_p, psum_p, reduce_scatter_p)
 from arrax.ops.p import (convert_element_type_p, eq_p, reduce_max_p, reduce_min_p, reduce_sum_p,
                          select_n_p)
 from arrax.ops.rules import broadcast_in_dim, constant
@@ -64,6 +64,12 @@ def _reduced(primitive: Primitive, reduce: Primitive, x: Any, names: tuple[Any, 
     if own:
         x = reduce.bind(x, axes=own, out_sharding=None)
         names = tuple(n for n in names if type(n) is not int)
+        if not names:
+            return x
+    checked = tuple(n for n in names if n in checked_axes())
+    if primitive is psum_p and checked and groups is None:
+        x = psum_invariant_p.bind(x, axes=checked)
+        names = tuple(n for n in names if n not in checked)
         if not names:
             return x
     return primitive.bind(x, axes=names, axis_index_groups=_frozen(groups))

@@ -29,7 +29,7 @@ def _batch(axis: Any, operands: Any, dims: Any, *, sharding: Any, **params: Any)
     (dim,) = dims
     if isinstance(sharding, NamedSharding) and len(sharding.spec) >= dim:
         spec = list(sharding.spec)
-        spec.insert(dim, None)
+        spec.insert(dim, axis.spmd_name)
         sharding = NamedSharding(sharding.mesh, PartitionSpec(*spec))
     return sharding_constraint_p.bind(*operands, sharding=sharding, **params), dim
 

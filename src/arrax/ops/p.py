@@ -33,6 +33,9 @@ shift_left_p = handle("shift_left")
 shift_right_logical_p = handle("shift_right_logical")
 xor_p = handle("xor")
 
+# ops/collective.py
+psum_invariant_p = handle("psum_invariant")
+
 # ops/compare.py
 clamp_p = handle("clamp")
 eq_p = handle("eq")
@@ -137,6 +140,9 @@ log_p = handle("log")
 sin_p = handle("sin")
 sinh_p = handle("sinh")
 tanh_p = handle("tanh")
+
+# ops/varying.py
+pvary_p = handle("pvary")
 
 # ops/window.py
 reduce_window_max_p = handle("reduce_window_max")

@@ -139,6 +139,7 @@ def _exchange(x: Any, output: Any, inputs: Any, sizes: Any, outputs: Any) -> Any
 ragged_all_to_all_p = Primitive(
     "ragged_all_to_all", type_rule=_type, execute=_execute, jvp=_jvp, transpose=_transpose,
     batch=_batch, named_axes=lambda axis_name, **_: names_of(axis_name),
+    varying=lambda axis_name, **_: (names_of(axis_name), ()),
     lower=HostCall("axis names are gone when a program is compiled"), stablehlo=BATCHED_AWAY)
 
 

@@ -15,7 +15,8 @@ from arrax.core.array import from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import storage_dtype
 from arrax.core.primitive import Primitive
-from arrax.ops.p import add_any_p, broadcast_in_dim_p, reduce_sum_p, reshape_p, transpose_p
+from arrax.ops.p import (add_any_p, broadcast_in_dim_p, pvary_p, reduce_sum_p, reshape_p,
+                         transpose_p)
 
 
 class attached:
@@ -55,7 +56,8 @@ def zeros(aval: Any) -> Any:
     if from_scalar.dtype.itemsize == 0:
         return np.zeros(aval.shape, from_scalar.dtype)
     scalar = from_numpy(from_scalar, True) if aval.weak_type else from_scalar[()]
-    return broadcast_in_dim(scalar, aval.shape, ()) if aval.shape else scalar
+    full = broadcast_in_dim(scalar, aval.shape, ()) if aval.shape else scalar
+    return pvary_p.bind(full, axes=tuple(sorted(aval.vma, key=str))) if aval.vma else full
 
 
 def instantiate(x: Any) -> Any:

@@ -27,6 +27,8 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
       out_axes: where the mapped axis stands in the results: an int, None, or a pytree prefix.
       axis_name: a name for collectives such as `lax.psum`.
       axis_size: the size, needed only when no argument is mapped.
+      spmd_axis_name: the mesh axis, or tuple of them, that the mapped axis is split over: what
+        sharding constraints and `shard_map`s in the function say of it.
 
     Raises:
       ValueError: for inconsistent sizes, axes out of range or specifications that do not fit.
@@ -57,12 +59,14 @@ def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
         dims = flat_axes("vmap in_axes", (in_axes, 0), (args, kwargs))
         if any(type(x) is refs.Ref for x in leaves):
             return _map_refs(fun, leaves, tree, dims, out_axes,
-                             lambda f, axes, out: vmap(f, axes, out, axis_name, axis_size))
+                             lambda f, axes, out: vmap(f, axes, out, axis_name, axis_size,
+                                                         spmd_axis_name))
         leaves = [x if isinstance(x, Tracer) else _checked(x, fun, d)
                   for x, d in zip(leaves, dims, strict=True)]
         dims = [_normalized(x, d, "vmap") for x, d in zip(leaves, dims, strict=True)]
         size = mapped_axis_size(fun, args, kwargs, leaves, dims, axis_size, "vmap")
-        axis = Axis(axis_name, size)
+        spmd = tuple(spmd_axis_name) if isinstance(spmd_axis_name, list) else spmd_axis_name
+        axis = Axis(axis_name, size, spmd_name=spmd)
         flat = calls.FlatCall(fun, tree)
         outs, out_dims = batch_flat(flat, axis, leaves, dims)
         out = flat.out_tree.unflatten(outs)

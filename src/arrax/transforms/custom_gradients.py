@@ -8,7 +8,7 @@ from arrax.core import dtypes, pytree
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import aval_of
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import BY_TYPES, Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Inline
@@ -208,5 +208,5 @@ linear_call_p = Primitive(
     execute=lambda *args, callee, **_: as_arrays(eval_jaxpr(callee.jaxpr, callee.consts, *args)),
     jvp=_linear_jvp, transpose=_linear_transpose, batch=_linear_batch,
     effects=lambda callee, **_: callee.effects, hidden={"transpose_thunk": ALWAYS},
-    lower=Inline(lambda params: params["callee"]),
+    varying=BY_TYPES, lower=Inline(lambda params: params["callee"]),
     stablehlo=lambda b, *args, callee, **_: b.inline(callee, args))

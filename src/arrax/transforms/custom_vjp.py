@@ -14,7 +14,7 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.dtypes import float0
 from arrax.core.errors import UnexpectedTracerError
 from arrax.core.evaluate import EVAL
-from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.primitive import BY_TYPES, NotApplicable, Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
 from arrax.core.lowering import HostCall
@@ -394,5 +394,6 @@ def _lin_batch(axis: Any, operands: Any, dims: Any, *, num_res: int, bwd: Any,
 custom_lin_p = Primitive(
     "custom_lin", multiple_results=True, type_rule=_lin_type, execute=_forward_mode,
     evaluate=_forward_mode, jvp=_forward_mode, transpose=_lin_transpose, batch=_lin_batch,
-    hidden={"out_avals": ALWAYS}, lower=HostCall("it is gone after transposition"),
+    varying=BY_TYPES, hidden={"out_avals": ALWAYS},
+    lower=HostCall("it is gone after transposition"),
     stablehlo=NotApplicable("it is gone after transposition"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
+from arrax.core.axis_env import checked_axes
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import float0
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
@@ -18,6 +19,7 @@ from arrax.core.leaks import refuse_leaks
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, current, set_current, use
 from arrax.ops.rules import instantiate
+from arrax.ops.varying import vary_like
 from arrax.transforms.staging import trace_to_jaxpr
 
 
@@ -54,12 +56,13 @@ class GradTracer(JVPTracer):
 class JVPTrace(Trace):
     """Computes primals and tangents together."""
 
-    __slots__ = ("parent", "tracer_class", "alive")
+    __slots__ = ("parent", "tracer_class", "alive", "checked")
 
     def __init__(self, parent: Trace, tracer_class: type[JVPTracer] = JVPTracer):
         self.parent = parent
         self.tracer_class = tracer_class
         self.alive = True
+        self.checked = bool(checked_axes())
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         primals, tangents, active = [], [], False
@@ -78,6 +81,8 @@ class JVPTrace(Trace):
             tangents = [Zero(tangent_aval(aval_of(x))) if t is None else t
                         for x, t in zip(primals, tangents, strict=True)]
             out, tangent = primitive.rule("jvp")(primals, tangents, **params)
+            if self.checked:
+                tangent = _like_primals(out, tangent)
         finally:
             set_current(self)
         if primitive.multiple_results:
@@ -93,6 +98,13 @@ class JVPTrace(Trace):
         if isinstance(value, JVPTracer) and value._trace is self:
             return value.primal, value.tangent
         return value, Zero(tangent_aval(aval_of(value)))
+
+
+def _like_primals(out: Any, tangent: Any) -> Any:
+    """The tangents, made to vary over the mesh axes that the results vary over (`ops.varying`)."""
+    if isinstance(out, (list, tuple)):
+        return [_like_primals(o, t) for o, t in zip(out, tangent, strict=True)]
+    return tangent if type(tangent) is Zero else vary_like(tangent, aval_of(out))
 
 
 def jvp_flat(fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any],

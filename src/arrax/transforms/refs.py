@@ -235,7 +235,7 @@ def _fitting(value: Any, aval: Any, broadcasts: bool = False) -> Any:
             raise ValueError(f"Invalid shape for `swap`. Ref shape: {aval.shape}. Value shape: "
                              f"{have.shape}.")
         if not broadcasts or not have.shape:
-            new = new + zeros(ShapedArray(aval.shape, aval.dtype))
+            new = new + zeros(aval.update(weak_type=False))
     elif have.weak_type:
         new = new.astype(aval.dtype)
     return new
@@ -434,7 +434,7 @@ def new_ref(init_val: Any, *, memory_space: Any = None, kind: str | None = None)
     aval = aval_of(value)
     if aval.weak_type:
         value = value.astype(aval.dtype)
-        aval = ShapedArray(aval.shape, aval.dtype)
+        aval = aval.update(weak_type=False)
     return Ref(AbstractRef(aval, memory_space, kind), value)
 
 

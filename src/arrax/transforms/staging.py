@@ -16,15 +16,17 @@ import numpy as np
 from arrax.core import config, source_info, user_types
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import aval_of
+from arrax.core.axis_env import checked_axes
 from arrax.core.checker import check_jaxpr
 from arrax.core.dtypes import ExtendedDType, python_scalar_types
 from arrax.core.evaluate import EVAL, leaked_tracer_error
 from arrax.core.jaxpr import (ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var,
                               no_debug_info)
 from arrax.core.leaks import refuse_leaks
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import BY_TYPES, Primitive
 from arrax.core.printer import eqn_text
 from arrax.core.trace import Trace, Tracer, current, use
+from arrax.ops.varying import aligned, varying_results
 
 
 class _Local(threading.local):
@@ -78,7 +80,7 @@ class StagingTrace(Trace):
     """Records equations."""
 
     __slots__ = ("eqns", "invars", "constants", "debug_info", "alive", "tracer_class", "eager",
-                 "cells", "outer_refs")
+                 "cells", "outer_refs", "checked")
 
     def __init__(self, debug_info: DebugInfo = no_debug_info, tracer_class: Any = JitTracer,
                  eager: bool = False):
@@ -88,6 +90,7 @@ class StagingTrace(Trace):
         self.constants: dict[int, tuple[Any, Var]] = {}
         self.debug_info = debug_info
         self.alive = True
+        self.checked = bool(checked_axes())  # whether types tell how values vary over mesh axes
         self.tracer_class = tracer_class
         self.cells: dict[Any, Any] = {}  # values of refs that were made outside (`refs.py`)
         self.outer_refs: list[Any] = []  # those of them whose values are no arguments
@@ -108,8 +111,12 @@ class StagingTrace(Trace):
 
     def record(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Append the equation of `primitive` and return tracers of its results."""
+        if self.checked and primitive.varying is not BY_TYPES:
+            args = aligned(primitive, args, params)
         atoms = [self.atom(a) for a in args]
         out = primitive.result_avals([a.aval for a in atoms], params)
+        if self.checked:
+            out = varying_results(primitive, atoms, params, out)
         avals = out if primitive.multiple_results else (out,)
         outvars = [Var(aval) for aval in avals]
         effects = primitive.effects_of(params) if primitive.effects else primitive.effects

@@ -14,6 +14,7 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.dtypes import float0
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from arrax.ops.rules import add_tangents, instantiate
+from arrax.ops.varying import vary_like
 from arrax.transforms.staging import trace_to_jaxpr
 
 
@@ -57,6 +58,8 @@ def _accumulate(found: dict[Var, Any], linear: set[Var], atom: Any, cotangent: A
     if cotangent is None or type(cotangent) is Zero or type(atom) is Literal:
         return
     if atom in linear:
+        if getattr(atom.aval, "vma", None):
+            cotangent = vary_like(cotangent, atom.aval)
         found[atom] = add_tangents(found[atom], cotangent) if atom in found else cotangent
 
 
