@@ -10,9 +10,10 @@ from arrax.core.device import (AbstractMesh, AxisType, Mesh, NamedSharding, Part
                                SingleDeviceSharding, current_mesh, enter_mesh)
 from arrax.transforms.api_placement import device_put as _device_put
 
-__all__ = ["AbstractMesh", "AxisType", "ManualAxisType", "Mesh", "NamedSharding", "PartitionSpec", "Sharding",
-           "SingleDeviceSharding", "get_abstract_mesh", "get_mesh", "make_single_device_sharding",
-           "reshard", "set_mesh", "use_abstract_mesh"]
+__all__ = [
+    "AbstractMesh", "AxisType", "ManualAxisType", "Mesh", "NamedSharding", "PartitionSpec",
+    "Sharding", "SingleDeviceSharding", "get_abstract_mesh", "get_mesh",
+    "make_single_device_sharding", "reshard", "set_mesh", "use_abstract_mesh"]
 
 
 def get_mesh() -> Mesh:
