@@ -494,6 +494,12 @@ def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:
     return (dtype, weak) if return_weak_type_flag else dtype
 
 
+def joined_dtype(a: DTypeLike, b: DTypeLike) -> np.dtype[Any]:
+    """The dtype to compute in with operands of dtypes `a` and `b`, in every promotion mode."""
+    with config.numpy_dtype_promotion("standard"):
+        return promote_types(a, b)
+
+
 def promote_types(a: DTypeLike, b: DTypeLike) -> np.dtype[Any]:
     """The dtype that values of dtypes `a` and `b` promote to; `int`, `float`, `complex` are weak.
 

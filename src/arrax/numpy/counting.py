@@ -11,7 +11,7 @@ from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, reductions, shaping, sorting
 from arrax.numpy.promotion import (as_array, bool_dtype, convert, inexact_of, integer_dtypes,
-                                   promote_dtypes_inexact, scalar_array)
+                                   promote_dtypes_inexact, promotes_freely, scalar_array)
 
 builtin_range = range
 
@@ -77,6 +77,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None,
 
 
 @remembered
+@promotes_freely
 def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None,
               density: bool | None = None) -> tuple[Any, Any]:
     """(counts, edges): how many elements lie in each bin; the last bin includes its upper edge.
@@ -117,6 +118,7 @@ def _count_in_bins(columns: list[Any], edges: list[Any], weights: Any) -> Any:
     return creation.zeros(shape, weights.dtype).at[tuple(cells)].add(weights)
 
 
+@promotes_freely
 def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,
                 weights: Any = None, density: bool | None = None) -> tuple[Any, Any, Any]:
     """(counts, x edges, y edges) of points in the plane; see `histogramdd`."""
@@ -131,6 +133,7 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,
     return counts, edges[0], edges[1]
 
 
+@promotes_freely
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None,
                 weights: Any = None, density: bool | None = None) -> tuple[Any, list[Any]]:
     """(counts, edges by axis) of points, the rows of `sample`.

@@ -20,7 +20,7 @@ from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, broadcast_all,
                                    complex_dtypes, convert, inexact_array, inexact_dtypes,
                                    integer_dtypes, number_array, promote, promote_dtypes,
-                                   promote_inexact, scalar_array)
+                                   promote_inexact, promotes_freely, scalar_array)
 
 Function = Callable[..., Any]
 
@@ -272,12 +272,14 @@ conj = alias(conjugate, "conj")
 
 
 @remembered
+@promotes_freely
 def iscomplex(x: Any) -> Any:
     """Whether the imaginary part of each element is not zero."""
     return not_equal(imag(x), False)
 
 
 @remembered
+@promotes_freely
 def isreal(x: Any) -> Any:
     """Whether the imaginary part of each element is zero."""
     return equal(imag(x), False)

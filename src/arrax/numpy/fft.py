@@ -65,8 +65,10 @@ def _transform(name: str, kind: str, a: Any, sizes: Sequence[int] | None,
         raise ValueError(f"jax.numpy.fft.{name}: only real valued inputs supported, got dtype "
                          f"{x.dtype.name}")
     lengths = _lengths(x, places, sizes, kind)
+    if sizes is not None and min(sizes) < 1 or kind == "RFFT" and lengths[-1] < 1:
+        raise ValueError(f"Shape should be positive. Got {list(sizes or lengths)}.")
     if min(lengths) < 1:
-        raise ValueError(f"Shape should be non-zero; got {list(sizes or lengths)}")
+        return _empty(x, places, lengths, kind)
     for axis, length in zip(places, lengths, strict=True):
         size = length
         if kind == "IRFFT" and axis == places[-1]:
@@ -109,10 +111,25 @@ def _apply(x: Any, kind: str, lengths: list[int]) -> Any:
 
 # ---- one axis ------------------------------------------------------------------------------------
 
-def _one(name: str, kind: str, a: Any, n: int | None, axis: int, norm: str | None) -> Any:
+def _empty(x: Any, places: Sequence[int], lengths: Sequence[int], kind: str) -> Any:
+    """The transform of an array without elements along an axis."""
+    shape = list(x.shape)
+    for axis, length in zip(places, lengths, strict=True):
+        shape[axis] = length
+    if kind == "RFFT":
+        shape[places[-1]] = lengths[-1] // 2 + 1
+    dtype = dtypes.to_complex_dtype(dtypes.to_inexact_dtype(x.dtype))
+    return lax.full(shape, 0, np.dtype(dtypes.finfo(dtype).dtype) if kind == "IRFFT" else dtype)
+
+
+def _check_one_axis(name: str, axis: Any) -> None:
     if isinstance(axis, (tuple, list)):
         raise ValueError(f"jax.numpy.fft.{name} does not support multiple axes. Please use "
                          f"jax.numpy.fft.{name}n. Got axis = {axis!r}.")
+
+
+def _one(name: str, kind: str, a: Any, n: int | None, axis: int, norm: str | None) -> Any:
+    _check_one_axis(name, axis)
     return _transform(name, kind, a, None if n is None else [n], [axis], norm)
 
 
@@ -151,6 +168,7 @@ _SWAPPED = {None: "forward", "backward": "forward", "forward": "backward", "orth
 @remembered
 def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The transform, which is real, of a signal with Hermitian symmetry."""
+    _check_one_axis("hfft", axis)
     x = elementwise.conjugate(as_array("jax.numpy.fft.hfft", a))
     return irfft(x, n=n, axis=axis, norm=_SWAPPED.get(norm, norm))
 
@@ -158,6 +176,7 @@ def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
 @remembered
 def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The inverse of `hfft`."""
+    _check_one_axis("ihfft", axis)
     return elementwise.conjugate(rfft(a, n=n, axis=axis, norm=_SWAPPED.get(norm, norm)))
 
 

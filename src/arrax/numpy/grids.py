@@ -10,9 +10,10 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.remembered import remembered
+from arrax.core import errors
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, joining, shaping
-from arrax.numpy.promotion import as_array, promote_dtypes
+from arrax.numpy.promotion import as_array, promote_dtypes, promotes_freely
 from arrax.transforms.api_vmap import vmap
 
 
@@ -87,8 +88,9 @@ def _line(part: Any, name: str) -> Any:
         return part
     start = 0 if part.start is None else part.start
     step = 1 if part.step is None else part.step
-    if any(isinstance(v, Tracer) for v in (start, part.stop, step)):
-        raise ValueError(f"slice start/stop/step of jnp.{name} must be static")
+    for what, value in (("start", start), ("stop", part.stop), ("step", step)):
+        if isinstance(value, Tracer):
+            raise errors.ConcretizationTypeError(value, f"slice {what} of jnp.{name}")
     if part.stop is None:
         raise ValueError(f"jnp.{name}: slices need a stop")
     if isinstance(step, complex) or np.iscomplexobj(step):
@@ -102,6 +104,7 @@ class _Grid:
     def __init__(self, name: str, sparse: bool):
         self._name, self._sparse = name, sparse
 
+    @promotes_freely
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             return _line(key, self._name)
@@ -134,11 +137,10 @@ class _Joiner:
                 axis, rank, start = self._directive(parts[0], axis, rank, start)
                 parts = parts[1:]
         arrays = [self._raised(_line(p, self._name), rank, start) for p in parts]
-        if as_matrix is not None:
-            arrays = [joining.atleast_1d(x) for x in arrays]
-            out = joining.concatenate(arrays, 0)
-            return out[None, :] if as_matrix == "r" else out[:, None]
-        return joining.concatenate([joining.atleast_1d(x) for x in arrays], axis)
+        out = joining.concatenate([joining.atleast_1d(x) for x in arrays], axis)
+        if as_matrix is None or out.ndim > 1:
+            return out
+        return out[None, :] if as_matrix == "r" else out[:, None]
 
     def _directive(self, text: str, *defaults: int) -> tuple[int, int, int]:
         try:

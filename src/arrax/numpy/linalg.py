@@ -18,7 +18,8 @@ from arrax.numpy.linalg_derivatives import (determinant, hermitian_transpose, le
                                             lu_determinant_parts, pseudo_inverse)
 from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, complex_dtypes,
-                                   convert, inexact_array, promote_dtypes_inexact, scalar_array)
+                                   convert, inexact_array, promote_dtypes_inexact, promotes_freely,
+                                   scalar_array)
 from arrax.numpy.ufuncs import convert_number
 
 
@@ -301,6 +302,7 @@ def inv(a: Any) -> Any:
 
 
 @remembered
+@promotes_freely
 def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
     """Pseudo-inverses, by singular values.
 
@@ -309,6 +311,8 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
         10 max(m, n) eps. (`rcond` is its old name.)
     """
     x = _matrix("pinv", a)
+    if rtol is not None and rcond is not None:
+        raise ValueError("pinv: only one of rtol and rcond may be specified.")
     rtol = rcond if rtol is None else rtol
     if rtol is None:
         rtol = 10 * max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps)
@@ -427,13 +431,14 @@ def _matrix_norm(v: Any, axes: tuple[int, ...], order: Any, keepdims: bool) -> A
     if order in ("nuc", 2, -2):
         values = svd(shaping.moveaxis(v, axes, (-2, -1)), compute_uv=False)
         picks: dict[Any, Callable[..., Any]] = {
-            "nuc": reductions.sum, 2: reductions.max, -2: reductions.min}
+            "nuc": reductions.sum, 2: functools.partial(reductions.max, initial=0),
+            -2: reductions.min}
         out = picks[order](values, axis=-1)
         return shaping.expand_dims(out, axes) if keepdims else out
     if order in (1, -1, np.inf, -np.inf):
         inner, outer = (rows, columns) if abs(order) == 1 else (columns, rows)
         totals = reductions.sum(elementwise.absolute(v), axis=inner, keepdims=True)
-        pick = reductions.max if order > 0 else reductions.min
+        pick = functools.partial(reductions.max, initial=0) if order > 0 else reductions.min
         out = pick(totals, axis=outer, keepdims=True)
         return out if keepdims else shaping.squeeze(out, axes)
     raise ValueError(f"Invalid order '{order}' for matrix norm.")
@@ -459,6 +464,7 @@ def cond(x: Any, p: Any = None) -> Any:
 
 
 @remembered
+@promotes_freely
 def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
                 tol: Any = None) -> Any:
     """The number of singular values above `rtol` times the greatest (eps max(m, n) if None), or
@@ -467,7 +473,8 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
     if x.ndim < 2:
         return reductions.any(elementwise.not_equal(x, 0)).astype(dtypes.default_int_dtype())
     if tol is not None and rtol is not None:
-        raise ValueError(f"matrix_rank: give rtol or tol, not both; got {rtol} and {tol}")
+        raise ValueError("matrix_rank: only one of tol or rtol may be specified; got "
+                         f"{tol} and {rtol}.")
     s = svd(x, compute_uv=False, hermitian=hermitian)
     if tol is not None:
         limit = convert_number(tol, s.dtype)[..., None]

@@ -9,7 +9,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions
-from arrax.numpy.promotion import (as_array, convert, inexact_dtypes, refuse_out,
+from arrax.numpy.promotion import (as_array, convert, inexact_dtypes, promotes_freely, refuse_out,
                                    scalar_array)
 from arrax.numpy.ufuncs import convert_number
 
@@ -81,6 +81,7 @@ def _counts(x: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> Any:
 
 
 @remembered
+@promotes_freely
 def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
             where: Any = None) -> Any:
     """The mean of the elements over `axis` that are not NaN."""
@@ -94,6 +95,7 @@ def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepd
 
 
 @remembered
+@promotes_freely
 def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
            keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
     """The variance of the elements over `axis` that are not NaN; see `var`."""
@@ -120,6 +122,7 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: 
 
 
 @remembered
+@promotes_freely
 def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
            keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
     """The standard deviation of the elements over `axis` that are not NaN."""

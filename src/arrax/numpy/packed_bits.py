@@ -8,10 +8,11 @@ import numpy as np
 from arrax import lax
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, shaping
-from arrax.numpy.promotion import as_array, canonical_axis, convert, integer_dtypes
+from arrax.numpy.promotion import as_array, canonical_axis, convert, integer_dtypes, promotes_freely
 
 
 @remembered
+@promotes_freely
 def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
     """Eight elements along `axis` packed into a uint8 each, as bits (not zero: 1)."""
     x = as_array("packbits", a)
@@ -33,6 +34,7 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
 
 
 @remembered
+@promotes_freely
 def unpackbits(a: Any, axis: int | None = None, count: int | None = None,
                bitorder: str = "big") -> Any:
     """The bits of uint8 elements along `axis`, as uint8; only the first `count` of them."""

@@ -6,8 +6,9 @@ Python and NumPy values happen at once, so they leave no equation in a traced pr
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from arrax.core.warn import warn
 from arrax.ops.arguments import axis_tuple, canonical_axis as canonical_axis
 from arrax.ops.quiet import quiet
 
+F = TypeVar("F", bound=Callable[..., Any])
 _python_scalars = dtypes.python_scalar_types
 inexact_dtypes = frozenset(d for d in dtypes.all_dtypes if dtypes.issubdtype(d, np.inexact))
 complex_dtypes = frozenset(d for d in dtypes.all_dtypes if d.kind == "c")
@@ -106,6 +108,37 @@ def _plainly(source: Any, target: Any) -> bool:
     """Whether NumPy converts a known scalar as programs do: to the same kind or a higher one."""
     rank = _KIND_ORDER.get(getattr(source, "kind", ""), 9)
     return rank <= _KIND_ORDER.get(getattr(target, "kind", ""), -1)
+
+
+def promotes_freely(function: F) -> F:
+    """A decorator: in the body of `function` dtypes and ranks promote as in NumPy.
+
+    The modes `numpy_dtype_promotion` and `numpy_rank_promotion` are about what programs write, not
+    about how functions compute. Fit for functions of one array, and behind the promotion of
+    arguments in others.
+    """
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        dtypes_mode, ranks = config.numpy_dtype_promotion, config.numpy_rank_promotion
+        if dtypes_mode.value == "standard" and ranks.value == "allow":
+            return function(*args, **named)
+        with dtypes_mode("standard"), ranks("allow"):
+            return function(*args, **named)
+    return cast(F, call)
+
+
+def promotes_arguments(function: F) -> F:
+    """As `promotes_freely`, but the arrays among positional arguments must promote as the user's
+    mode says."""
+    free = promotes_freely(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        if config.numpy_dtype_promotion.value != "standard":
+            dtypes.result_type(*(x for x in args if isinstance(
+                x, (ArrayImpl, Tracer, np.ndarray))), int)
+        return free(*args, **named)
+    return cast(F, call)
 
 
 def promote_dtypes(name: str, *args: Any) -> list[Any]:

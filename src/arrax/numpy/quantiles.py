@@ -9,12 +9,14 @@ from arrax import lax
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, rounding, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, convert,
-                                   inexact_array, promote_dtypes_inexact, refuse_out, scalar_array)
+                                   inexact_array, promote_dtypes_inexact, promotes_freely,
+                                   refuse_out, scalar_array)
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
 @remembered
+@promotes_freely
 def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
              method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
     """The values below which the fractions `q` of the elements over `axis` lie.
@@ -30,6 +32,7 @@ def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input
 
 
 @remembered
+@promotes_freely
 def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
                 method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
     """As `quantile`, of the elements that are not NaN."""
@@ -38,6 +41,7 @@ def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_in
 
 
 @remembered
+@promotes_freely
 def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
                method: str = "linear", keepdims: bool = False, *, weights: Any = None,
                out_sharding: Any = None) -> Any:
@@ -48,6 +52,7 @@ def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_inp
 
 
 @remembered
+@promotes_freely
 def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None,
                   overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
                   weights: Any = None) -> Any:
@@ -58,6 +63,7 @@ def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None,
 
 
 @remembered
+@promotes_freely
 def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
            keepdims: bool = False) -> Any:
     """The middle value over `axis`: half the elements lie below it."""
@@ -66,6 +72,7 @@ def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = F
 
 
 @remembered
+@promotes_freely
 def nanmedian(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
               keepdims: bool = False) -> Any:
     """As `median`, of the elements that are not NaN."""

@@ -10,10 +10,11 @@ from arrax.core import dtypes
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, products, reductions, shaping
 from arrax.numpy.promotion import (as_array, complex_dtypes, convert, integer_dtypes,
-                                   promote_dtypes_inexact)
+                                   promote_dtypes_inexact, promotes_freely)
 
 
 @remembered
+@promotes_freely
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
         fweights: Any = None, aweights: Any = None, dtype: Any = None) -> Any:
     """The covariance matrix of variables, the rows of `m` (and `y`), over observations.
@@ -80,6 +81,7 @@ def _weights(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any]
 
 
 @remembered
+@promotes_freely
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
     """The correlation coefficients of variables; see `cov`."""
     c = cov(x, y, rowvar, dtype=dtype)

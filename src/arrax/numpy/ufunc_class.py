@@ -10,11 +10,13 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, shaping
 from arrax.numpy.index_update import IndexUpdateRef
 from arrax.numpy.promotion import (as_array, canonical_axes, canonical_axis, check_arraylike,
                                    convert, refuse_out)
 from arrax.numpy.vectorization import vectorize
+from arrax.transforms.api_vmap import vmap
 
 _CALL = inspect.signature(lambda *args, out=None, where=None: None)
 
@@ -158,8 +160,8 @@ class ufunc:
         if self._nin != 2:
             raise ValueError("outer only supported for binary ufuncs")
         x, y = as_array(f"{self.__name__}.outer", A), as_array(f"{self.__name__}.outer", B, 1)
-        new = (*x.shape, *(1,) * y.ndim)
-        return self(shaping.reshape(x, new), y)
+        return self(shaping.reshape(x, (*x.shape, *(1,) * y.ndim)),
+                    shaping.reshape(y, (*(1,) * x.ndim, *y.shape)))
 
     def at(self, a: Any, indices: Any, b: Any = None, /, *, inplace: bool = True) -> Any:
         """A copy of `a` with the function applied to the elements at `indices` (and `b`).
@@ -184,12 +186,17 @@ class ufunc:
 
     def reduceat(self, a: Any, indices: Any, axis: int = 0, dtype: Any = None,
                  out: None = None) -> Any:
-        """What `reduce` gives for the parts of `a` between consecutive `indices` (known now)."""
+        """What `reduce` gives for the parts of `a` between consecutive `indices`."""
         self._check_binary("reduceat")
         refuse_out(f"{self.__name__}.reduceat()", out)
         x = as_array(f"{self.__name__}.reduceat", a)
-        places = np.asarray(indices)
         axis = canonical_axis(axis, x.ndim)
+        if isinstance(indices, Tracer) or not np.size(indices) or not x.size:
+            if dtype is not None:
+                x = convert(x, dtypes.check_user_dtype(dtype, f"{self.__name__}.reduceat"))
+            return shaping.moveaxis(self._reduce_parts(
+                shaping.moveaxis(x, axis, 0), as_array("reduceat", indices, 1)), 0, axis)
+        places = np.asarray(indices)
         parts = []
         for i, start in enumerate(places):
             stop = int(places[i + 1]) if i + 1 < len(places) else x.shape[axis]
@@ -198,6 +205,20 @@ class ufunc:
             parts.append(self.reduce(part, axis=axis, dtype=dtype, keepdims=True))
         joined = joining.concatenate(parts, axis)
         return convert(joined, x.dtype) if dtype is None else joined
+
+
+    def _reduce_parts(self, rows: Any, starts: Any) -> Any:
+        """`reduceat` along the first axis, a loop for each part, whose ends only the program knows.
+        """
+        size = rows.shape[0]
+        if not starts.shape[0]:
+            return lax.full((0, *rows.shape[1:]), 0, rows.dtype)
+        ends = joining.concatenate([starts[1:], creation.full(1, size, starts.dtype)])
+
+        def reduce_part(start: Any, end: Any) -> Any:
+            return lax.fori_loop(start + 1, end, lambda i, total: convert(
+                self(total, rows[i]), rows.dtype), rows[start])
+        return vmap(reduce_part)(starts, elementwise._maximum(ends, starts))
 
 
 def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None) -> ufunc:

@@ -14,7 +14,7 @@ from arrax.numpy.index_update import IndexUpdateRef
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, canonical_axis,
                                    check_arraylike, complex_dtypes, convert, inexact_array,
                                    inexact_dtypes, integer_dtypes, promote, promote_dtypes,
-                                   promote_inexact, refuse_out, scalar_array)
+                                   promote_inexact, promotes_freely, refuse_out, scalar_array)
 from arrax.numpy.smooth import bessel_i0, logaddexp_of, logaddexp2_of
 from arrax.numpy.ufunc_class import ufunc
 
@@ -193,6 +193,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 
 
 @remembered
+@promotes_freely
 def array_equiv(a1: Any, a2: Any) -> Any:
     """Whether the arrays broadcast to one shape and are equal there."""
     x, y = as_array("array_equiv", a1), as_array("array_equiv", a2, 1)
@@ -234,6 +235,7 @@ def heaviside(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
+@promotes_freely
 def gcd(x1: Any, x2: Any) -> Any:
     """The greatest common divisor of integers, by Euclid's algorithm."""
     x, y = _integers("gcd", x1, x2)
@@ -260,6 +262,7 @@ def _integers(name: str, x1: Any, x2: Any) -> list[Any]:
 
 
 @remembered
+@promotes_freely
 def lcm(x1: Any, x2: Any) -> Any:
     """The least common multiple of integers; 0 where either is 0."""
     x, y = _integers("lcm", x1, x2)
@@ -271,6 +274,7 @@ def lcm(x1: Any, x2: Any) -> Any:
 
 
 @remembered
+@promotes_freely
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """`x1 * 2**x2`, exact where the result is representable."""
     x = inexact_array("ldexp", x1)

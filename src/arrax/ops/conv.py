@@ -130,7 +130,7 @@ def _work_dtype(operand: Any, result: Any) -> Any:
     narrow = dtypes.itemsize_bits(operand) < 32
     work = np.dtype(np.float32) if narrow else operand
     wide_result = dtypes.issubdtype(result, np.inexact) and dtypes.itemsize_bits(result) >= 32
-    return np.dtype(dtypes.promote_types(work, result)) if wide_result else work
+    return np.dtype(dtypes.joined_dtype(work, result)) if wide_result else work
 
 
 def _windows(x: np.ndarray, window: Any, strides: Any, dilations: Any) -> np.ndarray:

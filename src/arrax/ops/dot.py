@@ -78,7 +78,7 @@ def _product_dtype(x: Any, y: Any) -> Any:
     if x == y:
         return x
     try:
-        promoted = dtypes.promote_types(x, y)
+        promoted = dtypes.joined_dtype(x, y)
     except ValueError:  # the narrow floats, which do not promote implicitly
         promoted = x if dtypes.itemsize_bits(x) >= dtypes.itemsize_bits(y) else y
     if promoted in (x, y):
@@ -130,7 +130,7 @@ def _sum_dtype(x: np.ndarray, y: np.ndarray, dtype: Any, dimension_numbers: Any)
         return dtype if dtype.kind in "iu" else np.dtype(np.int32)
     work = operand
     if dtypes.issubdtype(dtype, np.inexact):
-        work = np.dtype(dtypes.promote_types(
+        work = np.dtype(dtypes.joined_dtype(
             np.float32 if dtypes.itemsize_bits(operand) < 32 else operand,
             np.float32 if dtypes.itemsize_bits(dtype) < 32 else dtype))
     return np.dtype(np.float32) if dtypes.itemsize_bits(work) < 32 else work

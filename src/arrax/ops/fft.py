@@ -58,10 +58,14 @@ def _fft_type(x: Any, *, fft_type: FftType, fft_lengths: Any) -> Any:
 
 def _check_lengths(x: Any, expected: Any, lengths: Any, name: str) -> None:
     if x.shape[x.ndim - len(lengths):] != tuple(expected):
-        what = "equal to" if tuple(expected) == tuple(lengths) else "half of the last of"
         label = "FFT" if name == "IFFT" else name
-        raise ValueError(f"{label} input shape {x.shape} minor dimensions must be {what} "
-                         f"fft_lengths {lengths}")
+        start = f"{label} input shape {x.shape} minor dimensions must be"
+        if tuple(expected) == tuple(lengths):
+            raise ValueError(f"{start} equal to fft_lengths {lengths}")
+        if x.shape[x.ndim - len(lengths):-1] != tuple(expected)[:-1]:
+            raise ValueError(f"{start} equal to all except the last fft_length, got fft_lengths="
+                             f"{lengths}")
+        raise ValueError(f"{start} half of the last of fft_lengths {lengths}")
 
 
 _TRANSFORMS = {FftType.FFT: "fft", FftType.IFFT: "ifft", FftType.RFFT: "rfft",

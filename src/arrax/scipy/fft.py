@@ -9,22 +9,19 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.numpy.promotion import canonical_axes, inexact_array
+from arrax.numpy.promotion import canonical_axes, inexact_array, promotes_freely
 
 __all__ = ["dct", "dctn", "idct", "idctn"]
 
 
-def _real(name: str, x: Any, type: int, norm: str | None) -> Any:
+def _checked(name: str, x: Any, type: int, norm: str | None) -> Any:
     """The operand; NotImplementedError for other types than 2."""
     if type != 2:
         raise NotImplementedError(f"{name}: only type 2 is supported, got {type}")
     if norm not in (None, "backward", "ortho", "forward"):
         raise ValueError(f"{name}: norm must be None, 'backward', 'ortho' or 'forward', got "
                          f"{norm!r}")
-    x = inexact_array(name, x)
-    if x.dtype.kind == "c":
-        raise ValueError(f"{name} takes real numbers, got dtype {x.dtype}")
-    return x
+    return inexact_array(name, x)
 
 
 def _resized(name: str, x: Any, n: int | None, axis: int) -> Any:
@@ -48,18 +45,19 @@ def _turn(n: int, sign: int, dtype: Any) -> np.ndarray:
     return factors
 
 
+@promotes_freely
 def dct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
         norm: str | None = None) -> Any:
     """The discrete cosine transform of type 2: y[k] = 2 Σ x[j] cos(πk (2j + 1) / 2n).
 
     Args:
-      x: real numbers of any shape.
+      x: real or complex numbers of any shape.
       type: the type; only 2 is supported.
       n: the number of elements to use: `x` is cut off, or filled up with zeros.
       axis: the axis to transform.
       norm: None or "backward" as above, "ortho" orthonormal, "forward" divided by 2n.
 
-    Errors: NotImplementedError for other types, ValueError for another norm or complex numbers.
+    Errors: NotImplementedError for other types, ValueError for another norm.
 
     Example:
       >>> dct(jnp.array([1., 2., 3.])).round(3)
@@ -67,7 +65,10 @@ def dct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
 
     Source: Makhoul, "A fast cosine transform in one and two dimensions", 1980; `scipy.fft.dct`.
     """
-    x = jnp.moveaxis(_resized("dct", _real("dct", x, type, norm), n, axis), axis, -1)
+    x = _checked("dct", x, type, norm)
+    if x.dtype.kind == "c":
+        return lax.complex(*(dct(part, type, n, axis, norm) for part in (x.real, x.imag)))
+    x = jnp.moveaxis(_resized("dct", x, n, axis), axis, -1)
     count = x.shape[-1]
     folded = jnp.concatenate([x[..., ::2], x[..., 1::2][..., ::-1]], axis=-1)
     y = 2 * jnp.real(jnp.fft.fft(folded) * _turn(count, -1, x.dtype))
@@ -80,18 +81,19 @@ def dct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
     return jnp.moveaxis(y.astype(x.dtype), -1, axis)
 
 
+@promotes_freely
 def idct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
          norm: str | None = None) -> Any:
     """The inverse of `dct`.
 
     Args:
-      x: real numbers of any shape.
+      x: real or complex numbers of any shape.
       type: the type of `dct`; only 2 is supported.
       n: the number of elements to use: `x` is cut off, or filled up with zeros.
       axis: the axis to transform.
       norm: that of the `dct` to invert.
 
-    Errors: NotImplementedError for other types, ValueError for another norm or complex numbers.
+    Errors: NotImplementedError for other types, ValueError for another norm.
 
     Example:
       >>> idct(dct(jnp.array([1., 2., 3.]))).round(3)
@@ -99,7 +101,10 @@ def idct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
 
     Source: Makhoul, as for `dct`; `scipy.fft.idct`.
     """
-    x = jnp.moveaxis(_resized("idct", _real("idct", x, type, norm), n, axis), axis, -1)
+    x = _checked("idct", x, type, norm)
+    if x.dtype.kind == "c":
+        return lax.complex(*(idct(part, type, n, axis, norm) for part in (x.real, x.imag)))
+    x = jnp.moveaxis(_resized("idct", x, n, axis), axis, -1)
     count = x.shape[-1]
     if norm == "ortho":
         scale = np.full(count, math.sqrt(2 * count))
@@ -119,7 +124,9 @@ def idct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
 
 def _several(name: str, function: Any, x: Any, type: int, s: Sequence[int] | None,
              axes: Sequence[int] | None, norm: str | None) -> Any:
-    x = _real(name, x, type, norm)
+    x = _checked(name, x, type, norm)
+    if s is not None and axes is None and len(s) > x.ndim:
+        raise ValueError(f"{name}: s must have at most x.ndim ({x.ndim}) elements, got {len(s)}")
     if axes is None:
         axes = range(x.ndim) if s is None else range(x.ndim - len(s), x.ndim)
     if s is not None and len(s) != len(axes):
@@ -130,12 +137,13 @@ def _several(name: str, function: Any, x: Any, type: int, s: Sequence[int] | Non
     return x
 
 
+@promotes_freely
 def dctn(x: Any, type: int = 2, s: Sequence[int] | None = None, axes: Sequence[int] | None = None,
          norm: str | None = None) -> Any:
     """The cosine transform along several axes, one after the other.
 
     Args:
-      x: real numbers of any shape.
+      x: real or complex numbers of any shape.
       type: the type; only 2 is supported.
       s: the numbers of elements to use along each axis.
       axes: the axes; the last ones, or all.
@@ -151,12 +159,13 @@ def dctn(x: Any, type: int = 2, s: Sequence[int] | None = None, axes: Sequence[i
     return _several("dctn", dct, x, type, s, axes, norm)
 
 
+@promotes_freely
 def idctn(x: Any, type: int = 2, s: Sequence[int] | None = None,
           axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
     """The inverse of `dctn`.
 
     Args:
-      x: real numbers of any shape.
+      x: real or complex numbers of any shape.
       type: the type; only 2 is supported.
       s: the numbers of elements to use along each axis.
       axes: the axes; the last ones, or all.

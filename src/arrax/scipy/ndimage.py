@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.numpy.promotion import promotes_freely
 
 __all__ = ["map_coordinates"]
 
@@ -36,9 +37,14 @@ _PLACES: dict[str, Callable[[Any, int], Any]] = {
 }
 
 
+def _rounded(x: Any) -> Any:
+    """The nearest integer; halves go away from zero."""
+    return jnp.trunc(x + jnp.copysign(0.5, x))
+
+
 def _nearest_nodes(coordinate: Any) -> list[tuple[Any, Any]]:
     """(index, weight) of the one point that counts; halves go to the even one."""
-    return [(jnp.round(coordinate).astype(jnp.int32), jnp.ones((), coordinate.dtype))]
+    return [(_rounded(coordinate).astype(jnp.int32), jnp.ones((), coordinate.dtype))]
 
 
 def _linear_nodes(coordinate: Any) -> list[tuple[Any, Any]]:
@@ -48,6 +54,7 @@ def _linear_nodes(coordinate: Any) -> list[tuple[Any, Any]]:
     return [(index, 1 - upper_weight), (index + 1, upper_weight)]
 
 
+@promotes_freely
 def map_coordinates(input: Any, coordinates: Sequence[Any], order: int, mode: str = "constant",
                     cval: Any = 0.0) -> Any:
     """Values of an array at real coordinates.
@@ -104,6 +111,6 @@ def map_coordinates(input: Any, coordinates: Sequence[Any], order: int, mode: st
         terms.append(weight * values)
     result = functools.reduce(operator.add, terms)
     if jnp.issubdtype(x.dtype, jnp.integer):
-        result = jnp.round(result)
+        result = _rounded(result)
     return jnp.broadcast_to(result, jnp.broadcast_shapes(*(p.shape for p in points))) \
         .astype(x.dtype)

@@ -4,11 +4,12 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.numpy.promotion import promote_dtypes_inexact
+from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments
 
 __all__ = ["vq"]
 
 
+@promotes_arguments
 def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[Any, Any]:
     """For each observation the nearest code, and its distance.
 

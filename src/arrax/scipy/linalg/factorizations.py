@@ -4,14 +4,17 @@
 """
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.numpy.promotion import inexact_array, is_concrete, promote_dtypes_inexact
+from arrax.numpy.promotion import (inexact_array, is_concrete, promote_dtypes_inexact,
+                                   promotes_arguments, promotes_freely)
 from arrax.scipy.linalg.solving import adjoint, cholesky, square
 
 
+@promotes_arguments
 def eigh(a: Any, b: Any = None, lower: bool = True, eigvals_only: bool = False,
          overwrite_a: bool = False, overwrite_b: bool = False, turbo: bool = True,
          eigvals: None = None, type: int = 1, check_finite: bool = True) -> Any:
@@ -69,6 +72,7 @@ def _hermitian(a: Any, lower: bool) -> Any:
     return half + adjoint(half) + diagonal
 
 
+@promotes_freely
 def eigh_tridiagonal(d: Any, e: Any, *, eigvals_only: bool = False, select: str = "a",
                      select_range: tuple[float, float] | None = None, tol: float | None = None,
                      key: Any = None) -> Any:
@@ -124,6 +128,7 @@ def eigh_tridiagonal(d: Any, e: Any, *, eigvals_only: bool = False, select: str 
     return w if eigvals_only else (w, v)
 
 
+@promotes_freely
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, overwrite_a: bool = False,
         check_finite: bool = True, lapack_driver: str = "gesdd") -> Any:
     """The singular value decomposition a = u diag(s) vh.
@@ -148,6 +153,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, overwrite_a
     return jnp.linalg.svd(a, full_matrices=full_matrices, compute_uv=compute_uv)
 
 
+@promotes_freely
 def qr(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full",
        pivoting: bool = False, check_finite: bool = True) -> Any:
     """The factors of a matrix: a = q r with orthonormal columns of q and an upper triangle r.
@@ -177,6 +183,7 @@ def qr(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full",
     return (r, *p) if mode == "r" else (q, r, *p)
 
 
+@promotes_arguments
 def qr_multiply(a: Any, c: Any, mode: str = "right", pivoting: bool = False,
                 conjugate: bool = False, overwrite_a: bool = False,
                 overwrite_c: bool = False) -> Any:
@@ -215,6 +222,7 @@ def qr_multiply(a: Any, c: Any, mode: str = "right", pivoting: bool = False,
     return (q @ c if mode == "left" else c @ q, r[:k], *p)
 
 
+@promotes_freely
 def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
     """Schur's form: a = z t zᴴ with z unitary and t upper triangular (in real arithmetic with
     blocks of two along the diagonal).
@@ -243,12 +251,13 @@ def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
     return t, z
 
 
+@promotes_freely
 def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
     """Schur's complex form from the real one.
 
     Args:
-      T: the real form, with blocks of two along the diagonal, of shape (n, n).
-      Z: its vectors, of shape (n, n).
+      T: the real form, with blocks of two along the diagonal, of shape (..., n, n).
+      Z: its vectors, of shape (..., n, n); leading axes are broadcast.
       check_finite: without effect here, see the module.
 
     Returns: (T, Z), complex, T triangular.
@@ -263,8 +272,14 @@ def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
     Source: rotations that make each block triangular; `scipy.linalg.rsf2csf`.
     """
     T, Z = promote_dtypes_inexact("rsf2csf", T, Z)
-    if T.ndim != 2 or T.shape != Z.shape or T.shape[0] != T.shape[1]:
-        raise ValueError(f"rsf2csf: T and Z must be square and alike, got {T.shape} and {Z.shape}")
+    for name, x in (("Z", Z), ("T", T)):
+        if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+            raise ValueError(f"rsf2csf: Input '{name}' must be square, got shape {x.shape}.")
+    if T.shape[-2:] != Z.shape[-2:]:
+        raise ValueError(f"rsf2csf: Input array shapes must match: Z: {Z.shape} vs. T: {T.shape}")
+    if T.ndim > 2 or Z.ndim > 2:
+        return jnp.vectorize(rsf2csf, signature="(n,n),(n,n)->(n,n),(n,n)")(  # type: ignore
+            T, Z)
     dtype = jnp.result_type(T.dtype, jnp.complex64)
     T, Z = T.astype(dtype), Z.astype(dtype)
     n = T.shape[0]
@@ -295,6 +310,7 @@ def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
     return lax.fori_loop(0, n - 1, step, (T, Z)) if n > 1 else (T, Z)
 
 
+@promotes_freely
 def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False,
                check_finite: bool = True) -> Any:
     """Hessenberg's form: a = q h qᴴ with q unitary, and h zero below the first subdiagonal.
@@ -327,13 +343,14 @@ def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False,
     return h, q
 
 
+@promotes_freely
 def polar(a: Any, side: str = "right", *, method: str = "qdwh", eps: float | None = None,
           max_iterations: int | None = None) -> tuple[Any, Any]:
     """The polar form: a = u p ("right") or a = p u ("left"), u with orthonormal columns (or rows)
     and p positive semidefinite.
 
     Args:
-      a: a matrix (m, n).
+      a: matrices, of shape (..., m, n).
       side: "right" or "left".
       method: "qdwh", an iteration, or "svd".
       eps, max_iterations: of the iteration.
@@ -352,8 +369,8 @@ def polar(a: Any, side: str = "right", *, method: str = "qdwh", eps: float | Non
     decomposition", 2010; `scipy.linalg.polar`.
     """
     a = inexact_array("polar", a)
-    if a.ndim != 2:
-        raise ValueError(f"polar: expected a matrix, got shape {a.shape}")
+    if a.ndim < 2:
+        raise ValueError(f"polar: the input `a` must be at least a 2-D array, got shape {a.shape}")
     if side not in ("right", "left"):
         raise ValueError(f"polar: side must be 'right' or 'left', got {side!r}")
     if method not in ("qdwh", "svd"):
@@ -362,7 +379,11 @@ def polar(a: Any, side: str = "right", *, method: str = "qdwh", eps: float | Non
     if method == "svd":
         u, s, vh = jnp.linalg.svd(a, full_matrices=False)
         outer = adjoint(vh) if side == "right" else u
-        return u @ vh, (outer * s.astype(a.dtype)) @ adjoint(outer)
+        return u @ vh, (outer * s.astype(a.dtype)[..., None, :]) @ adjoint(outer)
+    if a.ndim > 2:
+        one = functools.partial(polar, side=side, method=method, eps=eps,
+                                max_iterations=max_iterations)
+        return jnp.vectorize(one, signature="(m,n)->(m,n),(k,k)")(a)  # type: ignore[no-any-return]
     m, n = a.shape
     if (m < n) if side == "right" else (m > n):
         raise NotImplementedError(f"polar: method='qdwh' takes no matrix of shape {a.shape} from "

@@ -7,7 +7,7 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.numpy.promotion import promote_dtypes_inexact
+from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments, promotes_freely
 from arrax.scipy.linalg.solving import adjoint, square
 from arrax.transforms.api_ad import jvp
 from arrax.transforms.api_vmap import vmap
@@ -42,6 +42,7 @@ def _pade(A: Any, order: int) -> tuple[Any, Any]:
     return A @ odd, even
 
 
+@promotes_freely
 def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> Any:
     """The exponential of a matrix, Σ Aᵏ / k!.
 
@@ -87,6 +88,7 @@ def _expm(A: Any, upper_triangular: bool, max_squarings: int) -> Any:
     return jnp.where(count > max_squarings, jnp.nan, result)
 
 
+@promotes_arguments
 def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: bool = True) -> Any:
     """The derivative of the matrix exponential at A in the direction E.
 
@@ -117,6 +119,7 @@ def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: boo
     return (value, derivative) if compute_expm else derivative
 
 
+@promotes_freely
 def sqrtm(A: Any, blocksize: int = 1) -> Any:
     """The principal square root of a matrix.
 
@@ -165,6 +168,7 @@ def _complex_schur(name: str, A: Any) -> tuple[Any, Any]:
     return T, Z
 
 
+@promotes_freely
 def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
     """A function of a matrix, that has the function's values at the eigenvalues.
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
-from arrax.numpy.promotion import as_array, promote_dtypes
+from arrax.core import dtypes
+from arrax.numpy.promotion import as_array, promote_dtypes, promotes_freely
 from arrax.transforms.api_vmap import vmap
 
 
@@ -21,7 +22,8 @@ def _floats(values: Any, dtype: Any = None) -> Any:
 def _size(name: str, n: Any, least: int = 0) -> int:
     size = operator.index(n)
     if size < least:
-        raise ValueError(f"{name}: n must be at least {least}, got {size}")
+        what = "a positive integer" if least == 1 else f"at least {least}"
+        raise ValueError(f"{name}: n must be {what}; got {size}.")
     return size
 
 
@@ -34,6 +36,7 @@ def _batched(function: Any, *arrays: Any) -> Any:
     return function(*arrays)
 
 
+@promotes_freely
 def block_diag(*arrs: Any) -> Any:
     """The matrices along the diagonal of one matrix, zeros elsewhere.
 
@@ -66,6 +69,7 @@ def block_diag(*arrs: Any) -> Any:
     return jnp.concatenate(rows)
 
 
+@promotes_freely
 def toeplitz(c: Any, r: Any = None) -> Any:
     """The matrix with constant diagonals: `c` the first column, `r` the first row.
 
@@ -98,6 +102,7 @@ def _toeplitz(c: Any, r: Any) -> Any:
     return values[np.arange(m - 1, -1, -1)[:, None] + np.arange(n)]
 
 
+@promotes_freely
 def circulant(c: Any) -> Any:
     """The matrix whose columns are `c`, each rolled by one more place.
 
@@ -121,6 +126,7 @@ def circulant(c: Any) -> Any:
     return c[..., (np.arange(n)[:, None] - np.arange(n)) % n]
 
 
+@promotes_freely
 def hankel(c: Any, r: Any = None) -> Any:
     """The matrix with constant anti-diagonals: `c` the first column, `r` the last row.
 
@@ -151,6 +157,7 @@ def _hankel(c: Any, r: Any) -> Any:
     return jnp.concatenate([c, r[1:]])[np.arange(m)[:, None] + np.arange(n)]
 
 
+@promotes_freely
 def companion(a: Any) -> Any:
     """The companion matrix of a polynomial, whose eigenvalues are its roots.
 
@@ -170,8 +177,8 @@ def companion(a: Any) -> Any:
     """
     a, = _inexact("companion", a)
     if a.ndim == 0 or a.shape[-1] < 2:
-        raise ValueError("companion: a must have at least 2 coefficients along its last axis, got "
-                         f"shape {a.shape}")
+        raise ValueError("companion: the length of `a` along the last axis must be at least 2; got "
+                         f"shape {a.shape}.")
     n = a.shape[-1] - 1
     below = jnp.broadcast_to(jnp.eye(n - 1, n, dtype=a.dtype), (*a.shape[:-1], n - 1, n))
     return jnp.concatenate([(-a[..., 1:] / a[..., :1])[..., None, :], below], axis=-2)
@@ -183,6 +190,7 @@ def _inexact(name: str, *values: Any) -> list[Any]:
             if not jnp.issubdtype(v.dtype, jnp.inexact) else v for v in from_user]
 
 
+@promotes_freely
 def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
     """The matrix that convolves a vector of length `n` with `a`.
 
@@ -207,10 +215,10 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
     a = jnp.atleast_1d(as_array("convolution_matrix", a))
     k = a.shape[-1]
     if k == 0:
-        raise ValueError("convolution_matrix: a must not be empty")
+        raise ValueError(f"convolution_matrix: len(a) must be at least 1; got shape {a.shape}.")
     if mode not in ("full", "same", "valid"):
-        raise ValueError("convolution_matrix: mode must be 'full', 'same' or 'valid', got "
-                         f"{mode!r}")
+        raise ValueError("convolution_matrix: mode must be one of 'full', 'valid', 'same'; got "
+                         f"{mode!r}.")
     pad = [(0, 0)] * (a.ndim - 1)
     column = jnp.pad(a, [*pad, (0, n - 1)])
     row = jnp.pad(a[..., :1], [*pad, (0, n - 1)])
@@ -232,7 +240,7 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
       scale: None, "sqrtn" (divided by √n, unitary) or "n" (divided by n).
       dtype: a complex dtype; the default complex one if None.
 
-    Errors: ValueError for another scale.
+    Errors: ValueError for another scale or dtype.
 
     Example:
       >>> dft(2).real
@@ -243,13 +251,18 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
     """
     n = _size("dft", n)
     if scale not in (None, "sqrtn", "n"):
-        raise ValueError(f"dft: scale must be None, 'sqrtn', or 'n', got {scale!r}")
+        raise ValueError(f"dft: scale must be None, 'sqrtn', or 'n'; got {scale!r}.")
+    dtype = dtypes.check_user_dtype(complex if dtype is None else dtype, "dft")
+    if dtype.kind != "c":
+        raise ValueError("dft: dtype must be a complex floating-point type; got "
+                         f"{dtypes.dtype_name(dtype)}.")
     places = np.outer(np.arange(n), np.arange(n)) % max(n, 1)
     matrix = np.exp(-2j * np.pi * places / max(n, 1))
     matrix /= {None: 1, "sqrtn": math.sqrt(n), "n": n}[scale] or 1
-    return jnp.asarray(matrix, dtype or jnp.result_type(complex))
+    return jnp.asarray(matrix, dtype)
 
 
+@promotes_freely
 def fiedler(a: Any) -> Any:
     """The symmetric matrix |a[i] - a[j]|.
 
@@ -269,6 +282,7 @@ def fiedler(a: Any) -> Any:
     return jnp.abs(a[..., :, None] - a[..., None, :])
 
 
+@promotes_freely
 def fiedler_companion(a: Any) -> Any:
     """A five-diagonal matrix whose eigenvalues are the roots of a polynomial.
 
@@ -287,6 +301,9 @@ def fiedler_companion(a: Any) -> Any:
     a, = _inexact("fiedler_companion", a)
     a = jnp.atleast_1d(a)
     n = a.shape[-1] - 1
+    if n < 0:
+        raise ValueError("fiedler_companion requires the last axis of 'a' to have nonzero length, "
+                         f"but got an array of shape {a.shape}.")
     if n < 1:
         return jnp.zeros((*a.shape[:-1], 0, 0), a.dtype)
     a = a / a[..., :1]
@@ -317,15 +334,16 @@ def hadamard(n: int, dtype: Any = int) -> Any:
 
     Source: `scipy.linalg.hadamard`.
     """
-    n = _size("hadamard", n, 1)
-    if n & (n - 1):
-        raise ValueError(f"hadamard: n must be a power of 2, got {n}")
+    n = operator.index(n)
+    if n < 1 or n & (n - 1):
+        raise ValueError(f"hadamard: n must be a positive power of 2; got {n}.")
     matrix = np.ones((1, 1), np.int8)
     while matrix.shape[0] < n:
         matrix = np.block([[matrix, matrix], [matrix, -matrix]])
     return jnp.asarray(matrix, jnp.result_type(dtype))
 
 
+@promotes_freely
 def helmert(n: int, full: bool = False) -> Any:
     """Helmert's matrix: orthonormal rows, each comparing an element with the mean of those before.
 
@@ -451,6 +469,7 @@ def invpascal(n: int, kind: str | None = None) -> Any:
     return _floats(matrix.astype(float))
 
 
+@promotes_freely
 def leslie(f: Any, s: Any) -> Any:
     """The Leslie matrix of a population: fecundities in the first row, survivals below it.
 
@@ -471,7 +490,11 @@ def leslie(f: Any, s: Any) -> Any:
     """
     f, s = promote_dtypes("leslie", f, s)
     f, s = jnp.atleast_1d(f), jnp.atleast_1d(s)
-    if f.shape[-1] != s.shape[-1] + 1 or not s.shape[-1]:
-        raise ValueError("leslie: s must have one element less than f, and at least one; got "
-                         f"shapes f={f.shape} and s={s.shape}")
+    if f.shape[-1] < 2:
+        raise ValueError("leslie: the length of f along the last axis must be at least 2; got "
+                         f"shape {f.shape}.")
+    if f.shape[-1] != s.shape[-1] + 1:
+        raise ValueError("leslie: Incorrect lengths for f and s. The length of s along the last "
+                         "axis must be one less than the length of f; got f shape "
+                         f"{f.shape} and s shape {s.shape}.")
     return _batched(lambda f, s: jnp.diag(s, -1).at[0].set(f), f, s)

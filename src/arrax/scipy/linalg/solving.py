@@ -5,11 +5,13 @@ the result (`debug_nans` finds them), so that neither has anything to do here.
 """
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.numpy.promotion import inexact_array, promote_dtypes_inexact
+from arrax.numpy.promotion import (inexact_array, promote_dtypes_inexact, promotes_arguments,
+                                   promotes_freely)
 from arrax.transforms.api_vmap import vmap
 
 
@@ -27,6 +29,7 @@ def square(name: str, a: Any) -> Any:
     return a
 
 
+@promotes_freely
 def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False,
              check_finite: bool = True) -> Any:
     """Cholesky's factor of a positive definite matrix: a = uᴴ u, or l lᴴ.
@@ -51,6 +54,7 @@ def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False,
     return low if lower else adjoint(low)
 
 
+@promotes_freely
 def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False,
                check_finite: bool = True) -> tuple[Any, bool]:
     """Cholesky's factor in the form that `cho_solve` takes.
@@ -71,6 +75,7 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False,
     return cholesky(a, lower=lower), lower
 
 
+@promotes_freely
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False,
               check_finite: bool = True) -> Any:
     """The solution x of a x = b, by Cholesky's factor of `a`.
@@ -92,6 +97,7 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False,
     return solve_triangular(factor, y, trans=last, lower=lower)
 
 
+@promotes_freely
 def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The determinant.
 
@@ -108,6 +114,7 @@ def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     return jnp.linalg.det(a)
 
 
+@promotes_freely
 def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The inverse of a matrix.
 
@@ -125,6 +132,7 @@ def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     return jnp.linalg.inv(a)
 
 
+@promotes_freely
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
     """The LU factorization with row exchanges, in the form that `lu_solve` takes.
 
@@ -144,13 +152,14 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> t
     return factors, pivots
 
 
+@promotes_freely
 def lu_solve(lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: bool = False,
              check_finite: bool = True) -> Any:
     """The solution of a linear system, by the LU factorization of its matrix.
 
     Args:
       lu_and_piv: the result of `lu_factor`, of a square matrix.
-      b: right-hand sides, of shape (n,) or (n, k).
+      b: right-hand sides, of shape (..., n) or (..., n, k); leading axes are batches.
       trans: 0 solves a x = b, 1 aᵀ x = b, 2 aᴴ x = b.
       overwrite_b, check_finite: without effect here, see the module.
 
@@ -166,10 +175,18 @@ def lu_solve(lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: b
     factors, b = promote_dtypes_inexact("lu_solve", factors, b)
     if trans not in (0, 1, 2):
         raise ValueError(f"lu_solve: trans must be 0, 1, or 2, got {trans!r}")
-    if factors.ndim != 2 or factors.shape[0] != factors.shape[1] or b.ndim not in (1, 2) \
-            or b.shape[0] != factors.shape[0]:
-        raise ValueError("lu_solve: expected a square factorization (n, n) and b of shape (n,) or "
-                         f"(n, k); got {factors.shape} and {b.shape}")
+    factors = square("lu_solve", factors)
+    is_vector = _is_vector(factors, b)
+    if b.ndim == 0 or b.shape[-1 if is_vector else -2] != factors.shape[-1]:
+        raise ValueError("lu_solve: expected b of shape (..., n) or (..., n, k) for factors "
+                         f"of shape (..., n, n); got {b.shape} and {factors.shape}")
+    solve_one = functools.partial(_lu_solve_one, trans)
+    form = "(n)" if is_vector else "(n,k)"
+    return jnp.vectorize(solve_one, signature=f"(n,n),(n),{form}->{form}")(factors, pivots, b)
+
+
+def _lu_solve_one(trans: int, factors: Any, pivots: Any, b: Any) -> Any:
+    """One system with one factorization."""
     permutation = lax.linalg.lu_pivots_to_permutation(pivots, factors.shape[0])
     if trans == 0:
         y = solve_triangular(factors, b[permutation], lower=True, unit_diagonal=True)
@@ -179,6 +196,7 @@ def lu_solve(lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: b
     return x[jnp.argsort(permutation)]
 
 
+@promotes_freely
 def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False,
        check_finite: bool = True) -> Any:
     """The factors of a matrix: a = p l u.
@@ -209,6 +227,7 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False,
     return (p.astype(a.dtype) @ low, up) if permute_l else (p, low, up)
 
 
+@promotes_arguments
 def solve(a: Any, b: Any, lower: bool = False, overwrite_a: bool = False,
           overwrite_b: bool = False, debug: bool = False, check_finite: bool = True,
           assume_a: str = "gen") -> Any:
@@ -239,10 +258,16 @@ def solve(a: Any, b: Any, lower: bool = False, overwrite_a: bool = False,
     return cho_solve(cho_factor(square("solve", a), lower=lower), b)
 
 
+def _is_vector(a: Any, b: Any) -> bool:
+    """Whether right-hand sides are vectors: of one axis, or one for each matrix of `a`."""
+    return bool(b.ndim == 1 or b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
+
+
 _TRANSPOSED = {0: (False, False), "N": (False, False), 1: (True, False), "T": (True, False),
                2: (True, True), "C": (True, True)}
 
 
+@promotes_arguments
 def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
                      unit_diagonal: bool = False, overwrite_b: bool = False, debug: Any = None,
                      check_finite: bool = True) -> Any:
@@ -250,8 +275,8 @@ def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
 
     Args:
       a: matrices, of shape (..., n, n), of which one triangle counts.
-      b: right-hand sides, of shape (..., n) or (..., n, k); with one axis less than `a` it is a
-        vector.
+      b: right-hand sides, of shape (..., n) or (..., n, k), whose leading axes broadcast with those
+        of `a`; vectors if there is one axis, or one less than `a` has.
       trans: 0 or "N" solves a x = b, 1 or "T" aᵀ x = b, 2 or "C" aᴴ x = b.
       lower: whether `a` is lower triangular.
       unit_diagonal: whether its diagonal counts as ones.
@@ -271,11 +296,11 @@ def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
     transposed, conjugated = _TRANSPOSED[trans]
     a, b = promote_dtypes_inexact("solve_triangular", a, b)
     a = square("solve_triangular", a)
-    is_vector = b.ndim == a.ndim - 1
-    if b.ndim not in (a.ndim, a.ndim - 1) or b.shape[a.ndim - 2] != a.shape[-1]:
+    is_vector = _is_vector(a, b)
+    right = b[..., None] if is_vector else b
+    if b.ndim == 0 or right.shape[-2] != a.shape[-1]:
         raise ValueError("solve_triangular: b must have shape (..., n) or (..., n, k) for a of "
                          f"shape (..., n, n); got {b.shape} and {a.shape}")
-    right = b[..., None] if is_vector else b
     leading = jnp.broadcast_shapes(a.shape[:-2], right.shape[:-2])
     a = jnp.broadcast_to(a, (*leading, *a.shape[-2:]))
     right = jnp.broadcast_to(right, (*leading, *right.shape[-2:]))
@@ -284,6 +309,7 @@ def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
     return x[..., 0] if is_vector else x
 
 
+@promotes_arguments
 def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float = 1e-8) -> Any:
     """The solution X of A X + X B = C.
 

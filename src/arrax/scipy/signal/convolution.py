@@ -11,7 +11,7 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.numpy.promotion import promote_dtypes_inexact
+from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments
 
 MODES = ("full", "same", "valid")
 
@@ -60,6 +60,7 @@ def _check_valid(name: str, mode: str, x: Any, y: Any) -> None:
                          f"other in every dimension, got shapes {x.shape} and {y.shape}")
 
 
+@promotes_arguments
 def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Sequence[int] | None = None) -> Any:
     """The convolution of two arrays, by Fourier transforms.
 
@@ -151,6 +152,7 @@ def _fast_size(n: int) -> int:
     return best
 
 
+@promotes_arguments
 def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto",
              precision: Any = None) -> Any:
     """The convolution of two arrays of any one rank.
@@ -196,6 +198,7 @@ def _cut(x: Any, y: Any, mode: str, precision: Any) -> Any:
     return lax.slice(full, starts, [s + n for s, n in zip(starts, x.shape, strict=True)])
 
 
+@promotes_arguments
 def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto",
               precision: Any = None) -> Any:
     """The cross-correlation of two arrays of any one rank: z[k] = Σ_n in1[n] · conj(in2[n - k]).
@@ -274,6 +277,7 @@ def _two_dimensional(name: str, in1: Any, in2: Any, mode: str, boundary: str, fi
     return lax.slice(full, starts, [s + n for s, n in zip(starts, x.shape, strict=True)])
 
 
+@promotes_arguments
 def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0,
                precision: Any = None) -> Any:
     """The convolution of two matrices.
@@ -300,6 +304,7 @@ def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", f
     return _two_dimensional("convolve2d", in1, in2, mode, boundary, fillvalue, precision, False)
 
 
+@promotes_arguments
 def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0,
                 precision: Any = None) -> Any:
     """The cross-correlation of two matrices.

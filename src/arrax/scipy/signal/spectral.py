@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
-from arrax.numpy.promotion import promote_dtypes_inexact
+from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments, promotes_freely
 
 
 def _segment_length(name: str, window: Any, nperseg: int | None, size: int | None) -> int:
@@ -127,6 +127,7 @@ def _fit(name: str, x: Any, size: int) -> Any:
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
 
 
+@promotes_arguments
 def csd(x: Any, y: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int | None = None,
         noverlap: int | None = None, nfft: int | None = None, detrend: Any = "constant",
         return_onesided: bool = True, scaling: str = "density", axis: int = -1,
@@ -209,6 +210,7 @@ def _median_bias(n: int) -> float:
     return float(1 + np.sum(1 / (even + 1) - 1 / even))
 
 
+@promotes_freely
 def welch(x: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int | None = None,
           noverlap: int | None = None, nfft: int | None = None, detrend: Any = "constant",
           return_onesided: bool = True, scaling: str = "density", axis: int = -1,
@@ -234,6 +236,7 @@ _EDGES = {"even": {"mode": "reflect"}, "odd": {"mode": "reflect", "reflect_type"
           "constant": {"mode": "edge"}, "zeros": {}}
 
 
+@promotes_freely
 def stft(x: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int = 256,
          noverlap: int | None = None, nfft: int | None = None, detrend: Any = False,
          return_onesided: bool = True, boundary: str | None = "zeros", padded: bool = True,
@@ -283,6 +286,7 @@ def stft(x: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int = 256,
             jnp.moveaxis(jnp.swapaxes(found, -1, -2), -2, where))
 
 
+@promotes_freely
 def istft(Zxx: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int | None = None,
           noverlap: int | None = None, nfft: int | None = None, input_onesided: bool = True,
           boundary: bool = True, time_axis: int = -1, freq_axis: int = -2) -> tuple[Any, Any]:
@@ -349,6 +353,7 @@ def _overlapped(parts: Any, plan: _Plan) -> Any:
     return jnp.zeros((*parts.shape[:-2], size), parts.dtype).at[..., places].add(parts)
 
 
+@promotes_freely
 def detrend(data: Any, axis: int = -1, type: str = "linear", bp: int | Sequence[int] = 0,
             overwrite_data: None = None) -> Any:
     """Data without their trend.

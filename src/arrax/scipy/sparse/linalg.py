@@ -11,8 +11,13 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from arrax import lax, tree
 from arrax import numpy as jnp
+from arrax.core.array import Array
+from arrax.core.trace import Tracer
+from arrax.numpy.promotion import convert
 
 __all__ = ["bicgstab", "cg", "gmres"]
 
@@ -31,19 +36,26 @@ def _square(x: Any) -> Any:
 
 
 def _add(x: Any, factor: Any, y: Any) -> Any:
-    """x + factor y."""
-    return tree.map(lambda a, b: a + (factor * b).astype(a.dtype), x, y)
+    """x + factor y, in the dtype of x, weak where it is."""
+    def sum_of(a: Any, b: Any) -> Any:
+        step = factor * b
+        return a + (step if step.dtype == a.dtype else step.astype(a.dtype))
+    return tree.map(sum_of, x, y)
 
 
 def _operator(name: str, A: Any) -> Operator:
     """A function from a function or a matrix."""
     if callable(A):
         return A  # type: ignore[no-any-return]
-    matrix = jnp.asarray(A)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"{name}: A must be a function or a square matrix, got shape "
-                         f"{matrix.shape}")
-    return functools.partial(_product, matrix)
+    if isinstance(A, (np.ndarray, Array, Tracer)) or hasattr(A, "__jax_array__"):
+        matrix = jnp.asarray(A)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"{name}: the linear operator must be a square matrix, but has shape: "
+                             f"{matrix.shape}")
+        return functools.partial(_product, matrix)
+    if hasattr(A, "__matmul__"):
+        return functools.partial(operator.matmul, A)
+    raise TypeError(f"{name}: linear operator must be either a function or ndarray: {A!r}")
 
 
 def _product(matrix: Any, x: Any) -> Any:
@@ -80,7 +92,8 @@ def _bound(b: Any, tol: Any, atol: Any) -> Any:
 
 
 def _solved(A: Operator, b: Any, solve: Callable[[Operator, Any], Any], symmetric: bool) -> Any:
-    return lax.custom_linear_solve(A, b, solve=solve, transpose_solve=solve, symmetric=symmetric)
+    found = lax.custom_linear_solve(A, b, solve=solve, transpose_solve=solve, symmetric=symmetric)
+    return tree.map(lambda x, like: convert(x, x.dtype, like.weak_type), found, b)
 
 
 def cg(A: Any, b: Any, x0: Any = None, *, tol: Any = 1e-5, atol: Any = 0.0,

@@ -17,7 +17,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax import random
-from arrax.numpy.promotion import promote_dtypes_inexact
+from arrax.numpy.promotion import promote_dtypes_inexact, promotes_freely
 
 __all__ = ["Rotation", "Slerp"]
 
@@ -106,11 +106,13 @@ class Rotation(NamedTuple):
     # ---- from other descriptions ---------------------------------------------------------------
 
     @classmethod
+    @promotes_freely
     def from_quat(cls, quat: Any) -> Rotation:
         """Of quaternions (x, y, z, w), shape (4,) or (N, 4), which are normalized."""
         return cls(_normalized(_float_array("Rotation.from_quat", quat, (4,))))
 
     @classmethod
+    @promotes_freely
     def from_matrix(cls, matrix: Any) -> Rotation:
         """Of orthogonal matrices with determinant 1, shape (3, 3) or (N, 3, 3)."""
         m = _float_array("Rotation.from_matrix", matrix, (3, 3))
@@ -131,12 +133,14 @@ class Rotation(NamedTuple):
         return cls(_normalized(chosen[..., 0, :]))
 
     @classmethod
+    @promotes_freely
     def from_rotvec(cls, rotvec: Any, degrees: bool = False) -> Rotation:
         """Of rotation vectors, shape (3,) or (N, 3): axis times angle, in radians or degrees."""
         v = _float_array("Rotation.from_rotvec", rotvec, (3,))
         return cls(_from_vector(jnp.deg2rad(v) if degrees else v))
 
     @classmethod
+    @promotes_freely
     def from_mrp(cls, mrp: Any) -> Rotation:
         """Of modified Rodrigues parameters, shape (3,) or (N, 3): axis times tan(angle / 4)."""
         v = _float_array("Rotation.from_mrp", mrp, (3,))
@@ -144,6 +148,7 @@ class Rotation(NamedTuple):
         return cls(jnp.concatenate([2 * v, 1 - square], -1) / (1 + square))
 
     @classmethod
+    @promotes_freely
     def from_euler(cls, seq: str, angles: Any, degrees: bool = False) -> Rotation:
         """Of angles about axes.
 
@@ -178,12 +183,14 @@ class Rotation(NamedTuple):
         return cls(one if num is None else jnp.tile(one, (num, 1)))
 
     @classmethod
+    @promotes_freely
     def random(cls, random_key: Any, num: int | None = None) -> Rotation:
         """Rotations drawn uniformly, by a random key."""
         shape = (4,) if num is None else (num, 4)
         return cls.from_quat(random.normal(random_key, shape))
 
     @classmethod
+    @promotes_freely
     def concatenate(cls, rotations: Sequence[Rotation]) -> Rotation:
         """The rotations of several, one after the other."""
         return cls(jnp.concatenate([jnp.atleast_2d(r.quat) for r in rotations]))
@@ -195,6 +202,7 @@ class Rotation(NamedTuple):
         """Whether it is one rotation, rather than a sequence of N."""
         return bool(self.quat.ndim == 1)
 
+    @promotes_freely
     def as_quat(self, canonical: bool = False, scalar_first: bool = False) -> Any:
         """The quaternions (x, y, z, w), or (w, x, y, z) with `scalar_first`; `canonical`: those of
         q and -q whose w is positive (or the first other component that is not 0)."""
@@ -205,6 +213,7 @@ class Rotation(NamedTuple):
             q = jnp.where(jnp.take_along_axis(order, first, -1) < 0, -q, q)
         return jnp.concatenate([q[..., 3:], q[..., :3]], -1) if scalar_first else q
 
+    @promotes_freely
     def as_matrix(self) -> Any:
         """The matrices, (3, 3) or (N, 3, 3)."""
         x, y, z, w = jnp.moveaxis(self.quat, -1, 0)
@@ -213,16 +222,19 @@ class Rotation(NamedTuple):
                 [2 * (x * z - y * w), 2 * (y * z + x * w), -x * x - y * y + z * z + w * w]]
         return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
 
+    @promotes_freely
     def as_rotvec(self, degrees: bool = False) -> Any:
         """The rotation vectors, (3,) or (N, 3)."""
         v = _vector_of(self.quat)
         return jnp.rad2deg(v) if degrees else v
 
+    @promotes_freely
     def as_mrp(self) -> Any:
         """The modified Rodrigues parameters, (3,) or (N, 3)."""
         q = jnp.where(self.quat[..., 3:] < 0, -self.quat, self.quat)
         return q[..., :3] / (1 + q[..., 3:])
 
+    @promotes_freely
     def as_euler(self, seq: str, degrees: bool = False) -> Any:
         """The angles about three axes, (3,) or (N, 3): see `from_euler`. In gimbal lock the third
         one is 0."""
@@ -234,6 +246,7 @@ class Rotation(NamedTuple):
 
     # ---- what rotations do ---------------------------------------------------------------------
 
+    @promotes_freely
     def apply(self, vectors: Any, inverse: bool = False) -> Any:
         """Vectors, rotated (or back, with `inverse`).
 
@@ -248,14 +261,17 @@ class Rotation(NamedTuple):
             m = jnp.swapaxes(m, -1, -2)
         return jnp.einsum("...ij,...j->...i", m, v, precision="highest")
 
+    @promotes_freely
     def inv(self) -> Rotation:
         """The rotations back."""
         return Rotation(self.quat * jnp.asarray([-1, -1, -1, 1], self.quat.dtype))
 
+    @promotes_freely
     def magnitude(self) -> Any:
         """The angles, between 0 and π."""
         return 2 * jnp.arctan2(_safe_norm(self.quat[..., :3])[..., 0], jnp.abs(self.quat[..., 3]))
 
+    @promotes_freely
     def mean(self, weights: Any = None) -> Rotation:
         """The mean rotation, whose matrix is nearest to the (weighted) mean of the matrices."""
         q = jnp.atleast_2d(self.quat)
@@ -266,6 +282,7 @@ class Rotation(NamedTuple):
         _, vectors = jnp.linalg.eigh(jnp.einsum("n,ni,nj->ij", w, q, q, precision="highest"))
         return Rotation(vectors[:, -1])
 
+    @promotes_freely
     def __mul__(self, other: Rotation) -> Rotation:  # type: ignore[override]
         return Rotation(_normalized(_product(self.quat, other.quat)))
 
@@ -333,6 +350,7 @@ class Slerp(NamedTuple):
     rotvecs: Any
 
     @classmethod
+    @promotes_freely
     def init(cls, times: Any, rotations: Rotation) -> Slerp:
         """Through rotations at times.
 
@@ -351,6 +369,7 @@ class Slerp(NamedTuple):
         before, after = Rotation(rotations.quat[:-1]), Rotation(rotations.quat[1:])
         return cls(times, jnp.diff(times), before, (before.inv() * after).as_rotvec())
 
+    @promotes_freely
     def __call__(self, times: Any) -> Rotation:
         """The rotations at times, a number or (M,); beyond the ends they go on turning as there."""
         (t,) = promote_dtypes_inexact("Slerp", jnp.asarray(times))

@@ -122,6 +122,7 @@ def _legendre(n: Any, m: Any, theta: Any, n_max: int) -> Any:
     """The associated Legendre function of cos θ, normed as in the spherical harmonics: first up the
     diagonal of equal degree and order, then up the degrees (DLMF 14.7.15, 14.10.3)."""
     cos, sin = jnp.cos(theta), jnp.sin(theta)
+    sin = jnp.where(sin < 0, -sin, sin)  # the root of 1 - cos², with a derivative at the poles
     square = (m * m).astype(theta.dtype)
 
     def step(k: Any, state: Any) -> Any:

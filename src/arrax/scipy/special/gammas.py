@@ -109,9 +109,9 @@ def gamma(x: Any) -> Any:
     """Γ(x) = ∫ tˣ⁻¹ e⁻ᵗ dt over t > 0, continued to negative numbers.
 
     Args:
-      x: real numbers of any shape.
+      x: real or complex numbers of any shape.
 
-    Returns: an array of the shape of `x`: ±inf at ±0, NaN at negative integers.
+    Returns: an array of the shape of `x`: ±inf at ±0 (NaN for complex 0), NaN at negative integers.
 
     Example:
       >>> gamma(jnp.array([1., 4., 0.5])).round(4)
@@ -119,7 +119,13 @@ def gamma(x: Any) -> Any:
 
     Source: DLMF 5.2.1, 5.11.1, 5.5.3; `scipy.special.gamma`.
     """
-    return _gamma(inexact_array("gamma", x))
+    x = inexact_array("gamma", x)
+    if x.dtype.kind != "c":
+        return _gamma(x)
+    real = lax.real(x)
+    pole = (lax.imag(x) == 0) & (real <= 0) & (real == jnp.floor(real))
+    value = jnp.exp(loggamma(jnp.where(pole, 1, x)))
+    return jnp.where(pole, complex(np.nan, np.nan), value)
 
 
 def _stirling(z: Any) -> Any:

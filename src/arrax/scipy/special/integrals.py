@@ -10,7 +10,7 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.numpy.promotion import promote_inexact
 from arrax.scipy.special import series
-from arrax.scipy.special.normal import chebyshev, real_array
+from arrax.scipy.special.normal import chebyshev, real_array, real_number
 from arrax.transforms.custom_jvp import custom_jvp
 
 _EULER = float(np.euler_gamma)
@@ -48,7 +48,7 @@ def exp1(x: Any) -> Any:
 
     Source: DLMF 6.2.1; `scipy.special.exp1`.
     """
-    return _exp1(real_array("exp1", x))
+    return _exp1(real_number("exp1", x))
 
 
 @custom_jvp
@@ -82,7 +82,7 @@ def expi(x: Any) -> Any:
 
     Source: DLMF 6.2.5; `scipy.special.expi`.
     """
-    return _expi(real_array("expi", x))
+    return _expi(real_number("expi", x))
 
 
 _FRACTION_STEPS = 110
@@ -167,7 +167,6 @@ def _sici(x: Any) -> tuple[Any, Any]:
     sine = jnp.where(y < 4, near_sine, jnp.where(infinite, math.pi / 2, far_sine))
     cosine = jnp.where(y < 4, near_cosine + _EULER + jnp.log(small),
                        jnp.where(infinite, 0, far_cosine))
-    cosine = jnp.where(x < 0, np.nan, cosine)
     return jnp.copysign(sine, x), cosine
 
 
@@ -181,7 +180,7 @@ def sici(x: Any) -> Any:
     """The sine and cosine integrals Si(x) = ∫ sin t / t dt from 0 and Ci(x) = -∫ cos t / t dt to ∞.
 
     Args:
-      x: real numbers of any shape; Ci is NaN below 0.
+      x: real numbers of any shape; below 0, Ci is the real part, Ci(|x|).
 
     Returns: (Si, Ci), two arrays of the shape of `x`.
 
@@ -191,7 +190,7 @@ def sici(x: Any) -> Any:
 
     Source: DLMF 6.2.9, 6.2.11; `scipy.special.sici`.
     """
-    return _sici(real_array("sici", x))
+    return _sici(real_number("sici", x))
 
 
 def _li2(z: Any) -> Any:

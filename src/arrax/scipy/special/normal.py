@@ -11,6 +11,7 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.numpy.promotion import inexact_array, promote_inexact
 from arrax.scipy.special import series
+from arrax.scipy.special.complex_plane import wofz
 from arrax.transforms.custom_jvp import custom_jvp
 
 _SQRT_HALF = math.sqrt(0.5)
@@ -29,7 +30,17 @@ def real_array(name: str, x: Any) -> Any:
     """`x` as an array of real floats; TypeError for complex numbers."""
     x = inexact_array(name, x)
     if x.dtype.kind == "c":
-        raise TypeError(f"{name} takes real numbers, got dtype {x.dtype}")
+        raise TypeError(f"{name} takes real numbers: x.dtype={x.dtype} is not supported, see "
+                        "docstring for supported types.")
+    return x
+
+
+def real_number(name: str, x: Any) -> Any:
+    """`x` as an array of real floats; ValueError for complex numbers."""
+    x = inexact_array(name, x)
+    if x.dtype.kind == "c":
+        raise ValueError(f"{name} does not support complex-valued inputs. Argument `x` to {name} "
+                         f"must be real-valued. Got dtype {x.dtype}.")
     return x
 
 
@@ -93,7 +104,8 @@ def erfcx(x: Any) -> Any:
     """e^(x²) erfc(x), the scaled complementary error function.
 
     Args:
-      x: real numbers of any shape; inf below -9.3 in float32, -26.6 in float64.
+      x: real or complex numbers of any shape; for real ones, inf below -9.3 in float32, -26.6 in
+        float64.
 
     Example:
       >>> erfcx(jnp.array([0., 1., 100.])).round(4)
@@ -102,7 +114,8 @@ def erfcx(x: Any) -> Any:
     Source: Shepherd and Laframboise, "Chebyshev approximation of (1 + 2x) exp(x²) erfc x", 1981;
     `scipy.special.erfcx`.
     """
-    return _erfcx(real_array("erfcx", x))
+    x = inexact_array("erfcx", x)
+    return wofz(1j * x) if x.dtype.kind == "c" else _erfcx(x)
 
 
 @custom_jvp

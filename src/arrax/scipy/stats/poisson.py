@@ -18,8 +18,8 @@ _ABOUT = Distribution(
 
 @located("logpmf", _ABOUT, scaled=False)
 def logpmf(k: Any, mu: Any) -> Any:
-    return jnp.where(k >= 0, special.xlogy(k, mu) - special.gammaln(jnp.maximum(k, 0) + 1) - mu,
-                     -jnp.inf)
+    return jnp.where((k >= 0) & (k == jnp.floor(k)),
+                     special.xlogy(k, mu) - special.gammaln(jnp.maximum(k, 0) + 1) - mu, -jnp.inf)
 
 
 pmf = exponential(logpmf, "pmf", _ABOUT)

@@ -14,10 +14,11 @@ _LOG_2PI = math.log(2 * math.pi)
 
 def _share(z: Any, a: Any, b: Any, nothing: Any, everything: Any,
            mass: Callable[[Any], Any]) -> Any:
-    """The logarithm of a part of the probability, -inf and 0 at the ends."""
+    """The logarithm of a part of the probability, -inf and 0 at the ends; NaN if these cross."""
     inner = jnp.where(nothing | everything, 0.5 * (a + b), z)
     value = mass(inner) - log_mass(a, b)
-    return jnp.where(nothing, -jnp.inf, jnp.where(everything, 0.0, value))
+    out = jnp.where(nothing, -jnp.inf, jnp.where(everything, 0.0, value))
+    return jnp.where(a > b, jnp.nan, out)
 
 
 _ABOUT = Distribution(
