@@ -12,7 +12,7 @@ _HOMES = {
     "AbstractValue": "core.aval", "ShapedArray": "core.aval", "Atom": "core.jaxpr",
     "Trace": "core.trace", "Tracer": "core.trace", "ParamDict": "core.user_names",
     "eval_context": "core.user_names", "eval_jaxpr": "core.user_names",
-    "max_dim": "core.user_names", "min_dim": "core.user_names",
+    "max_dim": "core.dimension", "min_dim": "core.dimension",
     "ensure_compile_time_eval": "transforms.api_trace"}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from arrax import _native
 from arrax.core import dtypes, user_types
+from arrax.core.dimension import Dimension
 from arrax.core.record import Record
 
 Shape = tuple[int, ...]
@@ -70,7 +71,7 @@ class ShapedArray(AbstractValue):
             return _interned[key]
         except (KeyError, TypeError):
             pass
-        shape = tuple(int(d) for d in shape)
+        shape = tuple(d if isinstance(d, Dimension) else int(d) for d in shape)
         if not isinstance(dtype, (np.dtype, dtypes.ExtendedDType)):
             dtype = np.dtype(dtype)
         key = (shape, dtype, bool(weak_type), *key[3:])

@@ -204,6 +204,9 @@ cpu_enable_async_dispatch = declare("cpu_enable_async_dispatch", True, boolean,
                                   "CPU computations may run behind the caller.")
 enable_compilation_cache = declare("enable_compilation_cache", True, boolean,
                                  "Use the compilation cache on disk.")
+export_calling_convention_version = declare(
+    "export_calling_convention_version", 10, integer,
+    "The version that exported programs say they have; see export.")
 compilation_cache_dir = declare("compilation_cache_dir", None, path,
                               "Folder of the compilation cache on disk; None turns it off.")
 compilation_cache_max_size = declare("compilation_cache_max_size", -1, integer,
@@ -237,7 +240,7 @@ _FOREIGN: tuple[tuple[str, Any], ...] = (
     ("embedded_constants_max_bytes", 32), ("enable_pgle", False),
     ("enable_preemption_service", True), ("enable_recoverability", False),
     ("exec_time_optimization_effort", 0.0), ("experimental_unsafe_xla_runtime_errors", False),
-    ("export_calling_convention_version", 10), ("export_ignore_forward_compatibility", False),
+    ("export_ignore_forward_compatibility", False),
     ("hlo_source_file_canonicalization_regex", None), ("include_debug_info_in_dumps", True),
     ("include_full_tracebacks_in_locations", True), ("jax2tf_associative_scan_reductions", False),
     ("jax2tf_default_native_serialization", True), ("memory_fitting_effort", 0.0),

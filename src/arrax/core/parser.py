@@ -47,7 +47,7 @@ _PARAMETER = re.compile(r"([A-Za-z_]\w*)=")
 _VALUE = re.compile(r"-?[\w.]+(?:(?<=\de)[+-]\d+)?")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
-_dtype_names: dict[str, Any] = {
+dtype_names: dict[str, Any] = {
     **{dtypes.short_dtype_name(d): d for d in dtypes.all_dtypes},
     **{str(k): k for k in (dtypes.key_fry, dtypes.key_rbg, dtypes.key_unsafe_rbg)},
     "float0": dtypes.float0}
@@ -199,13 +199,13 @@ class Parser:
         if found.group() == "Tok":
             return abstract_token
         weak, name, shape = found.groups()
-        if name not in _dtype_names:
+        if name not in dtype_names:
             raise self.error(f"unknown dtype {name!r}", start)
         try:
             dims = tuple(int(d) for d in shape.split(",") if d.strip())
         except ValueError:
             raise self.error(f"unreadable shape [{shape}]", start) from None
-        return ShapedArray(dims, _dtype_names[name], bool(weak))
+        return ShapedArray(dims, dtype_names[name], bool(weak))
 
     # ---- equations ----
 

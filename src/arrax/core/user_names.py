@@ -35,13 +35,3 @@ def eval_jaxpr(jaxpr: Any, consts: Sequence[Any], *args: Any,
     """
     del propagate_source_info
     return _jaxpr.eval_jaxpr(jaxpr, consts, *args)
-
-
-def max_dim(d1: Any, d2: Any) -> Any:
-    """The greater of two dimensions."""
-    return d1 if d1 >= d2 else d2
-
-
-def min_dim(d1: Any, d2: Any) -> Any:
-    """The lesser of two dimensions."""
-    return d1 if d1 <= d2 else d2

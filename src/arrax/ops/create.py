@@ -1,4 +1,4 @@
-"""Arrays out of nothing: iota, full, empty."""
+"""Arrays out of nothing: iota, full, empty, symbolic dimensions."""
 from __future__ import annotations
 
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.errors import InconclusiveDimensionOperation
 from arrax.core.positions import check_positions
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
@@ -140,3 +141,18 @@ def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
     """An array of `shape` and `dtype` whose contents are not specified (they are zeros)."""
     return empty_p.bind(shape=canonical_shape(shape),
                         dtype=dtypes.check_user_dtype(dtype, "empty"), out_sharding=out_sharding)
+
+
+# ---- symbolic dimensions -----------------------------------------------------------------------
+
+def _no_value(*, dim: Any) -> Any:
+    raise InconclusiveDimensionOperation(
+        f"Symbolic dimension '{dim}' has no value: programs with symbolic shapes are traced and "
+        "exported, and run at concrete shapes only.")
+
+
+dim_as_value_p = Primitive(
+    "dim_as_value", type_rule=lambda *, dim: ShapedArray((), dtypes.default_int_dtype(), True),
+    evaluate=_no_value, jvp=_NO_OPERANDS, transpose=_NO_OPERANDS, batch=_NO_OPERANDS,
+    weak_type="rule", lower=HostCall("programs with symbols are not compiled"),
+    stablehlo=NotApplicable("programs with symbols are not compiled"))

@@ -114,6 +114,11 @@ class Traced(_Stage):
     """A function traced to a jaxpr."""
 
     @property
+    def outer_values(self) -> list[Any]:
+        """Traced values of functions around this one: its jaxpr's first inputs."""
+        return self._program.outer_values
+
+    @property
     def jaxpr(self) -> ClosedJaxpr:
         return self._program.closed
 
