@@ -17,6 +17,7 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.dimension import dimension
 from arrax.numpy.promotion import promote_dtypes_inexact
 
 __all__ = ["ResizeMethod", "resize", "scale_and_translate"]
@@ -150,7 +151,7 @@ def scale_and_translate(image: Any, shape: Sequence[int], spatial_dims: Sequence
 
     Source: `jax.image.scale_and_translate`.
     """
-    shape = tuple(map(int, shape))
+    shape = tuple(map(dimension, shape))
     image = jnp.asarray(image)
     if len(shape) != image.ndim:
         raise ValueError("scale_and_translate: shape must have length equal to the number of "
@@ -201,7 +202,7 @@ def resize(image: Any, shape: Sequence[int], method: str | ResizeMethod, antiali
 
     Source: `jax.image.resize`.
     """
-    shape = tuple(map(int, shape))
+    shape = tuple(map(dimension, shape))
     image = jnp.asarray(image)
     if len(shape) != image.ndim:
         raise ValueError("shape must have length equal to the number of dimensions of x: got shape "

@@ -15,7 +15,7 @@ SOURCE = Path(primitives.__file__).parents[1]
 READ_AND_WRITE = {"core/parser.py", "core/printer.py", "core/primitive.py", "ops/p.py",
                   "engines/cpu/loop_parser.py", "engines/cpu/loop_text.py",
                   "engines/cpu/operations.py", "transforms/rule_tables.py",
-                  "extend/core/primitives.py"}
+                  "extend/core/primitives.py", "export/encoding.py"}
 # Tables there are of the scalar builder's methods and of NumPy's functions.
 OTHER_NAMES = ("engines/cpu/kernels/", "numpy/")
 FILES = sorted(SOURCE.rglob("*.py"))

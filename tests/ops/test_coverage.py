@@ -23,6 +23,7 @@ PRIMITIVES = {
     "custom_lin": "is gone once a custom_vjp function's linear part is transposed",
     "dce_sink": "has no result: tests/ops/test_constraints.py",
     "debug_callback": _EFFECT, "io_callback": _EFFECT,
+    "dim_as_value": "has a value once a symbolic dimension is known: tests/export",
     "device_put": "changes where an array is, not its values" + _ELSEWHERE,
     "empty": "has undefined contents" + _ELSEWHERE,
     **dict.fromkeys(("psum_invariant", "pvary", "shard_map"),

@@ -15,6 +15,7 @@ from arrax.core import errors, pytree
 from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import result_type_of_avals
+from arrax.core.dimension import Dimension
 from arrax.core.trace import Tracer
 from arrax.ops.join import concatenate, stack
 from arrax.ops.shape import reshape
@@ -135,7 +136,7 @@ def _unroll(unroll: Any, length: int) -> int:
     return max(operator.index(unroll), 1)
 
 
-def scan_length(flat_xs: Sequence[Any], length: Any) -> int:
+def scan_length(flat_xs: Sequence[Any], length: Any) -> Any:
     """The number of steps; ValueError when leading axes and `length` disagree."""
     sizes = []
     for x in flat_xs:
@@ -145,7 +146,7 @@ def scan_length(flat_xs: Sequence[Any], length: Any) -> int:
         sizes.append(shape[0])
     if length is not None:
         try:
-            length = int(length)
+            length = length if isinstance(length, Dimension) else int(length)
         except errors.ConcretizationTypeError as error:
             raise errors.ConcretizationTypeError(
                 length, "The `length` argument to `scan` expects a concrete `int` value. For "
@@ -156,13 +157,13 @@ def scan_length(flat_xs: Sequence[Any], length: Any) -> int:
                              f"axis sizes {sizes}.")
         if length < 0:
             raise ValueError(f"scan got negative `length` argument {length}.")
-        return int(length)
+        return length
     if len(set(sizes)) > 1:
         raise ValueError("scan got values with different leading axis sizes: "
                          f"{', '.join(str(size) for size in sizes)}.")
     if not sizes:
         raise ValueError("scan got no values to scan over and `length` not provided.")
-    return int(sizes[0])
+    return sizes[0]
 
 
 def _stage_body(f: Any, flat_init: list[Any], init_tree: Any, x_avals: Sequence[Any],

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, dtypes
+from arrax.core.dimension import Dimension
 
 _int32, _uint32, _int64 = np.dtype(np.int32), np.dtype(np.uint32), np.dtype(np.int64)
-_LARGEST = np.iinfo(np.int32).max
 
 
 def position_dtype(size: int) -> np.dtype[Any]:
@@ -22,7 +22,7 @@ def position_dtype(size: int) -> np.dtype[Any]:
     Raises:
       ValueError: positions need 64 bits, which are not enabled.
     """
-    if size <= _LARGEST:
+    if not is_beyond(size, _int32):
         return _int32
     if config.enable_x64.value:
         return _int64
@@ -30,6 +30,11 @@ def position_dtype(size: int) -> np.dtype[Any]:
         return _uint32
     raise ValueError(f"positions along an axis of {size} elements need 64-bit integers: set the "
                      "flag jax_enable_x64")
+
+
+def is_beyond(size: Any, dtype: Any) -> bool:
+    """Whether an integer dtype cannot hold `size`; symbolic sizes are taken for small ones."""
+    return not isinstance(size, Dimension) and bool(size > dtypes.iinfo(dtype).max)
 
 
 def check_positions(what: str, size: int, dtype: Any) -> None:
@@ -40,7 +45,7 @@ def check_positions(what: str, size: int, dtype: Any) -> None:
     """
     if not isinstance(dtype, np.dtype) or not dtypes.issubdtype(dtype, np.integer):
         return
-    if size - 1 > dtypes.iinfo(dtype).max:
+    if is_beyond(size - 1, dtype):
         wider = "" if dtype.itemsize >= 8 or config.enable_x64.value else \
             "; the flag jax_enable_x64 enables 64-bit integers"
         raise ValueError(f"{what} returns {dtype.name} positions, which overflow for an axis of "

@@ -1,8 +1,8 @@
 """Bounds of expressions: Fourier-Motzkin elimination over terms.
 
-A *fact* says that a linear combination of terms is at least 0. Terms are taken as unknowns of their
-own; what is known of a term from its parts (a variable is at least 1; `mod(x, 4)` lies in 0..3; 4
-times `floordiv(x, 4)` is at most x; …) enters as facts when the term is first met. Facts are kept by
+A *fact* says that a linear combination of terms is at least 0. Terms count as unknowns of their
+own; what is known of a term from its parts (a variable is at least 1; `mod(x, 4)` lies in 0..3;
+`4*floordiv(x, 4)` is at most x; …) enters as facts when the term is first met. Facts are kept by
 their largest term, and two with opposite signs of it give a third without it, so that a bound is
 found by eliminating the largest term of an expression again and again. Coefficients of facts are
 divided by their common divisor and constants rounded, because all values are integers.

@@ -1,12 +1,13 @@
 """Programs as bytes, and back. Nothing in them is code or a pickle.
 
     file      ::= "arrax export\\n" version:u32 length:u64 sha256 text arrays
-    text      ::= a JSON document of `length` bytes that refers to arrays by offset and length
-    program   ::= {"avals": [aval…], "jaxprs": [jaxpr…], "consts": [array…], "main": [jaxpr, consts]}
+    text      ::= a JSON document of `length` bytes, with places in the arrays
+    program   ::= {"avals": [aval…], "jaxprs": [jaxpr…], "consts": [array…], "main": closed}
+    closed    ::= [jaxpr, [const…]], by number
     jaxpr     ::= {"consts": [aval…], "in": [aval…], "eqns": [eqn…], "out": [atom…], …}
     eqn       ::= [primitive, [atom…], [aval or -aval-1 for an unused result…], {name: value}]
     atom      ::= variable | [bytes in hexadecimal, aval]
-    aval      ::= [[dimension…], dtype, weak_type]
+    aval      ::= [[dimension…], dtype, weak_type, [mesh axis that the value varies along…]]
     dimension ::= int | an expression as text
 
 Variables are numbered in the order in which a jaxpr binds them; avals and jaxprs are written once
@@ -31,7 +32,7 @@ from arrax.core.aval import AbstractToken, ShapedArray, abstract_token
 from arrax.core.dimension import Dimension
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.parameter_types import parameter_types
-from arrax.core.parser import dtype_names
+from arrax.core.parser import Opaque, dtype_names
 from arrax.core.primitive import registry
 from arrax.export.parsing import parse_expression
 from arrax.export.scopes import SymbolicScope
@@ -86,15 +87,15 @@ def encode_aval(aval: Any) -> list[Any]:
     if isinstance(aval, AbstractToken):
         return ["token"]
     return [[str(d) if isinstance(d, Dimension) else d for d in aval.shape],
-            _dtype_text(aval.dtype), aval.weak_type]
+            _dtype_text(aval.dtype), aval.weak_type, sorted(map(str, aval.vma))]
 
 
 def decode_aval(parts: list[Any], scope: SymbolicScope) -> Any:
     if parts == ["token"]:
         return abstract_token
-    shape, dtype, weak = parts
+    shape, dtype, weak, varying = parts
     return ShapedArray([parse_expression(d, scope) if isinstance(d, str) else d for d in shape],
-                       dtype_names[dtype], weak)
+                       dtype_names[dtype], weak, vma=frozenset(varying))
 
 
 def _dtype_text(dtype: Any) -> str:
@@ -102,6 +103,14 @@ def _dtype_text(dtype: Any) -> str:
     if dtype_names.get(name) != dtype:
         raise ValueError(f"export: a program with values of dtype {dtype} cannot be serialized")
     return name
+
+
+def _without_traced_functions(params: dict[str, Any]) -> dict[str, Any]:
+    """With names for functions that stand beside the jaxprs that were traced from them."""
+    if not any(isinstance(value, ClosedJaxpr) for value in params.values()):
+        return params
+    return {name: Opaque(getattr(value, "__name__", "function")) if callable(value) else value
+            for name, value in params.items()}
 
 
 class _Writer:
@@ -168,7 +177,8 @@ class _Writer:
                 raise ValueError(f"export: the primitive {eqn.primitive.name!r} is not arrax's own "
                                  "and has no lowering, so that it cannot be serialized")
             operands = [atom(v) for v in eqn.invars]
-            params = {name: self.param(eqn, name, value) for name, value in eqn.params.items()}
+            params = {name: self.param(eqn, name, value) for name, value in
+                      _without_traced_functions(eqn.params).items()}
             eqns.append([eqn.primitive.name, operands, [bind(v) for v in eqn.outvars], params])
         info = jaxpr.debug_info
         return {"consts": consts, "in": inputs, "eqns": eqns,
@@ -190,6 +200,8 @@ class _Writer:
 
     def value(self, value: Any) -> Any:
         """One parameter; TypeError, with a description of the value, if it is of unknown type."""
+        if isinstance(value, Opaque):
+            return ["opaque", str(value)]
         if value is None or isinstance(value, str) or type(value) in (bool, int, float):
             return value
         kind = type(value)
@@ -238,9 +250,10 @@ class _Reader:
 
     def _const(self, arrays: memoryview, aval: int, start: int, length: int) -> Any:
         known = self.avals[aval]
-        data = np.frombuffer(arrays[start:start + length], dtypes.storage_dtype(known.dtype))
-        data = data.reshape(known.shape).copy()
-        return with_aval(data, known)
+        data = np.zeros(known.shape, dtypes.storage_dtype(known.dtype))
+        if length:
+            data = np.frombuffer(arrays[start:start + length], data.dtype).reshape(known.shape)
+        return with_aval(data.copy(), known)
 
     def closed(self, parts: list[Any]) -> ClosedJaxpr:
         number, consts = parts
@@ -273,7 +286,8 @@ class _Reader:
 
     def literal(self, data: str, number: int) -> Literal:
         aval = self.avals[number]
-        value = np.frombuffer(bytes.fromhex(data), dtypes.storage_dtype(aval.dtype))[0]
+        dtype = dtypes.storage_dtype(aval.dtype)
+        value = np.frombuffer(bytes.fromhex(data), dtype)[0] if data else np.zeros((), dtype)[()]
         return Literal(value.item() if aval.weak_type else value, aval)
 
     def value(self, value: Any) -> Any:
@@ -316,6 +330,9 @@ class _Reader:
 
     def _read_scalar(self, parts: Any) -> Any:
         return np.frombuffer(bytes.fromhex(parts[0]), dtype_names[parts[1]])[0]
+
+    def _read_opaque(self, parts: Any) -> Any:
+        return Opaque(parts[0])
 
     def _read_keys(self, parts: Any) -> Any:
         return implementation_of(dtype_names[parts[0]])

@@ -298,8 +298,8 @@ def export(fun_jit: Any, *, platforms: Sequence[str] | None = None,
       disabled_checks: checks to go without.
 
     Returns:
-      A function of the same arguments, arrays or `ShapeDtypeStruct`s, that gives an `Exported`. Shapes
-      may have symbolic dimensions (`symbolic_shape`); the program then serves all shapes that fit.
+      A function of the same arguments, arrays or `ShapeDtypeStruct`s, that gives an `Exported`.
+      Shapes may have symbolic dimensions (`symbolic_shape`): then the program serves all that fit.
 
     Raises:
       ValueError: the function is not jitted; the program calls Python (`pure_callback`,
@@ -318,8 +318,8 @@ def export(fun_jit: Any, *, platforms: Sequence[str] | None = None,
       Array([10., 10., 10.], dtype=float32)
     """
     if _override_lowering_rules is not None:
-        raise NotImplementedError("export: _override_lowering_rules replaces StableHLO forms, which "
-                                  "exported programs here are not made of")
+        raise NotImplementedError("export: _override_lowering_rules replaces StableHLO forms, "
+                                  "which exported programs here are not made of")
     if not (hasattr(fun_jit, "trace") and hasattr(fun_jit, "lower")):
         if not str(getattr(fun_jit, "__module__", "")).startswith("arrax."):
             raise ValueError("Function to be exported must be the result of `jit`, got "
@@ -334,8 +334,8 @@ def export(fun_jit: Any, *, platforms: Sequence[str] | None = None,
 
     def export_at(*args: Any, **kwargs: Any) -> Exported:
         if not lowest <= version <= highest:
-            raise ValueError(f"The requested export calling convention version {version} is outside "
-                             f"the range of supported versions [{lowest}..{highest}]")
+            raise ValueError(f"The requested export calling convention version {version} is "
+                             f"outside the range of supported versions [{lowest}..{highest}]")
         return _export(fun_jit, args, kwargs, chosen, tuple(disabled_checks), version)
     return export_at
 
@@ -353,7 +353,8 @@ def _export(fun_jit: Any, args: Any, kwargs: Any, platforms: tuple[str, ...],
                     for path, leaf in pytree.tree_flatten_with_path((args, kwargs))[0]], name)
     traced = fun_jit.trace(*args, **kwargs)
     if traced.outer_values:
-        raise ValueError(f"export: the function '{name}' uses traced values of a function around it")
+        raise ValueError(f"export: the function '{name}' uses traced values of a function around "
+                         "it")
     in_avals = tuple(traced.jaxpr.in_avals)
     dimensions = check_solvable(_arguments(traced.in_tree, in_avals))
     program = without_rules(traced.jaxpr)

@@ -146,11 +146,17 @@ class Expression(Dimension):
 
     def __pow__(self, power: Any, modulo: None = None) -> Any:
         if not isinstance(power, (int, np.integer)):
-            return self.__jax_array__() ** power
+            if isinstance(power, float):
+                raise ValueError(f"Symbolic dimension cannot be raised to non-integer powers: "
+                                 f"'{self}' ^ '{power}'")
+            return self.__jax_array__() ** _value(power)
         if power < 0:
             raise ValueError(f"Symbolic dimension cannot be raised to negative powers: '{self}' "
                              f"^ '{power}'")
         return math.prod([self] * int(power), start=1)
+
+    def __rpow__(self, base: Any) -> Any:
+        return base ** self.__jax_array__()
 
     def __floordiv__(self, other: Any) -> Any:
         return self._with(other, operator.floordiv, lambda o: divide(self, o, self.scope)[0])

@@ -52,6 +52,9 @@ def symbolic_shape(shape_spec: str | None, *, constraints: Sequence[str] = (),
     """
     if scope is not None and constraints:
         raise ValueError("Cannot use both `scope` and `constraints` in symbolic_shape")
+    if not isinstance(shape_spec, (str, type(None))):
+        raise ValueError("polymorphic shape spec should be None or a string, got "
+                         f"{shape_spec!r}")
     return parse_shape("..." if shape_spec is None else shape_spec, like,
                        SymbolicScope(constraints) if scope is None else scope)
 
@@ -80,7 +83,7 @@ def symbolic_args_specs(args: Any, shapes_specs: Any, constraints: Sequence[str]
         raise ValueError("Cannot use both `scope` and `constraints` in symbolic_args_specs")
     scope = SymbolicScope(constraints) if scope is None else scope
     leaves, tree = pytree.tree_flatten(args)
-    if shapes_specs is None or isinstance(shapes_specs, str):
+    if not isinstance(shapes_specs, (tuple, list, dict)):
         specs: list[Any] = [shapes_specs] * len(leaves)
     else:
         specs = pytree.broadcast_prefix(shapes_specs, args, is_leaf=lambda spec: spec is None)

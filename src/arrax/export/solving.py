@@ -92,7 +92,8 @@ def check_solvable(arguments: Sequence[Argument]) -> list[str]:
               "for more details.")
     for text, difference, _ in next(iter(sizes.values())).scope.constraints if sizes else ():
         for name in difference.variables():
-            if name not in known:
+            value = difference.scope.variable(name)  # by the equalities among the constraints
+            if isinstance(value, Expression) and not known.issuperset(value.variables()):
                 raise ValueError(
                     f"Encountered dimension variable '{name}' in the constraint {text} that is "
                     "not appearing in the shapes of the function arguments. "
@@ -179,7 +180,10 @@ class _Solver:
 
     def check_constraints(self, scope: Any) -> None:
         for text, difference, relation in scope.constraints:
-            value = difference.evaluate(self.values)
+            variables = {name: scope.variable(name) for name in difference.variables()}
+            value = difference.evaluate({
+                name: v.evaluate(self.values) if isinstance(v, Expression) else v
+                for name, v in variables.items()})
             if _lower(value) < 0 or (relation == "==" and value != 0):
                 wanted = "equal to" if relation == "==" else "greater or equal to"
                 raise self.error(f"Expected '{difference}' to be {wanted} 0, but found {value}",

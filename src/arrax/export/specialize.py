@@ -111,9 +111,10 @@ def _without_rules(eqn: Eqn, done: dict[int, Jaxpr]) -> Eqn:
         called = eqn.primitive.lower.jaxpr(eqn.params)
         if type(called) is Jaxpr:
             called = ClosedJaxpr(called)
-        return eqn.replace(primitive=jit_p, params=dict(
-            jaxpr=inside(called), name=str(eqn.params.get("name", eqn.primitive.name)), donated=(),
-            keep_unused=False, inline=False))
+        name = str(eqn.params.get("name", eqn.primitive.name))
+        return eqn.replace(primitive=jit_p, params={
+            "jaxpr": inside(called), "name": name, "donated": (), "keep_unused": False,
+            "inline": False})
     params = {name: inside(value) for name, value in eqn.params.items()}
     if eqn.primitive is jit_p:
         params["donated"] = ()

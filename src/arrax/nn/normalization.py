@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes, errors
+from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (as_array, canonical_axes, inexact_array,
@@ -170,12 +170,12 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> A
     return _one_hot(index, classes, known, axis)
 
 
-def _class_count(num_classes: Any) -> int:
+def _class_count(num_classes: Any) -> Any:
     """A known int; ConcretizationTypeError for a tracer."""
     if isinstance(num_classes, Tracer) and num_classes.concrete() is None:
         raise errors.ConcretizationTypeError(
             num_classes, "The error arose in jax.nn.one_hot argument `num_classes`.")
-    return operator.index(num_classes)
+    return dimension(num_classes)
 
 
 @functools.partial(jit, static_argnames=("classes", "dtype", "axis"))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes, errors
+from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, reductions, shaping, sorting
@@ -40,7 +41,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
                 "this error, pass a static `length` argument.")
         known = np.asarray(values)
         length = max(minlength, int(known.max()) + 1 if known.size else 0)
-    length = operator.index(length)
+    length = dimension(length)
     w: Any = np.int32(1) if weights is None else as_array("bincount", weights, 1)
     if weights is not None and values.shape != w.shape:
         raise ValueError("shape of weights must match shape of x.")

@@ -14,6 +14,7 @@ from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl, array_of, from_numpy, owned, with_aval
 from arrax.core.aval import ShapedArray
+from arrax.core.dimension import Dimension, dimension, is_constant_shape, max_dim
 from arrax.core.evaluate import EVAL
 from arrax.core.remembered import remembered
 from arrax.core.source_info import stack_level
@@ -165,7 +166,7 @@ def _of_sequence(values: Any, dtype: Any) -> Any:
         raise ValueError("None is not a valid value for jnp.array")
     if dtype is None:
         dtype = _dtype_of_leaves(leaves)
-    if not any(isinstance(leaf, Tracer) for leaf in leaves):
+    if not any(isinstance(leaf, (Tracer, Dimension)) for leaf in leaves):
         plain = [np.asarray(leaf, dtype) if not isinstance(leaf, (ArrayImpl, np.ndarray))
                  and not hasattr(leaf, "__jax_array__")
                  else np.asarray(_of(leaf, dtype, False)) for leaf in leaves]
@@ -367,6 +368,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     names = ("start", "stop", "step") if stop is not None or step is not None else ("stop",)
     if start is None:
         raise TypeError("must be real number, not NoneType")
+    if not is_constant_shape((start, stop, step)):
+        return _symbolic_range(start, stop, 1 if step is None else step, dtype)
     known = [_bound(v, name) for v, name in zip((start, stop, step), names, strict=False)]
     if dtype is not None:
         found = dtypes.check_user_dtype(dtype, "arange")
@@ -382,6 +385,19 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
         size = len(range(first, last, by))
     result = _progression(first, by, size, found)
     return result if device is None else device_put(result, device)
+
+
+def _symbolic_range(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
+    """`arange` of bounds that are integers or symbolic dimensions."""
+    if stop is None:
+        start, stop = 0, start
+    first, last, by = map(dimension, (start, stop, step))
+    count = max_dim((last - first + (by - 1 if by > 0 else by + 1)) // by, 0)
+    found = dtypes.default_int_dtype() if dtype is None else \
+        dtypes.check_user_dtype(dtype, "arange")
+    numbers = lax.iota(found, count)
+    scaled = numbers if by == 1 else lax.mul(numbers, convert(by, found))
+    return scaled if first == 0 else lax.add(scaled, convert(first, found))
 
 
 def _bound(value: Any, name: str) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
-from arrax.core import errors
+from arrax.core import errors, pytree
+from arrax.core.dimension import Dimension, dimension, is_constant_shape
 from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, reductions, rounding, shaping,
                          sorting)
@@ -274,12 +275,12 @@ def pad(array: Any, pad_width: Any, mode: str | Callable[..., Any] = "constant",
     if mode == "empty":
         return _pad_constant(x, widths, 0)
     for axis, (before, after) in enumerate(widths):
-        if before or after:
+        if (before, after) != (0, 0):
             x = _pad_axis(x, axis, before, after, mode, kwargs)
     return x
 
 
-def _pairs(value: Any, rank: int, name: str) -> list[tuple[int, int]]:
+def _pairs(value: Any, rank: int, name: str) -> list[tuple[Any, Any]]:
     """`pad_width` as a (before, after) pair for each axis."""
     if isinstance(value, dict):
         full: list[Any] = [(0, 0)] * rank
@@ -287,6 +288,13 @@ def _pairs(value: Any, rank: int, name: str) -> list[tuple[int, int]]:
             full[canonical_axis(axis, rank)] = pair if isinstance(pair, (tuple, list)) \
                 else (pair, pair)
         value = full
+    if isinstance(value, Dimension):
+        return [(value, value)] * rank
+    if isinstance(value, (tuple, list)) and not is_constant_shape(pytree.tree_leaves(value)):
+        full = [pair if isinstance(pair, (tuple, list)) else (pair, pair) for pair in value] \
+            if any(isinstance(pair, (tuple, list)) for pair in value) else [tuple(value)]
+        full = full * rank if len(full) == 1 else full
+        return [(dimension(a), dimension(b)) for a, b in full]
     try:
         known = np.asarray(value)
     except ValueError:

@@ -13,9 +13,12 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.dimension import Dimension
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, shaping
 from arrax.numpy.promotion import as_array, check_arraylike, convert, promote_dtypes
+
+_TYPICAL_SIZE = 64  # what symbolic sizes count as where contractions are ordered
 
 
 @remembered
@@ -117,11 +120,18 @@ def _plan(names: Any, shapes: tuple[tuple[int, ...], ...], optimize: Any,
     elif isinstance(optimize, tuple):
         optimize = [p for p in optimize if not isinstance(p, str)]
     _, contractions = opt_einsum.contract_path(
-        f"{left}->{result}", *shapes, shapes=True, einsum_call=True, optimize=optimize)
+        f"{left}->{result}", *map(_with_numbers, shapes), shapes=True, einsum_call=True,
+        optimize=optimize)
     steps: list[Step] = []
     for contraction in contractions:
         steps.append((tuple(contraction[0]), contraction[2].split("->")[1]))
     return inputs, result, _pairwise(inputs, result, steps)
+
+
+def _with_numbers(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """With a number in the place of each symbolic size: the order of contractions must not depend
+    on its value."""
+    return tuple(_TYPICAL_SIZE if isinstance(size, Dimension) else size for size in shape)
 
 
 def _pairwise(inputs: list[str], result: str, steps: list[Step]) -> list[Step]:

@@ -1,7 +1,6 @@
 """Grids of coordinates, and arrays from index expressions: `mgrid`, `ogrid`, `r_`, `c_`, `s_`."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
 from arrax.core import errors
 from arrax.core.trace import Tracer
@@ -51,7 +51,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
     """The indices of each element of an array of a shape, by axis, stacked (a tuple if sparse)."""
     known = dtypes.check_user_dtype(int if dtype is None else dtype, "indices")
-    sizes = tuple(operator.index(d) for d in dimensions)
+    sizes = tuple(dimension(d) for d in dimensions)
     out = []
     for axis, size in enumerate(sizes):
         line = creation.arange(size, dtype=known)
@@ -73,7 +73,7 @@ def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float
         in_axes[len(sizes) - 1 - i] = 0  # type: ignore[call-overload]
         mapped = vmap(_with_keywords(mapped, kwargs) if i == 0 else mapped,
                       in_axes=tuple(in_axes))
-    return mapped(*(creation.arange(operator.index(s), dtype=dtype) for s in sizes))
+    return mapped(*(creation.arange(dimension(s), dtype=dtype) for s in sizes))
 
 
 def _with_keywords(function: Callable[..., Any], kwargs: dict[str, Any]) -> Callable[..., Any]:

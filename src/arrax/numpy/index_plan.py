@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from arrax.core import dimension as dimensions
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
 from arrax.core.errors import NonConcreteBooleanIndexError
@@ -234,10 +235,11 @@ def _span(item: slice, dimension: int, position: int) -> Span:
                           else repr(b) for b in bounds)
         raise IndexError(f"Slice entries must be static integers. Got slice({shown}) "
                          f"at position {position}")
-    start, stop, step = slice(*(None if b is None else b.__index__() if hasattr(b, "__index__")
-                                else _refuse_bound(b) for b in bounds)).indices(dimension)
-    size = len(range(start, stop, step))
-    return Span(start, size, step) if size else Span(0, 0, 1)  # -1 is where nothing starts from
+    known = slice(*(None if b is None else dimensions.dimension(b) if hasattr(b, "__index__")
+                    else _refuse_bound(b) for b in bounds))
+    start, step, size = dimensions.slice_of(known, dimension)
+    # -1 is where nothing starts from
+    return Span(start, size, step) if not isinstance(size, int) or size else Span(0, 0, 1)
 
 
 def _tracer_text(tracer: Tracer) -> str:
@@ -323,11 +325,11 @@ def _plan_span(axis: int, span: Span, dimension: int, order: list[Any], sizes: l
                components: list[tuple[int, Any]], slice_sizes: list[int],
                collapsed: list[int]) -> None:
     sizes.append(span.size)
-    if span.step == 1 or span.size <= 1:
+    if span.step == 1 or dimensions.surely_at_most(span.size, 1):
         order.append(("offset", axis))
         slice_sizes.append(span.size)
         if not (span.start == 0 and span.size == dimension):
-            components.append((axis, StaticInt(span.start if span.size else 0)))
+            components.append((axis, StaticInt(span.start if span.size != 0 else 0)))
     else:
         order.append(("stride", axis))
         components.append((axis, span))
@@ -337,6 +339,6 @@ def _plan_span(axis: int, span: Span, dimension: int, order: list[Any], sizes: l
 
 def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
     try:
-        return tuple(np.broadcast_shapes(*shapes))
+        return tuple(dimensions.broadcast_shapes(*shapes))
     except ValueError:
         raise ValueError(f"Incompatible shapes for broadcasting: shapes={shapes}") from None

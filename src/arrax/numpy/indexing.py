@@ -13,8 +13,10 @@ import numpy as np
 from arrax import _native, lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
+from arrax.core.dimension import (Dimension, is_constant_shape, max_dim, min_dim,
+                                  surely_at_most)
 from arrax.core.evaluate import EVAL
-from arrax.core.positions import position_dtype
+from arrax.core.positions import is_beyond, position_dtype
 from arrax.core.trace import current
 from arrax.numpy.index_plan import Index, Plan, Span, StaticInt, parse, plan
 from arrax.numpy.promotion import scalar_array, view_of
@@ -74,9 +76,9 @@ def wrapped(value: int, dimension: int) -> int:
     return value + dimension if value < 0 else value
 
 
-def clamped(value: int, dimension: int) -> int:
+def clamped(value: Any, dimension: Any) -> Any:
     """An integer index counted from the start and moved inside the bounds."""
-    return min(max(wrapped(value, dimension), 0), dimension - 1)
+    return min_dim(max_dim(wrapped(value, dimension), 0), dimension - 1)
 
 
 # ---- indices known now -----------------------------------------------------------------------
@@ -136,12 +138,10 @@ def _read_static(x: Any, index: Index) -> Any:
             drop.append(axis)
         else:
             start, size, step = _ascending(entry)
-            if entry.step < 0 and size > 1:
+            if entry.step < 0 and not surely_at_most(size, 1):
                 reverse.append(axis)
         starts.append(start)
-        limits.append(min(start + (size - 1) * step + 1, dimension) if size else start)
-        if size and step > 1:
-            limits[-1] = min(start + size * step, dimension)
+        limits.append(min_dim(start + size * step, dimension))
         strides.append(step)
     if starts != [0] * len(starts) or tuple(limits) != tuple(index.shape) or set(strides) - {1}:
         x = lax.slice(x, tuple(starts), tuple(limits),
@@ -153,7 +153,7 @@ def _read_static(x: Any, index: Index) -> Any:
 
 def _ascending(span: Span) -> tuple[int, int, int]:
     """(start, size, step) of the same elements in ascending order."""
-    if span.size <= 1:
+    if surely_at_most(span.size, 1):
         return span.start, span.size, 1
     if span.step > 0:
         return span
@@ -210,7 +210,7 @@ def from_the_front(i: Any, dimension: int) -> Any:
     i = index_dtype(i)
     if i.dtype.kind == "u":
         return i
-    if i.dtype == _int32 and dimension > np.iinfo(_int32).max:
+    if i.dtype == _int32 and is_beyond(dimension, _int32):
         wide = position_dtype(dimension)
         below = lax.lt_p.bind(i, scalar_array(0, i.dtype))
         i = lax.convert_element_type(i, wide)
@@ -312,10 +312,17 @@ def component(value: Any, dimension: int, wrap_negative: bool) -> Any:
     """One component of the index vectors: a NumPy array if known, else an Array or tracer."""
     if isinstance(value, StaticInt):
         start = wrapped(value.value, dimension) if wrap_negative else value.value
+        if isinstance(start, Dimension):
+            return scalar_array(start, _int32)
         return np.asarray(start if abs(start) <= np.iinfo(_int32).max
                           else min(max(start, -1), dimension))
     if isinstance(value, Span):
+        if not is_constant_shape(value):
+            steps = lax.mul(lax.iota(_int32, value.size), scalar_array(value.step, _int32))
+            return lax.add(steps, scalar_array(value.start, _int32))
         return value.start + value.step * np.arange(value.size)
+    if isinstance(value, np.ndarray) and isinstance(dimension, Dimension):
+        value = from_numpy(value.astype(_int32))
     if isinstance(value, np.ndarray):
         return _known_positions(value, dimension, wrap_negative)
     return from_the_front(value, dimension) if wrap_negative else index_dtype(value)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import builtins
-import operator
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl
+from arrax.core.dimension import Dimension, dimension, max_dim, min_dim
 from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -205,21 +205,22 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int) -> list[Any
     x = as_array(name, ary)
     axis = canonical_axis(axis, x.ndim)
     length = x.shape[axis]
-    if isinstance(indices_or_sections, (tuple, list)) or np.ndim(indices_or_sections) > 0:
-        points = [operator.index(_known_int(name, i)) for i in indices_or_sections]
-        bounds = [builtins.min(p + length if p < 0 else p, length) for p in points]
-        edges = [0, *[builtins.max(b, 0) for b in bounds], length]
-        sizes = [builtins.max(b - a, 0) for a, b in zip(edges, edges[1:], strict=False)]
+    if isinstance(indices_or_sections, (tuple, list)) or (
+            not isinstance(indices_or_sections, Dimension) and np.ndim(indices_or_sections) > 0):
+        points = [dimension(_known_int(name, i)) for i in indices_or_sections]
+        bounds = [min_dim(p + length if p < 0 else p, length) for p in points]
+        edges = [0, *[max_dim(b, 0) for b in bounds], length]
+        sizes = [max_dim(b - a, 0) for a, b in zip(edges, edges[1:], strict=False)]
         if builtins.sum(sizes) == length and builtins.all(
                 a <= b for a, b in zip(edges, edges[1:], strict=False)):
             return list(lax.split(x, sizes, axis))
-        return [lax.slice_in_dim(x, a, builtins.max(a, b), axis=axis)
+        return [lax.slice_in_dim(x, a, max_dim(a, b), axis=axis)
                 for a, b in zip(edges, edges[1:], strict=False)]
-    sections = operator.index(_known_int(name, indices_or_sections))
+    sections = dimension(_known_int(name, indices_or_sections))
     if sections <= 0:
         raise ValueError("number sections must be larger than 0.")
     each, rest = divmod(length, sections)
-    if rest and name != "array_split":
+    if rest != 0 and name != "array_split":
         raise ValueError(f"array split does not result in an equal division: rest is {rest}")
     return list(lax.split(x, [each + 1] * rest + [each] * (sections - rest), axis))
 
@@ -228,7 +229,7 @@ def _known_int(name: str, value: Any) -> Any:
     if isinstance(value, Tracer) and value.concrete() is None:
         raise errors.ConcretizationTypeError(
             value, f"in argument 1 of jax.numpy.{name}")
-    return np.asarray(value).item() if not isinstance(value, int) else value
+    return value if isinstance(value, (int, Dimension)) else np.asarray(value).item()
 
 
 @remembered
@@ -305,8 +306,8 @@ def repeat(a: Any, repeats: Any, axis: int | None = None, *,
         x, axis = reshape(x, (x.size,)), 0
     axis = canonical_axis(axis, x.ndim)
     length = x.shape[axis]
-    if isinstance(repeats, (int, np.integer)) and total_repeat_length is None:
-        return _repeat_all(x, operator.index(repeats), axis)
+    if isinstance(repeats, (int, np.integer, Dimension)) and total_repeat_length is None:
+        return _repeat_all(x, dimension(repeats), axis)
     if isinstance(repeats, float):
         raise TypeError("broadcast_in_dim shape must have every element be an integer type, got "
                         f"{type(repeats)}.")

@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import elementwise, joining, reductions, shaping
@@ -88,7 +89,7 @@ def _batched_matmul(x: Any, y: Any, precision: Any, dtype: Any) -> Any:
     """Batch axes that both have are batched; those of size 1 in one are dropped from it."""
     x_batch, y_batch = x.shape[:-2], y.shape[:-2]
     try:
-        batch = np.broadcast_shapes(x_batch, y_batch)
+        batch = broadcast_shapes(x_batch, y_batch)
     except ValueError:
         raise TypeError("matmul: batch dimensions do not broadcast, got shapes "
                         f"{x.shape} and {y.shape}") from None

@@ -16,6 +16,7 @@ from arrax import lax
 from arrax.core import config, dtypes, source_info
 from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
 from arrax.core.aval import aval_of
+from arrax.core.dimension import Dimension
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import Tracer, current
 from arrax.core.warn import warn
@@ -74,8 +75,11 @@ _cast: Any = quiet(np.ndarray.astype)
 _array: Any = quiet(np.array)
 
 
-def scalar_array(value: Any, dtype: Any, weak_type: bool = False) -> ArrayImpl:
-    """A Python scalar as an array of `dtype`; integers wrap around."""
+def scalar_array(value: Any, dtype: Any, weak_type: bool = False) -> Any:
+    """A Python scalar, or a symbolic dimension, as an array of `dtype`; integers wrap around."""
+    if isinstance(value, Dimension):
+        return lax.convert_element_type_p.bind(value.__jax_array__(), new_dtype=np.dtype(dtype),
+                                               weak_type=weak_type, sharding=None)
     try:
         data = _array(value, dtype)
     except OverflowError:
@@ -93,7 +97,10 @@ def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
         if type(x) is complex and dtype.kind != "c":
             x = x.real
         return scalar_array(x, dtype, weak_type)
-    aval = x.aval
+    try:
+        aval = x.aval
+    except AttributeError:  # a symbolic dimension
+        return scalar_array(x, dtype, weak_type)
     if aval.dtype == dtype and aval.weak_type == weak_type:
         return x
     if type(x) is ArrayImpl and aval.ndim == 0 and _plainly(aval.dtype, dtype):

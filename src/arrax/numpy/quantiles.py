@@ -1,6 +1,7 @@
 """Quantiles, percentiles and medians."""
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def _lines(x: Any, axes: tuple[int, ...]) -> Any:
     rest = [i for i in range(x.ndim) if i not in axes]
     moved = shaping.transpose(x, [*rest, *axes])
     return shaping.reshape(moved, (*(x.shape[i] for i in rest),
-                                   int(np.prod([x.shape[i] for i in axes], dtype=int))))
+                                   math.prod(x.shape[i] for i in axes)))
 
 
 def _weight_lines(name: str, weights: Any, x: Any, axes: tuple[int, ...]) -> Any:

@@ -16,6 +16,7 @@ from arrax import lax
 from arrax.core import dtypes
 from arrax.core.aliases import alias
 from arrax.core.array import ArrayImpl
+from arrax.core.dimension import max_dim
 from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -316,7 +317,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     x = as_array("average", a)
     if weights is None:
         result = mean(x, axis=axis, keepdims=keepdims)
-        scale: Any = scalar_array(x.size / builtins.max(result.size, 1), result.dtype)
+        scale: Any = convert(x.size / max_dim(result.size, 1), result.dtype)
     else:
         x, w = _average_operands(x, as_array("average", weights, 1), axis)
         scale = sum(w, axis=axis, keepdims=keepdims)

@@ -1,11 +1,11 @@
 """Reductions over segments: elements with the same segment number are combined."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 from arrax.core import errors
+from arrax.core.dimension import dimension
 from arrax.numpy import reductions
 from arrax.numpy.creation import arange, full
 from arrax.numpy.index_update import IndexUpdateHelper
@@ -19,14 +19,14 @@ _METHODS: dict[str, tuple[str, Callable[..., Any]]] = {
     "max": ("max", reductions.max), "min": ("min", reductions.min)}
 
 
-def _segment_count(name: str, segment_ids: Any, num_segments: Any) -> int:
+def _segment_count(name: str, segment_ids: Any, num_segments: Any) -> Any:
     """`num_segments`, or as many as the greatest number in `segment_ids` asks for."""
     if num_segments is None:
         if not is_concrete(segment_ids):
             raise errors.ConcretizationTypeError(
                 segment_ids, f"{name}() `num_segments` argument.")
         num_segments = numpy_of(reductions.max(segment_ids)) + 1
-    count = operator.index(num_segments)
+    count = dimension(num_segments)
     if count < 0:
         raise ValueError(f"{name}: num_segments must be non-negative, got {count}.")
     return count

@@ -10,6 +10,8 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import ArrayImpl, from_numpy
+from arrax.core.dimension import broadcast_shapes
+from arrax.core.dimension import dimension as as_dimension
 from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -70,7 +72,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     check_positions("nonzero", max(x.shape) if size is None else x.size + 1, dtype)
     if size is None:
         return tuple(from_numpy(part.astype(dtype)) for part in np.nonzero(known._value()))
-    size = operator.index(size)
+    size = as_dimension(size)
     fills = fill_value if isinstance(fill_value, tuple) else \
         (0 if fill_value is None else fill_value,) * x.ndim
     if len(fills) != x.ndim:
@@ -221,8 +223,8 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: Any = N
 def _gather_along(x: Any, index: Any, axis: int, mode: GatherScatterMode, fill_value: Any) -> Any:
     """The other axes are batch axes of the gather; those of size 1 in one operand are not."""
     rest = [i for i in range(x.ndim) if i != axis]
-    shape = list(np.broadcast_shapes(tuple(x.shape[i] for i in rest),
-                                     tuple(index.shape[i] for i in rest)))
+    shape = list(broadcast_shapes(tuple(x.shape[i] for i in rest),
+                                  tuple(index.shape[i] for i in rest)))
     shape.insert(axis, index.shape[axis])
     single = [i for i in rest if x.shape[i] == 1]
     batch = [i for i in rest if i not in single]
@@ -369,7 +371,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     places = as_array("unravel_index", indices)
     if places.dtype not in integer_dtypes:
         raise TypeError(f"unravel_index requires integer indices, got {places.dtype.name}")
-    sizes = tuple(operator.index(d) for d in (shape if isinstance(shape, (tuple, list))
+    sizes = tuple(as_dimension(d) for d in (shape if isinstance(shape, (tuple, list))
                                               else (shape,)))
     total = math.prod(sizes)
     places = elementwise.where(elementwise.less(places, 0),
@@ -391,7 +393,7 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: s
     Args:
       mode: for indices out of bounds: "raise" (only outside of `jit`), "wrap" or "clip".
     """
-    sizes = [operator.index(d) for d in dims]
+    sizes = [as_dimension(d) for d in dims]
     parts = [as_array("ravel_multi_index", i) for i in multi_index]
     if len(parts) != len(sizes):
         raise ValueError(f"len(multi_index)={len(parts)} should equal len(dims)={len(sizes)}")

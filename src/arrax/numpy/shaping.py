@@ -11,6 +11,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core.array import ArrayImpl
+from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.ops.arguments import axis_tuple
@@ -76,7 +77,7 @@ def resolve_shape(x: Any, shape: Any) -> tuple[int, ...]:
         new = canonical_shape(tuple(shape))
     else:
         try:
-            new = (operator.index(shape),)
+            new = (dimension(shape),)
         except TypeError:
             new = canonical_shape(shape if np.ndim(shape) and not isinstance(shape, Tracer)
                                   else [shape])
@@ -87,7 +88,7 @@ def resolve_shape(x: Any, shape: Any) -> tuple[int, ...]:
                         f"got {shape}")
     if unknown:
         known = -math.prod(new)
-        if known == 0 or total % known:
+        if known == 0 or total % known != 0:
             raise TypeError(
                 f"cannot reshape array of shape {x.shape} (size {total}) into shape {new} because "
                 f"the product of specified axis sizes ({known}) does not evenly divide {total}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core.array import ArrayImpl, array_of
+from arrax.core.dimension import Dimension, dimension
 from arrax.core.trace import Tracer
 
 
@@ -29,8 +30,9 @@ def canonical_shape(shape: Any) -> tuple[int, ...]:
     if type(shape) is tuple and all(type(d) is int for d in shape):
         return shape
     try:
-        return (operator.index(shape),) if not isinstance(shape, Sequence) and np.ndim(shape) == 0 \
-            else tuple(map(operator.index, shape))
+        return (dimension(shape),) if isinstance(shape, Dimension) or (
+            not isinstance(shape, Sequence) and np.ndim(shape) == 0) \
+            else tuple(map(dimension, shape))
     except TypeError:
         hint = ""
         members = shape if isinstance(shape, (tuple, list)) else (shape,)

@@ -1,10 +1,10 @@
 """Dimension numbers, paddings and shapes of convolutions and windowed reductions."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from arrax.core.dimension import dimension, max_dim
 from arrax.core.parameter_types import parameter_type
 
 
@@ -82,14 +82,14 @@ def conv_general_permutations(dimension_numbers: Sequence[str]) -> tuple[tuple[i
     return axes(lhs, "N", "C"), axes(rhs, "O", "I"), axes(out, "N", "C")
 
 
-def dilated(size: int, dilation: int) -> int:
+def dilated(size: Any, dilation: int) -> Any:
     """The extent of `size` elements with `dilation` - 1 holes between neighbours."""
-    return 0 if size == 0 else 1 + dilation * (size - 1)
+    return max_dim(1 + dilation * (size - 1), 0)
 
 
-def window_count(size: int, window: int, stride: int) -> int:
+def window_count(size: Any, window: Any, stride: int) -> Any:
     """How many windows fit."""
-    return max(0, (size - window) // stride + 1)
+    return max_dim((size - window) // stride + 1, 0)
 
 
 def padtype_to_pads(in_shape: Any, window_shape: Any, window_strides: Any, padding: Any,
@@ -108,15 +108,16 @@ def padtype_to_pads(in_shape: Any, window_shape: Any, window_strides: Any, paddi
                            f"got {padding}.")
     pads = []
     for size, window, stride in zip(in_shape, window_shape, window_strides, strict=True):
-        out = -(-int(size) // int(stride))
-        total = max(0, (out - 1) * int(stride) + int(window) - int(size))
+        size, window, stride = map(dimension, (size, window, stride))
+        out = -(-size // stride)
+        total = max_dim((out - 1) * stride + window - size, 0)
         less, more = total // 2, total - total // 2
         pads.append((less, more) if name == "SAME" else (more, less))
     return pads
 
 
 def canonical_pads(padding: Any) -> tuple[tuple[int, int], ...]:
-    return tuple((operator.index(lo), operator.index(hi)) for lo, hi in padding)
+    return tuple((dimension(lo), dimension(hi)) for lo, hi in padding)
 
 
 def conv_shape_tuple(lhs_shape: Any, rhs_shape: Any, strides: Any, pads: Any,

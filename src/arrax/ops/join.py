@@ -10,6 +10,7 @@ import numpy as np
 from arrax.core.ad_values import Zero, is_undefined
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import aval_of
+from arrax.core.dimension import dimension, max_dim, surely_at_most
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -235,7 +236,7 @@ split_p = Primitive(
 def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> Sequence[Any]:
     """Pieces of the given `sizes` along `axis`; ValueError unless they add up to its size."""
     operand = arguments.operand(operand, "split")
-    sizes = tuple(map(int, sizes))
+    sizes = tuple(map(dimension, sizes))
     axis = canonical_axis(axis, operand.ndim)
     _split_type(operand.aval, sizes=sizes, axis=axis)
     return split_p.bind(operand, sizes=sizes, axis=axis)  # type: ignore[no-any-return]
@@ -303,7 +304,7 @@ def _pad_type(x: Any, value: Any, *, padding_config: Any) -> Any:
         raise ValueError("interior padding in padding_config must be nonnegative, got "
                          f"padding_config {padding_config}")
     shape = _padded_shape(x.shape, padding_config)
-    if any(d < 0 for d in shape):
+    if any(surely_at_most(d, -1) for d in shape):
         raise ValueError("Dimension size after padding is not at least 0, got result shape "
                          f"{shape}, for padding_config {padding_config} and operand shape "
                          f"{x.shape}")
@@ -311,7 +312,7 @@ def _pad_type(x: Any, value: Any, *, padding_config: Any) -> Any:
 
 
 def _padded_shape(shape: Any, config: Any) -> tuple[int, ...]:
-    return tuple(lo + hi + size + max(size - 1, 0) * interior
+    return tuple(lo + hi + size + max_dim(size - 1, 0) * interior
                  for size, (lo, hi, interior) in zip(shape, config, strict=True))
 
 
@@ -397,6 +398,7 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
     """
     operand = arguments.operand(operand, "pad")
     padding_value = arguments.operand(padding_value, "pad", 1)
-    config = tuple((int(lo), int(hi), int(interior)) for lo, hi, interior in padding_config)
+    config = tuple((dimension(lo), dimension(hi), dimension(interior))
+                   for lo, hi, interior in padding_config)
     _pad_type(operand.aval, padding_value.aval, padding_config=config)
     return pad_p.bind(operand, padding_value, padding_config=config)

@@ -9,6 +9,7 @@ import numpy as np
 from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import aval_of
+from arrax.core.dimension import min_dim
 from arrax.core.forking import import_late
 from arrax.core.parameter_types import parameter_type
 from arrax.core.primitive import NotApplicable, Primitive
@@ -203,7 +204,7 @@ class SvdAlgorithm(enum.Enum):
 def _svd_type(x: Any, *, full_matrices: bool, compute_uv: bool, subset_by_index: Any = None,
               algorithm: Any = None) -> list[Any]:
     rows, columns = x.shape[-2:]
-    batch, rank = x.shape[:-2], min(x.shape[-2:])
+    batch, rank = x.shape[:-2], min_dim(rows, columns)
     values = m.aval_like(x, (*batch, rank), m.real_dtype(x.dtype))
     if not compute_uv:
         return [values]

@@ -9,6 +9,7 @@ import numpy as np
 from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.dimension import min_dim
 from arrax.core.forking import import_late
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
@@ -260,7 +261,8 @@ def _lu_type(x: Any) -> list[Any]:
     rows, columns = x.shape[-2:]
     batch = x.shape[:-2]
     int32 = np.dtype(np.int32)
-    return [x, ShapedArray((*batch, min(rows, columns)), int32), ShapedArray((*batch, rows), int32)]
+    return [x, ShapedArray((*batch, min_dim(rows, columns)), int32),
+            ShapedArray((*batch, rows), int32)]
 
 
 def _lu_evaluate(x: np.ndarray) -> list[np.ndarray]:

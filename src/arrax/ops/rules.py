@@ -13,10 +13,11 @@ import numpy as np
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import from_numpy
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.dimension import Dimension
 from arrax.core.dtypes import storage_dtype
 from arrax.core.primitive import Primitive
-from arrax.ops.p import (add_any_p, broadcast_in_dim_p, pvary_p, reduce_sum_p, reshape_p,
-                         transpose_p)
+from arrax.ops.p import (add_any_p, broadcast_in_dim_p, convert_element_type_p, pvary_p,
+                         reduce_sum_p, reshape_p, transpose_p)
 
 
 class attached:
@@ -34,6 +35,9 @@ class attached:
 def constant(value: Any, like: Any) -> Any:
     """A scalar constant of the dtype and weak type of `like` (a value or aval)."""
     aval = like if isinstance(like, ShapedArray) else aval_of(like)
+    if isinstance(value, Dimension):
+        return convert_element_type_p.bind(value.__jax_array__(), new_dtype=aval.dtype,
+                                           weak_type=aval.weak_type, sharding=None)
     scalar = np.asarray(value, storage_dtype(aval.dtype))
     return from_numpy(scalar, True) if aval.weak_type else scalar[()]
 

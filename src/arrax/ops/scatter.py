@@ -295,7 +295,7 @@ def _last_writers(x: Any, indices: Any, updates: Any, params: dict[str, Any]) ->
     numbers = params["dimension_numbers"]
     vector_axes = positions(updates.ndim, numbers.update_window_dims)
     shape = tuple(updates.shape[i] for i in vector_axes)
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     iota = iota_p.bind(dtype=dtype, shape=(count,), dimension=0, sharding=None)
     iota = reshape_p.bind(iota, new_sizes=shape, dimensions=None, sharding=None)
     one = np.ones((), dtype)[()]

@@ -1,7 +1,6 @@
 """Slices: with static bounds, and with dynamic starts that are clamped into the operand."""
 from __future__ import annotations
 
-import operator as operators
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,8 +10,10 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
 from arrax.core.array import ArrayImpl, from_numpy
-from arrax.core.aval import aval_of
+from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.dimension import dimension, surely_at_most
 from arrax.core.evaluate import EVAL
+from arrax.core.positions import is_beyond
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer, current
@@ -44,13 +45,15 @@ def _slice_type(x: Any, *, start_indices: Any, limit_indices: Any, strides: Any)
     steps = strides or (1,) * x.ndim
     if any(step <= 0 for step in steps):
         raise TypeError(f"slice strides must be positive, got {strides}")
-    if any(start < 0 for start in start_indices):
+    if any(surely_at_most(start, -1) for start in start_indices):
         raise TypeError(f"slice start_indices must be greater than or equal to zero, got "
                         f"start_indices of {start_indices}.")
-    if any(limit > size for limit, size in zip(limit_indices, x.shape, strict=True)):
+    if any(surely_at_most(size, limit - 1)
+           for limit, size in zip(limit_indices, x.shape, strict=True)):
         raise TypeError("slice limit_indices must be less than or equal to operand shape, got "
                         f"limit_indices {limit_indices} for operand shape {x.shape}.")
-    if any(limit < start for limit, start in zip(limit_indices, start_indices, strict=True)):
+    if any(surely_at_most(limit, start - 1)
+           for limit, start in zip(limit_indices, start_indices, strict=True)):
         raise TypeError("slice limit_indices must be greater than or equal to start_indices, got "
                         f"start_indices {start_indices} and limit_indices {limit_indices}.")
     return x.update(shape=tuple(
@@ -120,19 +123,19 @@ def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None,
     shape = operand.shape
     axis = canonical_axis(axis, len(shape))
     size = shape[axis]
-    start = 0 if start_index is None else operators.index(start_index)
-    limit = size if limit_index is None else operators.index(limit_index)
+    start = 0 if start_index is None else dimension(start_index)
+    limit = size if limit_index is None else dimension(limit_index)
     starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
     starts[axis] = start + size if start < 0 else start
     limits[axis] = limit + size if limit < 0 else limit
-    strides[axis] = operators.index(stride)
+    strides[axis] = dimension(stride)
     return slice(operand, starts, limits, strides)
 
 
 def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Any:
     """The element at a static `index` along `axis`; IndexError when out of bounds."""
     operand = arguments.operand(operand, "index_in_dim")
-    index, axis = operators.index(index), canonical_axis(axis, operand.ndim)
+    index, axis = dimension(index), canonical_axis(axis, operand.ndim)
     size = operand.shape[axis]
     if not -size <= index < size:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {size}")
@@ -312,7 +315,7 @@ def _constant_index(value: int, dtype: Any) -> Any:
     """An index as an operand: an Array (which binds fastest) or, to be staged, a NumPy scalar."""
     if current() is EVAL:
         return _index_array(value, dtype)
-    return np.asarray(value, dtype)[()]
+    return constant(value, ShapedArray((), dtype))
 
 
 @lru_cache(maxsize=4096)
@@ -329,7 +332,7 @@ def _traced_from_the_front(index: Any, size: int) -> Any:
     if aval.weak_type:
         strong = convert_element_type_p.bind(index, new_dtype=aval.dtype, weak_type=False,
                                              sharding=None)
-    if size > dtypes.iinfo(aval.dtype).max:
+    if is_beyond(size, aval.dtype):
         return index  # a negative index of so few bits cannot be moved to the front in its dtype
     return select_n_p.bind(negative, index, add_p.bind(strong, constant(size, aval)))
 
@@ -341,7 +344,7 @@ def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: 
     axis = canonical_axis(axis, operand.ndim)
     starts: list[Any] = [_zero_like(start_index)] * operand.ndim
     sizes = list(operand.shape)
-    starts[axis], sizes[axis] = start_index, operators.index(slice_size)
+    starts[axis], sizes[axis] = start_index, dimension(slice_size)
     allowed = [i == axis and allow_negative_indices for i in range(operand.ndim)]
     return dynamic_slice(operand, starts, sizes, allow_negative_indices=allowed)
 

@@ -10,6 +10,7 @@ from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
 from arrax.core.array import ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.dimension import dimension
 from arrax.core.positions import check_positions
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
@@ -244,8 +245,8 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
     """
     operand = arguments.operand(operand, "top_k")
     axis = canonical_axis(axis, operand.ndim)
-    _top_k_type(operand.aval, k=int(k), axis=axis)
-    return list(top_k_p.bind(operand, k=int(k), axis=axis))
+    _top_k_type(operand.aval, k=dimension(k), axis=axis)
+    return list(top_k_p.bind(operand, k=dimension(k), axis=axis))
 
 
 # ---- approximate top_k -------------------------------------------------------------------------
@@ -318,8 +319,9 @@ def _approx(is_max: bool, operand: Any, k: int, reduction_dimension: int, recall
         raise ValueError("operand must be a floating type, got "
                          f"{dtypes.dtype_name(operand.dtype)}")
     params: dict[str, Any] = {
-        "k": int(k), "reduction_dimension": reduction_dimension, "recall_target": recall_target,
-        "is_max_k": is_max, "reduction_input_size_override": reduction_input_size_override,
+        "k": dimension(k), "reduction_dimension": reduction_dimension,
+        "recall_target": recall_target, "is_max_k": is_max,
+        "reduction_input_size_override": reduction_input_size_override,
         "aggregate_to_topk": aggregate_to_topk}
     _approx_type(operand.aval, **params)
     return list(approx_top_k_p.bind(operand, **params))

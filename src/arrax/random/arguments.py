@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core import dimension as dimensions
 from arrax.core import dtypes
 from arrax.numpy.promotion import broadcast_to_shape
 from arrax.ops.arguments import canonical_shape, operand
@@ -59,7 +60,7 @@ def result_shape(shape: Any, *params: Any) -> tuple[int, ...]:
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The common shape; ValueError where there is none."""
     try:
-        return tuple(int(n) for n in np.broadcast_shapes(*shapes))
+        return tuple(dimensions.broadcast_shapes(*shapes))
     except ValueError:
         raise ValueError("Incompatible shapes for broadcasting: "
                          f"shapes={list(shapes)}") from None

@@ -5,7 +5,6 @@ A typed key (`key`) is an array of dtype `key<fry>` whose elements are whole key
 """
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from arrax.core import config, dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
+from arrax.core.dimension import dimension
 from arrax.core.dtypes import KeyDType
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -214,9 +214,9 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
 
 def _split_shape(num: Any) -> tuple[int, ...]:
     if isinstance(num, Sequence) and not isinstance(num, str):
-        shape = tuple(operator.index(n) for n in num)
+        shape = tuple(dimension(n) for n in num)
     else:
-        shape = (operator.index(num),)
+        shape = (dimension(num),)
     if any(n < 0 for n in shape):
         raise ValueError(f"split requires non-negative numbers of keys, got {num}")
     return shape

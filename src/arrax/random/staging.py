@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax.core import config
+from arrax.core.dimension import surely_at_most
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import current
 from arrax.ops.random import is_stored_alone
@@ -37,7 +38,7 @@ def staged(*static: str, at_once: Callable[..., Any] | None = None,
 
         @functools.wraps(fun)
         def call(key: Any, shape: Sequence[int], *args: Any, **named: Any) -> Any:
-            if math.prod(shape) <= SMALL and not config.debug_key_reuse.value:
+            if surely_at_most(math.prod(shape), SMALL) and not config.debug_key_reuse.value:
                 if current() is EVAL and is_stored_alone(key.dtype):
                     return now(key, shape, *args, **named)
                 if current() is EVAL or stages_eager_call():

@@ -8,6 +8,7 @@ from arrax.core import pytree
 from arrax.core.array import array_of
 from arrax.core.aval import aval_of
 from arrax.core.axis_env import Axis
+from arrax.core.dimension import dimension
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import transforming
 from arrax.transforms import calls, refs
@@ -142,13 +143,13 @@ def flat_axes(what: str, axes: Any, tree: Any) -> list[Any]:
 
 
 def mapped_axis_size(fun: Any, args: Any, kwargs: Any, leaves: Sequence[Any],
-                     dims: Sequence[int | None], given: int | None, name: str) -> int:
+                     dims: Sequence[int | None], given: int | None, name: str) -> Any:
     """The common size of the mapped axes; ValueError that tells each argument's size otherwise."""
     sizes = {aval_of(x).shape[d] for x, d in zip(leaves, dims, strict=True) if d is not None}
     if given is not None:
-        sizes.add(int(given))
+        sizes.add(dimension(given))
     if len(sizes) == 1:
-        return int(sizes.pop())
+        return sizes.pop()
     if not sizes:
         if not leaves:
             raise ValueError(f"{name} wrapped function must be passed at least one argument "

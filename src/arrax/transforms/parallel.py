@@ -102,7 +102,7 @@ def _check_size(fun: Any, args: Any, kwargs: Any, in_axes: Any, static: Any, giv
             raise ValueError(f"pmap was requested to map its argument along axis {dim}, which "
                              f"implies that its rank should be at least {dim + 1}, but is only "
                              f"{len(leaf.shape)} (its shape is {leaf.shape})")
-    size = mapped_axis_size(fun, dynamic, kwargs, leaves, dims, given, "pmap")
+    size: int = mapped_axis_size(fun, dynamic, kwargs, leaves, dims, given, "pmap")
     if size > available:
         raise ValueError(f"compiling computation that requires {size} logical devices, but only "
                          f"{available} XLA devices are available (num_replicas={size})")

@@ -144,6 +144,8 @@ class StagingTrace(Trace):
             if type(value) in user_types.abstract_types:
                 return self._constant(value)
             value = array_of(value)
+            if isinstance(value, Tracer):  # what `__jax_array__` gave
+                return self.atom(value)
         aval = aval_of(value)
         if aval.ndim == 0 and not isinstance(aval.dtype, ExtendedDType) and aval.dtype.itemsize:
             if not isinstance(value, ArrayImpl):
