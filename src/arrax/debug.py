@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.lazy import listing
 from arrax.ops.callback import debug_callback as callback
 from arrax.ops.callback import debug_effect as _debug_effect
 from arrax.ops.callback import ordered_debug_effect as _ordered_debug_effect
@@ -92,3 +93,7 @@ def visualize_array_sharding(arr: Any, **kwargs: Any) -> None:
     """Print which device holds which part of `arr`."""
     devices = sorted(d.id for d in arr.sharding.device_set)
     _write(f"{tuple(np.shape(arr))} on devices {devices}: {arr.sharding}")
+
+__all__ = [
+    "DebugEffect", "OrderedDebugEffect", "callback", "log", "print", "visualize_array_sharding"]
+__dir__ = listing(__name__)
