@@ -80,5 +80,4 @@ __all__ = [
     "vjp", "vmap"]
 
 
-__getattr__, __dir__ = _submodules(
-    __name__, hidden=("control", "engines", "library", "transforms"))
+__getattr__, __dir__ = _submodules(__name__)

@@ -1,5 +1,4 @@
 """Pytrees: containers of arrays, taken apart and put together; and how to register new ones."""
-from arrax.core.lazy import listing
 from arrax.core.pytree import (
                                DictKey,
                                FlattenedIndexKey,
@@ -50,5 +49,3 @@ __all__ = [
     "tree_transpose", "tree_unflatten", "treedef_children", "treedef_is_leaf", "treedef_tuple"]
 
 KeyEntry = DictKey | SequenceKey | GetAttrKey | FlattenedIndexKey
-
-__dir__ = listing(__name__)

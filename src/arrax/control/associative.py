@@ -12,6 +12,7 @@ import numpy as np
 
 from arrax.core import pytree
 from arrax.core.aval import aval_of
+from arrax.core.tracebacks import filtered
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.join import concatenate, pad
 from arrax.ops.p import add_p, or_p
@@ -22,6 +23,7 @@ from arrax.transforms.staged import flat_operands
 Combine = Callable[[list[Any], list[Any]], list[Any]]
 
 
+@filtered
 def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False,
                      axis: int = 0) -> Any:
     """The running combinations e0, fn(e0, e1), fn(fn(e0, e1), e2), … along an axis.

@@ -13,6 +13,7 @@ from arrax.core import dtypes
 from arrax.core.aval import aval_of
 from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, no_debug_info
+from arrax.core.tracebacks import filtered
 from arrax.ops.p import clamp_p, convert_element_type_p, ne_p
 from arrax.transforms.refs import cells, read_all, with_outer_refs, write_all
 from arrax.transforms.staged import Adapter, Staged, WithRefs, flat_operands, stage_function
@@ -20,6 +21,7 @@ from arrax.transforms.staged import Adapter, Staged, WithRefs, flat_operands, st
 _missing = object()
 
 
+@filtered
 def cond(pred: Any, true_fun: Any = _missing, false_fun: Any = _missing, *operands: Any,
          operand: Any = _missing) -> Any:
     """Apply `true_fun` or `false_fun` to the operands; only the chosen one runs.
@@ -112,6 +114,7 @@ def _index_of_predicate(pred: Any) -> Any:
                                        weak_type=False, sharding=None)
 
 
+@filtered
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any,
            operand: Any = _missing) -> Any:
     """Apply one of several functions to the operands: `branches[clamp(index)](*operands)`.

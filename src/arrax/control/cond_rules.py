@@ -24,6 +24,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import use
 from arrax.core.checker import check_cond
 from arrax.core.lowering import Form, SumInside
+from arrax.ops.callback import io_effect
 from arrax.ops.p import add_any_p, eq_p, ne_p, select_n_p, stop_gradient_p
 from arrax.ops.rules import batch_at, broadcast_in_dim, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
@@ -64,7 +65,7 @@ def _execute(index: Any, *args: Any, branches: Branches, **params: Any) -> list[
 def bind_cond(index: Any, operands: Sequence[Any], branches: Sequence[ClosedJaxpr], **params: Any,
               ) -> list[Any]:
     """Bind; `params` are those that are independent of the branches' types."""
-    return cond_p.bind(
+    return cond_p.bind(  # type: ignore[no-any-return]
         index, *operands, branches=tuple(branches), **params)
 
 
@@ -93,7 +94,7 @@ def _unified(branches: Branches, transform: Any) -> tuple[list[ClosedJaxpr], lis
 def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     index, operands, branches = args[0], args[1:], params["branches"]
     if trace.owns(index):
-        return trace.record(cond_p, args, params)
+        return trace.record(cond_p, args, params)  # type: ignore[no-any-return]
     unknowns = tuple(trace.owns(a) for a in operands)
     known_branches, staged_branches, out_unknowns, forwarded = _split_branches(
         branches[0], branches, unknowns)
@@ -208,10 +209,10 @@ def _batch_as_select(axis: Any, operands: Any, dims: Any, branches: Branches) ->
     not chosen (infinite, maybe) meets a zero that is symbolic. Operands that the branches update
     in part go through one after the other, which leave other elements as they are.
     """
-    ordered = [effect for effect in _effects(branches) if effect.ordered]
+    ordered = [effect for effect in _effects(branches) if effect.ordered or effect == io_effect]
     if ordered:
         raise NotImplementedError(
-            "IO effect not supported in vmap-of-cond: the branches have ordered effects "
+            "IO effect not supported in vmap-of-cond. The branches have effects "
             f"{sorted(map(str, ordered))} and the predicate is batched.")
     index, *rest = (batch_at(x, d, 0, axis.size) for x, d in zip(operands, dims, strict=True))
     updated = _updated_operands(branches)

@@ -19,6 +19,7 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, eval_jaxpr, no_debug_info
 from arrax.core.primitive import Primitive
 from arrax.core.lowering import Inline
+from arrax.core.tracebacks import filtered
 from arrax.ops.p import neg_p, sub_p
 from arrax.ops.rules import batch_at, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
@@ -40,6 +41,7 @@ class _LinearSolveTuple(NamedTuple):
         return _LinearSolveTuple(self.vecmat, self.matvec, self.transpose_solve, self.solve)
 
 
+@filtered
 def custom_linear_solve(matvec: Callable[..., Any], b: Any, solve: Callable[..., Any],
                         transpose_solve: Callable[..., Any] | None = None,
                         symmetric: bool = False, has_aux: bool = False) -> Any:
@@ -138,7 +140,7 @@ def _split(values: Sequence[Any], lengths: Any) -> tuple[_LinearSolveTuple, list
 
 def _bind(jaxprs: Any, consts: Any, b: Sequence[Any]) -> list[Any]:
     lengths = _LinearSolveTuple(*map(len, consts))
-    return linear_solve_p.bind(
+    return linear_solve_p.bind(  # type: ignore[no-any-return]
         *(c for part in consts for c in part), *b, const_lengths=lengths, jaxprs=jaxprs)
 
 

@@ -12,11 +12,13 @@ from arrax.control.running import avals_of, concrete_or_none, runs_as_python
 from arrax.control.while_rules import bind_while
 from arrax.core import dtypes, pytree
 from arrax.core.aval import aval_of
+from arrax.core.tracebacks import filtered
 from arrax.ops.p import add_p, lt_p
 from arrax.transforms.refs import cells, read_all, with_outer_refs, write_all
 from arrax.transforms.staged import Adapter, WithRefs, flat_operands, stage_function
 
 
+@filtered
 def while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_val: Any) -> Any:
     """Repeat `body_fun` as long as `cond_fun` holds; compiled as one loop.
 
@@ -152,6 +154,7 @@ def _before_end(carry: Any) -> Any:
     return lt_p.bind(i, end)
 
 
+@filtered
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[..., Any], init_val: Any, *,
               unroll: int | bool | None = None) -> Any:
     """Count from `lower` to `upper`; compiled as one loop.

@@ -10,6 +10,7 @@ from arrax.core import pytree
 from arrax.core.aval import aval_of
 from arrax.core.jaxpr import eval_jaxpr
 from arrax.core.ad_values import Zero, tangent_aval
+from arrax.core.tracebacks import filtered
 from arrax.ops.p import neg_p
 from arrax.ops.rules import instantiate
 from arrax.transforms.api_ad import jvp, linearize
@@ -17,6 +18,7 @@ from arrax.transforms.custom_jvp import custom_jvp
 from arrax.transforms.staged import flat_operands, stage_function
 
 
+@filtered
 def custom_root(f: Callable[..., Any], initial_guess: Any, solve: Callable[..., Any],
                 tangent_solve: Callable[..., Any], has_aux: bool = False) -> Any:
     """Find x with f(x) = 0 by a method of yours, with implicit derivatives.

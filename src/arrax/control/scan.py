@@ -1,6 +1,7 @@
 """`scan` and `map` for users: pytrees, carry types, lengths."""
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import result_type_of_avals
 from arrax.core.dimension import Dimension
 from arrax.core.trace import Tracer
-from arrax.ops.arguments import integer
+from arrax.core.tracebacks import filtered
 from arrax.ops.join import concatenate, stack
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import index_in_dim, slice_in_dim
@@ -25,6 +26,7 @@ from arrax.transforms.refs import Ref, cells, read_all, with_outer_refs, write_a
 from arrax.transforms.staged import Adapter, Staged, WithRefs, flat_operands, stage_function
 
 
+@filtered
 def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None,
          reverse: bool = False, unroll: int | bool = 1, _split_transpose: bool = False) -> Any:
     """Loop over the leading axis of `xs`, carrying state along; compiled as one loop.
@@ -133,7 +135,7 @@ def _without_leading_axis(aval: Any) -> Any:
 def _unroll(unroll: Any, length: int) -> int:
     if unroll is True:
         return max(length, 1)
-    return max(integer(unroll, "unroll"), 1)
+    return max(operator.index(unroll), 1)
 
 
 def scan_length(flat_xs: Sequence[Any], length: Any) -> Any:
@@ -233,6 +235,7 @@ def _python_scan(f: Any, init: Any, flat_xs: Sequence[Any], xs_tree: Any, length
     return carry, pytree.tree_map(lambda *parts: stack([array_of(p) for p in parts]), *ys)
 
 
+@filtered
 def map(f: Callable[..., Any], xs: Any, *, batch_size: int | None = None) -> Any:
     """Apply `f` to each element along the leading axis, one after the other, and stack the results.
 
@@ -246,7 +249,7 @@ def map(f: Callable[..., Any], xs: Any, *, batch_size: int | None = None) -> Any
       Array([0, 1, 4], dtype=int32)
     """
     if batch_size is not None:
-        return _batched_map(f, xs, integer(batch_size, "batch_size"))
+        return _batched_map(f, xs, operator.index(batch_size))
     _, ys = scan(_Mapped(f), (), xs)
     return ys
 

@@ -21,6 +21,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.trace import use
 from arrax.core.checker import check_while
 from arrax.core.lowering import Form
+from arrax.ops.callback import io_effect, ordered_io_effect
 from arrax.ops.p import and_p, reduce_or_p, select_n_p
 from arrax.ops.rules import batch_at, broadcast_in_dim, instantiate, move_axis
 from arrax.transforms.batching import axes_in, batch_jaxpr
@@ -32,7 +33,7 @@ from arrax.transforms.staging import trace_to_jaxpr
 
 def bind_while(cond_jaxpr: ClosedJaxpr, body_jaxpr: ClosedJaxpr, cond_consts: Sequence[Any],
                body_consts: Sequence[Any], init: Sequence[Any]) -> list[Any]:
-    return while_p.bind(
+    return while_p.bind(  # type: ignore[no-any-return]
         *cond_consts, *body_consts, *init,
         **_params(cond_jaxpr, body_jaxpr, len(cond_consts), len(body_consts)))
 
@@ -118,7 +119,7 @@ def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> li
     depends = any(trace.owns(c) for c in cond_consts) or \
         any(a and b for a, b in zip(cond_uses, carry_uk, strict=True))
     if depends or all(carry_uk):
-        return trace.record(while_p, args, params)
+        return trace.record(while_p, args, params)  # type: ignore[no-any-return]
     known_carry = [not u for u in carry_uk]
     known_body, body = _split_body(params["body_jaxpr"], tuple(const_uk), tuple(carry_uk))
     cond = pruned(params["cond_jaxpr"], [True], [*[True] * cond_nconsts, *known_carry])
@@ -186,6 +187,9 @@ def _batch(axis: Any, operands: Any, dims: Any, *, cond_nconsts: int, cond_jaxpr
     if not pred_b:
         body, _ = batch_jaxpr(body_jaxpr, axis, [*body_b, *carry_b], carry_b)
         return bind_while(cond, body, cond_consts, body_consts, init), out_dims
+    if {io_effect, ordered_io_effect} & (cond_jaxpr.effects | body_jaxpr.effects):
+        raise NotImplementedError("IO effect not supported in while_loop with batched predicate: "
+                                  "elements of the batch stop at different times.")
     running = eval_jaxpr(cond.jaxpr, cond.consts, *cond_consts, *init)
     updated = tuple(i for i, source in enumerate(origins(body_jaxpr))
                     if source == body_nconsts + i)
@@ -282,7 +286,7 @@ def _stablehlo(b: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: ClosedJaxp
         cond_consts, body_consts, carry = split_at(carried, cond_nconsts, body_nconsts)
         return [*cond_consts, *body_consts, *b.inline(body_jaxpr, [*body_consts, *carry])]
     outs = b.while_loop(condition, body, *operands)
-    return outs[cond_nconsts + body_nconsts:]
+    return outs[cond_nconsts + body_nconsts:]  # type: ignore[no-any-return]
 
 
 def _origin(eqn: Eqn, number: int) -> int | None:

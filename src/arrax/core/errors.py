@@ -66,7 +66,7 @@ class TracerBoolConversionError(ConcretizationTypeError):
         JAXTypeError.__init__(
             self,
             "Attempted boolean conversion of traced array with shape "
-            f"{tracer.aval.str_short()}.{origin(tracer)}")
+            f"{_type_of(tracer)}.{origin(tracer)}")
 
 
 class NonConcreteBooleanIndexError(JAXIndexError):
@@ -74,7 +74,7 @@ class NonConcreteBooleanIndexError(JAXIndexError):
 
     def __init__(self, tracer: Any):
         super().__init__(
-            f"Array boolean indices must be concrete; got {tracer.aval.str_short()}\n")
+            f"Array boolean indices must be concrete; got {_type_of(tracer)}\n")
 
 
 class UnexpectedTracerError(JAXTypeError):
@@ -98,6 +98,10 @@ class JaxprTypeError(TypeError):
 
 class InconclusiveDimensionOperation(_DocumentedError, Exception):
     """A comparison of symbolic dimensions that cannot be decided."""
+
+
+def _type_of(tracer: Any) -> str:
+    return "of unknown type" if tracer.aval is None else str(tracer.aval.str_short())
 
 
 def origin(tracer: Any) -> str:

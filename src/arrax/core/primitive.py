@@ -52,9 +52,10 @@ BY_TYPES = "by types"  # in `Primitive.varying`
 
 
 class NotApplicable(Record):
-    """A rule that is absent on purpose."""
+    """A rule that is absent on purpose; `error` is what is raised where it is asked for."""
 
     reason: str
+    error: type[Exception] = NotImplementedError
 
 
 NOT_LINEAR = NotApplicable("not linear")
@@ -153,7 +154,7 @@ class Primitive(_native.PrimitiveBase):
         rule = getattr(self, kind)
         if rule is None or isinstance(rule, NotApplicable):
             reason = f": {rule.reason}" if rule is not None else ""
-            raise NotImplementedError(
+            raise (NotImplementedError if rule is None else rule.error)(
                 f"{_RULE_NAMES.get(kind, kind)} rule for '{self.name}' not implemented{reason}")
         return rule
 

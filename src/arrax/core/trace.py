@@ -7,7 +7,7 @@ tracers and continues under its `parent`. Invariant: outside `use`, the current 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -81,16 +81,7 @@ def bottom() -> Trace:
     return _bottom[0]
 
 
-if TYPE_CHECKING:
-    from arrax.core.array import Array
-
-    class _LikeArray(LikeAval, Array):
-        """To type checkers a tracer is an `Array`, as it is to `isinstance`."""
-else:
-    _LikeArray = LikeAval
-
-
-class Tracer(_LikeArray):
+class Tracer(LikeAval):
     """A stand-in for an array while a transformation runs a function.
 
     Subclasses set `aval` (a property or slot). Operators and array methods are installed by
@@ -99,7 +90,7 @@ class Tracer(_LikeArray):
 
     __slots__ = ("_trace", "__weakref__")
     _trace: Trace
-    aval: Any
+    aval: Any = None  # of tracers that programs outside arrax make without one
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
 
@@ -179,6 +170,8 @@ class Tracer(_LikeArray):
 
 def tracer_text(aval: Any) -> str:
     """An aval as tracers print it: `float32[3]`, with `~` before weak types."""
+    if aval is None:
+        return "of unknown type"
     text: str = aval.str_short()
     return f"~{text}" if getattr(aval, "weak_type", False) else text
 

@@ -1,8 +1,11 @@
 """Tracebacks without the library's own frames.
 
 `filtered` wraps the functions that run user code or report user errors; on an error it takes the
-frames of arrax out of the traceback. The flag `traceback_filtering` ("off" keeps all frames) asks
-for them. An uncaught error is shown without the wrapper's frames too (`install_hook`).
+frames of arrax out of the traceback, as the flag `traceback_filtering` says: "quiet_remove_frames"
+("auto") notes on the error that it did; "remove_frames" keeps the whole traceback on an
+`UnfilteredStackTrace` from which the error comes; "tracebackhide" leaves the frames, marked for
+tools that know `__tracebackhide__`; "off" leaves all as it is. An uncaught error is shown without
+the wrapper's frames too (`install_hook`).
 """
 from __future__ import annotations
 
@@ -19,16 +22,23 @@ from arrax.core.source_info import is_internal
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_NOTE = ("--------------------\nFor simplicity, JAX has removed its internal frames from the "
+         "traceback of the following exception. Set JAX_TRACEBACK_FILTERING=off to include these.")
+
+
+class UnfilteredStackTrace(Exception):
+    """Stands for an error before frames were taken out of its traceback."""
+
+
 def without_internal_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback of the user's frames only; as it was if there are none."""
+    """The traceback of the user's frames only; None if there are none (yet: an error on its way
+    through `filtered` comes to the user's frames afterwards)."""
     kept = []
     entry = traceback
     while entry is not None:
         if not is_internal(entry.tb_frame.f_code.co_filename):
             kept.append(entry)
         entry = entry.tb_next
-    if not kept:
-        return traceback
     result: TracebackType | None = None
     for entry in reversed(kept):
         result = TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
@@ -37,14 +47,41 @@ def without_internal_frames(traceback: TracebackType | None) -> TracebackType | 
 
 def filter_error(error: BaseException) -> None:
     """Take our frames out of an error's traceback, and out of those that it came from."""
-    if config.traceback_filtering.value == "off" or isinstance(error, InternalError):
+    mode = config.traceback_filtering.value
+    if mode == "off" or isinstance(error, InternalError):
         return
+    unfiltered = error.__traceback__
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
-        current.__traceback__ = without_internal_frames(current.__traceback__)
+        if mode == "tracebackhide":
+            _hide_internal_frames(current.__traceback__)
+        elif not isinstance(current, UnfilteredStackTrace):
+            current.__traceback__ = without_internal_frames(current.__traceback__)
         current = current.__cause__ or current.__context__
+    if mode == "remove_frames":
+        if not isinstance(error.__cause__, UnfilteredStackTrace):
+            _keep_unfiltered(error, unfiltered)
+    elif mode != "tracebackhide" and _NOTE not in getattr(error, "__notes__", ()):
+        error.add_note(_NOTE)
+
+
+def _hide_internal_frames(traceback: TracebackType | None) -> None:
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if is_internal(frame.f_code.co_filename):
+            frame.f_locals["__tracebackhide__"] = True
+        traceback = traceback.tb_next
+
+
+def _keep_unfiltered(error: BaseException, traceback: TracebackType | None) -> None:
+    """Put the error's whole traceback, and what it came from, on a cause of the error."""
+    whole = UnfilteredStackTrace(f"{type(error).__name__}: {error}")
+    whole.__traceback__ = traceback
+    whole.__cause__, whole.__context__ = error.__cause__, error.__context__
+    whole.__suppress_context__ = error.__suppress_context__
+    error.__cause__ = whole
 
 
 def filtered(fun: F) -> F:

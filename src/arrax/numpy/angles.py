@@ -8,15 +8,13 @@ import numpy as np
 
 from arrax import lax
 from arrax.core.aliases import alias
-from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import complex_dtypes, inexact_array, scalar_array
-from arrax.typing import ArrayLike
 
 
 @remembered
-def log2(x: Any, /) -> Array:
+def log2(x: Any, /) -> Any:
     """The logarithm of each element to base 2."""
     x = inexact_array("log2", x)
     dtype = x.aval.dtype
@@ -24,21 +22,21 @@ def log2(x: Any, /) -> Array:
 
 
 @remembered
-def log10(x: Any, /) -> Array:
+def log10(x: Any, /) -> Any:
     """The logarithm of each element to base 10."""
     x = inexact_array("log10", x)
     return lax.mul_p.bind(elementwise.log(x), scalar_array(math.log10(math.e), x.aval.dtype))
 
 
 @remembered
-def degrees(x: ArrayLike, /) -> Array:
+def degrees(x: Any, /) -> Any:
     """Angles in radians as degrees."""
     x = inexact_array("degrees", x)
     return elementwise._multiply(x, 180 / np.pi)
 
 
 @remembered
-def radians(x: ArrayLike, /) -> Array:
+def radians(x: Any, /) -> Any:
     """Angles in degrees as radians."""
     x = inexact_array("radians", x)
     return elementwise._multiply(x, np.pi / 180)
@@ -48,7 +46,7 @@ rad2deg, deg2rad = alias(degrees, "rad2deg"), alias(radians, "deg2rad")
 
 
 @remembered
-def arccosh(x: Any, /) -> Array:
+def arccosh(x: Any, /) -> Any:
     """The inverse hyperbolic cosine of each element, non-negative (real part) for complex ones."""
     x = inexact_array("arccosh", x)
     result = lax.acosh(x)
@@ -58,7 +56,7 @@ def arccosh(x: Any, /) -> Array:
 
 
 @remembered
-def angle(z: ArrayLike, deg: bool = False) -> Array:
+def angle(z: Any, deg: bool = False) -> Any:
     """The argument of complex elements, in radians or degrees; 0 or π of real ones."""
     z = inexact_array("angle", z)
     re = elementwise.real(z)

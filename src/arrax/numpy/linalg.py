@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,20 +10,17 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.core.array import Array
-from arrax.core.lazy import listing
 from arrax.core.remembered import remembered
 from arrax.lax import linalg as lax_linalg
 from arrax.numpy import (creation, elementwise, linalg_products, products, reductions, selection,
                          shaping)
 from arrax.numpy.linalg_derivatives import (determinant, hermitian_transpose, least_squares,
                                             lu_determinant_parts, pseudo_inverse)
-from arrax.ops.arguments import axis_tuple, integer
+from arrax.ops.arguments import axis_tuple
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, complex_dtypes,
                                    convert, inexact_array, promote_dtypes_inexact, promotes_freely,
                                    scalar_array)
 from arrax.numpy.ufuncs import convert_number
-from arrax.typing import ArrayLike
 
 
 class EigResult(NamedTuple):
@@ -77,7 +75,7 @@ _hermitian = hermitian_transpose
 # ---- factorizations ------------------------------------------------------------------------------
 
 @remembered
-def cholesky(a: ArrayLike, *, upper: bool = False, symmetrize_input: bool = True) -> Array:
+def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> Any:
     """The lower triangular L with L Lᴴ = a (or the upper Lᴴ), for positive definite matrices.
 
     NaN where a matrix is not positive definite.
@@ -88,7 +86,7 @@ def cholesky(a: ArrayLike, *, upper: bool = False, symmetrize_input: bool = True
 
 
 @remembered
-def qr(a: ArrayLike, mode: str = "reduced") -> Any:
+def qr(a: Any, mode: str = "reduced") -> Any:
     """The QR factorization.
 
     Args:
@@ -106,7 +104,7 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
 
 
 @remembered
-def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False,
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False,
         subset_by_index: tuple[int, int] | None = None) -> Any:
     """The singular value decomposition a = U diag(S) Vh.
 
@@ -138,13 +136,13 @@ def _argsort_descending(x: Any) -> Any:
 
 
 @remembered
-def svdvals(x: ArrayLike, /) -> Array:
+def svdvals(x: Any, /) -> Any:
     """The singular values, descending."""
     return svd(x, compute_uv=False)
 
 
 @remembered
-def eigh(a: ArrayLike, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
+def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     """Ascending eigenvalues and eigenvectors of Hermitian matrices.
 
     Args:
@@ -158,14 +156,14 @@ def eigh(a: ArrayLike, UPLO: str | None = None, symmetrize_input: bool = True) -
 
 
 @remembered
-def eigvalsh(a: ArrayLike, UPLO: str | None = "L", *,
-             symmetrize_input: bool = True) -> Array:
+def eigvalsh(a: Any, UPLO: str | None = "L", *,
+             symmetrize_input: bool = True) -> Any:
     """Ascending eigenvalues of Hermitian matrices."""
     return eigh(a, UPLO, symmetrize_input).eigenvalues
 
 
 @remembered
-def eig(a: ArrayLike) -> Any:
+def eig(a: Any) -> Any:
     """Eigenvalues and right eigenvectors of square matrices, complex."""
     x = _matrix("eig", a, square=True)
     values, vectors = lax_linalg.eig(x, compute_left_eigenvectors=False)
@@ -173,7 +171,7 @@ def eig(a: ArrayLike) -> Any:
 
 
 @remembered
-def eigvals(a: ArrayLike) -> Array:
+def eigvals(a: Any) -> Any:
     """Eigenvalues of square matrices, complex."""
     x = _matrix("eigvals", a, square=True)
     return lax_linalg.eig(x, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
@@ -182,7 +180,7 @@ def eigvals(a: ArrayLike) -> Array:
 # ---- determinants and solutions ------------------------------------------------------------------
 
 @remembered
-def det(a: ArrayLike) -> Array:
+def det(a: Any) -> Any:
     """Determinants of square matrices."""
     x = _matrix("det", a, square=True)
     n = x.shape[-1]
@@ -203,7 +201,7 @@ def det(a: ArrayLike) -> Array:
 
 
 @remembered
-def slogdet(a: ArrayLike, *, method: str | None = None) -> SlogdetResult:
+def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     """(sign, log |det|) of square matrices, without overflow.
 
     Args:
@@ -242,7 +240,7 @@ def _slogdet_qr(x: Any) -> SlogdetResult:
 
 
 @remembered
-def solve(a: ArrayLike, b: ArrayLike) -> Array:
+def solve(a: Any, b: Any) -> Any:
     """x with a x = b, for square matrices `a`.
 
     `b` is a vector if it has one dimension, else it holds matrices; leading axes broadcast.
@@ -297,7 +295,7 @@ def _lu_solve(factors: Any, permutation: Any, b: Any, transpose: bool) -> Any:
 
 
 @remembered
-def inv(a: ArrayLike) -> Array:
+def inv(a: Any) -> Any:
     """Inverses of square matrices."""
     x = _matrix("inv", a, square=True)
     return solve(x, broadcast_to_shape(creation.eye(x.shape[-1], dtype=x.dtype), x.shape))
@@ -305,8 +303,7 @@ def inv(a: ArrayLike) -> Array:
 
 @remembered
 @promotes_freely
-def pinv(a: ArrayLike, rtol: ArrayLike | None = None, hermitian: bool = False, *,
-         rcond: ArrayLike | None = None) -> Array:
+def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
     """Pseudo-inverses, by singular values.
 
     Args:
@@ -327,7 +324,7 @@ def pinv(a: ArrayLike, rtol: ArrayLike | None = None, hermitian: bool = False, *
 
 
 @remembered
-def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None, *,
+def lstsq(a: Any, b: Any, rcond: float | None = None, *,
           numpy_resid: bool = False) -> tuple[Any, Any, Any, Any]:
     """(solution, residuals, rank, singular values) of least squares problems min |a x - b|.
 
@@ -367,7 +364,7 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None, *,
 # ---- norms and numbers ---------------------------------------------------------------------------
 
 @remembered
-def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norms of vectors (one axis) or matrices (two axes).
 
     Args:
@@ -392,8 +389,8 @@ def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False
 
 
 @remembered
-def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
-                ord: Any = 2) -> Array:
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False,
+                ord: Any = 2) -> Any:
     """Norms of vectors along `axis` (all axes together if None)."""
     v = inexact_array("linalg.vector_norm", x)
     magnitude = elementwise.absolute(v)
@@ -418,7 +415,7 @@ def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
 
 
 @remembered
-def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """Norms of the matrices in the last two axes."""
     v = _matrix("matrix_norm", x)
     return _matrix_norm(v, (v.ndim - 2, v.ndim - 1), ord, keepdims)
@@ -448,7 +445,7 @@ def _matrix_norm(v: Any, axes: tuple[int, ...], order: Any, keepdims: bool) -> A
 
 
 @remembered
-def cond(x: ArrayLike, p: Any = None) -> Any:
+def cond(x: Any, p: Any = None) -> Any:
     """Condition numbers: |a| |a⁻¹| in the norm `p`; by singular values for None, 2 and -2."""
     v = _matrix("cond", x)
     if 0 in v.shape[-2:]:
@@ -468,8 +465,8 @@ def cond(x: ArrayLike, p: Any = None) -> Any:
 
 @remembered
 @promotes_freely
-def matrix_rank(M: ArrayLike, rtol: ArrayLike | None = None, *, hermitian: bool = False,
-                tol: ArrayLike | None = None) -> Array:
+def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
+                tol: Any = None) -> Any:
     """The number of singular values above `rtol` times the greatest (eps max(m, n) if None), or
     above `tol`."""
     x = inexact_array("linalg.matrix_rank", M)
@@ -492,21 +489,21 @@ def matrix_rank(M: ArrayLike, rtol: ArrayLike | None = None, *, hermitian: bool 
 
 
 @remembered
-def matrix_power(a: ArrayLike, n: int) -> Array:
+def matrix_power(a: Any, n: int) -> Any:
     """Square matrices to an integer power, by repeated squaring."""
     x = as_array("linalg.matrix_power", a)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise TypeError("linalg.matrix_power: argument must have shape (..., n, n); got "
                         f"{x.shape}")
     try:
-        n = integer(n, "n")
+        n = operator.index(n)
     except TypeError:
         raise TypeError(f"exponent must be an integer, got {n}") from None
     if n == 0:
         return broadcast_to_shape(creation.eye(x.shape[-1], dtype=x.dtype), x.shape)
     if n < 0:
         x, n = inv(x), -n
-    result: Any = None
+    result = None
     while n:
         if n & 1:
             result = x if result is None else products.matmul(result, x)
@@ -530,10 +527,10 @@ vecdot = linalg_products.vecdot
 
 
 @remembered
-def tensorinv(a: ArrayLike, ind: int = 2) -> Array:
+def tensorinv(a: Any, ind: int = 2) -> Any:
     """The inverse with respect to `tensordot` over `ind` axes."""
     x = as_array("linalg.tensorinv", a)
-    ind = integer(ind, "ind")
+    ind = operator.index(ind)
     if ind <= 0:
         raise ValueError(f"ind must be a positive integer; got ind={ind}")
     front, back = x.shape[:ind], x.shape[ind:]
@@ -545,7 +542,7 @@ def tensorinv(a: ArrayLike, ind: int = 2) -> Array:
 
 
 @remembered
-def tensorsolve(a: ArrayLike, b: ArrayLike, axes: tuple[int, ...] | None = None) -> Array:
+def tensorsolve(a: Any, b: Any, axes: tuple[int, ...] | None = None) -> Any:
     """x with tensordot(a, x, x.ndim) = b."""
     x, y = as_array("linalg.tensorsolve", a), as_array("linalg.tensorsolve", b, 1)
     if axes is not None:
@@ -557,11 +554,3 @@ def tensorsolve(a: ArrayLike, b: ArrayLike, axes: tuple[int, ...] | None = None)
                          f"the rest must have as many elements: got {x.shape} and {y.shape}")
     solution = solve(shaping.reshape(x, (y.size, y.size)), shaping.ravel(y))
     return shaping.reshape(solution, out)
-
-__all__ = [
-    "EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond",
-    "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul",
-    "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "multi_dot", "norm",
-    "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv",
-    "tensorsolve", "trace", "vecdot", "vector_norm"]
-__dir__ = listing(__name__)

@@ -1,6 +1,7 @@
 """Products: dot, matmul, tensordot, outer, kron, cross, convolutions."""
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.core.array import Array, ArrayImpl
+from arrax.core.array import ArrayImpl
 from arrax.core.dimension import broadcast_shapes
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -16,8 +17,6 @@ from arrax.numpy import elementwise, joining, reductions, shaping
 from arrax.numpy.promotion import (as_array, bool_dtype, canonical_axis, check_arraylike,
                                    complex_dtypes, convert, promote_dtypes,
                                    promote_dtypes_inexact, refuse_out)
-from arrax.ops.arguments import integer
-from arrax.typing import ArrayLike, DTypeLike
 
 
 def _pair(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, Any]:
@@ -43,8 +42,8 @@ def _contract(x: Any, y: Any, contracting: Any, batch: Any, precision: Any, dtyp
 
 
 @remembered
-def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
-        preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
+def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None,
+        out_sharding: Any = None) -> Any:
     """The sum product over the last axis of `a` and the last but one of `b` (or its only one).
 
     With a scalar, the plain product.
@@ -65,8 +64,8 @@ def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
 
 
 @remembered
-def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
-           preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
+def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None,
+           out_sharding: Any = None) -> Any:
     """The matrix product; leading axes are batch axes, which broadcast; vectors are rows or
     columns.
 
@@ -127,8 +126,7 @@ def _present(mine: Sequence[int], other: Sequence[int], rank: int) -> list[int]:
 
 
 @remembered
-def vdot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
-         preferred_element_type: DTypeLike | None = None) -> Array:
+def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """The product sum of the flattened operands, the first conjugated."""
     x, y = as_array("vdot", a), as_array("vdot", b, 1)
     if x.dtype in complex_dtypes:
@@ -138,8 +136,8 @@ def vdot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
 
 
 @remembered
-def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1, precision: Any = None,
-           preferred_element_type: DTypeLike | None = None) -> Array:
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
+           preferred_element_type: Any = None) -> Any:
     """The product sums along `axis`, the first operand conjugated; other axes broadcast."""
     x, y = as_array("vecdot", x1), as_array("vecdot", x2, 1)
     if x.ndim == 0 or y.ndim == 0:
@@ -172,7 +170,7 @@ def _check_core(name: str, x: Any, y: Any, x_size: Any, y_size: Any, x_rank: int
 
 
 @remembered
-def matvec(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def matvec(x1: Any, x2: Any, /) -> Any:
     """Matrices times vectors; leading axes broadcast."""
     x, y = as_array("matvec", x1), as_array("matvec", x2, 1)
     _check_core("matvec", x, y, x.shape[-1:], y.shape[-1:], 2, 1)
@@ -180,7 +178,7 @@ def matvec(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 @remembered
-def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def vecmat(x1: Any, x2: Any, /) -> Any:
     """Vectors, conjugated, times matrices; leading axes broadcast."""
     x, y = as_array("vecmat", x1), as_array("vecmat", x2, 1)
     _check_core("vecmat", x, y, x.shape[-1:], y.shape[-2:-1], 1, 2)
@@ -188,8 +186,7 @@ def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 @remembered
-def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
-          preferred_element_type: DTypeLike | None = None) -> Array:
+def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """The product sums over the last axes of both."""
     check_arraylike("inner", a, b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
@@ -199,7 +196,7 @@ def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
 
 
 @remembered
-def outer(a: ArrayLike, b: ArrayLike, out: None = None) -> Array:
+def outer(a: Any, b: Any, out: None = None) -> Any:
     """The products of each element of `a` with each of `b`, both flattened."""
     refuse_out("outer", out)
     x, y = as_array("outer", a), as_array("outer", b, 1)
@@ -207,8 +204,8 @@ def outer(a: ArrayLike, b: ArrayLike, out: None = None) -> Array:
 
 
 @remembered
-def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = None,
-              preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
+def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None,
+              preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
     """The product sums over pairs of axes of `a` and `b`.
 
     Args:
@@ -217,7 +214,7 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = Non
     x, y, dtype = _pair("tensordot", a, b, preferred_element_type)
     weak = _weak(x, y, preferred_element_type)
     if isinstance(axes, (int, np.integer)):
-        count = integer(axes, "axes")
+        count = operator.index(axes)
         if count > min(x.ndim, y.ndim):
             raise TypeError(f"Number of tensordot axes (axes {count}) exceeds input ranks "
                             f"({x.shape} and {y.shape})")
@@ -241,7 +238,7 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = Non
 
 
 @remembered
-def kron(a: ArrayLike, b: ArrayLike) -> Array:
+def kron(a: Any, b: Any) -> Any:
     """The Kronecker product: each element of `a` times the whole of `b`, as blocks."""
     x, y = promote_dtypes("kron", as_array("kron", a), as_array("kron", b, 1))
     rank = max(x.ndim, y.ndim)
@@ -280,8 +277,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1,
 
 
 @remembered
-def trace(a: ArrayLike, offset: Any = 0, axis1: int = 0, axis2: int = 1,
-          dtype: DTypeLike | None = None, out: None = None) -> Array:
+def trace(a: Any, offset: Any = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,
+          out: None = None) -> Any:
     """The sum of the elements on a diagonal of the matrices in two axes."""
     refuse_out("trace", out)
     x = as_array("trace", a)
@@ -332,8 +329,8 @@ def _slide(name: str, a: Any, v: Any, mode: str, flip: bool, precision: Any,
 
 
 @remembered
-def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full", *, precision: Any = None,
-             preferred_element_type: DTypeLike | None = None) -> Array:
+def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None,
+             preferred_element_type: Any = None) -> Any:
     """The convolution of two vectors, in floating point.
 
     Args:
@@ -343,7 +340,7 @@ def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full", *, precision: Any =
 
 
 @remembered
-def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid", *, precision: Any = None,
-              preferred_element_type: DTypeLike | None = None) -> Array:
+def correlate(a: Any, v: Any, mode: str = "valid", *, precision: Any = None,
+              preferred_element_type: Any = None) -> Any:
     """The cross-correlation of two vectors, the second conjugated; modes as for `convolve`."""
     return _slide("correlate", a, v, mode, False, precision, preferred_element_type)

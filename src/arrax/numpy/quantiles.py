@@ -7,22 +7,19 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
-from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, rounding, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, convert,
                                    inexact_array, promote_dtypes_inexact, promotes_freely,
                                    refuse_out, scalar_array)
-from arrax.typing import ArrayLike
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
 @remembered
 @promotes_freely
-def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
-             overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
-             weights: ArrayLike | None = None) -> Array:
+def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+             method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
     """The values below which the fractions `q` of the elements over `axis` lie.
 
     Args:
@@ -37,9 +34,8 @@ def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 
 @remembered
 @promotes_freely
-def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
-                overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
-                weights: ArrayLike | None = None) -> Array:
+def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+                method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
     """As `quantile`, of the elements that are not NaN."""
     return _checked("nanquantile", a, q, axis, out, overwrite_input, method, keepdims, weights,
                     True)
@@ -47,9 +43,9 @@ def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 
 @remembered
 @promotes_freely
-def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
-               overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
-               weights: ArrayLike | None = None, out_sharding: Any = None) -> Array:
+def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+               method: str = "linear", keepdims: bool = False, *, weights: Any = None,
+               out_sharding: Any = None) -> Any:
     """As `quantile`, with `q` in percent."""
     (q,) = promote_dtypes_inexact("percentile", q)
     return _checked("percentile", a, elementwise.divide(q, 100), axis, out, overwrite_input,
@@ -58,9 +54,9 @@ def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 
 @remembered
 @promotes_freely
-def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None,
                   overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
-                  weights: ArrayLike | None = None) -> Array:
+                  weights: Any = None) -> Any:
     """As `nanquantile`, with `q` in percent."""
     (q,) = promote_dtypes_inexact("nanpercentile", q)
     return _checked("nanpercentile", a, elementwise.divide(q, 100), axis, out, overwrite_input,
@@ -69,8 +65,8 @@ def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None
 
 @remembered
 @promotes_freely
-def median(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
-           keepdims: bool = False) -> Array:
+def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+           keepdims: bool = False) -> Any:
     """The middle value over `axis`: half the elements lie below it."""
     return _checked("median", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None,
                     False)
@@ -78,8 +74,8 @@ def median(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bo
 
 @remembered
 @promotes_freely
-def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
-              keepdims: bool = False) -> Array:
+def nanmedian(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
+              keepdims: bool = False) -> Any:
     """As `median`, of the elements that are not NaN."""
     return _checked("nanmedian", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None,
                     True)

@@ -8,7 +8,6 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions
 from arrax.numpy.index_update import IndexUpdateRef
@@ -18,7 +17,6 @@ from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, canonical
                                    promote_inexact, promotes_freely, refuse_out, scalar_array)
 from arrax.numpy.smooth import bessel_i0, logaddexp_of, logaddexp2_of
 from arrax.numpy.ufunc_class import ufunc
-from arrax.typing import ArrayLike
 
 
 # ---- ufunc objects ---------------------------------------------------------------------------
@@ -82,7 +80,7 @@ logaddexp2 = _binary(logaddexp2_of, -np.inf)
 # ---- extremes that skip NaN, clipping --------------------------------------------------------
 
 @remembered
-def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
+def fmax(x1: Any, x2: Any) -> Any:
     """The greater of two elements; the other one where one is NaN."""
     x, y = promote("fmax", x1, x2)
     return elementwise.where(
@@ -90,7 +88,7 @@ def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
 
 
 @remembered
-def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
+def fmin(x1: Any, x2: Any) -> Any:
     """The lesser of two elements; the other one where one is NaN."""
     x, y = promote("fmin", x1, x2)
     return elementwise.where(
@@ -98,7 +96,7 @@ def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
 
 
 @remembered
-def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Array:
+def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     """Elements moved into [min, max]; a bound that is None does not bind.
 
     ValueError for complex arrays or bounds.
@@ -124,7 +122,7 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Array:
 
 @remembered
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None,
-               neginf: Any = None) -> Array:
+               neginf: Any = None) -> Any:
     """NaN and infinities replaced: by zero and the greatest finite numbers unless others are
     given."""
     check_arraylike("nan_to_num", x)
@@ -151,8 +149,8 @@ def convert_number(value: Any, dtype: Any) -> Any:
 # ---- closeness -------------------------------------------------------------------------------
 
 @remembered
-def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
-            equal_nan: bool = False) -> Array:
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
+            equal_nan: bool = False) -> Any:
     """Whether `|a - b| <= atol + rtol * |b|`, elementwise; equal infinities are close."""
     x, y = promote("isclose", a, b)
     dtype = x.dtype
@@ -175,14 +173,14 @@ def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike
 
 
 @remembered
-def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
-             equal_nan: bool = False) -> Array:
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
+             equal_nan: bool = False) -> Any:
     """Whether all elements are close; see `isclose`."""
     return reductions.all(isclose(a, b, rtol, atol, equal_nan))
 
 
 @remembered
-def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """Whether shapes are equal and all elements are."""
     x, y = creation.asarray(a1), creation.asarray(a2)
     if x.shape != y.shape:
@@ -196,7 +194,7 @@ def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
 
 @remembered
 @promotes_freely
-def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
+def array_equiv(a1: Any, a2: Any) -> Any:
     """Whether the arrays broadcast to one shape and are equal there."""
     x, y = as_array("array_equiv", a1), as_array("array_equiv", a2, 1)
     try:
@@ -209,7 +207,7 @@ def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
 # ---- numbers ---------------------------------------------------------------------------------
 
 @remembered
-def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def hypot(x1: Any, x2: Any, /) -> Any:
     """`sqrt(x1**2 + x2**2)` of real operands, without overflow on the way."""
     x, y = promote_inexact("hypot", x1, x2)
     if x.dtype in complex_dtypes:
@@ -225,7 +223,7 @@ def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 @remembered
-def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 below zero, 1 above, `x2` at zero."""
     x, y = promote_inexact("heaviside", x1, x2)
     if x.dtype in complex_dtypes:
@@ -238,7 +236,7 @@ def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 @remembered
 @promotes_freely
-def gcd(x1: ArrayLike, x2: ArrayLike) -> Array:
+def gcd(x1: Any, x2: Any) -> Any:
     """The greatest common divisor of integers, by Euclid's algorithm."""
     x, y = _integers("gcd", x1, x2)
     shape = np.broadcast_shapes(x.shape, y.shape)
@@ -265,7 +263,7 @@ def _integers(name: str, x1: Any, x2: Any) -> list[Any]:
 
 @remembered
 @promotes_freely
-def lcm(x1: ArrayLike, x2: ArrayLike) -> Array:
+def lcm(x1: Any, x2: Any) -> Any:
     """The least common multiple of integers; 0 where either is 0."""
     x, y = _integers("lcm", x1, x2)
     x, y = elementwise.absolute(x), elementwise.absolute(y)
@@ -277,7 +275,7 @@ def lcm(x1: ArrayLike, x2: ArrayLike) -> Array:
 
 @remembered
 @promotes_freely
-def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def ldexp(x1: Any, x2: Any, /) -> Any:
     """`x1 * 2**x2`, exact where the result is representable."""
     x = inexact_array("ldexp", x1)
     if x.dtype in complex_dtypes:
@@ -299,7 +297,7 @@ def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 @remembered
-def spacing(x: Any, /) -> Array:
+def spacing(x: Any, /) -> Any:
     """The distance from each element to the next float away from zero."""
     x = inexact_array("spacing", x)
     if x.dtype in complex_dtypes:
@@ -315,7 +313,7 @@ def spacing(x: Any, /) -> Array:
 # ---- choice ----------------------------------------------------------------------------------
 
 @remembered
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: ArrayLike = 0) -> Array:
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """Of each place, the element of the first choice whose condition is true, or `default`."""
     if len(condlist) != len(choicelist):
         raise ValueError("condlist must have length equal to choicelist "
@@ -328,7 +326,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: ArrayLik
     return out
 
 
-def choose(a: ArrayLike, choices: Any, out: None = None, mode: str = "raise") -> Array:
+def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Of each place, the element of `choices[a]`.
 
     Args:
@@ -361,7 +359,7 @@ def choose(a: ArrayLike, choices: Any, out: None = None, mode: str = "raise") ->
     return result
 
 
-def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Array:
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
     """Each function applied where its condition is true; a last extra one where none is.
 
     Functions see the whole array, and may be numbers. Later conditions win, as in NumPy.
@@ -386,7 +384,7 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
 
 
 @remembered
-def i0(x: Any) -> Array:
+def i0(x: Any) -> Any:
     """The modified Bessel function of the first kind and order 0, of real elements."""
     x = inexact_array("i0", x)
     if x.dtype in complex_dtypes:
@@ -395,8 +393,7 @@ def i0(x: Any) -> Array:
 
 
 @remembered
-def unwrap(p: ArrayLike, discont: ArrayLike | None = None, axis: int = -1,
-           period: ArrayLike = 2 * np.pi) -> Array:
+def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi) -> Any:
     """`p` with multiples of `period` added, so that neighbours along `axis` differ by at most half
     a period (or `discont`, if that is more)."""
     x = as_array("unwrap", p)

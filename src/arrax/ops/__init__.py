@@ -8,16 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from arrax.core.lazy import listing
-
-__all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
-__dir__ = listing(__name__)
+_SEGMENTS = ("segment_max", "segment_min", "segment_prod", "segment_sum")
 
 
 def __getattr__(name: str) -> Any:
     """The names that users know from `arrax.ops`."""
-    if name in __all__:
+    if name in _SEGMENTS:
         value = getattr(importlib.import_module("arrax.numpy.segments"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SEGMENTS})

@@ -6,6 +6,7 @@ for its side effect and returns nothing. Compiled programs reach them through ho
 """
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,12 +36,14 @@ _VMAP_METHODS = ("sequential", "sequential_unrolled", "expand_dims", "broadcast_
 class FlatCallback:
     """A user callback on flat arrays: rebuilds its arguments, flattens and checks its results.
 
-    `static` holds leaves that are no arrays, with their positions among all leaves, in order.
+    `static` holds leaves that are no arrays, with their positions among all leaves, in order; `api`
+    is the public function that was called.
     """
 
     def __init__(self, fun: Callable[..., Any], in_tree: Any, out_tree: Any,
-                 static: tuple[tuple[int, Any], ...] = ()):
+                 static: tuple[tuple[int, Any], ...] = (), api: str = "debug.callback"):
         self.fun, self.in_tree, self.out_tree, self.static = fun, in_tree, out_tree, static
+        self.api = api
 
     def __call__(self, *arrays: Any) -> list[Any]:
         leaves = [_user_array(a) for a in arrays]
@@ -50,14 +53,16 @@ class FlatCallback:
         try:
             out = self.fun(*args, **kwargs)
         except Exception as error:
+            logging.getLogger("arrax").exception("jax.%s failed", self.api)
             raise JaxRuntimeError(f"INTERNAL: error calling callback {self.__name__}: "
                                   f"{type(error).__name__}: {error}") from error
         if self.out_tree is None:
             return []
         leaves, tree = pytree.tree_flatten(out)
         if tree != self.out_tree:
-            raise TypeError(f"callback returned a value with tree structure {tree}, but its "
-                            f"result_shape_dtypes have {self.out_tree}")
+            raise JaxRuntimeError(f"INTERNAL: callback {self.__name__} returned a value with tree "
+                                  f"structure {tree}, but its result_shape_dtypes have "
+                                  f"{self.out_tree}")
         return leaves
 
     @property
@@ -75,12 +80,13 @@ def _checked_results(values: Sequence[Any], avals: Sequence[Any]) -> list[np.nda
     for value, aval in zip(values, avals, strict=True):
         data = np.asarray(value)
         if data.shape != aval.shape:
-            raise ValueError(f"Mismatched result shape from callback: expected {aval.shape} for an "
-                             f"array of dtype {aval.dtype}, got {data.shape}")
+            raise JaxRuntimeError("INTERNAL: Mismatched result shape from callback: expected "
+                                  f"{aval.shape} for an array of dtype {aval.dtype}, got "
+                                  f"{data.shape}")
         if data.dtype != aval.dtype:
             if not np.can_cast(data.dtype, aval.dtype, casting="same_kind"):
-                raise ValueError("Mismatched result dtype from callback: expected "
-                                 f"{aval.dtype}, got {data.dtype}")
+                raise JaxRuntimeError("INTERNAL: Mismatched result dtype from callback: expected "
+                                      f"{aval.dtype}, got {data.dtype}")
         out.append(owned(data, aval.dtype))
     return out
 
@@ -142,7 +148,7 @@ pure_callback_p: Primitive = Primitive(
     "pure_callback", multiple_results=True, evaluate=_evaluate, weak_type="none",
     type_rule=lambda *avals, result_avals, **_: list(result_avals),
     jvp=NotApplicable("Pure callbacks do not support JVP. Please use `jax.custom_jvp` to use "
-                      "callbacks while taking gradients."),
+                      "callbacks while taking gradients.", ValueError),
     transpose=NotApplicable("pure callbacks are not linear"),
     batch=lambda axis, xs, dims, **params: _vectorized_batch(
         pure_callback_p.bind, axis, xs, dims, **params),
@@ -152,8 +158,8 @@ io_callback_p = Primitive(
     "io_callback", multiple_results=True, evaluate=_evaluate, weak_type="none",
     type_rule=lambda *avals, result_avals, **_: list(result_avals),
     effects=lambda ordered, **_: frozenset({ordered_io_effect if ordered else io_effect}),
-    jvp=NotApplicable("IO callbacks do not support JVP."),
-    transpose=NotApplicable("IO callbacks are not linear"),
+    jvp=NotApplicable("IO callbacks do not support JVP.", ValueError),
+    transpose=NotApplicable("IO callbacks do not support transpose.", ValueError),
     batch=lambda axis, xs, dims, **ps: _io_batch(axis, xs, dims, **ps),
     lower=_CALLS_BACK, stablehlo=_NO_PYTHON)
 
@@ -222,14 +228,16 @@ def pure_callback(callback: Callable[..., Any], result_shape_dtypes: Any, *args:
         "broadcast_all" (one call with leading axes of size 1 or the batch size), or None (error).
 
     Raises:
-      TypeError, ValueError: if the callback's results differ from what was announced.
+      JaxRuntimeError: when the program runs, if the callback raises, or its results differ from
+        what was announced.
     """
     if vmap_method is not None and vmap_method not in _VMAP_METHODS:
         raise ValueError(f"vmap_method must be on of the allowed methods {_VMAP_METHODS}, but got: "
                          f"{vmap_method}")
     leaves, in_tree = _operands(args, kwargs)
     avals, out_tree = _result_avals(result_shape_dtypes)
-    outs = pure_callback_p.bind(*leaves, callback=FlatCallback(callback, in_tree, out_tree),
+    flat = FlatCallback(callback, in_tree, out_tree, api="pure_callback")
+    outs = pure_callback_p.bind(*leaves, callback=flat,
                                 result_avals=avals, vmap_method=vmap_method)
     return out_tree.unflatten(outs)
 
@@ -242,18 +250,35 @@ def io_callback(callback: Callable[..., Any], result_shape_dtypes: Any, *args: A
     """
     leaves, in_tree = _operands(args, kwargs)
     avals, out_tree = _result_avals(result_shape_dtypes)
-    outs = io_callback_p.bind(*leaves, callback=FlatCallback(callback, in_tree, out_tree),
-                              result_avals=avals, ordered=ordered)
+    flat = FlatCallback(callback, in_tree, out_tree, api="io_callback")
+    outs = io_callback_p.bind(*leaves, callback=flat, result_avals=avals, ordered=ordered)
     return out_tree.unflatten(outs)
 
 
-def debug_callback(callback: Callable[..., Any], *args: Any, ordered: bool = False,
-                   partitioned: bool = False, **kwargs: Any) -> None:
+def debug_callback(callback: Callable[..., Any] | None = None, *args: Any, ordered: bool = False,
+                   partitioned: bool = False, **kwargs: Any) -> Callable[..., None] | None:
     """Call `callback(*args, **kwargs)` for its side effect whenever the program runs.
 
     Under `vmap` it is called for each instance; under differentiation, with primal values.
-    Arguments that are no arrays (strings, say) are passed as they are.
+    Arguments that are no arrays (strings, say) are passed as they are. Without `callback`, the
+    function of `(callback, *args, **kwargs)` that has the given options:
+    `debug.callback(ordered=True)(f, x)`.
     """
+    if callback is None:
+        refuse_arguments("debug_callback", args, kwargs)
+        return lambda callback, *args, **kwargs: _call_back(callback, args, kwargs, ordered)
+    _call_back(callback, args, kwargs, ordered)
+    return None
+
+
+def refuse_arguments(name: str, args: Any, kwargs: Any) -> None:
+    """TypeError for arguments of a call that gives options only."""
+    if args or kwargs:
+        raise TypeError(f"{name} received unexpected arguments in the two-call form, "
+                        f"{name}(options)(function, *args): got {args} {kwargs}")
+
+
+def _call_back(callback: Callable[..., Any], args: Any, kwargs: Any, ordered: bool) -> None:
     if not callable(callback):
         raise TypeError("first argument to jax.debug.callback must be callable, but got an object "
                         f"of type {type(callback)}")

@@ -1,7 +1,6 @@
 """Slices: with static bounds, and with dynamic starts that are clamped into the operand."""
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
-from arrax.core.array import Array, ArrayImpl, from_numpy
+from arrax.core.array import ArrayImpl, from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dimension import dimension, surely_at_most
 from arrax.core.evaluate import EVAL
@@ -31,9 +30,8 @@ from arrax.ops.p import (add_p, concatenate_p, convert_element_type_p, gather_p,
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
                              linear_jvp, transpose_unary, zeros)
 from arrax.ops.shape import expand_dims, squeeze
-from arrax.typing import ArrayLike
 
-_slice: type[builtins.slice] = builtins.slice  # `slice` below is the lax function
+_slice = slice  # the built-in; `slice` below is the lax function
 
 
 # ---- slice -------------------------------------------------------------------------------------
@@ -107,8 +105,8 @@ slice_p = Primitive("slice", type_rule=_slice_type, evaluate=_slice_evaluate, jv
 
 
 @remembered
-def slice(operand: ArrayLike, start_indices: Sequence[int], limit_indices: Sequence[int],
-          strides: Sequence[int] | None = None) -> Array:
+def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int],
+          strides: Sequence[int] | None = None) -> Any:
     """`operand[start:limit:stride]` along each axis; TypeError for bounds outside the operand."""
     operand = arguments.operand(operand, "slice")
     starts, limits = canonical_shape(start_indices), canonical_shape(limit_indices)
@@ -119,22 +117,22 @@ def slice(operand: ArrayLike, start_indices: Sequence[int], limit_indices: Seque
 
 
 def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1,
-                 axis: int = 0) -> Array:
+                 axis: int = 0) -> Any:
     """`operand[start_index:limit_index:stride]` along an axis; bounds may be negative."""
     operand = arguments.operand(operand, "slice_in_dim")
     shape = operand.shape
     axis = canonical_axis(axis, len(shape))
     size = shape[axis]
-    start = 0 if start_index is None else dimension(start_index, "start_index")
-    limit = size if limit_index is None else dimension(limit_index, "limit_index")
+    start = 0 if start_index is None else dimension(start_index)
+    limit = size if limit_index is None else dimension(limit_index)
     starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
     starts[axis] = start + size if start < 0 else start
     limits[axis] = limit + size if limit < 0 else limit
-    strides[axis] = dimension(stride, "stride")
+    strides[axis] = dimension(stride)
     return slice(operand, starts, limits, strides)
 
 
-def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Array:
+def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Any:
     """The element at a static `index` along `axis`; IndexError when out of bounds."""
     operand = arguments.operand(operand, "index_in_dim")
     index, axis = dimension(index), canonical_axis(axis, operand.ndim)
@@ -253,7 +251,7 @@ dynamic_slice_p = Primitive(
 
 @remembered
 def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any, *,
-                  allow_negative_indices: bool | Sequence[bool] = True) -> Array:
+                  allow_negative_indices: bool | Sequence[bool] = True) -> Any:
     """A window of `slice_sizes` at `start_indices` (scalars, may be traced).
 
     Negative starts count from the end (unless `allow_negative_indices` is False); then starts are
@@ -339,14 +337,14 @@ def _traced_from_the_front(index: Any, size: int) -> Any:
     return select_n_p.bind(negative, index, add_p.bind(strong, constant(size, aval)))
 
 
-def dynamic_slice_in_dim(operand: Any, start_index: ArrayLike, slice_size: int, axis: int = 0, *,
-                         allow_negative_indices: bool = True) -> Array:
+def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0, *,
+                         allow_negative_indices: bool = True) -> Any:
     """`slice_size` elements from `start_index` (may be traced; clamped) along `axis`."""
     operand = arguments.operand(operand, "dynamic_slice_in_dim")
     axis = canonical_axis(axis, operand.ndim)
     starts: list[Any] = [_zero_like(start_index)] * operand.ndim
     sizes = list(operand.shape)
-    starts[axis], sizes[axis] = start_index, dimension(slice_size, "slice_size")
+    starts[axis], sizes[axis] = start_index, dimension(slice_size)
     allowed = [i == axis and allow_negative_indices for i in range(operand.ndim)]
     return dynamic_slice(operand, starts, sizes, allow_negative_indices=allowed)
 
@@ -356,8 +354,8 @@ def _zero_like(index: Any) -> Any:
     return 0 if type(index) is int else constant(0, aval_of(index))
 
 
-def dynamic_index_in_dim(operand: Any, index: ArrayLike, axis: int = 0, keepdims: bool = True, *,
-                         allow_negative_indices: bool = True) -> Array:
+def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True, *,
+                         allow_negative_indices: bool = True) -> Any:
     """The element at `index` (may be traced; clamped) along `axis`."""
     result = dynamic_slice_in_dim(operand, index, 1, axis,
                                   allow_negative_indices=allow_negative_indices)
@@ -439,7 +437,7 @@ dynamic_update_slice_p = Primitive(
 
 @remembered
 def dynamic_update_slice(operand: Any, update: Any, start_indices: Any, *,
-                         allow_negative_indices: bool | Sequence[bool] = True) -> Array:
+                         allow_negative_indices: bool | Sequence[bool] = True) -> Any:
     """`operand` with the window at `start_indices` replaced by `update`.
 
     Starts count from the end when negative and are clamped as in `dynamic_slice`. TypeError when
@@ -454,8 +452,8 @@ def dynamic_update_slice(operand: Any, update: Any, start_indices: Any, *,
     return dynamic_update_slice_p.bind(operand, update, *starts)
 
 
-def dynamic_update_slice_in_dim(operand: Any, update: ArrayLike, start_index: ArrayLike, axis: int,
-                                *, allow_negative_indices: bool = True) -> Array:
+def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int, *,
+                                allow_negative_indices: bool = True) -> Any:
     """`operand` with `update` written from `start_index` on along `axis`."""
     operand = arguments.operand(operand, "dynamic_update_slice_in_dim")
     axis = canonical_axis(axis, operand.ndim)
@@ -466,7 +464,7 @@ def dynamic_update_slice_in_dim(operand: Any, update: ArrayLike, start_index: Ar
 
 
 def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int, *,
-                                allow_negative_indices: bool = True) -> Array:
+                                allow_negative_indices: bool = True) -> Any:
     """`operand` with the element at `index` along `axis` replaced by `update`."""
     operand = arguments.operand(operand, "dynamic_update_index_in_dim")
     update = arguments.operand(update, "dynamic_update_index_in_dim", 1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.core.array import Array, from_numpy
+from arrax.core.array import from_numpy
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import align_shapes
 from arrax.ops.arguments import operand
@@ -17,7 +17,6 @@ from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, in
                                     result_shape)
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
-from arrax.typing import ArrayLike
 
 
 def scalar(value: Any, dtype: Any) -> Any:
@@ -26,7 +25,7 @@ def scalar(value: Any, dtype: Any) -> Any:
 
 
 @remembered
-def bits(key: ArrayLike, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
+def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Uniformly distributed bits as unsigned integers.
 
     Args:
@@ -50,8 +49,8 @@ def bits(key: ArrayLike, shape: Any = (), dtype: Any = None, *, out_sharding: An
 
 
 @remembered
-def uniform(key: ArrayLike, shape: Any = (), dtype: Any = None, minval: Any = 0.0,
-            maxval: Any = 1.0, *, out_sharding: Any = None) -> Array:
+def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0, *,
+            out_sharding: Any = None) -> Any:
     """Uniform draws from [minval, maxval).
 
     Args:
@@ -105,8 +104,7 @@ def _to_rank(x: Any, rank: int) -> Any:
 
 
 @remembered
-def normal(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
-           out_sharding: Any = None) -> Array:
+def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard normal draws: density exp(-x²/2) / sqrt(2π).
 
     Args:
@@ -153,8 +151,8 @@ def _normal_real(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def truncated_normal(key: ArrayLike, lower: Any, upper: Any, shape: Any = None, dtype: Any = None,
-                     *, out_sharding: Any = None) -> Array:
+def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None, *,
+                     out_sharding: Any = None) -> Any:
     """Standard normal draws conditioned on lying in (lower, upper).
 
     Args:
@@ -184,8 +182,8 @@ def _truncated_normal(key: Any, shape: Any, dtype: Any, lower: Any, upper: Any) 
 
 
 @remembered
-def bernoulli(key: ArrayLike, p: Any = 0.5, shape: Any = None, mode: str = "low", *,
-              out_sharding: Any = None) -> Array:
+def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low", *,
+              out_sharding: Any = None) -> Any:
     """Boolean draws that are True with probability `p`.
 
     Args:
@@ -226,8 +224,7 @@ def _bernoulli(key: Any, shape: Any, p: Any, mode: str) -> Any:
 
 
 @remembered
-def rademacher(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
-               out_sharding: Any = None) -> Array:
+def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Draws of -1 and 1 with equal probability, of any numeric dtype (default int32)."""
     dtype = dtypes.check_user_dtype(int if dtype is None else dtype, "rademacher")
     return _rademacher(typed_key("rademacher", key), draw_shape(shape), dtype)
@@ -240,8 +237,8 @@ def _rademacher(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def randint(key: ArrayLike, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *,
-            out_sharding: Any = None) -> Array:
+def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *,
+            out_sharding: Any = None) -> Any:
     """Integer draws from [minval, maxval), nearly uniform (two words an element).
 
     Args:

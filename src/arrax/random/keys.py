@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, dtypes
-from arrax.core.array import Array, ArrayImpl, array_of, from_numpy
+from arrax.core.array import ArrayImpl, array_of, from_numpy
 from arrax.core.dimension import dimension
 from arrax.core.dtypes import KeyDType
 from arrax.core.remembered import remembered
@@ -22,7 +22,6 @@ from arrax.ops.convert import convert_element_type
 from arrax.ops.random import KeyImplementation
 from arrax.ops.shape import reshape
 from arrax.random.reuse import consume
-from arrax.typing import ArrayLike
 
 _LEGACY = ("Legacy uint32 key array passed as key to jax.random function. Please create keys using "
            "jax.random.key(). If use of a raw key array was intended, set "
@@ -149,7 +148,7 @@ def _seeded(function: str, seed: Any, impl: KeyImplementation) -> Any:
 
 
 @remembered
-def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
+def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     """A typed random key, a scalar of dtype `key<…>`, made from an integer.
 
     Args:
@@ -169,7 +168,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
 
 
 @remembered
-def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
+def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
     """A raw random key, uint32 words, made from an integer; new code prefers `key`.
 
     With the flag `enable_custom_prng` the key is typed. Arguments and errors as of `key`.
@@ -196,7 +195,7 @@ def key_impl(keys: Any) -> Any:
     return resolve_implementation(None).name
 
 
-def key_data(keys: ArrayLike) -> Array:
+def key_data(keys: Any) -> Any:
     """The uint32 words of keys: shape `keys.shape + (words,)`; raw keys come back checked."""
     if is_typed(keys):
         return _unwrapped(keys)
@@ -215,16 +214,16 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
 
 def _split_shape(num: Any) -> tuple[int, ...]:
     if isinstance(num, Sequence) and not isinstance(num, str):
-        shape = tuple(dimension(n, "num") for n in num)
+        shape = tuple(dimension(n) for n in num)
     else:
-        shape = (dimension(num, "num"),)
+        shape = (dimension(num),)
     if any(n < 0 for n in shape):
         raise ValueError(f"split requires non-negative numbers of keys, got {num}")
     return shape
 
 
 @remembered
-def split(key: ArrayLike, num: int | tuple[int, ...] = 2) -> Array:
+def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
     """`num` independent new keys from one key, which must not be used again.
 
     Args:
@@ -242,7 +241,7 @@ def split(key: ArrayLike, num: int | tuple[int, ...] = 2) -> Array:
 
 
 @remembered
-def fold_in(key: ArrayLike, data: Any) -> Array:
+def fold_in(key: Any, data: Any) -> Any:
     """A new key that mixes the integer `data` (32 bits) into `key`.
 
     Raises OverflowError for Python integers outside uint32 and TypeError for arrays of data.

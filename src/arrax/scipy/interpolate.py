@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
 from arrax.core.trace import Tracer
 
 __all__ = ["RegularGridInterpolator"]
@@ -104,8 +103,7 @@ class RegularGridInterpolator:
                                  f"dimension {count}")
         if not jnp.issubdtype(xi.dtype, jnp.floating):
             xi = xi.astype(jnp.result_type(float))
-        cells, fractions = [], []
-        outside: Any = False
+        cells, fractions, outside = [], [], False
         for k, points in enumerate(self.grid):
             x = xi[..., k]
             cell = jnp.clip(jnp.searchsorted(points, x, side="left") - 1, 0,
@@ -140,5 +138,3 @@ class RegularGridInterpolator:
         return self.values[tuple(
             jnp.where(fraction <= 0.5, cell, jnp.minimum(cell + 1, points.shape[0] - 1))
             for cell, fraction, points in zip(cells, fractions, self.grid, strict=True))]
-
-__dir__ = listing(__name__)

@@ -15,6 +15,7 @@ from arrax.core.aval import aval_of
 from arrax.core.evaluate import EVAL
 from arrax.core.jaxpr import ClosedJaxpr
 from arrax.core.trace import current
+from arrax.core.tracebacks import filter_error
 from arrax.ops.rules import instantiate, move_axis
 from arrax.transforms import calls
 from arrax.transforms.batching import batch_flat, batch_jaxpr, to_dim
@@ -98,11 +99,19 @@ class custom_jvp:
         self.defjvp(jvp)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if current() is EVAL and not kwargs and self.jvp is not None:
+                return eager_result(self.fun(*args))
+            return self._bound(args, kwargs)
+        except Exception as error:
+            filter_error(error)
+            raise
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call as an equation."""
         if self.jvp is None:
             raise AttributeError("No JVP defined for custom_jvp function "
                                  f"{calls.function_name(self.fun)} using defjvp.")
-        if current() is EVAL and not kwargs:
-            return eager_result(self.fun(*args))
         args = positional_arguments(self.fun, "custom_jvp", args, kwargs)
         positions = self.nondiff_argnums
         dynamic, nondiff = split_nondiff(args, positions)

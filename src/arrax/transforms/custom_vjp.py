@@ -17,6 +17,7 @@ from arrax.core.evaluate import EVAL
 from arrax.core.primitive import BY_TYPES, NotApplicable, Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
+from arrax.core.tracebacks import filter_error
 from arrax.core.lowering import HostCall
 from arrax.ops.p import convert_element_type_p, reduce_sum_p
 from arrax.ops.rules import instantiate
@@ -107,11 +108,19 @@ class custom_vjp:
         self.symbolic_zeros, self.optimize_remat = symbolic_zeros, optimize_remat
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if current() is EVAL and not kwargs and self.fwd is not None and self.bwd is not None:
+                return eager_result(self.fun(*args))
+            return self._bound(args, kwargs)
+        except Exception as error:
+            filter_error(error)
+            raise
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call as an equation."""
         if self.fwd is None or self.bwd is None:
             raise AttributeError("No VJP defined for custom_vjp function "
                                  f"{calls.function_name(self.fun)} using defvjp.")
-        if current() is EVAL and not kwargs:
-            return eager_result(self.fun(*args))
         args = positional_arguments(self.fun, "custom_vjp", args, kwargs)
         positions = self.nondiff_argnums
         dynamic, nondiff = split_nondiff(args, positions)

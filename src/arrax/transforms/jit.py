@@ -13,7 +13,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any
 
 from arrax import _native
 from arrax.core import config, monitoring, pytree
@@ -39,10 +39,6 @@ from arrax.transforms.stages import Traced
 from arrax.transforms.staging import OuterRefs, hoist_consts, trace_to_jaxpr
 from arrax.transforms.traced_programs import TracedProgram, check_compiler_options, compiled
 from arrax.transforms.transpose import transpose_jaxpr
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R", covariant=True)
-
 
 # ---- the primitive ------------------------------------------------------------------------------
 
@@ -223,7 +219,8 @@ class JitFunction(_native.JitFunction):
         executable = compiled(program.closed, program.name, program.donated)
         arrays = [array_of(leaf) for leaf in leaves]
         if config.debug_nans.value or config.debug_infs.value:
-            return program.out_tree.unflatten(_run_checked(program, executable, arrays)), None
+            outs = _run_checked(program, executable, arrays, lambda: self._fun(*args, **kwargs))
+            return program.out_tree.unflatten(outs), None
         outs = executable(arrays)
         entry = _entry(program, executable)
         return program.out_tree.unflatten(outs), entry
@@ -389,16 +386,25 @@ def _bind(program: TracedProgram, leaves: Sequence[Any]) -> list[Any]:
         donated=program.donated, keep_unused=program.keep_unused, inline=program.inline)
 
 
-def _run_checked(program: TracedProgram, executable: Any, arrays: list[Any]) -> list[Any]:
-    """Run under `debug_nans`/`debug_infs`: if a result is bad, again by equations, to say which."""
+def _run_checked(program: TracedProgram, executable: Any, arrays: list[Any],
+                 rerun: Callable[[], Any]) -> list[Any]:
+    """Run under `debug_nans`/`debug_infs`: if a result is bad, the function runs again without
+    being compiled, which says where."""
     if any(program.donated):  # the second run needs the arguments
         return eval_jaxpr(program.closed.jaxpr, program.closed.consts, *arrays)
     outs: list[Any] = executable(arrays)
     try:
         check_finite(f"jit({program.name})", outs)
-    except FloatingPointError:
-        eval_jaxpr(program.closed.jaxpr, program.closed.consts, *arrays)
-        raise
+    except FloatingPointError as error:
+        rerun()
+        raise FloatingPointError(
+            f"{error}. Because jax_config.debug_nans.value and/or config.jax_debug_infs is set, "
+            "the de-optimized function (i.e., the function as if the `jit` decorator were removed) "
+            "was called in an attempt to get a more precise error message. However, the "
+            "de-optimized function did not produce invalid values during its execution. This "
+            "behavior can result from `jit` optimizations causing the invalid value to be "
+            "produced. It may also arise from having nan/inf literals as inputs or outputs, like "
+            "`jax.jit(lambda ...: jax.numpy.nan)(...)`.") from None
     return outs
 
 
@@ -507,39 +513,6 @@ def _numbers_and_names(fun: Any, nums: Any, names: Any, what: str) -> tuple[Any,
     return positions, called
 
 
-class Jitted(Protocol[_P, _R]):
-    """What type checkers know of a jitted function: it is called as the function is."""
-
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
-
-    def __get__(self, instance: Any, owner: Any = None, /) -> Callable[..., _R]: ...
-
-    def lower(self, *args: Any, **kwargs: Any) -> Any: ...
-
-    def trace(self, *args: Any, **kwargs: Any) -> Traced: ...
-
-    def eval_shape(self, *args: Any, **kwargs: Any) -> Any: ...
-
-    def clear_cache(self) -> None: ...
-
-
-@overload
-def jit(fun: Callable[_P, _R], /, *, in_shardings: Any = None, out_shardings: Any = None,
-        static_argnums: int | Sequence[int] | None = None,
-        static_argnames: str | Iterable[str] | None = None,
-        donate_argnums: int | Sequence[int] | None = None,
-        donate_argnames: str | Iterable[str] | None = None,
-        keep_unused: bool = False, device: Any = None, backend: str | None = None,
-        inline: bool = False, compiler_options: dict[str, Any] | None = None) -> Jitted[_P, _R]: ...
-@overload
-def jit(fun: None = None, /, *, in_shardings: Any = None, out_shardings: Any = None,
-        static_argnums: int | Sequence[int] | None = None,
-        static_argnames: str | Iterable[str] | None = None,
-        donate_argnums: int | Sequence[int] | None = None,
-        donate_argnames: str | Iterable[str] | None = None,
-        keep_unused: bool = False, device: Any = None, backend: str | None = None,
-        inline: bool = False, compiler_options: dict[str, Any] | None = None) -> Callable[
-            [Callable[_P, _R]], Jitted[_P, _R]]: ...
 def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = None,
         static_argnums: int | Sequence[int] | None = None,
         static_argnames: str | Iterable[str] | None = None,

@@ -35,6 +35,13 @@ class ShapeDtypeStruct:
         self.weak_type = aval.weak_type
         self.sharding = sharding
 
+    @staticmethod
+    def like(value: Any) -> ShapeDtypeStruct:
+        """The struct of an array, or of anything with shape and dtype."""
+        sharding = getattr(value, "sharding", None)
+        return ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding,
+                                weak_type=getattr(value, "weak_type", False))
+
     @property
     def ndim(self) -> int:
         return len(self.shape)

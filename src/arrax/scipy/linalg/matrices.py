@@ -3,17 +3,15 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from arrax import numpy as jnp
 from arrax.core import dtypes
-from arrax.core.array import Array
 from arrax.numpy.promotion import as_array, promote_dtypes, promotes_freely
-from arrax.ops.arguments import integer
 from arrax.transforms.api_vmap import vmap
-from arrax.typing import ArrayLike, DTypeLike
 
 
 def _floats(values: Any, dtype: Any = None) -> Any:
@@ -22,7 +20,7 @@ def _floats(values: Any, dtype: Any = None) -> Any:
 
 
 def _size(name: str, n: Any, least: int = 0) -> int:
-    size = integer(n, "n")
+    size = operator.index(n)
     if size < least:
         what = "a positive integer" if least == 1 else f"at least {least}"
         raise ValueError(f"{name}: n must be {what}; got {size}.")
@@ -39,7 +37,7 @@ def _batched(function: Any, *arrays: Any) -> Any:
 
 
 @promotes_freely
-def block_diag(*arrs: ArrayLike) -> Array:
+def block_diag(*arrs: Any) -> Any:
     """The matrices along the diagonal of one matrix, zeros elsewhere.
 
     Args:
@@ -72,7 +70,7 @@ def block_diag(*arrs: ArrayLike) -> Array:
 
 
 @promotes_freely
-def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Array:
+def toeplitz(c: Any, r: Any = None) -> Any:
     """The matrix with constant diagonals: `c` the first column, `r` the first row.
 
     Args:
@@ -105,7 +103,7 @@ def _toeplitz(c: Any, r: Any) -> Any:
 
 
 @promotes_freely
-def circulant(c: Any) -> Array:
+def circulant(c: Any) -> Any:
     """The matrix whose columns are `c`, each rolled by one more place.
 
     Args:
@@ -129,7 +127,7 @@ def circulant(c: Any) -> Array:
 
 
 @promotes_freely
-def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
+def hankel(c: Any, r: Any = None) -> Any:
     """The matrix with constant anti-diagonals: `c` the first column, `r` the last row.
 
     Args:
@@ -160,7 +158,7 @@ def _hankel(c: Any, r: Any) -> Any:
 
 
 @promotes_freely
-def companion(a: Any) -> Array:
+def companion(a: Any) -> Any:
     """The companion matrix of a polynomial, whose eigenvalues are its roots.
 
     Args:
@@ -193,7 +191,7 @@ def _inexact(name: str, *values: Any) -> list[Any]:
 
 
 @promotes_freely
-def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
+def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
     """The matrix that convolves a vector of length `n` with `a`.
 
     Args:
@@ -234,7 +232,7 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
     return whole[..., start:stop, :]
 
 
-def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
+def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
     """The matrix of the discrete Fourier transform.
 
     Args:
@@ -265,7 +263,7 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
 
 
 @promotes_freely
-def fiedler(a: Any) -> Array:
+def fiedler(a: Any) -> Any:
     """The symmetric matrix |a[i] - a[j]|.
 
     Args:
@@ -285,7 +283,7 @@ def fiedler(a: Any) -> Array:
 
 
 @promotes_freely
-def fiedler_companion(a: Any) -> Array:
+def fiedler_companion(a: Any) -> Any:
     """A five-diagonal matrix whose eigenvalues are the roots of a polynomial.
 
     Args:
@@ -322,7 +320,7 @@ def fiedler_companion(a: Any) -> Array:
     return matrix.at[..., 1, 0].set(1) if n > 1 else matrix
 
 
-def hadamard(n: int, dtype: DTypeLike = int) -> Array:
+def hadamard(n: int, dtype: Any = int) -> Any:
     """The matrix of ±1 with orthogonal rows, by Sylvester's construction.
 
     Args:
@@ -336,7 +334,7 @@ def hadamard(n: int, dtype: DTypeLike = int) -> Array:
 
     Source: `scipy.linalg.hadamard`.
     """
-    n = integer(n, "n")
+    n = operator.index(n)
     if n < 1 or n & (n - 1):
         raise ValueError(f"hadamard: n must be a positive power of 2; got {n}.")
     matrix = np.ones((1, 1), np.int8)
@@ -346,7 +344,7 @@ def hadamard(n: int, dtype: DTypeLike = int) -> Array:
 
 
 @promotes_freely
-def helmert(n: int, full: bool = False) -> Array:
+def helmert(n: int, full: bool = False) -> Any:
     """Helmert's matrix: orthonormal rows, each comparing an element with the mean of those before.
 
     Args:
@@ -371,7 +369,7 @@ def helmert(n: int, full: bool = False) -> Array:
     return _floats(matrix if full else matrix[1:])
 
 
-def hilbert(n: int) -> Array:
+def hilbert(n: int) -> Any:
     """The matrix 1 / (i + j + 1), a famous case of bad condition.
 
     Args:
@@ -395,7 +393,7 @@ def _inverse_hilbert(n: int) -> tuple[tuple[int, ...], ...]:
                        * c(i + j, i) ** 2 for j in range(n)) for i in range(n))
 
 
-def invhilbert(n: int) -> Array:
+def invhilbert(n: int) -> Any:
     """The inverse of the Hilbert matrix, whose elements are integers, rounded to floats.
 
     Args:
@@ -425,7 +423,7 @@ def _pascal(name: str, n: Any, kind: str | None) -> tuple[int, np.ndarray, str]:
     return n, low.reshape(n, n), kind
 
 
-def pascal(n: int, kind: str | None = None) -> Array:
+def pascal(n: int, kind: str | None = None) -> Any:
     """The matrix of binomial coefficients.
 
     Args:
@@ -447,7 +445,7 @@ def pascal(n: int, kind: str | None = None) -> Array:
     return _floats(matrix.astype(float))
 
 
-def invpascal(n: int, kind: str | None = None) -> Array:
+def invpascal(n: int, kind: str | None = None) -> Any:
     """The inverse of the matrix of binomial coefficients.
 
     Args:
@@ -472,7 +470,7 @@ def invpascal(n: int, kind: str | None = None) -> Array:
 
 
 @promotes_freely
-def leslie(f: Any, s: Any) -> Array:
+def leslie(f: Any, s: Any) -> Any:
     """The Leslie matrix of a population: fecundities in the first row, survivals below it.
 
     Args:

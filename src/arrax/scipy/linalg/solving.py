@@ -10,11 +10,9 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.core.array import Array
 from arrax.numpy.promotion import (inexact_array, promote_dtypes_inexact, promotes_arguments,
                                    promotes_freely)
 from arrax.transforms.api_vmap import vmap
-from arrax.typing import ArrayLike
 
 
 def adjoint(a: Any) -> Any:
@@ -32,8 +30,8 @@ def square(name: str, a: Any) -> Any:
 
 
 @promotes_freely
-def cholesky(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
-             check_finite: bool = True) -> Array:
+def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False,
+             check_finite: bool = True) -> Any:
     """Cholesky's factor of a positive definite matrix: a = uᴴ u, or l lᴴ.
 
     Args:
@@ -57,7 +55,7 @@ def cholesky(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
 
 
 @promotes_freely
-def cho_factor(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
+def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False,
                check_finite: bool = True) -> tuple[Any, bool]:
     """Cholesky's factor in the form that `cho_solve` takes.
 
@@ -78,8 +76,8 @@ def cho_factor(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
 
 
 @promotes_freely
-def cho_solve(c_and_lower: tuple[Any, bool], b: ArrayLike, overwrite_b: bool = False,
-              check_finite: bool = True) -> Array:
+def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False,
+              check_finite: bool = True) -> Any:
     """The solution x of a x = b, by Cholesky's factor of `a`.
 
     Args:
@@ -100,7 +98,7 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: ArrayLike, overwrite_b: bool = F
 
 
 @promotes_freely
-def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
+def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The determinant.
 
     Args:
@@ -117,7 +115,7 @@ def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> A
 
 
 @promotes_freely
-def inv(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
+def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The inverse of a matrix.
 
     Args:
@@ -135,8 +133,7 @@ def inv(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> A
 
 
 @promotes_freely
-def lu_factor(a: ArrayLike, overwrite_a: bool = False,
-              check_finite: bool = True) -> tuple[Any, Any]:
+def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
     """The LU factorization with row exchanges, in the form that `lu_solve` takes.
 
     Args:
@@ -157,7 +154,7 @@ def lu_factor(a: ArrayLike, overwrite_a: bool = False,
 
 @promotes_freely
 def lu_solve(lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: bool = False,
-             check_finite: bool = True) -> Array:
+             check_finite: bool = True) -> Any:
     """The solution of a linear system, by the LU factorization of its matrix.
 
     Args:
@@ -231,9 +228,9 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False,
 
 
 @promotes_arguments
-def solve(a: ArrayLike, b: ArrayLike, lower: bool = False, overwrite_a: bool = False,
+def solve(a: Any, b: Any, lower: bool = False, overwrite_a: bool = False,
           overwrite_b: bool = False, debug: bool = False, check_finite: bool = True,
-          assume_a: str = "gen") -> Array:
+          assume_a: str = "gen") -> Any:
     """The solution x of a x = b.
 
     Args:
@@ -273,7 +270,7 @@ _TRANSPOSED = {0: (False, False), "N": (False, False), 1: (True, False), "T": (T
 @promotes_arguments
 def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
                      unit_diagonal: bool = False, overwrite_b: bool = False, debug: Any = None,
-                     check_finite: bool = True) -> Array:
+                     check_finite: bool = True) -> Any:
     """The solution x of a x = b for a triangular matrix.
 
     Args:
@@ -313,7 +310,7 @@ def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
 
 
 @promotes_arguments
-def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float = 1e-8) -> Array:
+def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float = 1e-8) -> Any:
     """The solution X of A X + X B = C.
 
     Args:
@@ -339,7 +336,7 @@ def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float
                          f"{A.shape}, {B.shape} and {C.shape}")
     if method not in ("schur", "eigen"):
         raise ValueError(f"solve_sylvester: method must be 'schur' or 'eigen', got {method!r}")
-    function: Any = _sylvester_by_schur if method == "schur" else (
+    function = _sylvester_by_schur if method == "schur" else (
         lambda a, b, c: _sylvester_by_eigenvalues(a, b, c, tol))
     leading = jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2], C.shape[:-2])
     operands = [jnp.broadcast_to(m, (*leading, *m.shape[-2:])) for m in (A, B, C)]

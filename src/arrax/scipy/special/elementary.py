@@ -7,14 +7,12 @@ import numpy as np
 
 from arrax import lax, nn
 from arrax import numpy as jnp
-from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import inexact_array, promote_inexact
 from arrax.transforms.custom_jvp import custom_jvp
-from arrax.typing import ArrayLike
 
 
-def expit(x: ArrayLike) -> Array:
+def expit(x: Any) -> Any:
     """The logistic function 1 / (1 + e⁻ˣ).
 
     Args:
@@ -38,7 +36,7 @@ def _logit(x: Any) -> Any:
 _logit.defjvps(lambda g, ans, x: g / (x * (1 - x)))
 
 
-def logit(x: ArrayLike) -> Array:
+def logit(x: Any) -> Any:
     """log(x / (1 - x)), the inverse of `expit`.
 
     Args:
@@ -68,7 +66,7 @@ def _xlogy_jvp(primals: Any, tangents: Any) -> Any:
 
 
 @remembered
-def xlogy(x: ArrayLike, y: ArrayLike) -> Array:
+def xlogy(x: Any, y: Any) -> Any:
     """x log(y), 0 where x is 0.
 
     Args:
@@ -98,7 +96,7 @@ def _xlog1py_jvp(primals: Any, tangents: Any) -> Any:
 
 
 @remembered
-def xlog1py(x: ArrayLike, y: ArrayLike) -> Array:
+def xlog1py(x: Any, y: Any) -> Any:
     """x log(1 + y), 0 where x is 0.
 
     Args:
@@ -114,7 +112,7 @@ def xlog1py(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 @remembered
-def entr(x: ArrayLike) -> Array:
+def entr(x: Any) -> Any:
     """-x log(x), the entropy of an outcome: 0 at 0, -inf below.
 
     Args:
@@ -162,7 +160,7 @@ def _log_ratio(p: Any, q: Any, excess: Any) -> Any:
 
 
 @remembered
-def rel_entr(p: Any, q: Any) -> Array:
+def rel_entr(p: Any, q: Any) -> Any:
     """p log(p / q) where both are positive; 0 where p = 0 ≤ q, else inf.
 
     Args:
@@ -181,7 +179,7 @@ def rel_entr(p: Any, q: Any) -> Array:
 
 
 @remembered
-def kl_div(p: Any, q: Any) -> Array:
+def kl_div(p: Any, q: Any) -> Any:
     """p log(p / q) - p + q, the elementwise Kullback-Leibler divergence; never negative.
 
     Args:
@@ -206,7 +204,7 @@ def kl_div(p: Any, q: Any) -> Array:
 
 
 @remembered
-def boxcox(x: ArrayLike, lmbda: ArrayLike) -> Array:
+def boxcox(x: Any, lmbda: Any) -> Any:
     """The Box-Cox transform (x^lmbda - 1) / lmbda; log(x) where lmbda is 0.
 
     Args:
@@ -230,7 +228,7 @@ def _power_transform(log: Any, lmbda: Any) -> Any:
 
 
 @remembered
-def boxcox1p(x: ArrayLike, lmbda: ArrayLike) -> Array:
+def boxcox1p(x: Any, lmbda: Any) -> Any:
     """The Box-Cox transform of 1 + x, exact for small x.
 
     Args:
@@ -246,8 +244,8 @@ def boxcox1p(x: ArrayLike, lmbda: ArrayLike) -> Array:
     return _power_transform(jnp.log1p(x), lmbda)
 
 
-def logsumexp(a: ArrayLike, axis: Any = None, b: ArrayLike | None = None, keepdims: bool = False,
-              return_sign: bool = False, where: ArrayLike | None = None) -> Any:
+def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
+              return_sign: bool = False, where: Any = None) -> Any:
     """log Σ b eᵃ over `axis`, without overflow.
 
     Args:
@@ -267,7 +265,7 @@ def logsumexp(a: ArrayLike, axis: Any = None, b: ArrayLike | None = None, keepdi
     return nn.logsumexp(a, axis=axis, b=b, keepdims=keepdims, return_sign=return_sign, where=where)
 
 
-def softmax(x: ArrayLike, /, *, axis: Any = None) -> Array:
+def softmax(x: Any, /, *, axis: Any = None) -> Any:
     """eˣ divided by its sum over `axis`.
 
     Args:
@@ -283,7 +281,7 @@ def softmax(x: ArrayLike, /, *, axis: Any = None) -> Array:
     return nn.softmax(x, axis=_axes(x, axis))
 
 
-def log_softmax(x: ArrayLike, /, *, axis: Any = None) -> Array:
+def log_softmax(x: Any, /, *, axis: Any = None) -> Any:
     """The logarithm of `softmax`.
 
     Args:

@@ -10,15 +10,13 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import as_array, inexact_array, promote_inexact
 from arrax.transforms.custom_jvp import custom_jvp
-from arrax.typing import ArrayLike
 
 
 @remembered
-def gammaln(x: ArrayLike) -> Array:
+def gammaln(x: Any) -> Any:
     """log |Γ(x)|.
 
     Args:
@@ -36,7 +34,7 @@ def gammaln(x: ArrayLike) -> Array:
 
 
 @remembered
-def gammasgn(x: Any) -> Array:
+def gammasgn(x: Any) -> Any:
     """The sign of Γ(x): 1, or -1 between negative integers where Γ is negative.
 
     Args:
@@ -107,7 +105,7 @@ def _gamma(x: Any) -> Any:
 _gamma.defjvps(lambda g, ans, x: g * ans * lax.digamma(x))
 
 
-def gamma(x: Any) -> Array:
+def gamma(x: Any) -> Any:
     """Γ(x) = ∫ tˣ⁻¹ e⁻ᵗ dt over t > 0, continued to negative numbers.
 
     Args:
@@ -149,7 +147,7 @@ def _near_one(w: Any) -> Any:
 
 
 @remembered
-def loggamma(x: Any) -> Array:
+def loggamma(x: Any) -> Any:
     """The principal branch of log Γ(x), continuous but for a cut along the negative axis.
 
     Args:
@@ -197,7 +195,7 @@ def _log_sinpi(z: Any) -> Any:
     return jnp.where(imag < 0, jnp.conj(out), out)
 
 
-def digamma(x: ArrayLike) -> Array:
+def digamma(x: Any) -> Any:
     """ψ(x), the derivative of log Γ(x).
 
     Args:
@@ -214,7 +212,7 @@ def digamma(x: ArrayLike) -> Array:
     return lax.digamma(inexact_array("digamma", x))
 
 
-def polygamma(n: ArrayLike, x: ArrayLike) -> Array:
+def polygamma(n: Any, x: Any) -> Any:
     """ψ⁽ⁿ⁾(x), the derivative of order `n` of the digamma function.
 
     Args:
@@ -231,7 +229,7 @@ def polygamma(n: ArrayLike, x: ArrayLike) -> Array:
     return lax.polygamma(*jnp.broadcast_arrays(n, x))
 
 
-def factorial(n: Any, exact: bool = False) -> Array:
+def factorial(n: Any, exact: bool = False) -> Any:
     """n! = Γ(n + 1) in floating point.
 
     Args:
@@ -250,7 +248,7 @@ def factorial(n: Any, exact: bool = False) -> Array:
     return jnp.where(n < 0, 0, _gamma(jnp.maximum(n, 0) + 1))
 
 
-def comb(N: Any, k: Any, *, repetition: bool = False) -> Array:
+def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
     """The number of ways to choose `k` of `N` things, in floating point.
 
     Args:
@@ -272,7 +270,7 @@ def comb(N: Any, k: Any, *, repetition: bool = False) -> Array:
     return jnp.where(inside, count, 0).astype(N.dtype)
 
 
-def poch(z: ArrayLike, m: ArrayLike) -> Array:
+def poch(z: Any, m: Any) -> Any:
     """Pochhammer's symbol (z)ₘ = Γ(z + m) / Γ(z), the rising factorial.
 
     Args:
@@ -289,7 +287,7 @@ def poch(z: ArrayLike, m: ArrayLike) -> Array:
     return jnp.where(m == 0, 1.0, sign * jnp.exp(lax.lgamma(z + m) - lax.lgamma(z)))
 
 
-def betaln(a: Any, b: Any) -> Array:
+def betaln(a: Any, b: Any) -> Any:
     """log |B(a, b)|, without the cancellation of three gamma functions where one is large.
 
     Args:
@@ -312,7 +310,7 @@ def betaln(a: Any, b: Any) -> Array:
     return jnp.where(large, lax.lgamma(p) + ratio + (_tail(q) - _tail(q + p)), plain)
 
 
-def beta(a: ArrayLike, b: ArrayLike) -> Array:
+def beta(a: Any, b: Any) -> Any:
     """B(a, b) = Γ(a) Γ(b) / Γ(a + b).
 
     Args:
@@ -329,7 +327,7 @@ def beta(a: ArrayLike, b: ArrayLike) -> Array:
     return sign * jnp.exp(betaln(a, b))
 
 
-def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
+def betainc(a: Any, b: Any, x: Any) -> Any:
     """The regularized incomplete beta function, the integral of tᵃ⁻¹(1-t)ᵇ⁻¹/B(a, b) from 0 to `x`.
 
     Args:
@@ -345,7 +343,7 @@ def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     return lax.betainc(*jnp.broadcast_arrays(*promote_inexact("betainc", a, b, x)))
 
 
-def gammainc(a: ArrayLike, x: ArrayLike) -> Array:
+def gammainc(a: Any, x: Any) -> Any:
     """The regularized lower incomplete gamma function, the integral of tᵃ⁻¹e⁻ᵗ/Γ(a) from 0 to `x`.
 
     Args:
@@ -360,7 +358,7 @@ def gammainc(a: ArrayLike, x: ArrayLike) -> Array:
     return lax.igamma(*jnp.broadcast_arrays(*promote_inexact("gammainc", a, x)))
 
 
-def gammaincc(a: ArrayLike, x: ArrayLike) -> Array:
+def gammaincc(a: Any, x: Any) -> Any:
     """The regularized upper incomplete gamma function, 1 - `gammainc(a, x)`.
 
     Args:
@@ -375,7 +373,7 @@ def gammaincc(a: ArrayLike, x: ArrayLike) -> Array:
     return lax.igammac(*jnp.broadcast_arrays(*promote_inexact("gammaincc", a, x)))
 
 
-def multigammaln(a: Any, d: Any) -> Array:
+def multigammaln(a: Any, d: Any) -> Any:
     """The logarithm of the multivariate gamma function of dimension `d`.
 
     Args:
@@ -395,7 +393,7 @@ def multigammaln(a: Any, d: Any) -> Array:
     return constant + jnp.sum(lax.lgamma(a[..., None] - steps), axis=-1)
 
 
-def zeta(x: ArrayLike, q: ArrayLike | None = None) -> Array:
+def zeta(x: Any, q: Any = None) -> Any:
     """Hurwitz's ζ(x, q) = Σ (k + q)⁻ˣ over k ≥ 0; with q = None or 1 Riemann's.
 
     Args:
@@ -431,7 +429,7 @@ def _rounded(number: Fraction) -> float:
         return math.copysign(math.inf, number)
 
 
-def bernoulli(n: int) -> Array:
+def bernoulli(n: int) -> Any:
     """The Bernoulli numbers B₀ to Bₙ, with B₁ = -1/2.
 
     Args:

@@ -8,12 +8,10 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
-from arrax.core.array import Array
 from arrax.numpy.promotion import promote_inexact
 from arrax.scipy.special import series
 from arrax.scipy.special.normal import chebyshev, real_array, real_number
 from arrax.transforms.custom_jvp import custom_jvp
-from arrax.typing import ArrayLike
 
 _EULER = float(np.euler_gamma)
 
@@ -38,7 +36,7 @@ def _exp1(x: Any) -> Any:
 _exp1.defjvps(lambda g, ans, x: -g * jnp.exp(-x) / x)
 
 
-def exp1(x: ArrayLike) -> Array:
+def exp1(x: Any) -> Any:
     """E₁(x) = ∫ e⁻ᵗ / t dt from `x` to ∞.
 
     Args:
@@ -72,7 +70,7 @@ def _expi(x: Any) -> Any:
 _expi.defjvps(lambda g, ans, x: g * jnp.exp(x) / x)
 
 
-def expi(x: ArrayLike) -> Array:
+def expi(x: Any) -> Any:
     """Ei(x), the principal value of ∫ eᵗ / t dt from -∞ to `x`.
 
     Args:
@@ -129,7 +127,7 @@ def _expn_jvp(primals: Any, tangents: Any) -> Any:
     return _expn(n, x), dx * lower
 
 
-def expn(n: ArrayLike, x: ArrayLike) -> Array:
+def expn(n: Any, x: Any) -> Any:
     """Eₙ(x) = ∫ e⁻ˣᵗ / tⁿ dt from 1 to ∞; differentiable in `x`.
 
     Args:
@@ -178,7 +176,7 @@ def _sici_jvp(primals: Any, tangents: Any) -> Any:
     return _sici(x), (g * jnp.sinc(x / math.pi), g * jnp.cos(x) / x)
 
 
-def sici(x: ArrayLike) -> tuple[Array, Array]:
+def sici(x: Any) -> Any:
     """The sine and cosine integrals Si(x) = ∫ sin t / t dt from 0 and Ci(x) = -∫ cos t / t dt to ∞.
 
     Args:
@@ -228,7 +226,7 @@ def _spence_slope(x: Any) -> Any:
 _spence.defjvps(lambda g, ans, x: g * _spence_slope(x))
 
 
-def spence(x: Any) -> Array:
+def spence(x: Any) -> Any:
     """Spence's function Li₂(1 - x) = ∫ log t / (1 - t) dt from 1 to `x`.
 
     Args:
@@ -289,7 +287,7 @@ def _fresnel_jvp(primals: Any, tangents: Any) -> Any:
     return _fresnel(x), (g * jnp.sin(angle), g * jnp.cos(angle))
 
 
-def fresnel(x: ArrayLike) -> tuple[Array, Array]:
+def fresnel(x: Any) -> Any:
     """The Fresnel integrals S(x) = ∫ sin(πt²/2) dt and C(x) = ∫ cos(πt²/2) dt from 0 to `x`.
 
     Args:

@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
-from arrax.core.array import Array
-from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 from arrax.scipy import special
-from arrax.typing import ArrayLike
 
 
-def logpdf(x: Any, alpha: Any) -> Array:
+def logpdf(x: Any, alpha: Any) -> Any:
     """The logarithm of the density of the Dirichlet distribution.
 
     Args:
@@ -47,7 +44,7 @@ def logpdf(x: Any, alpha: Any) -> Array:
     return jnp.where(inside, norm + jnp.sum(special.xlogy(alpha - 1, safe), axis=0), -jnp.inf)
 
 
-def pdf(x: ArrayLike, alpha: ArrayLike) -> Array:
+def pdf(x: Any, alpha: Any) -> Any:
     """The density of the Dirichlet distribution, the exponential of `logpdf`.
 
     Args:
@@ -61,6 +58,3 @@ def pdf(x: ArrayLike, alpha: ArrayLike) -> Array:
     Source: `scipy.stats.dirichlet`.
     """
     return jnp.exp(logpdf(x, alpha))
-
-__all__ = ["logpdf", "pdf"]
-__dir__ = listing(__name__)

@@ -5,8 +5,6 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.array import Array
-from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_inexact
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
@@ -32,7 +30,7 @@ def cdf(k: Any, mu: Any) -> Any:
     return jnp.where(k >= 0, special.gammaincc(jnp.floor(jnp.maximum(k, 0)) + 1, mu), 0.0)
 
 
-def entropy(mu: Any, loc: Any = 0) -> Array:
+def entropy(mu: Any, loc: Any = 0) -> Any:
     """The entropy -Σ p log p of the Poisson distribution, in nats.
 
     Args:
@@ -60,6 +58,3 @@ def entropy(mu: Any, loc: Any = 0) -> Array:
 
 
 _MOST = 50.0  # up to which the sum of the first 160 terms is exact
-
-__all__ = ["cdf", "entropy", "logpmf", "pmf"]
-__dir__ = listing(__name__)
