@@ -53,12 +53,12 @@ ecosystem: dev
 lower-bounds: dev
 	@test -e $(LOWEST)/bin/python || $(BIN)/python -m venv $(LOWEST)
 	@$(BIN)/python tools/dependencies.py --lowest > $(LOWEST)/lowest.txt
-	@$(LOWEST)/bin/python -m pip install -q -r $(LOWEST)/lowest.txt 'pytest>=8' 'hypothesis>=6.100'
+	@$(LOWEST)/bin/python -m pip install -q -r $(LOWEST)/lowest.txt 'pytest>=8' 'hypothesis>=6.100' 'optree>=0.14'
 	PYTHONPATH=src $(LOWEST)/bin/python -m pytest -q tests/test_import.py tests/native tests/programs
 
 lint: dev
 	$(BIN)/ruff check src tests tools
-	$(BIN)/mypy src/arrax
+	$(BIN)/mypy src/arrax tests/typed_program.py
 	$(BIN)/lint-imports
 
 MINUTES := 2

@@ -80,4 +80,5 @@ __all__ = [
     "vjp", "vmap"]
 
 
-__getattr__, __dir__ = _submodules(__name__)
+__getattr__, __dir__ = _submodules(
+    __name__, hidden=("control", "engines", "library", "transforms"))

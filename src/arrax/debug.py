@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.lazy import listing
 from arrax.ops.callback import debug_callback as callback
 from arrax.ops.callback import debug_effect as _debug_effect
 from arrax.ops.callback import ordered_debug_effect as _ordered_debug_effect
@@ -128,5 +129,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), "breakpoint"})
+__all__ = [
+    "DebugEffect", "OrderedDebugEffect", "breakpoint", "callback", "log", "print",
+    "visualize_array_sharding"]
+__dir__ = listing(__name__)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from arrax.core.lazy import listing
+
 __all__ = ["initialize", "is_initialized", "shutdown"]
 
 _state = {"initialized": False}
@@ -40,3 +42,5 @@ def is_initialized() -> bool:
 def shutdown() -> None:
     """Undo `initialize`."""
     _state["initialized"] = False
+
+__dir__ = listing(__name__)

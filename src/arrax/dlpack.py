@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.lazy import listing
 from arrax.numpy import from_dlpack
 
 __all__ = ["from_dlpack", "is_supported_dtype"]
@@ -23,3 +24,5 @@ def is_supported_dtype(dtype: Any) -> bool:
       (True, False)
     """
     return np.dtype(dtype).name in _SUPPORTED
+
+__dir__ = listing(__name__)

@@ -4,9 +4,12 @@ from arrax.core.errors import (ConcretizationTypeError, InconclusiveDimensionOpe
                                KeyReuseError, NonConcreteBooleanIndexError,
                                TracerArrayConversionError, TracerBoolConversionError,
                                TracerIntegerConversionError, UnexpectedTracerError)
+from arrax.core.lazy import listing
 
 __all__ = [
     "ConcretizationTypeError", "InconclusiveDimensionOperation", "JAXIndexError", "JAXTypeError",
     "JaxRuntimeError", "JaxprTypeError", "KeyReuseError", "NonConcreteBooleanIndexError",
     "TracerArrayConversionError", "TracerBoolConversionError", "TracerIntegerConversionError",
     "UnexpectedTracerError"]
+
+__dir__ = listing(__name__)

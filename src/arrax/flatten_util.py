@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from arrax.core.lazy import listing
 import arrax.numpy as jnp
 from arrax import lax
 from arrax.core import dtypes
@@ -68,3 +69,5 @@ def _check_vector(vector: Any, shape: tuple[int, ...], dtype: Any) -> None:
     if found != dtype:
         raise TypeError(f"unravel function given array of dtype {found}, "
                         f"but expected dtype {dtype}")
+
+__dir__ = listing(__name__)

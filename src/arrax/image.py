@@ -18,6 +18,7 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core.dimension import dimension
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 
 __all__ = ["ResizeMethod", "resize", "scale_and_translate"]
@@ -229,3 +230,5 @@ def _nearest(size: int, out_size: int) -> Any:
     """The input pixels whose squares the centres of the new pixels lie in."""
     places = np.floor((np.arange(out_size) + 0.5) * (size / max(out_size, 1)))
     return np.minimum(places, size - 1).astype(np.int32)
+
+__dir__ = listing(__name__)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrax.core import monitoring as _monitoring
+from arrax.core.lazy import listing
 
 __all__ = [
     "clear_event_listeners", "record_event", "record_event_duration_secs",
@@ -88,3 +89,5 @@ def unregister_scalar_listener(callback: Callable[..., Any]) -> None:
 def clear_event_listeners() -> None:
     """Forget all listeners of all kinds."""
     _monitoring.clear()
+
+__dir__ = listing(__name__)

@@ -8,6 +8,7 @@ from typing import Any
 from arrax.core.aval import ManualAxisType
 from arrax.core.device import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding,
                                SingleDeviceSharding, current_mesh, enter_mesh)
+from arrax.core.lazy import listing
 from arrax.transforms.api_placement import device_put as _device_put
 
 __all__ = [
@@ -74,3 +75,5 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
                              "`with set_mesh(mesh):`")
         out_shardings = NamedSharding(mesh, out_shardings)
     return _device_put(xs, out_shardings)
+
+__dir__ = listing(__name__)

@@ -1,4 +1,5 @@
 """Functions on pytrees, under short names: `arrax.tree.map` is `arrax.tree_util.tree_map`."""
+from arrax.core.lazy import listing
 from arrax.core.pytree import static
 from arrax.core.pytree import tree_all as all
 from arrax.core.pytree import tree_broadcast as broadcast
@@ -17,3 +18,5 @@ from arrax.core.pytree import tree_unflatten as unflatten
 __all__ = ["all", "broadcast", "flatten", "flatten_with_path", "leaves", "leaves_with_path", "map",
            "map_with_path", "reduce", "reduce_associative", "static", "structure", "transpose",
            "unflatten"]
+
+__dir__ = listing(__name__)

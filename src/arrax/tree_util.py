@@ -1,4 +1,5 @@
 """Pytrees: containers of arrays, taken apart and put together; and how to register new ones."""
+from arrax.core.lazy import listing
 from arrax.core.pytree import (
                                DictKey,
                                FlattenedIndexKey,
@@ -49,3 +50,5 @@ __all__ = [
     "tree_transpose", "tree_unflatten", "treedef_children", "treedef_is_leaf", "treedef_tuple"]
 
 KeyEntry = DictKey | SequenceKey | GetAttrKey | FlattenedIndexKey
+
+__dir__ = listing(__name__)

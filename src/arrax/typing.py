@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from arrax.core.array import Array
+from arrax.core.lazy import listing
 
 
 @runtime_checkable
@@ -21,3 +22,5 @@ ArrayLike = Array | np.ndarray | np.bool_ | np.number | bool | int | float | com
 DTypeLike = str | type | np.dtype | SupportsDType
 
 __all__ = ["ArrayLike", "DTypeLike"]
+
+__dir__ = listing(__name__)

@@ -65,7 +65,7 @@ def _execute(index: Any, *args: Any, branches: Branches, **params: Any) -> list[
 def bind_cond(index: Any, operands: Sequence[Any], branches: Sequence[ClosedJaxpr], **params: Any,
               ) -> list[Any]:
     """Bind; `params` are those that are independent of the branches' types."""
-    return cond_p.bind(  # type: ignore[no-any-return]
+    return cond_p.bind(
         index, *operands, branches=tuple(branches), **params)
 
 
@@ -94,7 +94,7 @@ def _unified(branches: Branches, transform: Any) -> tuple[list[ClosedJaxpr], lis
 def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     index, operands, branches = args[0], args[1:], params["branches"]
     if trace.owns(index):
-        return trace.record(cond_p, args, params)  # type: ignore[no-any-return]
+        return trace.record(cond_p, args, params)
     unknowns = tuple(trace.owns(a) for a in operands)
     known_branches, staged_branches, out_unknowns, forwarded = _split_branches(
         branches[0], branches, unknowns)

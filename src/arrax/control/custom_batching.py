@@ -117,7 +117,7 @@ class _JvpOfRule:
         def of_primals(*values: Any) -> list[Any]:
             outs, out_flags = self.rule(size, flags, *values)
             out_batched.extend(out_flags)
-            return outs  # type: ignore[no-any-return]
+            return outs
         outs, dots = jvp_flat(of_primals, primals, tangents)
         kept = [(instantiate(d), b) for d, b, nz in zip(dots, out_batched, self.out_nonzeros,
                                                         strict=True) if nz]

@@ -51,7 +51,7 @@ def same_type(a: Any, b: Any) -> bool:
 def rearranged(closed: ClosedJaxpr, inputs: Sequence[int] | None = None,
                outputs: Sequence[int] | None = None) -> ClosedJaxpr:
     """The jaxpr with its inputs and outputs in a new order; outputs may be left out."""
-    return _rearranged(closed,  # type: ignore[no-any-return]
+    return _rearranged(closed,
                        tuple(range(len(closed.jaxpr.invars)) if inputs is None else inputs),
                        tuple(range(len(closed.jaxpr.outvars)) if outputs is None else outputs))
 
@@ -68,7 +68,7 @@ def with_extra_inputs(closed: ClosedJaxpr, position: int, avals: Sequence[Any]) 
     """The jaxpr with unused inputs of the given avals inserted at `position`."""
     if not avals:
         return closed
-    return _with_extra_inputs(closed, position, tuple(avals))  # type: ignore[no-any-return]
+    return _with_extra_inputs(closed, position, tuple(avals))
 
 
 @memoize_on_jaxpr
@@ -109,14 +109,14 @@ def _quiet_parameter(value: Any) -> Any:
 
 def used_inputs(closed: ClosedJaxpr, used_outputs: Sequence[bool]) -> list[bool]:
     """Which inputs the chosen outputs (and effects) need."""
-    return _pruned(closed, tuple(map(bool, used_outputs)), None)[1]  # type: ignore[no-any-return]
+    return _pruned(closed, tuple(map(bool, used_outputs)), None)[1]
 
 
 def pruned(closed: ClosedJaxpr, used_outputs: Sequence[bool], kept_inputs: Sequence[bool],
            ) -> ClosedJaxpr:
     """The jaxpr with the chosen outputs only, dead equations gone, and the chosen inputs, among
     which all needed ones must be."""
-    return _pruned(closed, tuple(map(bool, used_outputs)),  # type: ignore[no-any-return]
+    return _pruned(closed, tuple(map(bool, used_outputs)),
                    tuple(map(bool, kept_inputs)))[0]
 
 

@@ -140,7 +140,7 @@ def _split(values: Sequence[Any], lengths: Any) -> tuple[_LinearSolveTuple, list
 
 def _bind(jaxprs: Any, consts: Any, b: Sequence[Any]) -> list[Any]:
     lengths = _LinearSolveTuple(*map(len, consts))
-    return linear_solve_p.bind(  # type: ignore[no-any-return]
+    return linear_solve_p.bind(
         *(c for part in consts for c in part), *b, const_lengths=lengths, jaxprs=jaxprs)
 
 

@@ -124,7 +124,7 @@ def _reduce_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any, **par
 
 def _reduce_stablehlo(b: Any, *operands: Any, computation: Any, jaxpr: ClosedJaxpr,
                       dimensions: Any) -> Arrays:
-    return b.reduce(*_halves(operands), dimensions,  # type: ignore[no-any-return]
+    return b.reduce(*_halves(operands), dimensions,
                     lambda *scalars: b.inline(jaxpr, scalars))
 
 
@@ -184,7 +184,7 @@ def _with_leading_axis(window: dict[str, Any]) -> dict[str, Any]:
 def _window_stablehlo(b: Any, *operands: Any, jaxpr: Jaxpr, consts: Any, **window: Any) -> Arrays:
     region = b.region(lambda *scalars: b.inline(ClosedJaxpr(jaxpr, consts), scalars),
                       *jaxpr.in_avals)
-    return b.op("reduce_window", *operands, results=b.outs,  # type: ignore[no-any-return]
+    return b.op("reduce_window", *operands, results=b.outs,
                 regions=[region], **window_attributes(**window))
 
 

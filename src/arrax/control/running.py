@@ -39,7 +39,7 @@ def execute_compiled(primitive: Primitive, carried: ClosedJaxpr, args: Sequence[
         return wrapped(outs, avals)
     program = _equation_program(carried, primitive, tuple(a.aval for a in arrays),
                                 tuple(sorted(params.items())))
-    return compiled(program, primitive.name)(arrays)  # type: ignore[no-any-return]
+    return compiled(program, primitive.name)(arrays)
 
 
 @memoize_on_jaxpr

@@ -17,6 +17,7 @@ from arrax.ops.create import full
 from arrax.ops.dot import dot_general
 from arrax.ops.rules import broadcast_in_dim
 from arrax.ops.shape import reshape
+from arrax.typing import DTypeLike
 
 _BFLOAT16 = np.dtype(dtypes.bfloat16)
 
@@ -61,7 +62,8 @@ scaled_dot_p = Primitive("scaled_dot", multiple_results=True, weak_type="none", 
 
 
 def scaled_dot(lhs: Any, rhs: Any, *, lhs_scale: Any = None, rhs_scale: Any = None,
-               dimension_numbers: Any = None, preferred_element_type: Any = None) -> Any:
+               dimension_numbers: Any = None,
+               preferred_element_type: DTypeLike | None = None) -> Any:
     """The product of `lhs * lhs_scale` and `rhs * rhs_scale`.
 
     Args:

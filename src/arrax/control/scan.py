@@ -1,7 +1,6 @@
 """`scan` and `map` for users: pytrees, carry types, lengths."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from arrax.core.dtypes import result_type_of_avals
 from arrax.core.dimension import Dimension
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import filtered
+from arrax.ops.arguments import integer
 from arrax.ops.join import concatenate, stack
 from arrax.ops.shape import reshape
 from arrax.ops.slicing import index_in_dim, slice_in_dim
@@ -135,7 +135,7 @@ def _without_leading_axis(aval: Any) -> Any:
 def _unroll(unroll: Any, length: int) -> int:
     if unroll is True:
         return max(length, 1)
-    return max(operator.index(unroll), 1)
+    return max(integer(unroll, "unroll"), 1)
 
 
 def scan_length(flat_xs: Sequence[Any], length: Any) -> Any:
@@ -249,7 +249,7 @@ def map(f: Callable[..., Any], xs: Any, *, batch_size: int | None = None) -> Any
       Array([0, 1, 4], dtype=int32)
     """
     if batch_size is not None:
-        return _batched_map(f, xs, operator.index(batch_size))
+        return _batched_map(f, xs, integer(batch_size, "batch_size"))
     _, ys = scan(_Mapped(f), (), xs)
     return ys
 

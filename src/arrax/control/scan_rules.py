@@ -49,7 +49,7 @@ def stacked(aval: Any, length: int) -> Any:
 def bind_scan(params: Params, jaxpr: ClosedJaxpr, consts: Sequence[Any], init: Sequence[Any],
               xs: Sequence[Any]) -> list[Any]:
     """Bind a scan like the one that has `params`, over another body."""
-    return scan_p.bind(*consts, *init, *xs,  # type: ignore[no-any-return]
+    return scan_p.bind(*consts, *init, *xs,
                        **scan_params(params, jaxpr, len(consts), len(init), len(xs)))
 
 
@@ -140,7 +140,7 @@ def _partial_eval(trace: Any, args: Sequence[Any], params: Params) -> list[Any]:
     split = _split_body(params["jaxpr"], tuple(unknowns), params["num_consts"], params["num_carry"])
     if not any(not u for u in split.out_unknowns) and not split.loop.out_avals \
             and not split.hoisted.out_avals:
-        return trace.record(scan_p, args, params)  # type: ignore[no-any-return]
+        return trace.record(scan_p, args, params)
     known = [None if u else a for u, a in zip(unknowns, args, strict=True)]
     with use(trace.parent):
         known_outs, invariant, per_step = _run_known(split, known, params)

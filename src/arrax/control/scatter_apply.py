@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrax.control.loops import fori_loop
+from arrax.core.array import Array
 from arrax.ops import arguments
 from arrax.ops.arguments import positions
 from arrax.ops.gather import gather
@@ -20,7 +21,7 @@ from arrax.transforms.api_vmap import vmap
 def scatter_apply(operand: Any, scatter_indices: Any, func: Callable[[Any], Any],
                   dimension_numbers: ScatterDimensionNumbers, *, update_shape: Any = (),
                   indices_are_sorted: bool = False, unique_indices: bool = False,
-                  mode: Any = None) -> Any:
+                  mode: Any = None) -> Array:
     """Replace elements x of the windows by `func(x)`; once per occurrence of an index.
 
     Args:
@@ -33,6 +34,9 @@ def scatter_apply(operand: Any, scatter_indices: Any, func: Callable[[Any], Any]
     """
     operand = arguments.operand(operand, "scatter_apply")
     indices = arguments.operand(scatter_indices, "scatter_apply", 1)
+    if not isinstance(dimension_numbers, ScatterDimensionNumbers):
+        raise TypeError("scatter_apply: dimension_numbers must be ScatterDimensionNumbers, got "
+                        f"{dimension_numbers!r}")
     shape = tuple(update_shape)
     vectors = indices.shape[:-1]
     if unique_indices or math.prod(vectors) == 1:

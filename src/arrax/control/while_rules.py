@@ -33,7 +33,7 @@ from arrax.transforms.staging import trace_to_jaxpr
 
 def bind_while(cond_jaxpr: ClosedJaxpr, body_jaxpr: ClosedJaxpr, cond_consts: Sequence[Any],
                body_consts: Sequence[Any], init: Sequence[Any]) -> list[Any]:
-    return while_p.bind(  # type: ignore[no-any-return]
+    return while_p.bind(
         *cond_consts, *body_consts, *init,
         **_params(cond_jaxpr, body_jaxpr, len(cond_consts), len(body_consts)))
 
@@ -119,7 +119,7 @@ def _partial_eval(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> li
     depends = any(trace.owns(c) for c in cond_consts) or \
         any(a and b for a, b in zip(cond_uses, carry_uk, strict=True))
     if depends or all(carry_uk):
-        return trace.record(while_p, args, params)  # type: ignore[no-any-return]
+        return trace.record(while_p, args, params)
     known_carry = [not u for u in carry_uk]
     known_body, body = _split_body(params["body_jaxpr"], tuple(const_uk), tuple(carry_uk))
     cond = pruned(params["cond_jaxpr"], [True], [*[True] * cond_nconsts, *known_carry])
@@ -286,7 +286,7 @@ def _stablehlo(b: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: ClosedJaxp
         cond_consts, body_consts, carry = split_at(carried, cond_nconsts, body_nconsts)
         return [*cond_consts, *body_consts, *b.inline(body_jaxpr, [*body_consts, *carry])]
     outs = b.while_loop(condition, body, *operands)
-    return outs[cond_nconsts + body_nconsts:]  # type: ignore[no-any-return]
+    return outs[cond_nconsts + body_nconsts:]
 
 
 def _origin(eqn: Eqn, number: int) -> int | None:

@@ -7,7 +7,7 @@ NumPy-like methods are installed by `arrax.numpy` on `ArrayImpl` and `Tracer` (`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,12 @@ from arrax.core import dtypes, user_types
 from arrax.core.aval import ShapedArray, scalar_aval
 from arrax.core.device import Device, Shard, Sharding, placement_sharding, shard_indices
 from arrax.core.trace import (Tracer, check_integer_conversion, check_scalar_conversion)
+
+
+if TYPE_CHECKING:
+    from arrax.core.array_members import ArrayMembers
+else:
+    ArrayMembers = object
 
 
 class _ArrayMeta(type):
@@ -28,7 +34,7 @@ class _ArrayMeta(type):
         return issubclass(other, (ArrayImpl, Tracer)) or type.__subclasscheck__(cls, other)
 
 
-class Array(metaclass=_ArrayMeta):
+class Array(ArrayMembers, metaclass=_ArrayMeta):
     """An immutable n-dimensional array; make one with `arrax.numpy.array` and its kin.
 
     Example:
@@ -40,7 +46,14 @@ class Array(metaclass=_ArrayMeta):
         raise TypeError("Array cannot be instantiated directly; use arrax.numpy.array")
 
 
-class ArrayImpl(_native.ArrayBase):
+if TYPE_CHECKING:
+    class _ArrayBase(_native.ArrayBase, Array):
+        """To type checkers a concrete array is an `Array`, as it is to `isinstance`."""
+else:
+    _ArrayBase = _native.ArrayBase
+
+
+class ArrayImpl(_ArrayBase):
     """A concrete array: `aval`, `data` (a NumPy array of the storage dtype), `placement`."""
 
     __slots__ = ()

@@ -42,9 +42,20 @@ def is_constant_shape(shape: Any) -> bool:
     return not any(isinstance(size, Dimension) for size in shape)
 
 
-def dimension(size: Any) -> Any:
-    """`size` as a dimension: symbols as they are, anything else as `operator.index` takes it."""
-    return size if isinstance(size, Dimension) else operator.index(size)
+def integer(value: Any, name: str) -> int:
+    """`value` as a Python int; TypeError that says which argument is none."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        if hasattr(value, "aval"):  # a tracer's own error says more
+            raise
+        raise TypeError(f"{type(value).__name__!r} object cannot be interpreted as an integer: "
+                        f"{name} must be an integer, got {value!r}") from None
+
+
+def dimension(size: Any, name: str = "a size") -> Any:
+    """`size` as a dimension: symbols as they are, anything else as `integer` takes it."""
+    return size if isinstance(size, Dimension) else integer(size, name)
 
 
 def max_dim(d1: Any, d2: Any) -> Any:

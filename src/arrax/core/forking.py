@@ -18,10 +18,40 @@ from arrax import _native
 IMPORT_ROOM = 384 << 20  # what LLVM, or SciPy with its BLAS, takes; without it they end the process
 
 
+_guards: list[tuple[Callable[[], Any], Callable[[], Any]]] = []  # acquire, release
+_held: list[Callable[[], Any]] = []
+
+
 def fork_waits_for(acquire: Callable[[], Any], release: Callable[[], Any]) -> None:
     """Make every later fork call `acquire` before, and `release` after in parent and child."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=acquire, after_in_parent=release, after_in_child=release)
+    _guards.append((acquire, release))
+
+
+def _before_fork() -> None:
+    """Takes all guards, the latest first. One made while this waited (by a module that was being
+    imported) is later than those already taken, so that all are given back and taken again."""
+    global _held
+    while True:
+        guards = _guards[::-1]
+        for acquire, _ in guards:
+            acquire()
+        if len(guards) == len(_guards):
+            _held = [release for _, release in reversed(guards)]
+            return
+        for _, release in reversed(guards):
+            release()
+
+
+def _after_fork() -> None:
+    global _held
+    releases, _held = _held, []
+    for release in releases:
+        release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork,
+                        after_in_child=_after_fork)
 
 
 def fork_lock() -> Any:

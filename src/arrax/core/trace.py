@@ -7,7 +7,7 @@ tracers and continues under its `parent`. Invariant: outside `use`, the current 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -81,7 +81,16 @@ def bottom() -> Trace:
     return _bottom[0]
 
 
-class Tracer(LikeAval):
+if TYPE_CHECKING:
+    from arrax.core.array import Array
+
+    class _LikeArray(LikeAval, Array):
+        """To type checkers a tracer is an `Array`, as it is to `isinstance`."""
+else:
+    _LikeArray = LikeAval
+
+
+class Tracer(_LikeArray):
     """A stand-in for an array while a transformation runs a function.
 
     Subclasses set `aval` (a property or slot). Operators and array methods are installed by

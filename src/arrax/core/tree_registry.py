@@ -67,6 +67,8 @@ def keystr(keys: Sequence[Any], *, simple: bool = False, separator: str = "") ->
       >>> keystr((DictKey('a'), SequenceKey(0)), simple=True, separator='/')
       'a/0'
     """
+    if not isinstance(separator, str):
+        raise TypeError(f"keystr: separator must be a string, got {separator!r}")
     return separator.join(map(_simple_key if simple else str, keys))
 
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from arrax import numpy as jnp
 from arrax import tree_util
 from arrax.core import pytree
+from arrax.core.lazy import listing
 
 __all__ = [
     "InitFn", "JoinPoint", "Optimizer", "OptimizerState", "ParamsFn", "Schedule", "Step",
@@ -392,3 +393,5 @@ def pack_optimizer_state(marked_pytree: Any) -> OptimizerState:
         raise TypeError("pack_optimizer_state: all leaves must be JoinPoints")
     parts = [pytree.tree_flatten(point.subtree) for point in points]
     return OptimizerState([state for state, _ in parts], tree, tuple(s for _, s in parts))
+
+__dir__ = listing(__name__)

@@ -20,6 +20,7 @@ from typing import Any
 
 from arrax import lax, random
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.nn import (elu, gelu, leaky_relu, log_softmax, relu, selu, sigmoid, softmax, softplus,
                       standardize)
 from arrax.nn.initializers import glorot_normal, normal, ones, zeros
@@ -310,3 +311,5 @@ def shape_dependent(make_layer: Callable[[Any], Layer]) -> Layer:
     def apply_fun(params: Any, inputs: Any, **kwargs: Any) -> Any:
         return make_layer(jnp.shape(inputs))[1](params, inputs, **kwargs)
     return init_fun, apply_fun
+
+__dir__ = listing(__name__)

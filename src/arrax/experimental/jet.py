@@ -23,6 +23,7 @@ from arrax.control.while_rules import while_p
 from arrax.core.aval import aval_of
 from arrax.core.dtypes import inexact, issubdtype
 from arrax.core.jaxpr import ClosedJaxpr, jaxpr_as_fun
+from arrax.core.lazy import listing
 from arrax.core.primitive import Primitive
 from arrax.transforms.power_series import SeriesTrace, expand
 
@@ -316,3 +317,8 @@ def _while(trace: SeriesTrace, primitive: Primitive, args: Sequence[Any], params
 def _forms() -> dict[Primitive, Any]:
     return {cond_p: _cond, scan_p: _scan, while_p: _while,
             **{prim: partial(_by_rule, rule) for prim, rule in jet_rules.items()}}
+
+__all__ = [
+    "ZeroSeries", "ZeroTerm", "def_comp", "def_deriv", "deflinear", "defzero", "deriv_prop",
+    "fact", "jet", "jet2", "jet_rules", "linear_prop", "zero_prop", "zero_series", "zero_term"]
+__dir__ = listing(__name__)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from arrax.core import pytree
 from arrax.core.aval import aval_of
 from arrax.core.device import Sharding
+from arrax.core.lazy import listing
 from arrax.core.record import Record
 from arrax.transforms.api_vmap import flat_axes
 
@@ -100,3 +101,5 @@ def with_layout_constraint(x: Any, layouts: Any) -> Any:
             raise NotImplementedError(f"with_layout_constraint: arrays of this engine are "
                                       f"row-major, got {layout}")
     return x
+
+__dir__ = listing(__name__)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.lazy import listing
 from arrax.transforms.api_placement import devices as _devices
 
 __all__ = ["create_device_mesh", "create_hybrid_device_mesh"]
@@ -49,3 +50,5 @@ def create_hybrid_device_mesh(mesh_shape: Sequence[int], dcn_mesh_shape: Sequenc
                          f"for {math.prod(dcn_mesh_shape)} groups of devices; there is 1")
     return create_device_mesh(mesh_shape, devices,
                               allow_split_physical_axes=allow_split_physical_axes)
+
+__dir__ = listing(__name__)

@@ -7,6 +7,7 @@ import numpy as np
 
 from arrax.core import pytree
 from arrax.core.device import Mesh, NamedSharding, PartitionSpec
+from arrax.core.lazy import listing
 from arrax.transforms.api_placement import device_put
 from arrax.transforms.api_vmap import flat_axes
 
@@ -70,3 +71,5 @@ def global_array_to_host_local_array(global_inputs: Any, global_mesh: Mesh, pspe
       pspecs: a PartitionSpec, or a pytree prefix of them.
     """
     return host_local_array_to_global_array(global_inputs, global_mesh, pspecs)
+
+__dir__ = listing(__name__)

@@ -18,6 +18,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax import random, tree_util
+from arrax.core.lazy import listing
 from arrax.core.trace import Trace, Tracer, current
 from arrax.random.keys import is_typed
 from arrax.transforms.batching import BatchTrace
@@ -187,3 +188,6 @@ tree_util.register_pytree_with_keys(
     lambda rng: (((tree_util.GetAttrKey("_base_key"), rng._base_key),
                   (tree_util.GetAttrKey("_counter"), rng._counter)), None),
     _unflatten)
+
+__all__ = ["StatefulPRNG", "stateful_rng"]
+__dir__ = listing(__name__)

@@ -15,6 +15,7 @@ import numpy as np
 
 from arrax import lax, nn, random
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 
 sigmoid = nn.sigmoid
 tanh = jnp.tanh
@@ -171,3 +172,8 @@ def _direction(x: Any, h_0: Any, c_0: Any, weights: list[Any], inside: Any, reve
         return state, jnp.where(here, new_h, jnp.zeros((), new_h.dtype))
     (h, c), y = lax.scan(step, (h_0, c_0), (inputs, inside), reverse=reverse)
     return jnp.swapaxes(y, 0, 1), h, c
+
+__all__ = [
+    "get_num_params_in_lstm", "init_lstm_weight", "lstm", "lstm_ref", "sigmoid",
+    "swap_lstm_gates", "tanh", "unpack_lstm_weights"]
+__dir__ = listing(__name__)

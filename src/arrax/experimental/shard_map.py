@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from arrax.core.device import AbstractMesh, Mesh
+from arrax.core.lazy import listing
 from arrax.transforms.api_shard_map import shard_map as _shard_map
 
 __all__ = ["shard_map"]
+__dir__ = listing(__name__)
 
 
 def shard_map(f: Callable[..., Any], mesh: Mesh | AbstractMesh, in_specs: Any, out_specs: Any,

@@ -4,6 +4,7 @@ from __future__ import annotations
 from arrax.core.caching import clear_caches
 from arrax.core.device import Client, Device, placement_sharding
 from arrax.core.engine import engines
+from arrax.core.lazy import listing
 from arrax.transforms.api_placement import devices
 
 __all__ = ["backends", "clear_backends", "clear_in_memory_compilation_cache", "get_backend",
@@ -41,3 +42,5 @@ def clear_backends() -> None:
 def clear_in_memory_compilation_cache() -> None:
     """Forget compiled programs."""
     clear_caches()
+
+__dir__ = listing(__name__)

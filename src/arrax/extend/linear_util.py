@@ -1,7 +1,10 @@
 """`arrax.extend.linear_util`: functions with a list of transformations to apply."""
+from arrax.core.lazy import listing
 from arrax.transforms.linear_util import (StoreException, WrappedFun, cache, merge_linear_aux,
                                           transformation, transformation2, transformation_with_aux,
                                           transformation_with_aux2, wrap_init)
 
 __all__ = ["StoreException", "WrappedFun", "cache", "merge_linear_aux", "transformation",
            "transformation2", "transformation_with_aux", "transformation_with_aux2", "wrap_init"]
+
+__dir__ = listing(__name__)

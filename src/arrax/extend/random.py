@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.lazy import listing
 from arrax.numpy import concatenate, ravel, reshape, zeros
 from arrax.ops.random import implementations, threefry2x32_p
 from arrax.random import key as _key
@@ -55,3 +56,5 @@ def threefry_2x32(keypair: Any, count: Any) -> Any:
     half = math.ceil(size / 2)
     out = threefry2x32_p.bind(first, second, words[:half], words[half:])
     return reshape(concatenate(out)[:size], count.shape)
+
+__dir__ = listing(__name__)

@@ -12,6 +12,7 @@ Example:
 """
 from arrax.core.ad_values import UndefinedPrimal, Zero
 from arrax.core.ad_values import is_undefined as is_undefined_primal
+from arrax.core.lazy import listing
 from arrax.ops.arithmetic import add_any_p as add_jaxvals_p
 from arrax.ops.rules import add_tangents
 from arrax.transforms.jvp import JVPTrace, JVPTracer
@@ -25,3 +26,5 @@ __all__ = [
     "add_tangents", "defbilinear", "defjvp", "defjvp2", "deflinear", "deflinear2",
     "get_primitive_transpose", "instantiate_zeros", "is_undefined_primal",
     "primitive_jvps", "primitive_transposes", "zeros_like_aval"]
+
+__dir__ = listing(__name__)

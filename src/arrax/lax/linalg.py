@@ -1,6 +1,7 @@
 """Linear algebra on the last two axes, batched over the others."""
 from __future__ import annotations
 
+from arrax.core.lazy import listing
 from arrax.ops.linalg_eigen import (EighImplementation, EigImplementation, eig, eig_p, eigh, eigh_p,
                                     hessenberg, hessenberg_p, schur, schur_p, tridiagonal,
                                     tridiagonal_p)
@@ -22,3 +23,5 @@ __all__ = [
     "qr_p", "schur", "schur_p", "svd", "svd_p", "symmetric_product", "symmetric_product_p",
     "triangular_solve", "triangular_solve_p", "tridiagonal", "tridiagonal_p", "tridiagonal_solve",
     "tridiagonal_solve_p"]
+
+__dir__ = listing(__name__)

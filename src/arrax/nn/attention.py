@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.nn.normalization import logsumexp, softmax
+from arrax.numpy.promotion import as_array
+from arrax.typing import ArrayLike, DTypeLike
 
 
 def _mask_of(shape: tuple[int, ...], mask: Any, is_causal: bool, query_lengths: Any,
@@ -36,9 +39,11 @@ def _mask_of(shape: tuple[int, ...], mask: Any, is_causal: bool, query_lengths: 
     return jnp.broadcast_to(out, shape)
 
 
-def dot_product_attention(query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, *,
+def dot_product_attention(query: ArrayLike, key: ArrayLike, value: ArrayLike,
+                          bias: ArrayLike | None = None, mask: ArrayLike | None = None, *,
                           scale: float | None = None, is_causal: bool = False,
-                          query_seq_lengths: Any = None, key_value_seq_lengths: Any = None,
+                          query_seq_lengths: ArrayLike | None = None,
+                          key_value_seq_lengths: ArrayLike | None = None,
                           local_window_size: Any = None, implementation: str | None = None,
                           return_residual: bool = False) -> Any:
     """softmax(scale · q kᵀ + bias) v (Vaswani et al., arXiv:1706.03762).
@@ -129,12 +134,14 @@ def _four(x: Any) -> Any:
 
 
 def scaled_matmul(lhs: Any, rhs: Any, lhs_scales: Any, rhs_scales: Any,
-                  preferred_element_type: Any = np.float32) -> Any:
+                  preferred_element_type: DTypeLike = np.float32) -> Array:
     """lhs rhsᵀ of operands [batch, rows, k] whose blocks along k have scales
     [batch, rows, k / block].
 
     The result is [batch, lhs rows, rhs rows] of `preferred_element_type`.
     """
+    lhs, rhs, lhs_scales, rhs_scales = (
+        as_array("scaled_matmul", x, i) for i, x in enumerate((lhs, rhs, lhs_scales, rhs_scales)))
     if not all(x.ndim == 3 for x in (lhs, rhs, lhs_scales, rhs_scales)):
         raise ValueError("scaled_matmul requires all inputs to be 3-dimensional arrays")
     a, b = _unscaled(lhs, lhs_scales), _unscaled(rhs, rhs_scales)

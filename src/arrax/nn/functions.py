@@ -8,21 +8,23 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import as_array, inexact_array, promote_dtypes_inexact
 from arrax.transforms.custom_jvp import custom_jvp
 from arrax.transforms.jit import jit
+from arrax.typing import ArrayLike
 
 
 @jit
-def identity(x: Any) -> Any:
+def identity(x: ArrayLike) -> Array:
     """`x` itself."""
     return as_array("identity", x)
 
 
 @custom_jvp
 @jit
-def relu(x: Any) -> Any:
+def relu(x: ArrayLike) -> Array:
     """max(x, 0). Its derivative at 0 is 0.
 
     Example:
@@ -37,7 +39,7 @@ relu.defjvps(lambda g, ans, x: lax.select(x > 0, g, lax.full_like(g, 0)))
 
 @custom_jvp
 @jit
-def relu6(x: Any) -> Any:
+def relu6(x: ArrayLike) -> Array:
     """min(max(x, 0), 6). Its derivative at 0 and 6 is 0."""
     return jnp.minimum(jnp.maximum(x, 0), 6.0)
 
@@ -46,46 +48,46 @@ relu6.defjvps(lambda g, ans, x: lax.select((x > 0) & (x < 6), g, lax.full_like(g
 
 
 @jit
-def squareplus(x: Any, b: Any = 4) -> Any:
+def squareplus(x: ArrayLike, b: ArrayLike = 4) -> Array:
     """(x + √(x² + b)) / 2, a smooth `relu`."""
     x, b = promote_dtypes_inexact("squareplus", x, b)
     return (x + jnp.sqrt(jnp.square(x) + b)) / 2
 
 
 @jit
-def softplus(x: Any) -> Any:
+def softplus(x: ArrayLike) -> Array:
     """log(1 + eˣ), a smooth `relu`."""
     return jnp.logaddexp(x, 0)
 
 
 @jit
-def sparse_plus(x: Any) -> Any:
+def sparse_plus(x: Any) -> Array:
     """0 below -1, x above 1, (x + 1)² / 4 between."""
     x = as_array("sparse_plus", x)
     return jnp.where(x <= -1.0, 0.0, jnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
 
 
 @jit
-def soft_sign(x: Any) -> Any:
+def soft_sign(x: ArrayLike) -> Array:
     """x / (|x| + 1)."""
     x = as_array("soft_sign", x)
     return x / (jnp.abs(x) + 1)
 
 
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: ArrayLike) -> Array:
     """1 / (1 + e⁻ˣ). TypeError for integers."""
     return lax.logistic(as_array("sigmoid", x))
 
 
 @jit
-def sparse_sigmoid(x: Any) -> Any:
+def sparse_sigmoid(x: ArrayLike) -> Array:
     """0 below -1, 1 above 1, (x + 1) / 2 between."""
     x = as_array("sparse_sigmoid", x)
     return 0.5 * jnp.clip(x + 1.0, 0.0, 2.0)
 
 
 @jit
-def silu(x: Any) -> Any:
+def silu(x: Any) -> Array:
     """x · sigmoid(x), also known as swish."""
     x = as_array("silu", x)
     return x * sigmoid(x)
@@ -95,21 +97,21 @@ swish = silu
 
 
 @jit
-def mish(x: Any) -> Any:
+def mish(x: ArrayLike) -> Array:
     """x · tanh(softplus(x)) (Misra, arXiv:1908.08681)."""
     x = as_array("mish", x)
     return x * jnp.tanh(softplus(x))
 
 
 @jit
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x: ArrayLike) -> Array:
     """log(sigmoid(x)) = -softplus(-x)."""
     return -softplus(-as_array("log_sigmoid", x))
 
 
 @custom_jvp
 @jit
-def log1mexp(x: Any) -> Any:
+def log1mexp(x: Any) -> Array:
     """log(1 - e⁻ˣ) for x > 0, accurate near 0 and for great x.
 
     Below log 2 by `expm1`, above by `log1p` (Mächler, "Accurately computing log(1 - exp(-|a|))").
@@ -122,7 +124,7 @@ log1mexp.defjvps(lambda g, ans, x: g / jnp.expm1(x))
 
 
 @jit
-def elu(x: Any, alpha: Any = 1.0) -> Any:
+def elu(x: Any, alpha: Any = 1.0) -> Array:
     """x above 0, alpha (eˣ - 1) below (Clevert et al., arXiv:1511.07289)."""
     x = as_array("elu", x)
     positive = x > 0
@@ -130,21 +132,21 @@ def elu(x: Any, alpha: Any = 1.0) -> Any:
 
 
 @jit
-def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
+def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Array:
     """x above 0, negative_slope · x below."""
     x = as_array("leaky_relu", x)
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
 @jit
-def hard_tanh(x: Any) -> Any:
+def hard_tanh(x: Any) -> Array:
     """x moved into [-1, 1]."""
     x = as_array("hard_tanh", x)
     return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
 
 
 @jit
-def celu(x: Any, alpha: Any = 1.0) -> Any:
+def celu(x: ArrayLike, alpha: ArrayLike = 1.0) -> Array:
     """max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1) (Barron, arXiv:1704.07483)."""
     x = as_array("celu", x)
     return jnp.maximum(x, 0.0) + alpha * jnp.expm1(jnp.minimum(x, 0.0) / alpha)
@@ -155,13 +157,13 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @jit
-def selu(x: Any) -> Any:
+def selu(x: ArrayLike) -> Array:
     """A scaled `elu` that keeps mean 0 and variance 1 (Klambauer et al., arXiv:1706.02515)."""
     return _SELU_SCALE * elu(x, _SELU_ALPHA)
 
 
 @remembered
-def gelu(x: Any, approximate: bool = True) -> Any:
+def gelu(x: Any, approximate: bool = True) -> Array:
     """x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
 
     Approximated by tanh(√(2/π) (x + 0.044715 x³)) unless `approximate=False`.
@@ -174,7 +176,7 @@ def gelu(x: Any, approximate: bool = True) -> Any:
 
 
 @functools.partial(jit, static_argnames=("axis",))
-def glu(x: Any, axis: int = -1) -> Any:
+def glu(x: Any, axis: int = -1) -> Array:
     """The first half along `axis` times the sigmoid of the second.
 
     AssertionError for odd sizes.
@@ -188,16 +190,16 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 
 @jit
-def hard_sigmoid(x: Any) -> Any:
+def hard_sigmoid(x: ArrayLike) -> Array:
     """relu6(x + 3) / 6."""
     return relu6(as_array("hard_sigmoid", x) + 3.0) / 6.0
 
 
 @jit
-def hard_silu(x: Any) -> Any:
+def hard_silu(x: ArrayLike) -> Array:
     """x · hard_sigmoid(x), also known as hard swish."""
-    x = as_array("hard_silu", x)
-    return x * hard_sigmoid(x)
+    value = as_array("hard_silu", x)
+    return value * hard_sigmoid(value)
 
 
 hard_swish = hard_silu

@@ -14,6 +14,9 @@ import numpy as np
 from arrax import numpy as jnp
 from arrax import random
 from arrax.core import dtypes
+from arrax.core.array import Array
+from arrax.core.lazy import listing
+from arrax.typing import ArrayLike
 
 
 @runtime_checkable
@@ -30,17 +33,17 @@ def _dtype(dtype: Any, default: Any) -> Any:
     return dtypes.check_user_dtype(float if chosen is None else chosen, "initializer")
 
 
-def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
+def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Array:
     """Zeros; the key is not used."""
     return jnp.zeros(shape, _dtype(dtype, None))
 
 
-def ones(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
+def ones(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Array:
     """Ones; the key is not used."""
     return jnp.ones(shape, _dtype(dtype, None))
 
 
-def constant(value: Any, dtype: Any = None) -> Initializer:
+def constant(value: ArrayLike, dtype: Any = None) -> Initializer:
     """An initializer that fills with `value`."""
     def init(key: Any, shape: Any, dtype: Any = dtype, out_sharding: Any = None) -> Any:
         return jnp.full(shape, value, _dtype(dtype, None))
@@ -223,3 +226,10 @@ def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None)
         centre = tuple((d - 1) // 2 for d in shape[:-2])
         return jnp.zeros(shape, known).at[centre].set(matrix)
     return init
+
+__all__ = [
+    "Initializer", "constant", "delta_orthogonal", "glorot_normal", "glorot_uniform",
+    "he_normal", "he_uniform", "kaiming_normal", "kaiming_uniform", "lecun_normal",
+    "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform",
+    "variance_scaling", "xavier_normal", "xavier_uniform", "zeros"]
+__dir__ = listing(__name__)

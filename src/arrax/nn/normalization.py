@@ -11,16 +11,18 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes, errors
 from arrax.core.dimension import dimension
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (as_array, canonical_axes, inexact_array,
                                    promote_dtypes_inexact)
 from arrax.transforms.jit import jit
+from arrax.typing import ArrayLike
 
 
 @remembered
-def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
-              return_sign: bool = False, where: Any = None) -> Any:
+def logsumexp(a: ArrayLike, axis: Any = None, b: ArrayLike | None = None, keepdims: bool = False,
+              return_sign: bool = False, where: ArrayLike | None = None) -> Any:
     """log Σ b eᵃ over `axis`, without overflow.
 
     Args:
@@ -76,7 +78,7 @@ def _finite_exponents(x: Any) -> Any:
 
 
 @functools.partial(jit, static_argnames=("axis", "keepdims"))
-def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
+def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Array:
     """The logarithm of the mean of eˣ over `axis`."""
     total = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
     x = as_array("logmeanexp", x)
@@ -100,7 +102,7 @@ def _shifted(name: str, x: Any, axis: Any, where: Any) -> tuple[Any, Any, tuple[
 
 
 @remembered
-def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+def softmax(x: ArrayLike, axis: Any = -1, where: ArrayLike | None = None) -> Array:
     """eˣ divided by its sum over `axis`; 0 where `where` is false.
 
     Example:
@@ -114,7 +116,7 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
 
 
 @functools.partial(jit, static_argnames=("axis",))
-def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+def log_softmax(x: ArrayLike, axis: Any = -1, where: ArrayLike | None = None) -> Array:
     """The logarithm of `softmax`; -inf where `where` is false."""
     _, shifted, axes = _shifted("log_softmax", x, axis, where)
     total = jnp.log(jnp.sum(jnp.exp(shifted), axes, where=where, keepdims=True))
@@ -124,7 +126,7 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
 
 @functools.partial(jit, static_argnames=("axis", "algorithm"))
 def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
-                epsilon: Any = 1e-5, where: Any = None, *, algorithm: str = "fast") -> Any:
+                epsilon: Any = 1e-5, where: Any = None, *, algorithm: str = "fast") -> Array:
     """(x - mean) / √(variance + epsilon).
 
     Args:
@@ -156,7 +158,7 @@ def standardize(x: Any, axis: Any = -1, mean: Any = None, variance: Any = None,
 
 
 @remembered
-def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Any:
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Array:
     """A 1 at the place of each index, along a new axis of `num_classes`; all 0 when it is outside.
 
     Example:
@@ -175,7 +177,7 @@ def _class_count(num_classes: Any) -> Any:
     if isinstance(num_classes, Tracer) and num_classes.concrete() is None:
         raise errors.ConcretizationTypeError(
             num_classes, "The error arose in jax.nn.one_hot argument `num_classes`.")
-    return dimension(num_classes)
+    return dimension(num_classes, "num_classes")
 
 
 @functools.partial(jit, static_argnames=("classes", "dtype", "axis"))

@@ -8,13 +8,15 @@ import numpy as np
 
 from arrax import lax
 from arrax.core.aliases import alias
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import complex_dtypes, inexact_array, scalar_array
+from arrax.typing import ArrayLike
 
 
 @remembered
-def log2(x: Any, /) -> Any:
+def log2(x: Any, /) -> Array:
     """The logarithm of each element to base 2."""
     x = inexact_array("log2", x)
     dtype = x.aval.dtype
@@ -22,21 +24,21 @@ def log2(x: Any, /) -> Any:
 
 
 @remembered
-def log10(x: Any, /) -> Any:
+def log10(x: Any, /) -> Array:
     """The logarithm of each element to base 10."""
     x = inexact_array("log10", x)
     return lax.mul_p.bind(elementwise.log(x), scalar_array(math.log10(math.e), x.aval.dtype))
 
 
 @remembered
-def degrees(x: Any, /) -> Any:
+def degrees(x: ArrayLike, /) -> Array:
     """Angles in radians as degrees."""
     x = inexact_array("degrees", x)
     return elementwise._multiply(x, 180 / np.pi)
 
 
 @remembered
-def radians(x: Any, /) -> Any:
+def radians(x: ArrayLike, /) -> Array:
     """Angles in degrees as radians."""
     x = inexact_array("radians", x)
     return elementwise._multiply(x, np.pi / 180)
@@ -46,7 +48,7 @@ rad2deg, deg2rad = alias(degrees, "rad2deg"), alias(radians, "deg2rad")
 
 
 @remembered
-def arccosh(x: Any, /) -> Any:
+def arccosh(x: Any, /) -> Array:
     """The inverse hyperbolic cosine of each element, non-negative (real part) for complex ones."""
     x = inexact_array("arccosh", x)
     result = lax.acosh(x)
@@ -56,7 +58,7 @@ def arccosh(x: Any, /) -> Any:
 
 
 @remembered
-def angle(z: Any, deg: bool = False) -> Any:
+def angle(z: ArrayLike, deg: bool = False) -> Array:
     """The argument of complex elements, in radians or degrees; 0 or π of real ones."""
     z = inexact_array("angle", z)
     re = elementwise.real(z)

@@ -6,6 +6,7 @@ can define the mixed operation; NumPy arrays and scalars on the left give way by
 """
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from arrax import lax, numpy as namespace
 from arrax.core import dtypes
-from arrax.core.array import ArrayImpl, install_methods, with_aval
+from arrax.core.array import Array, ArrayImpl, install_methods, with_aval
 from arrax.core.aval import ShapedArray
 from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, products, reductions, rounding,
@@ -341,12 +342,17 @@ _concrete: dict[str, Any] = {
     "on_device_size_in_bytes": lambda self: self.nbytes}
 
 
+_of_concrete_arrays = {"_numbers", "_value", "concrete", "data", "placement"}
+
+
 def install() -> None:
-    """Give arrays and tracers their operators and methods."""
+    """Give arrays and tracers their operators and methods, and `Array` too: `Array.sum(x)`."""
     install_methods(_shared)
     for name, method in _concrete.items():
         setattr(ArrayImpl, name, method)
-    Tracer.__iter__ = _iterate  # type: ignore[attr-defined]
+    Tracer.__iter__ = _iterate  # type: ignore[method-assign]
+    for name in {*dir(ArrayImpl)}.difference(dir(Array), _of_concrete_arrays):
+        setattr(Array, name, inspect.getattr_static(ArrayImpl, name))
 
 
 install()

@@ -8,18 +8,21 @@ import numpy as np
 
 from arrax.core import dtypes, errors
 from arrax.core.dimension import dimension
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, reductions, shaping, sorting
 from arrax.numpy.promotion import (as_array, bool_dtype, convert, inexact_of, integer_dtypes,
                                    promote_dtypes_inexact, promotes_freely, scalar_array)
+from arrax.ops.arguments import integer
+from arrax.typing import ArrayLike
 
 builtin_range = range
 
 
 @remembered
-def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None,
-             out_sharding: Any = None) -> Any:
+def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0, *,
+             length: int | None = None, out_sharding: Any = None) -> Array:
     """How often each of 0, 1, 2, … occurs in the integer vector `x`, or the sums of `weights`.
 
     Args:
@@ -33,7 +36,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
         raise TypeError(f"x argument to bincount must have an integer type; got {values.dtype}")
     if values.ndim != 1:
         raise ValueError("only 1-dimensional input supported.")
-    minlength = operator.index(minlength)
+    minlength = integer(minlength, "minlength")
     if length is None:
         if isinstance(values, Tracer) and values.concrete() is None:
             raise errors.ConcretizationTypeError(
@@ -41,7 +44,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
                 "this error, pass a static `length` argument.")
         known = np.asarray(values)
         length = max(minlength, int(known.max()) + 1 if known.size else 0)
-    length = dimension(length)
+    length = dimension(length, "length")
     w: Any = np.int32(1) if weights is None else as_array("bincount", weights, 1)
     if weights is not None and values.shape != w.shape:
         raise ValueError("shape of weights must match shape of x.")
@@ -50,8 +53,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
     return start.at[places].add(w, mode="drop")
 
 
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None,
-                        weights: Any = None) -> Any:
+def histogram_bin_edges(a: ArrayLike, bins: ArrayLike = 10, range: Any = None,
+                        weights: ArrayLike | None = None) -> Array:
     """The edges of `bins` bins of equal width from the least to the greatest element.
 
     An array of edges is returned as it is. `range` gives the outermost edges.
@@ -79,8 +82,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None,
 
 @remembered
 @promotes_freely
-def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None,
-              density: bool | None = None) -> tuple[Any, Any]:
+def histogram(a: ArrayLike, bins: ArrayLike = 10, range: Any = None,
+              weights: ArrayLike | None = None, density: bool | None = None) -> tuple[Any, Any]:
     """(counts, edges): how many elements lie in each bin; the last bin includes its upper edge.
 
     With `density`, the integral over the bins is 1.
@@ -120,8 +123,9 @@ def _count_in_bins(columns: list[Any], edges: list[Any], weights: Any) -> Any:
 
 
 @promotes_freely
-def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,
-                weights: Any = None, density: bool | None = None) -> tuple[Any, Any, Any]:
+def histogram2d(x: ArrayLike, y: ArrayLike, bins: Any = 10, range: Any = None,
+                weights: ArrayLike | None = None,
+                density: bool | None = None) -> tuple[Any, Any, Any]:
     """(counts, x edges, y edges) of points in the plane; see `histogramdd`."""
     first, second = as_array("histogram2d", x), as_array("histogram2d", y, 1)
     if first.ndim != 1 or second.ndim != 1 or first.shape != second.shape:
@@ -135,8 +139,9 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None,
 
 
 @promotes_freely
-def histogramdd(sample: Any, bins: Any = 10, range: Any = None,
-                weights: Any = None, density: bool | None = None) -> tuple[Any, list[Any]]:
+def histogramdd(sample: ArrayLike, bins: Any = 10, range: Any = None,
+                weights: ArrayLike | None = None,
+                density: bool | None = None) -> tuple[Any, list[Any]]:
     """(counts, edges by axis) of points, the rows of `sample`.
 
     Args:

@@ -5,14 +5,13 @@ Values that are known now become arrays without an equation in a traced program.
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes, errors
-from arrax.core.array import ArrayImpl, array_of, from_numpy, owned, with_aval
+from arrax.core.array import Array, ArrayImpl, array_of, from_numpy, owned, with_aval
 from arrax.core.aval import ShapedArray
 from arrax.core.dimension import Dimension, dimension, is_constant_shape, max_dim
 from arrax.core.evaluate import EVAL
@@ -22,15 +21,16 @@ from arrax.core.trace import Tracer, current
 from arrax.core.warn import warn
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike, convert,
                                    inexact_dtypes, promote_dtypes_inexact, scalar_array)
-from arrax.ops.arguments import canonical_shape
+from arrax.ops.arguments import canonical_shape, integer
 from arrax.transforms.api_placement import device_put
+from arrax.typing import ArrayLike, DTypeLike
 
 
 # ---- from values -----------------------------------------------------------------------------
 
-def array(object: Any, dtype: Any = None, *args: Any,
+def array(object: Any, dtype: DTypeLike | None = None, *args: Any,
           copy: bool = True, order: str | None = "K", ndmin: int = 0, device: Any = None,
-          out_sharding: Any = None) -> Any:
+          out_sharding: Any = None) -> Array:
     """An array of the given values: a number, an array, nested lists of them.
 
     Args:
@@ -63,8 +63,8 @@ def array(object: Any, dtype: Any = None, *args: Any,
     return result if device is None else device_put(result, device)
 
 
-def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None,
-            device: Any = None, out_sharding: Any = None) -> Any:
+def asarray(a: Any, dtype: DTypeLike | None = None, order: str | None = None, *,
+            copy: bool | None = None, device: Any = None, out_sharding: Any = None) -> Array:
     """As `array`, but an Array is not copied unless `copy=True`."""
     if type(a) is ArrayImpl and dtype is None and not copy and device is None:
         return a
@@ -109,7 +109,7 @@ def _of_array(x: Any, dtype: Any, copy: bool) -> Any:
 def _of_scalar(value: Any, dtype: Any) -> ArrayImpl:
     if dtype is None:
         try:
-            return array_of(value)  # type: ignore[no-any-return]
+            return array_of(value)
         except OverflowError:
             raise OverflowError(f"Python int {value} too large to convert to "
                                 f"{dtypes.default_int_dtype()}") from None
@@ -222,7 +222,7 @@ def _stacked(values: Any, dtype: Any) -> Any:
 
 
 @remembered
-def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Any:
+def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Array:
     """`x` in another dtype; None means float. Complex numbers lose their imaginary part for a
     real dtype; floats are truncated towards zero for an integer dtype."""
     check_arraylike("astype", x)
@@ -257,25 +257,28 @@ def _filled(name: str, shape: Any, value: Any, dtype: Any, weak_type: bool = Fal
             raise TypeError("broadcast_in_dim shape must have every element be nonnegative, got "
                             f"{shape}.")
         data = np.zeros(shape, dtype) if value == 0 else np.full(shape, value, dtype)
-        result = from_numpy(data, weak_type)
+        result: Array = from_numpy(data, weak_type)
     else:
         result = lax.full(shape, scalar_array(value, dtype, weak_type))
     return result if device is None else device_put(result, device)
 
 
-def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
+def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
+          out_sharding: Any = None) -> Array:
     """An array of zeros, of the default float dtype unless another is given."""
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "zeros")
     return _filled("zeros", shape, 0, known, False, device)
 
 
-def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
+def ones(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
+         out_sharding: Any = None) -> Array:
     """An array of ones, of the default float dtype unless another is given."""
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "ones")
     return _filled("ones", shape, 1, known, False, device)
 
 
-def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
+def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
+          out_sharding: Any = None) -> Array:
     """As `zeros`: arrays cannot be written, so there is nothing to gain from garbage. `dtype` may
     be that of random keys: all their words are zero."""
     if isinstance(dtype, dtypes.KeyDType):
@@ -287,8 +290,8 @@ def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
 
 
 @remembered
-def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None,
-         out_sharding: Any = None) -> Any:
+def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, device: Any = None,
+         out_sharding: Any = None) -> Array:
     """An array of `shape` filled with a number, or with an array that broadcasts to it."""
     known = dtypes.check_user_dtype(dtype, "full")
     check_arraylike("full", fill_value)
@@ -315,8 +318,8 @@ def _like(name: str, a: Any, dtype: Any, shape: Any) -> tuple[Any, Any, bool]:
     return (tuple(a.shape) if shape is None else canonical_shape(shape)), known, bool(weak)
 
 
-def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None,
-               out_sharding: Any = None) -> Any:
+def zeros_like(a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None,
+               out_sharding: Any = None) -> Array:
     """Zeros with the shape and dtype of `a`, unless others are given."""
     if type(a) is ArrayImpl and dtype is None and shape is None and device is None \
             and current() is EVAL and not isinstance(a.aval.dtype, dtypes.ExtendedDType):
@@ -325,21 +328,22 @@ def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = No
     return _filled("zeros_like", found[0], 0, found[1], found[2], device)
 
 
-def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None,
-              out_sharding: Any = None) -> Any:
+def ones_like(a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None,
+              out_sharding: Any = None) -> Array:
     """Ones with the shape and dtype of `a`, unless others are given."""
     found = _like("ones_like", a, dtype, shape)
     return _filled("ones_like", found[0], 1, found[1], found[2], device)
 
 
-def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+def empty_like(prototype: Any, dtype: DTypeLike | None = None, shape: Any = None, *,
+               device: Any = None) -> Array:
     """As `zeros_like`."""
     return zeros_like(prototype, dtype, shape, device=device)
 
 
 @remembered
-def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *,
-              device: Any = None, out_sharding: Any = None) -> Any:
+def full_like(a: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, shape: Any = None, *,
+              device: Any = None, out_sharding: Any = None) -> Array:
     """An array filled with `fill_value`, with the shape and dtype of `a` unless others are given.
     """
     check_arraylike("full_like", fill_value)
@@ -352,8 +356,9 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *,
 # ---- ranges ----------------------------------------------------------------------------------
 
 @remembered
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
-           device: Any = None, out_sharding: Any = None) -> Any:
+def arange(start: Any, stop: Any = None, step: ArrayLike | None = None,
+           dtype: DTypeLike | None = None, *, device: Any = None,
+           out_sharding: Any = None) -> Array:
     """Numbers from `start` (0 if only one bound is given) up to, without, `stop`.
 
     The bounds must be known now: inside `jit`, use `lax.iota` and arithmetic.
@@ -428,12 +433,12 @@ def _progression(first: Any, by: Any, size: int, dtype: Any) -> Any:
         raise TypeError("iota does not accept dtype bool. Accepted dtypes are subtypes of "
                         "integer, floating, complexfloating.")
     if current() is EVAL and dtype.kind in "iuf":
-        steps = np.arange(size, dtype=dtype)
+        known = np.arange(size, dtype=dtype)
         if dtype.kind in "iu":
             first, by = int(first), int(by)
         if by != 1:
-            steps = np.asarray(by, dtype) * steps
-        return from_numpy(steps if first == 0 else np.asarray(first, dtype) + steps)
+            known = np.asarray(by, dtype) * known
+        return from_numpy(known if first == 0 else np.asarray(first, dtype) + known)
     steps = lax.iota(dtype, size)
     if by != 1:
         steps = lax.mul(scalar_array(by, dtype), steps)
@@ -441,8 +446,9 @@ def _progression(first: Any, by: Any, size: int, dtype: Any) -> Any:
 
 
 @remembered
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
-             dtype: Any = None, axis: int = 0, *, device: Any = None) -> Any:
+def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
+             retstep: bool = False, dtype: DTypeLike | None = None, axis: int = 0, *,
+             device: Any = None) -> Any:
     """`num` numbers, evenly spaced from `start` to `stop`, or up to it without `endpoint`.
 
     Args:
@@ -452,7 +458,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     Raises:
       ValueError: `num` is negative.
     """
-    num = operator.index(num)
+    num = integer(num, "num")
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     check_arraylike("linspace", start, stop)
@@ -463,7 +469,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     intervals = num - 1 if endpoint else num
     shape = np.broadcast_shapes(first.shape, last.shape)
     first, last = (broadcast_to_shape(convert(v, working), shape) for v in (first, last))
-    axis = operator.index(axis)
+    axis = integer(axis, "axis")
     axis = axis + len(shape) + 1 if axis < 0 else axis
     step = lax.div(lax.sub(last, first), scalar_array(max(intervals, 1), working)) \
         if intervals > 0 else full_like(first, np.nan)
@@ -499,8 +505,8 @@ def _points(first: Any, last: Any, num: int, intervals: int, endpoint: bool,
 
 
 @remembered
-def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
-             dtype: Any = None, axis: int = 0) -> Any:
+def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
+             base: ArrayLike = 10.0, dtype: DTypeLike | None = None, axis: int = 0) -> Array:
     """`base` to the power of evenly spaced exponents from `start` to `stop`."""
     known = dtypes.check_user_dtype(dtype, "logspace")
     check_arraylike("logspace", start, stop)
@@ -510,8 +516,8 @@ def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: 
 
 
 @remembered
-def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None,
-              axis: int = 0) -> Any:
+def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True,
+              dtype: DTypeLike | None = None, axis: int = 0) -> Array:
     """Numbers from `start` to `stop`, each the same multiple of the one before."""
     known = dtypes.check_user_dtype(dtype, "geomspace")
     check_arraylike("geomspace", start, stop)
@@ -537,8 +543,8 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 # ---- matrices --------------------------------------------------------------------------------
 
 @remembered
-def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
-        device: Any = None) -> Any:
+def eye(N: int, M: int | None = None, k: Any = 0, dtype: DTypeLike | None = None, *,
+        device: Any = None) -> Array:
     """An N × M matrix with ones on diagonal `k` (above the main one if positive), else zeros."""
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "eye")
     rows, columns = canonical_shape((N,))[0], canonical_shape((N if M is None else M,))[0]
@@ -547,7 +553,7 @@ def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
     if np.ndim(k) or not dtypes.issubdtype(dtypes.result_type(k), np.integer):
         raise ValueError(f"eye: k must be a scalar integer; got {k}")
     if current() is EVAL and not isinstance(k, Tracer):
-        result = from_numpy(np.eye(rows, columns, operator.index(k)).astype(known))
+        result = from_numpy(np.eye(rows, columns, integer(k, "k")).astype(known))
         return result if device is None else device_put(result, device)
     row = lax.broadcasted_iota(np.int32, (rows, columns), 0)
     column = lax.broadcasted_iota(np.int32, (rows, columns), 1)
@@ -557,13 +563,13 @@ def eye(N: int, M: int | None = None, k: Any = 0, dtype: Any = None, *,
 
 
 @remembered
-def identity(n: int, dtype: Any = None) -> Any:
+def identity(n: int, dtype: DTypeLike | None = None) -> Array:
     """The n × n identity matrix."""
     return eye(n, dtype=dtype)
 
 
 @remembered
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
+def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Array:
     """An N × M matrix with ones on and below diagonal `k`, zeros above."""
     known = dtypes.check_user_dtype(np.float32 if dtype is None else dtype, "tri")
     canonical_shape((N, N if M is None else M))

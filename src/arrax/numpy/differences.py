@@ -1,30 +1,32 @@
 """Differences and slopes along an axis, integrals of samples, interpolation between them."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from arrax import lax
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, joining, reductions, shaping, sorting
-from arrax.ops.arguments import axis_tuple
+from arrax.ops.arguments import axis_tuple, integer
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike,
                                    convert, promote_dtypes_inexact, scalar_array)
+from arrax.typing import ArrayLike
 
 builtin_range = range
 
 
 @remembered
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None,
+         append: ArrayLike | None = None) -> Array:
     """The differences of neighbours along `axis`, taken `n` times; of bools, whether they differ.
 
     `prepend` and `append` are joined on before.
     """
     x = as_array("diff", a)
-    n = operator.index(n)
+    n = integer(n, "n")
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
     if x.ndim == 0:
@@ -37,7 +39,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         joined = [p for p in (parts[0], x, parts[1]) if p is not None]
         x = joining.concatenate(joined, axis)
     operation = elementwise.not_equal if x.dtype == np.bool_ else elementwise._subtract
-    for _ in builtin_range(n):
+    for _ in builtin_range(min(n, x.shape[axis])):  # of an empty axis nothing more is taken
         length = x.shape[axis]
         x = operation(lax.slice_in_dim(x, min(1, length), length, axis=axis),
                       lax.slice_in_dim(x, 0, max(length - 1, 0), axis=axis))
@@ -54,7 +56,8 @@ def _edge_values(value: Any, x: Any, axis: int) -> Any:
 
 
 @remembered
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None,
+            to_begin: ArrayLike | None = None) -> Array:
     """The differences of neighbours of the flattened array, with values put on at the ends."""
     x = shaping.ravel(as_array("ediff1d", ary))
     out = elementwise._subtract(x[1:], x[:-1])
@@ -66,7 +69,8 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 
 @remembered
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = None) -> Any:
+def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Any = None,
+             edge_order: int | None = None) -> Any:
     """The slopes along axes by central differences; by one-sided ones at the ends.
 
     Args:
@@ -125,7 +129,8 @@ def _slope(x: Any, spacing: Any, axis: int) -> Any:
 
 
 @remembered
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0,
+              axis: int = -1) -> Array:
     """The integral of samples `y` along `axis` by the trapezoidal rule.
 
     `x` are the positions of the samples; without them they are `dx` apart.
@@ -150,8 +155,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 # ---- interpolation -------------------------------------------------------------------------------
 
 @remembered
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None,
-           period: Any = None) -> Any:
+def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: Any = None, right: Any = None,
+           period: ArrayLike | None = None) -> Array:
     """The values at `x` of the piecewise linear function through the points (xp, fp).
 
     Args:

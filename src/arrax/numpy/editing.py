@@ -1,7 +1,6 @@
 """Copies of arrays with elements removed, inserted, replaced, or padded around."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,19 +9,21 @@ import numpy as np
 from arrax import lax
 from arrax.core import errors, pytree
 from arrax.core.dimension import Dimension, dimension, is_constant_shape
+from arrax.core.array import Array
 from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, reductions, rounding, shaping,
                          sorting)
-from arrax.ops.arguments import axis_tuple
+from arrax.ops.arguments import axis_tuple, integer
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, convert,
                                    inexact_dtypes, integer_dtypes)
 from arrax.numpy.over_axes import apply_along_axis
+from arrax.typing import ArrayLike
 
 
 # ---- delete, insert ------------------------------------------------------------------------------
 
-def delete(arr: Any, obj: Any, axis: int | None = None, *,
-           assume_unique_indices: bool = False) -> Any:
+def delete(arr: ArrayLike, obj: Any, axis: int | None = None, *,
+           assume_unique_indices: bool = False) -> Array:
     """`arr` without the slices `obj` (an int, ints, a slice or a mask) along `axis`.
 
     Inside `jit`, `obj` may be a traced int, or traced ints with `assume_unique_indices`.
@@ -69,7 +70,7 @@ def _delete_traced(x: Any, obj: Any, axis: int, assume_unique: bool) -> Any:
     return x[(slice(None),) * axis + (elementwise._add(kept, before),)]
 
 
-def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None) -> Array:
     """`arr` with `values` put in before the positions `obj` along `axis`."""
     x, new = as_array("insert", arr), as_array("insert", values, 2)
     if axis is None:
@@ -119,11 +120,11 @@ def _interleave(x: Any, new: Any, places: Any, axis: int, length: int, count: in
     return joined[(slice(None),) * axis + (order,)]
 
 
-def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+def trim_zeros(filt: ArrayLike, trim: str = "fb", axis: Any = None) -> Array:
     """`filt` without the zeros at the front ("f") and back ("b"). Not inside `jit`."""
     x = as_array("trim_zeros", filt)
     known = np.asarray(x)
-    if any(c not in "fb" for c in trim.lower()):
+    if not isinstance(trim, str) or any(c not in "fb" for c in trim.lower()):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     axes = range(x.ndim) if axis is None else \
         [canonical_axis(i, x.ndim) for i in axis_tuple(axis)]
@@ -147,7 +148,7 @@ def _refuse_in_place(name: str, inplace: bool) -> None:
                          "immutable. Pass inplace=False to instead return an updated array.")
 
 
-def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:
+def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike, *, inplace: bool = True) -> Array:
     """A copy of `arr` with the elements where `mask` is true replaced by `vals`, repeated."""
     _refuse_in_place("place", inplace)
     x, chosen = as_array("place", arr), shaping.ravel(as_array("place", mask, 1))
@@ -165,7 +166,8 @@ def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:
     return shaping.reshape(out, x.shape)
 
 
-def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = True) -> Any:
+def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *,
+        inplace: bool = True) -> Array:
     """A copy of `a` with the elements at flat positions `ind` replaced by `v`, repeated.
 
     Args:
@@ -193,8 +195,8 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
     return shaping.reshape(flat.at[places].set(convert(values, x.dtype), mode="drop"), x.shape)
 
 
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None, inplace: bool = True, *,
-                   mode: str | None = None) -> Any:
+def put_along_axis(arr: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: int | None,
+                   inplace: bool = True, *, mode: str | None = None) -> Array:
     """A copy of `arr` with `values` at the positions `indices` of each line along `axis`."""
     _refuse_in_place("put_along_axis", inplace)
     x, index = as_array("put_along_axis", arr), as_array("put_along_axis", indices, 1)
@@ -216,7 +218,8 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None, inplac
     return x.at[items].set(convert(shaping.broadcast_to(values, tuple(shape)), x.dtype), mode=mode)
 
 
-def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True) -> Any:
+def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False, *,
+                  inplace: bool = True) -> Array:
     """A copy of `a` with `val` (repeated) on its main diagonal."""
     if inplace:
         raise NotImplementedError("JAX arrays are immutable, must use inplace=False")
@@ -244,8 +247,8 @@ _KEYWORDS: dict[str, set[str]] = {
     "symmetric": {"reflect_type"}}
 
 
-def pad(array: Any, pad_width: Any, mode: str | Callable[..., Any] = "constant",
-        **kwargs: Any) -> Any:
+def pad(array: ArrayLike, pad_width: Any, mode: str | Callable[..., Any] = "constant",
+        **kwargs: Any) -> Array:
     """`array` with elements put on before and after, along each axis.
 
     Args:
@@ -304,7 +307,7 @@ def _pairs(value: Any, rank: int, name: str) -> list[tuple[Any, Any]]:
             return [(0, 0)] * rank
         raise TypeError(f"`{name}` must be of integral type.")
     pairs = np.broadcast_to(known, (rank, 2))
-    return [(operator.index(a), operator.index(b)) for a, b in pairs.tolist()]
+    return [(integer(a, "a pad width"), integer(b, "a pad width")) for a, b in pairs.tolist()]
 
 
 def _values_by_axis(value: Any, rank: int) -> list[tuple[Any, Any]]:

@@ -14,17 +14,19 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.dimension import Dimension
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, shaping
 from arrax.numpy.promotion import as_array, check_arraylike, convert, promote_dtypes
+from arrax.typing import DTypeLike
 
 _TYPICAL_SIZE = 64  # what symbolic sizes count as where contractions are ordered
 
 
 @remembered
 def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "auto",
-           precision: Any = None, preferred_element_type: Any = None,
-           _dot_general: Any = lax.dot_general, out_sharding: Any = None) -> Any:
+           precision: Any = None, preferred_element_type: DTypeLike | None = None,
+           _dot_general: Any = lax.dot_general, out_sharding: Any = None) -> Array:
     """The sums of products that `subscripts`, such as "ij,jk->ik", say.
 
     Args:
@@ -70,6 +72,7 @@ def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any =
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> Any:
     """(path, description): the order of contractions that `einsum` would take."""
     import opt_einsum
+    _operands(subscripts, operands)
     if isinstance(optimize, bool):
         optimize = "optimal" if optimize else [tuple(range(len(operands)))]
     return opt_einsum.contract_path(subscripts, *operands, optimize=optimize)
@@ -83,6 +86,8 @@ def _operands(subscripts: Any, operands: tuple[Any, ...]) -> tuple[Any, list[Any
             raise ValueError("einsum must have at least one operand")
         return subscripts, [as_array("einsum", a, i) for i, a in enumerate(operands)]
     everything = [subscripts, *operands]
+    if len(everything) < 2:
+        raise ValueError("einsum must have at least one operand")
     result = None
     if len(everything) % 2:
         result = tuple(everything.pop())

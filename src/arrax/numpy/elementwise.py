@@ -14,13 +14,14 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.aliases import alias
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, broadcast_all,
                                    complex_dtypes, convert, inexact_array, inexact_dtypes,
                                    integer_dtypes, number_array, promote, promote_dtypes,
                                    promote_inexact, promotes_freely, scalar_array)
+from arrax.typing import ArrayLike
 
 Function = Callable[..., Any]
 
@@ -196,12 +197,12 @@ def _negative(x: Any, /) -> Any:
     return lax.neg_p.bind(as_array("negative", x))
 
 
-def positive(x: Any, /) -> Any:
+def positive(x: ArrayLike, /) -> Array:
     """`+x`: the elements unchanged."""
     return as_array("positive", x)
 
 
-def absolute(x: Any, /) -> Any:
+def absolute(x: Any, /) -> Array:
     """The absolute value of each element; the modulus of complex numbers."""
     x = as_array("absolute", x)
     dtype = x.aval.dtype
@@ -210,7 +211,7 @@ def absolute(x: Any, /) -> Any:
     return lax.abs_p.bind(x)
 
 
-def fabs(x: Any, /) -> Any:
+def fabs(x: Any, /) -> Array:
     """The absolute value of real elements, as floats; TypeError for complex ones."""
     x = as_array("fabs", x)
     if x.aval.dtype in complex_dtypes:
@@ -218,13 +219,13 @@ def fabs(x: Any, /) -> Any:
     return lax.abs_p.bind(inexact_array("fabs", x))
 
 
-def sign(x: Any, /) -> Any:
+def sign(x: ArrayLike, /) -> Array:
     """-1, 0 or 1 by the sign of each element; `x / abs(x)` of complex numbers."""
     return lax.sign_p.bind(as_array("sign", x))
 
 
 @remembered
-def signbit(x: Any, /) -> Any:
+def signbit(x: Any, /) -> Array:
     """Whether the sign of each real element is negative: true of -0.0 and of negative NaNs."""
     x = as_array("signbit", x)
     dtype = x.aval.dtype
@@ -241,7 +242,7 @@ def signbit(x: Any, /) -> Any:
 
 
 @remembered
-def copysign(x1: Any, x2: Any, /) -> Any:
+def copysign(x1: Any, x2: Any, /) -> Array:
     """The magnitude of `x1` with the sign of `x2`, for real operands."""
     x1, x2 = promote_inexact("copysign", x1, x2)
     if x1.aval.dtype in complex_dtypes:
@@ -250,19 +251,19 @@ def copysign(x1: Any, x2: Any, /) -> Any:
     return where(signbit(x2), lax.neg_p.bind(magnitude), magnitude)
 
 
-def real(val: Any, /) -> Any:
+def real(val: ArrayLike, /) -> Array:
     """The real part of each element; real arrays unchanged."""
     x = as_array("real", val)
     return lax.real(x) if x.aval.dtype in complex_dtypes else x
 
 
-def imag(val: Any, /) -> Any:
+def imag(val: ArrayLike, /) -> Array:
     """The imaginary part of each element; zeros for real arrays."""
     x = number_array("imag", val)
     return lax.imag(x) if x.aval.dtype in complex_dtypes else lax.full_like(x, 0)
 
 
-def conjugate(x: Any, /) -> Any:
+def conjugate(x: Any, /) -> Array:
     """The complex conjugate of each element; real arrays unchanged."""
     x = as_array("conjugate", x)
     return lax.conj(x) if x.aval.dtype in complex_dtypes else x
@@ -273,27 +274,27 @@ conj = alias(conjugate, "conj")
 
 @remembered
 @promotes_freely
-def iscomplex(x: Any) -> Any:
+def iscomplex(x: ArrayLike) -> Array:
     """Whether the imaginary part of each element is not zero."""
     return not_equal(imag(x), False)
 
 
 @remembered
 @promotes_freely
-def isreal(x: Any) -> Any:
+def isreal(x: ArrayLike) -> Array:
     """Whether the imaginary part of each element is zero."""
     return equal(imag(x), False)
 
 
 # ---- predicates on floats --------------------------------------------------------------------
 
-def isnan(x: Any, /) -> Any:
+def isnan(x: ArrayLike, /) -> Array:
     """Whether each element is NaN."""
     x = as_array("isnan", x)
     return lax.ne_p.bind(x, x)
 
 
-def isfinite(x: Any, /) -> Any:
+def isfinite(x: Any, /) -> Array:
     """Whether each element is neither infinite nor NaN."""
     x = as_array("isfinite", x)
     dtype = x.aval.dtype
@@ -305,7 +306,7 @@ def isfinite(x: Any, /) -> Any:
 
 
 @remembered
-def isinf(x: Any, /) -> Any:
+def isinf(x: Any, /) -> Array:
     """Whether each element is plus or minus infinity."""
     x = as_array("isinf", x)
     dtype = x.aval.dtype
@@ -360,24 +361,24 @@ _logical_or = _logical("logical_or", lax.or_p, "Whether either element is true (
 _logical_xor = _logical("logical_xor", lax.xor_p, "Whether just one of two elements is true.")
 
 
-def logical_not(x: Any, /) -> Any:
+def logical_not(x: ArrayLike, /) -> Array:
     """Whether each element is zero or false."""
     return lax.not_p.bind(to_bool(as_array("logical_not", x)))
 
 
-def invert(x: Any, /) -> Any:
+def invert(x: ArrayLike, /) -> Array:
     """The bits of each integer flipped; the negation of bools."""
     return lax.not_p.bind(as_array("invert", x))
 
 
 @remembered
-def left_shift(x: Any, y: Any, /) -> Any:
+def left_shift(x: ArrayLike, y: ArrayLike, /) -> Array:
     """Integers `x * 2**y`, bits lost at the top."""
     return lax.shift_left_p.bind(*_as_integers(*pair("left_shift", x, y)))
 
 
 @remembered
-def right_shift(x1: Any, x2: Any, /) -> Any:
+def right_shift(x1: Any, x2: Any, /) -> Array:
     """Integers `floor(x1 / 2**x2)`; the sign bit enters for signed ones."""
     x1, x2 = _as_integers(*pair("right_shift", x1, x2))
     if dtypes.issubdtype(x1.aval.dtype, np.unsignedinteger):
@@ -386,7 +387,7 @@ def right_shift(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
-def bitwise_count(x: Any, /) -> Any:
+def bitwise_count(x: Any, /) -> Array:
     """The number of bits set in the absolute value of each integer, as uint8."""
     x = as_array("bitwise_count", x)
     if x.aval.dtype is bool_dtype:
@@ -404,7 +405,7 @@ def _as_integers(*operands: Any) -> list[Any]:
 
 
 @remembered
-def remainder(x1: Any, x2: Any, /) -> Any:
+def remainder(x1: Any, x2: Any, /) -> Array:
     """`x1 - x2 * floor(x1 / x2)`: the remainder that has the sign of `x2`.
 
     For integers a zero divisor gives zero. Zeros have the sign of `x2` too.
@@ -433,7 +434,7 @@ mod = alias(remainder, "mod")
 
 
 @remembered
-def fmod(x1: Any, x2: Any, /) -> Any:
+def fmod(x1: Any, x2: Any, /) -> Array:
     """The remainder of division that has the sign of `x1`; of integers by zero, zero."""
     x1, x2 = _as_integers(*pair("fmod", x1, x2))
     if x2.aval.dtype in integer_dtypes:
@@ -442,7 +443,7 @@ def fmod(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
-def floor_divide(x1: Any, x2: Any, /) -> Any:
+def floor_divide(x1: Any, x2: Any, /) -> Array:
     """The greatest integer not above `x1 / x2`, in the promoted dtype."""
     x1, x2 = pair("floor_divide", x1, x2)
     dtype = x1.aval.dtype
@@ -487,14 +488,14 @@ def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
 
 
 @remembered
-def reciprocal(x: Any, /) -> Any:
+def reciprocal(x: ArrayLike, /) -> Array:
     """`1 / x`, in floating point."""
     return lax.integer_pow(inexact_array("reciprocal", x), -1)
 
 
 # ---- powers ----------------------------------------------------------------------------------
 
-def square(x: Any, /) -> Any:
+def square(x: ArrayLike, /) -> Array:
     """`x * x`, elementwise; of bools in integers."""
     operand = as_array("square", x)
     if operand.aval.dtype is bool_dtype:
@@ -503,7 +504,7 @@ def square(x: Any, /) -> Any:
 
 
 @remembered
-def power(x1: Any, x2: Any, /) -> Any:
+def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """`x1` to the power of `x2`.
 
     A single integer exponent that is known becomes repeated multiplication, in the dtype of the
@@ -554,7 +555,7 @@ def _integer_power(base: Any, exponent: Any) -> Any:
 
 
 @remembered
-def float_power(x: Any, y: Any, /) -> Any:
+def float_power(x: ArrayLike, y: ArrayLike, /) -> Array:
     """`x` to the power of `y`, in floating point whatever the dtypes."""
     return lax.pow_p.bind(*promote_inexact("float_power", x, y))
 

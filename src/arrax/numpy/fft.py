@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +9,13 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, shaping
-from arrax.ops.arguments import axis_tuple
+from arrax.ops.arguments import axis_tuple, integer
 from arrax.numpy.promotion import as_array, canonical_axis, complex_dtypes, scalar_array
+from arrax.typing import ArrayLike, DTypeLike
 
 
 
@@ -84,7 +86,7 @@ def _transform(name: str, kind: str, a: Any, sizes: Sequence[int] | None,
 
 def _lengths(x: Any, places: Sequence[int], sizes: Sequence[int] | None, kind: str) -> list[int]:
     lengths = [x.shape[i] for i in places] if sizes is None else [
-        x.shape[i] if s is None else operator.index(s)
+        x.shape[i] if s is None else integer(s, "a length in `s`")
         for i, s in zip(places, sizes, strict=True)]
     if kind == "IRFFT" and (sizes is None or sizes[-1] is None):
         lengths[-1] = max(2 * (x.shape[places[-1]] - 1), 0)
@@ -134,7 +136,7 @@ def _one(name: str, kind: str, a: Any, n: int | None, axis: int, norm: str | Non
 
 
 @remembered
-def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def fft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The Fourier transform along one axis: Σ a[t] exp(-2πi t k / n).
 
     Args:
@@ -145,19 +147,19 @@ def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -
 
 
 @remembered
-def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def ifft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The inverse of `fft`."""
     return _one("ifft", "IFFT", a, n, axis, norm)
 
 
 @remembered
-def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def rfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The Fourier transform of real input: its n//2 + 1 frequencies that are not negative."""
     return _one("rfft", "RFFT", a, n, axis, norm)
 
 
 @remembered
-def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def irfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The inverse of `rfft`: real output of length `n`, 2 (m - 1) by default."""
     return _one("irfft", "IRFFT", a, n, axis, norm)
 
@@ -166,7 +168,7 @@ _SWAPPED = {None: "forward", "backward": "forward", "forward": "backward", "orth
 
 
 @remembered
-def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def hfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The transform, which is real, of a signal with Hermitian symmetry."""
     _check_one_axis("hfft", axis)
     x = elementwise.conjugate(as_array("jax.numpy.fft.hfft", a))
@@ -174,7 +176,7 @@ def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
 
 
 @remembered
-def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def ihfft(a: ArrayLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The inverse of `hfft`."""
     _check_one_axis("ihfft", axis)
     return elementwise.conjugate(rfft(a, n=n, axis=axis, norm=_SWAPPED.get(norm, norm)))
@@ -183,28 +185,29 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 # ---- several axes --------------------------------------------------------------------------------
 
 @remembered
-def fftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
+def fftn(a: ArrayLike, s: Any = None, axes: Sequence[int] | None = None,
+         norm: str | None = None) -> Array:
     """The Fourier transform along several axes (all if None), cut or filled to lengths `s`."""
     return _transform("fftn", "FFT", a, s, axes, norm)
 
 
 @remembered
-def ifftn(a: Any, s: Any = None, axes: Sequence[int] | None = None,
-          norm: str | None = None) -> Any:
+def ifftn(a: ArrayLike, s: Any = None, axes: Sequence[int] | None = None,
+          norm: str | None = None) -> Array:
     """The inverse of `fftn`."""
     return _transform("ifftn", "IFFT", a, s, axes, norm)
 
 
 @remembered
-def rfftn(a: Any, s: Any = None, axes: Sequence[int] | None = None,
-          norm: str | None = None) -> Any:
+def rfftn(a: ArrayLike, s: Any = None, axes: Sequence[int] | None = None,
+          norm: str | None = None) -> Array:
     """As `fftn` for real input; half the frequencies of the last axis."""
     return _transform("rfftn", "RFFT", a, s, axes, norm)
 
 
 @remembered
-def irfftn(a: Any, s: Any = None, axes: Sequence[int] | None = None,
-           norm: str | None = None) -> Any:
+def irfftn(a: ArrayLike, s: Any = None, axes: Sequence[int] | None = None,
+           norm: str | None = None) -> Array:
     """The inverse of `rfftn`."""
     return _transform("irfftn", "IRFFT", a, s, axes, norm)
 
@@ -216,25 +219,29 @@ def _two(name: str, axes: Sequence[int]) -> Sequence[int]:
 
 
 @remembered
-def fft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
+def fft2(a: ArrayLike, s: Any = None, axes: Sequence[int] = (-2, -1),
+         norm: str | None = None) -> Array:
     """The Fourier transform along two axes."""
     return _transform("fft2", "FFT", a, s, _two("fft2", axes), norm)
 
 
 @remembered
-def ifft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
+def ifft2(a: ArrayLike, s: Any = None, axes: Sequence[int] = (-2, -1),
+          norm: str | None = None) -> Array:
     """The inverse of `fft2`."""
     return _transform("ifft2", "IFFT", a, s, _two("ifft2", axes), norm)
 
 
 @remembered
-def rfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
+def rfft2(a: ArrayLike, s: Any = None, axes: Sequence[int] = (-2, -1),
+          norm: str | None = None) -> Array:
     """As `fft2` for real input; half the frequencies of the last axis."""
     return _transform("rfft2", "RFFT", a, s, _two("rfft2", axes), norm)
 
 
 @remembered
-def irfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
+def irfft2(a: ArrayLike, s: Any = None, axes: Sequence[int] = (-2, -1),
+           norm: str | None = None) -> Array:
     """The inverse of `rfft2`."""
     return _transform("irfft2", "IRFFT", a, s, _two("irfft2", axes), norm)
 
@@ -250,7 +257,8 @@ def _check_frequencies(name: str, n: Any, d: Any) -> None:
 
 
 @remembered
-def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
+def fftfreq(n: int, d: ArrayLike = 1.0, *, dtype: DTypeLike | None = None,
+            device: Any = None) -> Array:
     """The frequencies of `fft` for `n` samples that are `d` apart: 0, 1, …, -2, -1 over n d."""
     _check_frequencies("fftfreq", n, d)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "fftfreq")
@@ -260,7 +268,8 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
 
 
 @remembered
-def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
+def rfftfreq(n: int, d: ArrayLike = 1.0, *, dtype: DTypeLike | None = None,
+             device: Any = None) -> Array:
     """The frequencies of `rfft` for `n` samples that are `d` apart."""
     _check_frequencies("rfftfreq", n, d)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "rfftfreq")
@@ -279,12 +288,17 @@ def _shifted(name: str, x: Any, axes: Any, back: bool) -> Any:
 
 
 @remembered
-def fftshift(x: Any, axes: Any = None) -> Any:
+def fftshift(x: ArrayLike, axes: Any = None) -> Array:
     """Frequencies reordered with zero in the middle."""
     return _shifted("fftshift", x, axes, False)
 
 
 @remembered
-def ifftshift(x: Any, axes: Any = None) -> Any:
+def ifftshift(x: ArrayLike, axes: Any = None) -> Array:
     """The inverse of `fftshift`."""
     return _shifted("ifftshift", x, axes, True)
+
+__all__ = [
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
+    "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn"]
+__dir__ = listing(__name__)

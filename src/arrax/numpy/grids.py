@@ -9,16 +9,19 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.dimension import dimension
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.core import errors
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, joining, shaping
 from arrax.numpy.promotion import as_array, promote_dtypes, promotes_freely
 from arrax.transforms.api_vmap import vmap
+from arrax.typing import ArrayLike, DTypeLike
 
 
 @remembered
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
+def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False,
+             indexing: str = "xy") -> list[Any]:
     """The coordinates of the points of a grid, from those along its axes.
 
     Args:
@@ -48,7 +51,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
 
 @remembered
-def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
+def indices(dimensions: Any, dtype: DTypeLike | None = None, sparse: bool = False) -> Any:
     """The indices of each element of an array of a shape, by axis, stacked (a tuple if sparse)."""
     known = dtypes.check_user_dtype(int if dtype is None else dtype, "indices")
     sizes = tuple(dimension(d) for d in dimensions)
@@ -63,8 +66,8 @@ def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
     return joining.stack(out) if out else creation.zeros((0,), known)
 
 
-def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float,
-                 **kwargs: Any) -> Any:
+def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: DTypeLike = float,
+                 **kwargs: Any) -> Array:
     """The values of `function(i, j, …)` at the indices of an array of `shape`."""
     sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
     mapped = function

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
-from arrax.core.array import ArrayImpl, from_numpy
+from arrax.core.array import Array, ArrayImpl, from_numpy
 from arrax.core.trace import Tracer
 from arrax.numpy import creation
 from arrax.numpy.promotion import complex_dtypes
 from arrax.transforms.api_placement import device_put
+from arrax.typing import DTypeLike
 
 
 # ---- DLPack --------------------------------------------------------------------------------------
@@ -28,7 +29,7 @@ class _Capsule:
         return (1, 0)
 
 
-def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array of the data of another library's array, shared unless `copy` (or it is 64 bits wide
     without `enable_x64`).
 
@@ -54,7 +55,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 
 # ---- files and buffers ---------------------------------------------------------------------------
 
-def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
+def frombuffer(buffer: Any, dtype: DTypeLike = float, count: int = -1, offset: int = 0) -> Array:
     """The bytes of `buffer` read as an array of `dtype`."""
     if isinstance(buffer, (ArrayImpl, Tracer)):
         buffer = np.asarray(buffer)
@@ -62,7 +63,7 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
     return creation.array(np.frombuffer(buffer, known, count, offset))
 
 
-def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) -> Any:
+def fromstring(string: str, dtype: DTypeLike = float, count: int = -1, *, sep: str) -> Array:
     """The numbers in a text, between separators."""
     known = dtypes.check_user_dtype(dtype, "fromstring")
     return creation.array(np.fromstring(string, known, count, sep=sep))
@@ -107,7 +108,7 @@ def savez(file: Any, *args: Any, allow_pickle: bool = True, **kwds: Any) -> None
     np.savez(file, *arrays, **named)
 
 
-def load(file: Any, *args: Any, **kwargs: Any) -> Any:
+def load(file: Any, *args: Any, **kwargs: Any) -> Array:
     """Read what `save` wrote; zip files give a NumPy archive.
 
     Half floats of machine learning, which NumPy writes as raw bytes, come back as such.
@@ -185,7 +186,7 @@ _KINDS: dict[str, tuple[Any, ...]] = {
     "numeric": (np.integer, np.floating, np.complexfloating)}
 
 
-def isdtype(dtype: Any, kind: Any) -> bool:
+def isdtype(dtype: DTypeLike, kind: Any) -> bool:
     """Whether a dtype is of a kind: "bool", "integral", "real floating", …, a dtype, or a tuple of
     these (array API standard)."""
     known = np.dtype(dtype) if not isinstance(dtype, dtypes.ExtendedDType) else dtype

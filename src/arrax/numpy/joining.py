@@ -8,7 +8,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes, errors
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.dimension import Dimension, dimension, max_dim, min_dim
 from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
@@ -18,6 +18,7 @@ from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis,
                                    convert, promote_dtypes, refuse_out)
 from arrax.numpy.shaping import expand_dims, moveaxis, ndim, reshape
 from arrax.ops.arguments import canonical_shape
+from arrax.typing import ArrayLike, DTypeLike
 
 
 # ---- joining ---------------------------------------------------------------------------------
@@ -37,7 +38,7 @@ def _sequence_of_arrays(name: str, arrays: Any) -> list[Any]:
 
 
 @remembered
-def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
+def concatenate(arrays: Any, axis: int | None = 0, dtype: DTypeLike | None = None) -> Array:
     """Arrays joined along an axis that they have; flattened first if `axis` is None.
 
     Raises:
@@ -64,13 +65,13 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
     return lax.concatenate(operands, axis)
 
 
-def concat(arrays: Any, /, *, axis: int | None = 0) -> Any:
+def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
     """Arrays joined along an axis that they have (array API standard)."""
     return concatenate(arrays, axis)
 
 
 @remembered
-def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Any:
+def stack(arrays: Any, axis: int = 0, out: None = None, dtype: DTypeLike | None = None) -> Array:
     """Arrays of one shape joined along a new axis."""
     refuse_out("stack", out)
     if isinstance(arrays, (ArrayImpl, Tracer, np.ndarray)):
@@ -98,28 +99,28 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> An
 
 
 @remembered
-def hstack(tup: Any, dtype: Any = None) -> Any:
+def hstack(tup: Any, dtype: DTypeLike | None = None) -> Array:
     """Arrays joined along their second axis; vectors along their only one."""
     arrays = [_at_least("hstack", x, 1) for x in _sequence_of_arrays("hstack", tup)]
     return concatenate(arrays, axis=0 if not arrays or arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
 @remembered
-def vstack(tup: Any, dtype: Any = None) -> Any:
+def vstack(tup: Any, dtype: DTypeLike | None = None) -> Array:
     """Arrays joined along their first axis; vectors become rows."""
     return concatenate([_at_least("vstack", x, 2) for x in _sequence_of_arrays("vstack", tup)],
                        axis=0, dtype=dtype)
 
 
 @remembered
-def dstack(tup: Any, dtype: Any = None) -> Any:
+def dstack(tup: Any, dtype: DTypeLike | None = None) -> Array:
     """Arrays joined along their third axis; matrices get one of size 1."""
     return concatenate([_at_least("dstack", x, 3) for x in _sequence_of_arrays("dstack", tup)],
                        axis=2, dtype=dtype)
 
 
 @remembered
-def column_stack(tup: Any) -> Any:
+def column_stack(tup: Any) -> Array:
     """Vectors as columns, joined with matrices along the second axis."""
     arrays = [expand_dims(reshape(x, (x.size,)), 1) if x.ndim < 2 else x
               for x in _sequence_of_arrays("column_stack", tup)]
@@ -142,23 +143,23 @@ def _at_least_all(name: str, rank: int, arrays: tuple[Any, ...]) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-def atleast_1d(*arys: Any) -> Any:
+def atleast_1d(*arys: ArrayLike) -> Any:
     """The arguments with at least one dimension; a list of them if there are several."""
     return _at_least_all("atleast_1d", 1, arys)
 
 
-def atleast_2d(*arys: Any) -> Any:
+def atleast_2d(*arys: ArrayLike) -> Any:
     """The arguments with at least two dimensions, vectors as rows."""
     return _at_least_all("atleast_2d", 2, arys)
 
 
-def atleast_3d(*arys: Any) -> Any:
+def atleast_3d(*arys: ArrayLike) -> Any:
     """The arguments with at least three dimensions."""
     return _at_least_all("atleast_3d", 3, arys)
 
 
 @remembered
-def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
     """`values` joined to the end of `arr` along `axis`, both flattened if None."""
     x, y = as_array("append", arr), as_array("append", values, 1)
     if axis is None:
@@ -167,7 +168,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 
 
 @remembered
-def block(arrays: Any) -> Any:
+def block(arrays: Any) -> Array:
     """An array from nested lists of blocks: innermost lists join along the last axis."""
     depth = _block_depth(arrays)
     result_rank = builtins.max(depth, _block_rank(arrays))
@@ -233,7 +234,7 @@ def _known_int(name: str, value: Any) -> Any:
 
 
 @remembered
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Consecutive parts of an array along `axis`: as many equal ones, or cut at the given places.
 
     ValueError when the parts would not be equal.
@@ -242,26 +243,26 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 @remembered
-def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """As `split`; the first parts are one longer where they cannot be equal."""
     return _split("array_split", ary, indices_or_sections, axis)
 
 
 @remembered
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def hsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Any]:
     """Parts along the second axis; of vectors, along the only one."""
     x = as_array("hsplit", ary)
     return _split("hsplit", x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
 
 @remembered
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def vsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Any]:
     """Parts along the first axis."""
     return _split("vsplit", ary, indices_or_sections, 0)
 
 
 @remembered
-def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Any]:
     """Parts along the third axis."""
     return _split("dsplit", ary, indices_or_sections, 2)
 
@@ -279,7 +280,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 # ---- repeating -------------------------------------------------------------------------------
 
 @remembered
-def tile(A: Any, reps: Any) -> Any:
+def tile(A: ArrayLike, reps: Any) -> Array:
     """`A` repeated `reps` times along each axis."""
     x = as_array("tile", A)
     times = canonical_shape(reps)
@@ -291,8 +292,8 @@ def tile(A: Any, reps: Any) -> Any:
 
 
 @remembered
-def repeat(a: Any, repeats: Any, axis: int | None = None, *,
-           total_repeat_length: int | None = None, out_sharding: Any = None) -> Any:
+def repeat(a: ArrayLike, repeats: ArrayLike, axis: int | None = None, *,
+           total_repeat_length: int | None = None, out_sharding: Any = None) -> Array:
     """Each element repeated `repeats` times along `axis` (of the flattened array if None).
 
     Args:
@@ -307,7 +308,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None, *,
     axis = canonical_axis(axis, x.ndim)
     length = x.shape[axis]
     if isinstance(repeats, (int, np.integer, Dimension)) and total_repeat_length is None:
-        return _repeat_all(x, dimension(repeats), axis)
+        return _repeat_all(x, dimension(repeats, "repeats"), axis)
     if isinstance(repeats, float):
         raise TypeError("broadcast_in_dim shape must have every element be an integer type, got "
                         f"{type(repeats)}.")

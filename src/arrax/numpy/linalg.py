@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,17 +9,20 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.core.remembered import remembered
 from arrax.lax import linalg as lax_linalg
 from arrax.numpy import (creation, elementwise, linalg_products, products, reductions, selection,
                          shaping)
 from arrax.numpy.linalg_derivatives import (determinant, hermitian_transpose, least_squares,
                                             lu_determinant_parts, pseudo_inverse)
-from arrax.ops.arguments import axis_tuple
+from arrax.ops.arguments import axis_tuple, integer
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis, complex_dtypes,
                                    convert, inexact_array, promote_dtypes_inexact, promotes_freely,
                                    scalar_array)
 from arrax.numpy.ufuncs import convert_number
+from arrax.typing import ArrayLike
 
 
 class EigResult(NamedTuple):
@@ -75,7 +77,7 @@ _hermitian = hermitian_transpose
 # ---- factorizations ------------------------------------------------------------------------------
 
 @remembered
-def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> Any:
+def cholesky(a: ArrayLike, *, upper: bool = False, symmetrize_input: bool = True) -> Array:
     """The lower triangular L with L Lᴴ = a (or the upper Lᴴ), for positive definite matrices.
 
     NaN where a matrix is not positive definite.
@@ -86,7 +88,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
 
 
 @remembered
-def qr(a: Any, mode: str = "reduced") -> Any:
+def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     """The QR factorization.
 
     Args:
@@ -104,7 +106,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
 
 @remembered
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False,
+def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False,
         subset_by_index: tuple[int, int] | None = None) -> Any:
     """The singular value decomposition a = U diag(S) Vh.
 
@@ -136,13 +138,13 @@ def _argsort_descending(x: Any) -> Any:
 
 
 @remembered
-def svdvals(x: Any, /) -> Any:
+def svdvals(x: ArrayLike, /) -> Array:
     """The singular values, descending."""
     return svd(x, compute_uv=False)
 
 
 @remembered
-def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
+def eigh(a: ArrayLike, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     """Ascending eigenvalues and eigenvectors of Hermitian matrices.
 
     Args:
@@ -156,14 +158,14 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
 
 
 @remembered
-def eigvalsh(a: Any, UPLO: str | None = "L", *,
-             symmetrize_input: bool = True) -> Any:
+def eigvalsh(a: ArrayLike, UPLO: str | None = "L", *,
+             symmetrize_input: bool = True) -> Array:
     """Ascending eigenvalues of Hermitian matrices."""
     return eigh(a, UPLO, symmetrize_input).eigenvalues
 
 
 @remembered
-def eig(a: Any) -> Any:
+def eig(a: ArrayLike) -> Any:
     """Eigenvalues and right eigenvectors of square matrices, complex."""
     x = _matrix("eig", a, square=True)
     values, vectors = lax_linalg.eig(x, compute_left_eigenvectors=False)
@@ -171,7 +173,7 @@ def eig(a: Any) -> Any:
 
 
 @remembered
-def eigvals(a: Any) -> Any:
+def eigvals(a: ArrayLike) -> Array:
     """Eigenvalues of square matrices, complex."""
     x = _matrix("eigvals", a, square=True)
     return lax_linalg.eig(x, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
@@ -180,7 +182,7 @@ def eigvals(a: Any) -> Any:
 # ---- determinants and solutions ------------------------------------------------------------------
 
 @remembered
-def det(a: Any) -> Any:
+def det(a: ArrayLike) -> Array:
     """Determinants of square matrices."""
     x = _matrix("det", a, square=True)
     n = x.shape[-1]
@@ -201,7 +203,7 @@ def det(a: Any) -> Any:
 
 
 @remembered
-def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
+def slogdet(a: ArrayLike, *, method: str | None = None) -> SlogdetResult:
     """(sign, log |det|) of square matrices, without overflow.
 
     Args:
@@ -240,7 +242,7 @@ def _slogdet_qr(x: Any) -> SlogdetResult:
 
 
 @remembered
-def solve(a: Any, b: Any) -> Any:
+def solve(a: ArrayLike, b: ArrayLike) -> Array:
     """x with a x = b, for square matrices `a`.
 
     `b` is a vector if it has one dimension, else it holds matrices; leading axes broadcast.
@@ -295,7 +297,7 @@ def _lu_solve(factors: Any, permutation: Any, b: Any, transpose: bool) -> Any:
 
 
 @remembered
-def inv(a: Any) -> Any:
+def inv(a: ArrayLike) -> Array:
     """Inverses of square matrices."""
     x = _matrix("inv", a, square=True)
     return solve(x, broadcast_to_shape(creation.eye(x.shape[-1], dtype=x.dtype), x.shape))
@@ -303,7 +305,8 @@ def inv(a: Any) -> Any:
 
 @remembered
 @promotes_freely
-def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
+def pinv(a: ArrayLike, rtol: ArrayLike | None = None, hermitian: bool = False, *,
+         rcond: ArrayLike | None = None) -> Array:
     """Pseudo-inverses, by singular values.
 
     Args:
@@ -324,7 +327,7 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
 
 
 @remembered
-def lstsq(a: Any, b: Any, rcond: float | None = None, *,
+def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None, *,
           numpy_resid: bool = False) -> tuple[Any, Any, Any, Any]:
     """(solution, residuals, rank, singular values) of least squares problems min |a x - b|.
 
@@ -364,7 +367,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *,
 # ---- norms and numbers ---------------------------------------------------------------------------
 
 @remembered
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: ArrayLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
     """Norms of vectors (one axis) or matrices (two axes).
 
     Args:
@@ -389,8 +392,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 @remembered
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False,
-                ord: Any = 2) -> Any:
+def vector_norm(x: ArrayLike, /, *, axis: Any = None, keepdims: bool = False,
+                ord: Any = 2) -> Array:
     """Norms of vectors along `axis` (all axes together if None)."""
     v = inexact_array("linalg.vector_norm", x)
     magnitude = elementwise.absolute(v)
@@ -415,7 +418,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False,
 
 
 @remembered
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     """Norms of the matrices in the last two axes."""
     v = _matrix("matrix_norm", x)
     return _matrix_norm(v, (v.ndim - 2, v.ndim - 1), ord, keepdims)
@@ -445,7 +448,7 @@ def _matrix_norm(v: Any, axes: tuple[int, ...], order: Any, keepdims: bool) -> A
 
 
 @remembered
-def cond(x: Any, p: Any = None) -> Any:
+def cond(x: ArrayLike, p: Any = None) -> Any:
     """Condition numbers: |a| |a⁻¹| in the norm `p`; by singular values for None, 2 and -2."""
     v = _matrix("cond", x)
     if 0 in v.shape[-2:]:
@@ -465,8 +468,8 @@ def cond(x: Any, p: Any = None) -> Any:
 
 @remembered
 @promotes_freely
-def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
-                tol: Any = None) -> Any:
+def matrix_rank(M: ArrayLike, rtol: ArrayLike | None = None, *, hermitian: bool = False,
+                tol: ArrayLike | None = None) -> Array:
     """The number of singular values above `rtol` times the greatest (eps max(m, n) if None), or
     above `tol`."""
     x = inexact_array("linalg.matrix_rank", M)
@@ -489,21 +492,21 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False,
 
 
 @remembered
-def matrix_power(a: Any, n: int) -> Any:
+def matrix_power(a: ArrayLike, n: int) -> Array:
     """Square matrices to an integer power, by repeated squaring."""
     x = as_array("linalg.matrix_power", a)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise TypeError("linalg.matrix_power: argument must have shape (..., n, n); got "
                         f"{x.shape}")
     try:
-        n = operator.index(n)
+        n = integer(n, "n")
     except TypeError:
         raise TypeError(f"exponent must be an integer, got {n}") from None
     if n == 0:
         return broadcast_to_shape(creation.eye(x.shape[-1], dtype=x.dtype), x.shape)
     if n < 0:
         x, n = inv(x), -n
-    result = None
+    result: Any = None
     while n:
         if n & 1:
             result = x if result is None else products.matmul(result, x)
@@ -527,10 +530,10 @@ vecdot = linalg_products.vecdot
 
 
 @remembered
-def tensorinv(a: Any, ind: int = 2) -> Any:
+def tensorinv(a: ArrayLike, ind: int = 2) -> Array:
     """The inverse with respect to `tensordot` over `ind` axes."""
     x = as_array("linalg.tensorinv", a)
-    ind = operator.index(ind)
+    ind = integer(ind, "ind")
     if ind <= 0:
         raise ValueError(f"ind must be a positive integer; got ind={ind}")
     front, back = x.shape[:ind], x.shape[ind:]
@@ -542,7 +545,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 
 @remembered
-def tensorsolve(a: Any, b: Any, axes: tuple[int, ...] | None = None) -> Any:
+def tensorsolve(a: ArrayLike, b: ArrayLike, axes: tuple[int, ...] | None = None) -> Array:
     """x with tensordot(a, x, x.ndim) = b."""
     x, y = as_array("linalg.tensorsolve", a), as_array("linalg.tensorsolve", b, 1)
     if axes is not None:
@@ -554,3 +557,11 @@ def tensorsolve(a: Any, b: Any, axes: tuple[int, ...] | None = None) -> Any:
                          f"the rest must have as many elements: got {x.shape} and {y.shape}")
     solution = solve(shaping.reshape(x, (y.size, y.size)), shaping.ravel(y))
     return shaping.reshape(solution, out)
+
+__all__ = [
+    "EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond",
+    "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul",
+    "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "multi_dot", "norm",
+    "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv",
+    "tensorsolve", "trace", "vecdot", "vector_norm"]
+__dir__ = listing(__name__)

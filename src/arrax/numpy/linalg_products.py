@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import einstein, products, selection, shaping
 from arrax.numpy.promotion import as_array
+from arrax.typing import ArrayLike, DTypeLike
 
 
 @remembered
-def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
+def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Array:
     """The product of several matrices (vectors at the ends), in the cheapest order."""
     operands = [as_array("linalg.multi_dot", a, i) for i, a in enumerate(arrays)]
     if len(operands) < 2:
@@ -40,7 +42,7 @@ def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
 
 
 @remembered
-def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+def cross(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Any:
     """The cross product of vectors of 3 components."""
     if np.shape(x1)[axis] != 3 or np.shape(x2)[axis] != 3:
         raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors, but they "
@@ -49,7 +51,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 
 @remembered
-def outer(x1: Any, x2: Any, /) -> Any:
+def outer(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """The products of each element of one vector with each of another."""
     x, y = as_array("linalg.outer", x1), as_array("linalg.outer", x2, 1)
     if x.ndim != 1 or y.ndim != 1:
@@ -59,41 +61,41 @@ def outer(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
-def matmul(x1: Any, x2: Any, /, *, precision: Any = None,
-           preferred_element_type: Any = None) -> Any:
+def matmul(x1: ArrayLike, x2: ArrayLike, /, *, precision: Any = None,
+           preferred_element_type: DTypeLike | None = None) -> Array:
     """The matrix product; see `arrax.numpy.matmul`."""
     return products.matmul(x1, x2, precision=precision,
                            preferred_element_type=preferred_element_type)
 
 
 @remembered
-def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, precision: Any = None,
-              preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
+def tensordot(x1: ArrayLike, x2: ArrayLike, /, *, axes: Any = 2, precision: Any = None,
+              preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The product sums over pairs of axes; see `arrax.numpy.tensordot`."""
     return products.tensordot(x1, x2, axes, precision=precision,
                               preferred_element_type=preferred_element_type)
 
 
 @remembered
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
-           preferred_element_type: Any = None) -> Any:
+def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1, precision: Any = None,
+           preferred_element_type: DTypeLike | None = None) -> Array:
     """The product sums along an axis, the first operand conjugated."""
     return products.vecdot(x1, x2, axis=axis, precision=precision,
                            preferred_element_type=preferred_element_type)
 
 
 @remembered
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Array:
     """The diagonals of the matrices in the last two axes."""
     return selection.diagonal(x, offset, -2, -1)
 
 
 @remembered
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+def trace(x: ArrayLike, /, *, offset: int = 0, dtype: DTypeLike | None = None) -> Array:
     """The sums of the diagonals of the matrices in the last two axes."""
     return products.trace(x, offset, -2, -1, dtype)
 
 
-def matrix_transpose(x: Any, /) -> Any:
+def matrix_transpose(x: ArrayLike, /) -> Array:
     """The matrices in the last two axes transposed."""
     return shaping.matrix_transpose(x)

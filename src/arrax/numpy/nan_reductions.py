@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions
 from arrax.numpy.promotion import (as_array, convert, inexact_dtypes, promotes_freely, refuse_out,
                                    scalar_array)
 from arrax.numpy.ufuncs import convert_number
+from arrax.typing import ArrayLike, DTypeLike
 
 
 def _filled(name: str, a: Any, fill: float) -> tuple[Any, Any]:
@@ -44,32 +46,34 @@ _nanprod = _without_nan("nanprod", reductions.prod, 1)
 
 
 @remembered
-def nanmax(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
-           where: Any = None) -> Any:
+def nanmax(a: ArrayLike, axis: Any = None, out: None = None, keepdims: bool = False,
+           initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
     """The greatest element over `axis` that is not NaN; NaN if all are."""
     refuse_out("nanmax", out)
     return _nanmax(a, axis, keepdims, initial, where)
 
 
 @remembered
-def nanmin(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
-           where: Any = None) -> Any:
+def nanmin(a: ArrayLike, axis: Any = None, out: None = None, keepdims: bool = False,
+           initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
     """The least element over `axis` that is not NaN; NaN if all are."""
     refuse_out("nanmin", out)
     return _nanmin(a, axis, keepdims, initial, where)
 
 
 @remembered
-def nansum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-           initial: Any = None, where: Any = None) -> Any:
+def nansum(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+           keepdims: bool = False, initial: ArrayLike | None = None,
+           where: ArrayLike | None = None) -> Array:
     """The sum over `axis`, NaN counting as 0."""
     refuse_out("nansum", out)
     return _nansum(a, axis, keepdims, initial, where, dtype=dtype)
 
 
 @remembered
-def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-            initial: Any = None, where: Any = None) -> Any:
+def nanprod(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+            keepdims: bool = False, initial: ArrayLike | None = None,
+            where: ArrayLike | None = None) -> Array:
     """The product over `axis`, NaN counting as 1."""
     refuse_out("nanprod", out)
     return _nanprod(a, axis, keepdims, initial, where, dtype=dtype)
@@ -82,8 +86,8 @@ def _counts(x: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> Any:
 
 @remembered
 @promotes_freely
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-            where: Any = None) -> Any:
+def nanmean(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+            keepdims: bool = False, where: ArrayLike | None = None) -> Array:
     """The mean of the elements over `axis` that are not NaN."""
     refuse_out("nanmean", out)
     x = as_array("nanmean", a)
@@ -96,8 +100,9 @@ def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepd
 
 @remembered
 @promotes_freely
-def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
-           keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
+def nanvar(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+           ddof: int = 0, keepdims: bool = False, where: ArrayLike | None = None,
+           mean: ArrayLike | None = None) -> Array:
     """The variance of the elements over `axis` that are not NaN; see `var`."""
     refuse_out("nanvar", out)
     x = as_array("nanvar", a)
@@ -123,8 +128,9 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: 
 
 @remembered
 @promotes_freely
-def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
-           keepdims: bool = False, where: Any = None, mean: Any = None) -> Any:
+def nanstd(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+           ddof: int = 0, keepdims: bool = False, where: ArrayLike | None = None,
+           mean: ArrayLike | None = None) -> Array:
     """The standard deviation of the elements over `axis` that are not NaN."""
     refuse_out("nanstd", out)
     return elementwise.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
@@ -142,14 +148,14 @@ def _nan_position(name: str, reduction: Callable[..., Any], fill: float, a: Any,
 
 
 @remembered
-def nanargmax(a: Any, axis: int | None = None, out: None = None,
-              keepdims: bool | None = None) -> Any:
+def nanargmax(a: ArrayLike, axis: int | None = None, out: None = None,
+              keepdims: bool | None = None) -> Array:
     """The position of the greatest element along `axis` that is not NaN; -1 if all are."""
     return _nan_position("nanargmax", reductions.argmax, -np.inf, a, axis, out, keepdims)
 
 
 @remembered
-def nanargmin(a: Any, axis: int | None = None, out: None = None,
-              keepdims: bool | None = None) -> Any:
+def nanargmin(a: ArrayLike, axis: int | None = None, out: None = None,
+              keepdims: bool | None = None) -> Array:
     """The position of the least element along `axis` that is not NaN; -1 if all are."""
     return _nan_position("nanargmin", reductions.argmin, np.inf, a, axis, out, keepdims)

@@ -5,15 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
+from arrax.core.array import Array
 from arrax.numpy import shaping
 from arrax.numpy.promotion import as_array, canonical_axis
 from arrax.transforms.api_vmap import vmap
+from arrax.typing import ArrayLike
 
 builtin_range = range
 
 
-def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any,
-                     **kwargs: Any) -> Any:
+def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: ArrayLike, *args: Any,
+                     **kwargs: Any) -> Array:
     """`func1d` applied to each vector along `axis`; its results stand in place of it."""
     x = as_array("apply_along_axis", arr)
     axis = canonical_axis(axis, x.ndim)
@@ -27,7 +29,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     return function(x)
 
 
-def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Sequence[int]) -> Any:
+def apply_over_axes(func: Callable[[Any, int], Any], a: ArrayLike, axes: Sequence[int]) -> Array:
     """`func(a, axis)` applied for one axis after the other; lost axes come back with size 1."""
     x = as_array("apply_over_axes", a)
     for axis in axes:

@@ -1,19 +1,20 @@
 """Bits packed into bytes."""
 from __future__ import annotations
 
-from typing import Any
 
 import numpy as np
 
 from arrax import lax
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, shaping
 from arrax.numpy.promotion import as_array, canonical_axis, convert, integer_dtypes, promotes_freely
+from arrax.typing import ArrayLike
 
 
 @remembered
 @promotes_freely
-def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
+def packbits(a: ArrayLike, axis: int | None = None, bitorder: str = "big") -> Array:
     """Eight elements along `axis` packed into a uint8 each, as bits (not zero: 1)."""
     x = as_array("packbits", a)
     if x.dtype not in integer_dtypes and x.dtype != np.bool_:
@@ -35,8 +36,8 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
 
 @remembered
 @promotes_freely
-def unpackbits(a: Any, axis: int | None = None, count: int | None = None,
-               bitorder: str = "big") -> Any:
+def unpackbits(a: ArrayLike, axis: int | None = None, count: int | None = None,
+               bitorder: str = "big") -> Array:
     """The bits of uint8 elements along `axis`, as uint8; only the first `count` of them."""
     x = as_array("unpackbits", a)
     if x.dtype != np.uint8:

@@ -1,21 +1,23 @@
 """Polynomials as vectors of coefficients, the highest power first."""
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, linalg, products, reductions, shaping
 from arrax.numpy.promotion import (as_array, convert, promote_dtypes, promote_dtypes_inexact)
+from arrax.ops.arguments import integer
+from arrax.typing import ArrayLike
 
 
 @remembered
-def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
+def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
     """The values at `x` of the polynomial with coefficients `p`, by Horner's rule."""
     p, x = promote_dtypes("polyval", as_array("polyval", p), as_array("polyval", x, 1))
     shape = np.broadcast_shapes(p.shape[1:], x.shape)
@@ -29,7 +31,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
 
 
 @remembered
-def polyadd(a1: Any, a2: Any) -> Any:
+def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
     """The sum of two polynomials."""
     a, b = promote_dtypes("polyadd", as_array("polyadd", a1), as_array("polyadd", a2, 1))
     a, b = _aligned(a, b)
@@ -37,7 +39,7 @@ def polyadd(a1: Any, a2: Any) -> Any:
 
 
 @remembered
-def polysub(a1: Any, a2: Any) -> Any:
+def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
     """The difference of two polynomials."""
     a, b = promote_dtypes("polysub", as_array("polysub", a1), as_array("polysub", a2, 1))
     a, b = _aligned(a, b)
@@ -53,7 +55,7 @@ def _aligned(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 @remembered
-def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
+def polymul(a1: ArrayLike, a2: ArrayLike, *, trim_leading_zeros: bool = False) -> Array:
     """The product of two polynomials; zeros in front are dropped if asked for (not in `jit`)."""
     a, b = promote_dtypes_inexact("polymul", as_array("polymul", a1), as_array("polymul", a2, 1))
     if trim_leading_zeros and (a.size > 1 or b.size > 1):
@@ -72,7 +74,7 @@ def _trimmed(p: Any) -> Any:
 
 
 @remembered
-def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
+def polydiv(u: ArrayLike, v: ArrayLike, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
     """(quotient, remainder) of two polynomials."""
     a, b = promote_dtypes_inexact("polydiv", as_array("polydiv", u), as_array("polydiv", v, 1))
     m, n = a.shape[0] - 1, b.shape[0] - 1
@@ -91,24 +93,25 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
 
 
 @remembered
-def polyder(p: Any, m: int = 1) -> Any:
+def polyder(p: Any, m: int = 1) -> Array:
     """The `m`-th derivative of a polynomial."""
     (p,) = promote_dtypes_inexact("polyder", p)
-    m = operator.index(m)
+    m = integer(m, "m")
     if m < 0:
         raise ValueError("Order of derivative must be positive")
     if m == 0:
         return p
+    m = min(m, p.shape[0])  # the next derivative of a constant is empty, as this one is
     powers = np.arange(p.shape[0])[::-1]
     factors = np.prod([powers - i for i in range(m)], axis=0)
     return elementwise._multiply(p, creation.asarray(factors.astype(p.dtype)))[:-m]
 
 
 @remembered
-def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+def polyint(p: Any, m: int = 1, k: Any = None) -> Array:
     """The `m`-th integral of a polynomial, with integration constants `k`."""
     (p,) = promote_dtypes_inexact("polyint", p)
-    m = operator.index(m)
+    m = integer(m, "m")
     if m < 0:
         raise ValueError("Order of integral must be positive")
     if m == 0:
@@ -127,7 +130,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 @remembered
-def poly(seq_of_zeros: Any) -> Any:
+def poly(seq_of_zeros: ArrayLike) -> Array:
     """The coefficients of the polynomial with the given roots, or with the eigenvalues of a
     matrix."""
     (zeros,) = promote_dtypes_inexact("poly", seq_of_zeros)
@@ -142,7 +145,7 @@ def poly(seq_of_zeros: Any) -> Any:
     return p
 
 
-def roots(p: Any, *, strip_zeros: bool = True) -> Any:
+def roots(p: Any, *, strip_zeros: bool = True) -> Array:
     """The roots of a polynomial, as eigenvalues of its companion matrix.
 
     Inside `jit`, `strip_zeros=False` must be given: zeros in front then give NaN.
@@ -179,12 +182,12 @@ def _companion_roots(p: Any) -> Any:
 
 
 @remembered
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Array:
     """The matrix of powers of `x`: columns x^(N-1) … x^0, or the other way round."""
     v = as_array("vander", x)
     if v.ndim != 1:
         raise ValueError("x must be a one-dimensional array")
-    count = v.shape[0] if N is None else operator.index(N)
+    count = v.shape[0] if N is None else integer(N, "N")
     if count < 0:
         raise ValueError("N must be nonnegative")
     exponents = np.arange(count) if increasing else np.arange(count)[::-1]
@@ -195,8 +198,8 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 
 @remembered
-def polyfit(x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None,
-            cov: bool | str = False) -> Any:
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: bool = False,
+            w: ArrayLike | None = None, cov: bool | str = False) -> Any:
     """The coefficients of the polynomial of degree `deg` closest to points, by least squares.
 
     Args:
@@ -205,7 +208,7 @@ def polyfit(x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = F
       w: weights of the points. cov: also return the covariance of the coefficients.
     """
     xs, ys = promote_dtypes_inexact("polyfit", as_array("polyfit", x), as_array("polyfit", y, 1))
-    degree = operator.index(deg)
+    degree = integer(deg, "deg")
     if degree < 0:
         raise ValueError("expected deg >= 0")
     if xs.ndim != 1:

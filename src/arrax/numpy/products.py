@@ -1,7 +1,6 @@
 """Products: dot, matmul, tensordot, outer, kron, cross, convolutions."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.dimension import broadcast_shapes
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -17,6 +16,8 @@ from arrax.numpy import elementwise, joining, reductions, shaping
 from arrax.numpy.promotion import (as_array, bool_dtype, canonical_axis, check_arraylike,
                                    complex_dtypes, convert, promote_dtypes,
                                    promote_dtypes_inexact, refuse_out)
+from arrax.ops.arguments import integer
+from arrax.typing import ArrayLike, DTypeLike
 
 
 def _pair(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, Any]:
@@ -42,8 +43,8 @@ def _contract(x: Any, y: Any, contracting: Any, batch: Any, precision: Any, dtyp
 
 
 @remembered
-def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None,
-        out_sharding: Any = None) -> Any:
+def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
+        preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The sum product over the last axis of `a` and the last but one of `b` (or its only one).
 
     With a scalar, the plain product.
@@ -64,8 +65,8 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
 
 
 @remembered
-def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None,
-           out_sharding: Any = None) -> Any:
+def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
+           preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The matrix product; leading axes are batch axes, which broadcast; vectors are rows or
     columns.
 
@@ -126,7 +127,8 @@ def _present(mine: Sequence[int], other: Sequence[int], rank: int) -> list[int]:
 
 
 @remembered
-def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def vdot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
+         preferred_element_type: DTypeLike | None = None) -> Array:
     """The product sum of the flattened operands, the first conjugated."""
     x, y = as_array("vdot", a), as_array("vdot", b, 1)
     if x.dtype in complex_dtypes:
@@ -136,8 +138,8 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
 
 
 @remembered
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None,
-           preferred_element_type: Any = None) -> Any:
+def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1, precision: Any = None,
+           preferred_element_type: DTypeLike | None = None) -> Array:
     """The product sums along `axis`, the first operand conjugated; other axes broadcast."""
     x, y = as_array("vecdot", x1), as_array("vecdot", x2, 1)
     if x.ndim == 0 or y.ndim == 0:
@@ -170,7 +172,7 @@ def _check_core(name: str, x: Any, y: Any, x_size: Any, y_size: Any, x_rank: int
 
 
 @remembered
-def matvec(x1: Any, x2: Any, /) -> Any:
+def matvec(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """Matrices times vectors; leading axes broadcast."""
     x, y = as_array("matvec", x1), as_array("matvec", x2, 1)
     _check_core("matvec", x, y, x.shape[-1:], y.shape[-1:], 2, 1)
@@ -178,7 +180,7 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
-def vecmat(x1: Any, x2: Any, /) -> Any:
+def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """Vectors, conjugated, times matrices; leading axes broadcast."""
     x, y = as_array("vecmat", x1), as_array("vecmat", x2, 1)
     _check_core("vecmat", x, y, x.shape[-1:], y.shape[-2:-1], 1, 2)
@@ -186,7 +188,8 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
-def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def inner(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
+          preferred_element_type: DTypeLike | None = None) -> Array:
     """The product sums over the last axes of both."""
     check_arraylike("inner", a, b)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
@@ -196,7 +199,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
 
 
 @remembered
-def outer(a: Any, b: Any, out: None = None) -> Any:
+def outer(a: ArrayLike, b: ArrayLike, out: None = None) -> Array:
     """The products of each element of `a` with each of `b`, both flattened."""
     refuse_out("outer", out)
     x, y = as_array("outer", a), as_array("outer", b, 1)
@@ -204,8 +207,8 @@ def outer(a: Any, b: Any, out: None = None) -> Any:
 
 
 @remembered
-def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None,
-              preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = None,
+              preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The product sums over pairs of axes of `a` and `b`.
 
     Args:
@@ -214,7 +217,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None,
     x, y, dtype = _pair("tensordot", a, b, preferred_element_type)
     weak = _weak(x, y, preferred_element_type)
     if isinstance(axes, (int, np.integer)):
-        count = operator.index(axes)
+        count = integer(axes, "axes")
         if count > min(x.ndim, y.ndim):
             raise TypeError(f"Number of tensordot axes (axes {count}) exceeds input ranks "
                             f"({x.shape} and {y.shape})")
@@ -238,7 +241,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None,
 
 
 @remembered
-def kron(a: Any, b: Any) -> Any:
+def kron(a: ArrayLike, b: ArrayLike) -> Array:
     """The Kronecker product: each element of `a` times the whole of `b`, as blocks."""
     x, y = promote_dtypes("kron", as_array("kron", a), as_array("kron", b, 1))
     rank = max(x.ndim, y.ndim)
@@ -277,8 +280,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1,
 
 
 @remembered
-def trace(a: Any, offset: Any = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,
-          out: None = None) -> Any:
+def trace(a: ArrayLike, offset: Any = 0, axis1: int = 0, axis2: int = 1,
+          dtype: DTypeLike | None = None, out: None = None) -> Array:
     """The sum of the elements on a diagonal of the matrices in two axes."""
     refuse_out("trace", out)
     x = as_array("trace", a)
@@ -329,8 +332,8 @@ def _slide(name: str, a: Any, v: Any, mode: str, flip: bool, precision: Any,
 
 
 @remembered
-def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None,
-             preferred_element_type: Any = None) -> Any:
+def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full", *, precision: Any = None,
+             preferred_element_type: DTypeLike | None = None) -> Array:
     """The convolution of two vectors, in floating point.
 
     Args:
@@ -340,7 +343,7 @@ def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None,
 
 
 @remembered
-def correlate(a: Any, v: Any, mode: str = "valid", *, precision: Any = None,
-              preferred_element_type: Any = None) -> Any:
+def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid", *, precision: Any = None,
+              preferred_element_type: DTypeLike | None = None) -> Array:
     """The cross-correlation of two vectors, the second conjugated; modes as for `convolve`."""
     return _slide("correlate", a, v, mode, False, precision, preferred_element_type)

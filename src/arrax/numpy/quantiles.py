@@ -7,19 +7,22 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, rounding, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, convert,
                                    inexact_array, promote_dtypes_inexact, promotes_freely,
                                    refuse_out, scalar_array)
+from arrax.typing import ArrayLike
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
 @remembered
 @promotes_freely
-def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
-             method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
+def quantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+             overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
+             weights: ArrayLike | None = None) -> Array:
     """The values below which the fractions `q` of the elements over `axis` lie.
 
     Args:
@@ -34,8 +37,9 @@ def quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input
 
 @remembered
 @promotes_freely
-def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
-                method: str = "linear", keepdims: bool = False, *, weights: Any = None) -> Any:
+def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+                overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
+                weights: ArrayLike | None = None) -> Array:
     """As `quantile`, of the elements that are not NaN."""
     return _checked("nanquantile", a, q, axis, out, overwrite_input, method, keepdims, weights,
                     True)
@@ -43,9 +47,9 @@ def nanquantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_in
 
 @remembered
 @promotes_freely
-def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
-               method: str = "linear", keepdims: bool = False, *, weights: Any = None,
-               out_sharding: Any = None) -> Any:
+def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
+               overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
+               weights: ArrayLike | None = None, out_sharding: Any = None) -> Array:
     """As `quantile`, with `q` in percent."""
     (q,) = promote_dtypes_inexact("percentile", q)
     return _checked("percentile", a, elementwise.divide(q, 100), axis, out, overwrite_input,
@@ -54,9 +58,9 @@ def percentile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_inp
 
 @remembered
 @promotes_freely
-def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None,
+def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                   overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
-                  weights: Any = None) -> Any:
+                  weights: ArrayLike | None = None) -> Array:
     """As `nanquantile`, with `q` in percent."""
     (q,) = promote_dtypes_inexact("nanpercentile", q)
     return _checked("nanpercentile", a, elementwise.divide(q, 100), axis, out, overwrite_input,
@@ -65,8 +69,8 @@ def nanpercentile(a: Any, q: Any, axis: Any = None, out: None = None,
 
 @remembered
 @promotes_freely
-def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
-           keepdims: bool = False) -> Any:
+def median(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
+           keepdims: bool = False) -> Array:
     """The middle value over `axis`: half the elements lie below it."""
     return _checked("median", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None,
                     False)
@@ -74,8 +78,8 @@ def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = F
 
 @remembered
 @promotes_freely
-def nanmedian(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False,
-              keepdims: bool = False) -> Any:
+def nanmedian(a: ArrayLike, axis: Any = None, out: None = None, overwrite_input: bool = False,
+              keepdims: bool = False) -> Array:
     """As `median`, of the elements that are not NaN."""
     return _checked("nanmedian", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None,
                     True)

@@ -15,7 +15,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.aliases import alias
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.dimension import max_dim
 from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
@@ -25,6 +25,7 @@ from arrax.numpy.promotion import (as_array, bool_dtype, broadcast_to_shape, can
                                    canonical_axis, complex_dtypes, convert,
                                    inexact_dtypes, inexact_of, integer_dtypes, refuse_out,
                                    scalar_array)
+from arrax.typing import ArrayLike, DTypeLike
 
 _half_floats = frozenset({np.dtype(np.float16), dtypes.scalar_types["bfloat16"].dtype})
 _float32 = np.dtype(np.float32)
@@ -130,9 +131,9 @@ _prod = _summing("prod", lambda x, axes: lax.reduce_prod(x, axes), 1,
 
 
 @remembered
-def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None,
-        keepdims: bool = False, initial: Any = None, where: Any = None,
-        promote_integers: bool = True) -> Any:
+def sum(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+        keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike | None = None,
+        promote_integers: bool = True) -> Array:
     """The sum of elements over `axis`.
 
     Integers narrower than the default int are summed in that, unless `promote_integers` is
@@ -146,8 +147,9 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None,
 
 
 @remembered
-def prod(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-         initial: Any = None, where: Any = None, promote_integers: bool = True) -> Any:
+def prod(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+         keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike | None = None,
+         promote_integers: bool = True) -> Array:
     """The product of elements over `axis`; dtypes as for `sum`."""
     return _prod(a, axis, dtype, out, keepdims, initial, where, promote_integers)
 
@@ -199,8 +201,8 @@ _min = _extreme("min", lambda x, axes: lax.reduce_min(x, axes), _highest,
 
 
 @remembered
-def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
-        initial: Any = None, where: Any = None) -> Any:
+def max(a: ArrayLike, axis: Any = None, out: None = None, keepdims: bool = False,
+        initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
     """The greatest element over `axis`; NaN if any is NaN.
 
     ValueError for no elements without `initial`, and for `where` without `initial`.
@@ -209,8 +211,8 @@ def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
 
 
 @remembered
-def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False,
-        initial: Any = None, where: Any = None) -> Any:
+def min(a: ArrayLike, axis: Any = None, out: None = None, keepdims: bool = False,
+        initial: ArrayLike | None = None, where: ArrayLike | None = None) -> Array:
     """The least element over `axis`; see `max`."""
     return _min(a, axis, out, keepdims, initial, where)
 
@@ -219,7 +221,7 @@ amax, amin = alias(max, "amax"), alias(min, "amin")
 
 
 @remembered
-def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
+def ptp(a: ArrayLike, axis: Any = None, out: None = None, keepdims: bool = False) -> Array:
     """The distance from the least to the greatest element over `axis`."""
     refuse_out("ptp", out)
     x = as_array("ptp", a)
@@ -248,21 +250,21 @@ _any = _logic("any", lambda x, axes: lax.reduce_or(x, axes), False)
 
 
 @remembered
-def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
-        where: Any = None) -> Any:
+def all(a: ArrayLike, axis: Any = None, out: None = None, keepdims: bool = False, *,
+        where: ArrayLike | None = None) -> Array:
     """Whether all elements over `axis` are true (not zero)."""
     return _all(a, axis, out, keepdims, where=where)
 
 
 @remembered
-def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *,
-        where: Any = None) -> Any:
+def any(a: ArrayLike, axis: Any = None, out: None = None, keepdims: bool = False, *,
+        where: ArrayLike | None = None) -> Array:
     """Whether any element over `axis` is true (not zero)."""
     return _any(a, axis, out, keepdims, where=where)
 
 
 @remembered
-def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def count_nonzero(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Array:
     """How many elements over `axis` are not zero."""
     x = elementwise.to_bool(as_array("count_nonzero", a))
     check_positions("count_nonzero", x.size + 1, dtypes.default_int_dtype())
@@ -276,8 +278,8 @@ def _count(x: Any, axes: tuple[int, ...]) -> int:
 
 
 @remembered
-def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *,
-         where: Any = None) -> Any:
+def mean(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+         keepdims: bool = False, *, where: ArrayLike | None = None) -> Array:
     """The mean of elements over `axis`, in floating point (float32 for half floats inside).
 
     NaN where no elements are counted.
@@ -308,8 +310,8 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims
 
 
 @remembered
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False,
-            keepdims: bool = False) -> Any:
+def average(a: ArrayLike, axis: Any = None, weights: ArrayLike | None = None,
+            returned: bool = False, keepdims: bool = False) -> Any:
     """The weighted mean over `axis`; with `returned` also the sums of the weights.
 
     `weights` has the shape of `a`, or is one-dimensional along a single axis.
@@ -354,9 +356,9 @@ def _average_operands(x: Any, w: Any, axis: Any) -> tuple[Any, Any]:
 
 
 @remembered
-def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
-        keepdims: bool = False, *, where: Any = None, mean: Any = None,
-        correction: Any = None) -> Any:
+def var(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+        ddof: int = 0, keepdims: bool = False, *, where: ArrayLike | None = None,
+        mean: ArrayLike | None = None, correction: Any = None) -> Array:
     """The variance of elements over `axis`: the mean square distance from the mean.
 
     Args:
@@ -421,9 +423,9 @@ def _mean_of(x: Any, axes: tuple[int, ...], where: Any) -> Any:
 
 
 @remembered
-def std(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0,
-        keepdims: bool = False, *, where: Any = None, mean: Any = None,
-        correction: Any = None) -> Any:
+def std(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: None = None,
+        ddof: int = 0, keepdims: bool = False, *, where: ArrayLike | None = None,
+        mean: ArrayLike | None = None, correction: Any = None) -> Array:
     """The standard deviation over `axis`: the square root of `var`."""
     refuse_out("std", out)
     known = dtypes.check_user_dtype(dtype, "std")
@@ -459,14 +461,16 @@ _argmin = _position("argmin", lambda x, axis, dtype: lax.argmin(x, axis, dtype))
 
 
 @remembered
-def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
+def argmax(a: ArrayLike, axis: int | None = None, out: None = None,
+           keepdims: bool | None = None) -> Array:
     """The position of the first greatest element along `axis` (of the flattened array if None);
     of the first NaN if there is one."""
     return _argmax(a, axis, out, keepdims)
 
 
 @remembered
-def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
+def argmin(a: ArrayLike, axis: int | None = None, out: None = None,
+           keepdims: bool | None = None) -> Array:
     """The position of the first least element along `axis`; see `argmax`."""
     return _argmin(a, axis, out, keepdims)
 
@@ -497,25 +501,29 @@ _nancumprod = _running("nancumprod", lambda x, axis: lax.cumprod(x, axis), 1)
 
 
 @remembered
-def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+def cumsum(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None,
+           out: None = None) -> Array:
     """The running sums along `axis` (of the flattened array if None)."""
     return _cumsum(a, axis, dtype, out)
 
 
 @remembered
-def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+def cumprod(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None,
+            out: None = None) -> Array:
     """The running products along `axis` (of the flattened array if None)."""
     return _cumprod(a, axis, dtype, out)
 
 
 @remembered
-def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+def nancumsum(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None,
+              out: None = None) -> Array:
     """As `cumsum`, NaNs counting as 0."""
     return _nancumsum(a, axis, dtype, out)
 
 
 @remembered
-def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+def nancumprod(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None,
+               out: None = None) -> Array:
     """As `cumprod`, NaNs counting as 1."""
     return _nancumprod(a, axis, dtype, out)
 
@@ -541,8 +549,8 @@ def _cumulative(name: str, function: Callable[..., Any], start: int, x: Any, axi
 
 
 @remembered
-def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None,
-                   include_initial: bool = False) -> Any:
+def cumulative_sum(x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike | None = None,
+                   include_initial: bool = False) -> Array:
     """The running sums along `axis`, from 0 on if `include_initial` (array API standard).
 
     Unlike those of `cumsum`, sums of narrow integers have the default integer dtype.
@@ -553,7 +561,7 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None,
 
 
 @remembered
-def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None,
-                    include_initial: bool = False) -> Any:
+def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike | None = None,
+                    include_initial: bool = False) -> Array:
     """The running products along `axis`, from 1 on if `include_initial`."""
     return _cumulative("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)

@@ -8,11 +8,13 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.aliases import alias
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy.elementwise import (Function, divide, greater_equal, less, named, where)
 from arrax.numpy.elementwise import _multiply as multiply
 from arrax.numpy.promotion import (bool_dtype, complex_dtypes, convert, inexact_array,
                                    inexact_dtypes, integer_dtypes, number_array, scalar_array)
+from arrax.typing import ArrayLike
 
 
 def _rounding(name: str, primitive: Any, doc: str) -> Function:
@@ -30,7 +32,7 @@ floor = _rounding("floor", lax.floor_p, "The greatest integer not above each ele
 ceil = _rounding("ceil", lax.ceil_p, "The least integer not below each element.")
 
 
-def trunc(x: Any) -> Any:
+def trunc(x: Any) -> Array:
     """Each element rounded towards zero."""
     x = number_array("trunc", x)
     if x.aval.dtype not in inexact_dtypes:
@@ -39,7 +41,7 @@ def trunc(x: Any) -> Any:
 
 
 @remembered
-def round(a: Any, decimals: int = 0, out: None = None) -> Any:
+def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
     """Each element rounded to `decimals` places, halves to even.
 
     Integers are unchanged for `decimals >= 0`; negative `decimals` round to tens, hundreds, ….
@@ -73,7 +75,7 @@ def _index(value: Any) -> int:
     raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
 
 
-def rint(x: Any, /) -> Any:
+def rint(x: Any, /) -> Array:
     """Each element rounded to the nearest integer, halves to even, as floats."""
     x = number_array("rint", x)
     if x.aval.dtype not in inexact_dtypes:
@@ -84,7 +86,7 @@ def rint(x: Any, /) -> Any:
 
 
 @remembered
-def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
+def modf(x: ArrayLike, /, out: None = None) -> tuple[Any, Any]:
     """The fractional and the whole part of each element, both with its sign."""
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.modf is not supported.")

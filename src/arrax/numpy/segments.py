@@ -26,7 +26,7 @@ def _segment_count(name: str, segment_ids: Any, num_segments: Any) -> Any:
             raise errors.ConcretizationTypeError(
                 segment_ids, f"{name}() `num_segments` argument.")
         num_segments = numpy_of(reductions.max(segment_ids)) + 1
-    count = dimension(num_segments)
+    count = dimension(num_segments, "num_segments")
     if count < 0:
         raise ValueError(f"{name}: num_segments must be non-negative, got {count}.")
     return count

@@ -2,14 +2,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes, errors
-from arrax.core.array import ArrayImpl, from_numpy
+from arrax.core.array import Array, ArrayImpl, from_numpy
 from arrax.core.dimension import broadcast_shapes
 from arrax.core.dimension import dimension as as_dimension
 from arrax.core.positions import check_positions
@@ -19,7 +18,9 @@ from arrax.numpy import creation, elementwise, indexing, joining, reductions, sh
 from arrax.numpy.index_plan import Index, Span
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, convert,
                                    integer_dtypes, is_arraylike, refuse_out, scalar_array)
+from arrax.ops.arguments import integer
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
+from arrax.typing import ArrayLike, DTypeLike
 
 
 # ---- where, nonzero --------------------------------------------------------------------------
@@ -49,7 +50,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
     return elementwise.where(condition, x, y)
 
 
-def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Any, ...]:
+def nonzero(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) -> tuple[Any, ...]:
     """The indices of the elements that are not zero, an array for each axis.
 
     Args:
@@ -72,7 +73,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     check_positions("nonzero", max(x.shape) if size is None else x.size + 1, dtype)
     if size is None:
         return tuple(from_numpy(part.astype(dtype)) for part in np.nonzero(known._value()))
-    size = as_dimension(size)
+    size = as_dimension(size, "size")
     fills = fill_value if isinstance(fill_value, tuple) else \
         (0 if fill_value is None else fill_value,) * x.ndim
     if len(fills) != x.ndim:
@@ -100,12 +101,13 @@ def _nonzero_sized(mask: Any, size: int, fills: tuple[Any, ...], dtype: Any) -> 
     return tuple(out)
 
 
-def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+def flatnonzero(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) -> Array:
     """The positions, in the flattened array, of the elements that are not zero."""
     return nonzero(shaping.ravel(a), size=size, fill_value=fill_value)[0]
 
 
-def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+def argwhere(a: ArrayLike, *, size: int | None = None,
+             fill_value: ArrayLike | None = None) -> Array:
     """The indices of the elements that are not zero, a row for each."""
     x = as_array("argwhere", a)
     parts = nonzero(x, size=size, fill_value=fill_value)
@@ -114,15 +116,16 @@ def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
     return joining.stack(parts, axis=1)
 
 
-def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
+def extract(condition: ArrayLike, arr: ArrayLike, *, size: int | None = None,
+            fill_value: ArrayLike = 0) -> Array:
     """The elements where `condition` is true, flattened."""
     return compress(shaping.ravel(condition), shaping.ravel(arr), size=size,
                     fill_value=fill_value)
 
 
 @remembered
-def compress(condition: Any, a: Any, axis: int | None = None, *, size: int | None = None,
-             fill_value: Any = 0, out: None = None) -> Any:
+def compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None, *,
+             size: int | None = None, fill_value: ArrayLike = 0, out: None = None) -> Array:
     """The slices along `axis` where the vector `condition` is true.
 
     Args:
@@ -156,9 +159,9 @@ def compress(condition: Any, a: Any, axis: int | None = None, *, size: int | Non
 # ---- take ------------------------------------------------------------------------------------
 
 @remembered
-def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str | None = None,
-         unique_indices: bool = False, indices_are_sorted: bool = False,
-         fill_value: Any = None) -> Any:
+def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = None,
+         mode: str | None = None, unique_indices: bool = False, indices_are_sorted: bool = False,
+         fill_value: Any = None) -> Array:
     """The slices of `a` at `indices` along `axis` (of the flattened array if None).
 
     Args:
@@ -194,8 +197,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
 
 
 @remembered
-def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: Any = None,
-                    fill_value: Any = None, *, wrap_negative_indices: bool | None = None) -> Any:
+def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1, mode: Any = None,
+                    fill_value: Any = None, *, wrap_negative_indices: bool | None = None) -> Array:
     """Of each line along `axis`, the elements at the positions in the same line of `indices`.
 
     Axes other than `axis` broadcast. Modes as for `take`.
@@ -242,12 +245,12 @@ def _gather_along(x: Any, index: Any, axis: int, mode: GatherScatterMode, fill_v
 # ---- diagonals and triangles -----------------------------------------------------------------
 
 @remembered
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """The diagonals of the matrices in two axes, along a new last axis."""
     x = as_array("diagonal", a)
     if x.ndim < 2:
         raise ValueError("diagonal requires an array of at least two dimensions.")
-    offset = operator.index(offset)
+    offset = integer(offset, "offset")
     x = shaping.moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     size = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
@@ -256,10 +259,10 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 @remembered
-def diag(v: Any, k: int = 0) -> Any:
+def diag(v: ArrayLike, k: int = 0) -> Array:
     """Of a matrix, its diagonal `k`; of a vector, the matrix with it on diagonal `k`."""
     x = as_array("diag", v)
-    k = operator.index(k)
+    k = integer(k, "k")
     if x.ndim == 2:
         return diagonal(x, offset=k)
     if x.ndim != 1:
@@ -273,13 +276,13 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 @remembered
-def diagflat(v: Any, k: int = 0) -> Any:
+def diagflat(v: ArrayLike, k: int = 0) -> Array:
     """The matrix with the flattened `v` on diagonal `k`."""
     return diag(shaping.ravel(v), k)
 
 
 @remembered
-def tril(m: Any, k: int = 0) -> Any:
+def tril(m: ArrayLike, k: int = 0) -> Array:
     """`m` with zeros above diagonal `k` of its last two axes."""
     x = as_array("tril", m)
     if x.ndim < 2:
@@ -289,7 +292,7 @@ def tril(m: Any, k: int = 0) -> Any:
 
 
 @remembered
-def triu(m: Any, k: int = 0) -> Any:
+def triu(m: ArrayLike, k: int = 0) -> Array:
     """`m` with zeros below diagonal `k` of its last two axes."""
     x = as_array("triu", m)
     if x.ndim < 2:
@@ -306,7 +309,7 @@ def _known_positions(found: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
 @remembered
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
     """The row and column indices of the lower triangle of an n × m matrix."""
-    rows, columns = _known_positions(np.tril_indices(operator.index(n), k, m))
+    rows, columns = _known_positions(np.tril_indices(integer(n, "n"), k, m))
     return rows, columns
 
 
@@ -339,14 +342,14 @@ def _matrix_shape(arr: Any) -> tuple[int, int]:
 @remembered
 def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
     """The indices of the main diagonal of an array with `ndim` axes of length n."""
-    n, ndim = operator.index(n), operator.index(ndim)
+    n, ndim = integer(n, "n"), integer(ndim, "ndim")
     if n < 0 or ndim < 0:
         raise ValueError("n and ndim arguments to diag_indices must be nonnegative, got "
                          f"{n} and {ndim}.")
     return (creation.arange(n),) * ndim
 
 
-def diag_indices_from(arr: Any) -> tuple[Any, ...]:
+def diag_indices_from(arr: ArrayLike) -> tuple[Any, ...]:
     """`diag_indices` for an array whose axes have one length."""
     dimensions = shaping.shape(arr)
     if len(dimensions) < 2:
@@ -366,7 +369,7 @@ def mask_indices(n: int, mask_func: Any, k: int = 0, *,
 # ---- flat positions --------------------------------------------------------------------------
 
 @remembered
-def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Any, ...]:
     """The indices, by axis, of positions in a flattened array of `shape`, moved inside it."""
     places = as_array("unravel_index", indices)
     if places.dtype not in integer_dtypes:
@@ -387,7 +390,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
 
 @remembered
 def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C", *,
-                      dtype: Any = None) -> Any:
+                      dtype: DTypeLike | None = None) -> Array:
     """The positions in the flattened array of indices given by axis.
 
     Args:
@@ -427,7 +430,7 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: s
     return out
 
 
-def ix_(*args: Any) -> tuple[Any, ...]:
+def ix_(*args: ArrayLike) -> tuple[Any, ...]:
     """Vectors reshaped so that they index the grid of all combinations."""
     out = []
     for position, arg in enumerate(args):

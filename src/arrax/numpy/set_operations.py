@@ -5,19 +5,20 @@ the result is cut or filled up to that length.
 """
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes, errors
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions, selection, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
                                    inexact_dtypes, number_array, promote_dtypes)
 from arrax.numpy.ufuncs import convert_number
+from arrax.ops.arguments import integer
+from arrax.typing import ArrayLike
 
 
 class _UniqueAllResult(NamedTuple):
@@ -37,9 +38,9 @@ class _UniqueInverseResult(NamedTuple):
     inverse_indices: Any
 
 
-def unique(ar: Any, return_index: bool = False, return_inverse: bool = False,
+def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = False,
            return_counts: bool = False, axis: int | None = None, *, equal_nan: bool = True,
-           size: int | None = None, fill_value: Any = None,
+           size: int | None = None, fill_value: ArrayLike | None = None,
            sorted: bool = True) -> Any:
     """The different elements (or slices along `axis`), in ascending order.
 
@@ -113,7 +114,7 @@ def _positions(order: Any, is_new: Any, size: int | None) -> tuple[Any, Any, Any
         ends = lax.concatenate([places[1:], lax.full((1,), np.int32(count)).astype(dtype)], 0) \
             if places.shape[0] else places
     else:  # one group more, since the last one ends where the next begins
-        (edges,) = selection.nonzero(is_new, size=operator.index(size) + 1, fill_value=count)
+        (edges,) = selection.nonzero(is_new, size=integer(size, "size") + 1, fill_value=count)
         places, ends = edges[:-1], edges[1:]
     group = elementwise._subtract(reductions.cumsum(is_new, dtype=dtype), 1)
     inverse = lax.full((count,), np.int32(0)).astype(dtype).at[order].set(group)
@@ -131,27 +132,29 @@ def _fill(values: Any, rows: Any, order: Any, places: Any, is_new: Any, fill_val
     return elementwise.where(present, values, fill)
 
 
-def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> _UniqueAllResult:
+def unique_all(x: ArrayLike, /, *, size: int | None = None,
+               fill_value: ArrayLike | None = None) -> _UniqueAllResult:
     """Unique values, first indices, inverse and counts; NaNs count as different."""
     return _UniqueAllResult(*unique(x, True, True, True, equal_nan=False, size=size,
                                     fill_value=fill_value))
 
 
-def unique_counts(x: Any, /, *, size: int | None = None,
-                  fill_value: Any = None) -> _UniqueCountsResult:
+def unique_counts(x: ArrayLike, /, *, size: int | None = None,
+                  fill_value: ArrayLike | None = None) -> _UniqueCountsResult:
     """Unique values and counts; NaNs count as different."""
     return _UniqueCountsResult(*unique(x, return_counts=True, equal_nan=False, size=size,
                                        fill_value=fill_value))
 
 
-def unique_inverse(x: Any, /, *, size: int | None = None,
-                   fill_value: Any = None) -> _UniqueInverseResult:
+def unique_inverse(x: ArrayLike, /, *, size: int | None = None,
+                   fill_value: ArrayLike | None = None) -> _UniqueInverseResult:
     """Unique values and inverse; NaNs count as different."""
     return _UniqueInverseResult(*unique(x, return_inverse=True, equal_nan=False, size=size,
                                         fill_value=fill_value))
 
 
-def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> Any:
+def unique_values(x: ArrayLike, /, *, size: int | None = None,
+                  fill_value: ArrayLike | None = None) -> Array:
     """Unique values; NaNs count as different."""
     return unique(x, equal_nan=False, size=size, fill_value=fill_value)
 
@@ -162,8 +165,8 @@ def _two_flat(name: str, ar1: Any, ar2: Any) -> list[Any]:
 
 
 @remembered
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *,
-         method: str = "auto") -> Any:
+def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False,
+         invert: bool = False, *, method: str = "auto") -> Array:
     """Whether each element is among `test_elements`."""
     if method not in ("auto", "compare_all", "binary_search", "sort"):
         raise ValueError(f"{method=!r} is not implemented; options are 'compare_all', "
@@ -186,14 +189,15 @@ def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: 
     return elementwise.logical_not(found) if invert else found
 
 
-def union1d(ar1: Any, ar2: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+def union1d(ar1: ArrayLike, ar2: ArrayLike, *, size: int | None = None,
+            fill_value: ArrayLike | None = None) -> Array:
     """The elements of either array, ascending."""
     x, y = _two_flat("union1d", ar1, ar2)
     return unique(lax.concatenate([x, y], 0), size=size, fill_value=fill_value)
 
 
-def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | None = None,
-              fill_value: Any = None) -> Any:
+def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, *,
+              size: int | None = None, fill_value: ArrayLike | None = None) -> Array:
     """The elements of the first array that are not in the second, ascending."""
     x, y = _two_flat("setdiff1d", ar1, ar2)
     if size is None:
@@ -210,8 +214,8 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | No
                               fill_value=0 if fill_value is None else fill_value)
 
 
-def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | None = None,
-             fill_value: Any = None) -> Any:
+def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, *,
+             size: int | None = None, fill_value: ArrayLike | None = None) -> Array:
     """The elements of just one of two arrays, ascending."""
     x, y = _two_flat("setxor1d", ar1, ar2)
     if size is None and not assume_unique:
@@ -246,8 +250,9 @@ def _alone(ordered: Any) -> Any:
     return elementwise._logical_and(change[1:], change[:-1])
 
 
-def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False, *,
-                size: int | None = None, fill_value: Any = None) -> Any:
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False,
+                return_indices: bool = False, *, size: int | None = None,
+                fill_value: ArrayLike | None = None) -> Any:
     """The elements of both arrays, ascending.
 
     With `return_indices` also where each occurs first in the two.

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
-from arrax.ops.arguments import axis_tuple
+from arrax.ops.arguments import axis_tuple, integer
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axes, canonical_axis,
                                    check_arraylike, evaluating, view_of)
 from arrax.ops.arguments import canonical_shape
+from arrax.typing import ArrayLike
 
 
 # ---- facts -----------------------------------------------------------------------------------
@@ -42,8 +43,8 @@ def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
 
 # ---- reshape ---------------------------------------------------------------------------------
 
-def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None,
-            out_sharding: Any = None) -> Any:
+def reshape(a: ArrayLike, shape: Any, order: str = "C", *, copy: bool | None = None,
+            out_sharding: Any = None) -> Array:
     """The elements of `a` in another shape; one dimension may be -1 (what is left).
 
     Args:
@@ -77,7 +78,7 @@ def resolve_shape(x: Any, shape: Any) -> tuple[int, ...]:
         new = canonical_shape(tuple(shape))
     else:
         try:
-            new = (dimension(shape),)
+            new = (dimension(shape, "shape"),)
         except TypeError:
             new = canonical_shape(shape if np.ndim(shape) and not isinstance(shape, Tracer)
                                   else [shape])
@@ -99,7 +100,7 @@ def resolve_shape(x: Any, shape: Any) -> tuple[int, ...]:
     return new
 
 
-def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
+def ravel(a: ArrayLike, order: str = "C", *, out_sharding: Any = None) -> Array:
     """All elements along one axis."""
     if order == "K":
         raise NotImplementedError("Ravel not implemented for order='K'.")
@@ -108,7 +109,7 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
 
 
 @remembered
-def resize(a: Any, new_shape: Any) -> Any:
+def resize(a: ArrayLike, new_shape: Any) -> Array:
     """The elements in another shape, repeated or cut off as needed."""
     x = as_array("resize", a)
     new = canonical_shape(new_shape)
@@ -124,7 +125,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     return reshape(lax.slice_in_dim(flat, 0, wanted), new)
 
 
-def expand_dims(a: Any, axis: int | tuple[int, ...] | list[int]) -> Any:
+def expand_dims(a: ArrayLike, axis: int | tuple[int, ...] | list[int]) -> Array:
     """`a` with new axes of size 1 at the positions `axis` of the result."""
     x = as_array("expand_dims", a)
     positions = axis_tuple(axis)
@@ -137,7 +138,7 @@ def expand_dims(a: Any, axis: int | tuple[int, ...] | list[int]) -> Any:
     return lax.expand_dims(x, places)
 
 
-def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Any:
+def squeeze(a: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
     """`a` without axes of size 1: those in `axis`, or all."""
     x = as_array("squeeze", a)
     if axis is None:
@@ -152,14 +153,14 @@ def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 # ---- order of axes ---------------------------------------------------------------------------
 
-def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
+def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
     """`a` with its axes in the order `axes`; reversed if None."""
     x = a if type(a) is ArrayImpl or isinstance(a, Tracer) else as_array("transpose", a)
     rank = x.ndim
     if axes is None:
         order = tuple(range(rank))[::-1]
     else:
-        order = tuple(operator.index(i) for i in axes)
+        order = tuple(integer(i, "an axis") for i in axes)
         order = tuple(i + rank if -rank <= i < 0 else i for i in order)
         if sorted(order) != list(range(rank)):
             raise TypeError("transpose permutation isn't a permutation of operand dimensions, got "
@@ -171,12 +172,12 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
     return lax.transpose_p.bind(x, permutation=order)
 
 
-def permute_dims(a: Any, /, axes: tuple[int, ...]) -> Any:
+def permute_dims(a: ArrayLike, /, axes: tuple[int, ...]) -> Array:
     """`a` with its axes in the order `axes`."""
     return transpose(a, axes)
 
 
-def matrix_transpose(x: Any, /) -> Any:
+def matrix_transpose(x: Any, /) -> Array:
     """`x` with its last two axes swapped. ValueError for fewer than two."""
     x = as_array("matrix_transpose", x)
     if x.ndim < 2:
@@ -185,7 +186,7 @@ def matrix_transpose(x: Any, /) -> Any:
     return swapaxes(x, -1, -2)
 
 
-def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+def swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Array:
     """`a` with two axes exchanged."""
     x = as_array("swapaxes", a)
     order = list(range(x.ndim))
@@ -195,7 +196,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 
 @remembered
-def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+def moveaxis(a: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """`a` with axes moved from `source` to `destination`; the others keep their order."""
     x = as_array("moveaxis", a)
     start = canonical_axes(axis_tuple(source), x.ndim)
@@ -209,7 +210,7 @@ def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 
 @remembered
-def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
     """`a` with `axis` moved before the position `start`. Prefer `moveaxis`."""
     x = as_array("rollaxis", a)
     axis = canonical_axis(axis, x.ndim)
@@ -220,7 +221,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 
 @remembered
-def flip(m: Any, axis: int | Sequence[int] | None = None) -> Any:
+def flip(m: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
     """`m` with its elements reversed along `axis` (all axes if None)."""
     x = as_array("flip", m)
     axes = canonical_axes(axis, x.ndim)
@@ -228,19 +229,19 @@ def flip(m: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 
 @remembered
-def fliplr(m: Any) -> Any:
+def fliplr(m: ArrayLike) -> Array:
     """`m` reversed along its second axis."""
     return flip(m, 1)
 
 
 @remembered
-def flipud(m: Any) -> Any:
+def flipud(m: ArrayLike) -> Array:
     """`m` reversed along its first axis."""
     return flip(m, 0)
 
 
 @remembered
-def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """`m` turned by `k` quarters in the plane of two axes, from the first towards the second."""
     x = as_array("rot90", m)
     if len(axes) != 2:
@@ -261,7 +262,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 @remembered
-def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
+def roll(a: ArrayLike, shift: Any, axis: int | Sequence[int] | None = None) -> Array:
     """`a` with elements moved by `shift` along `axis`, those at the end coming in at the start.
 
     Without `axis` the flattened array is rolled. `shift` may be traced, or a tuple, one for each
@@ -313,7 +314,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
         raise ValueError(f"Incompatible shapes for broadcasting: shapes={known}") from None
 
 
-def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
+def broadcast_to(array: ArrayLike, shape: Any, *, out_sharding: Any = None) -> Array:
     """`array` repeated along axes of size 1, and along new leading axes, to have `shape`."""
     x = as_array("broadcast_to", array)
     new = canonical_shape(shape)
@@ -328,7 +329,7 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
 
 
 @remembered
-def broadcast_arrays(*args: Any) -> list[Any]:
+def broadcast_arrays(*args: ArrayLike) -> list[Any]:
     """The arguments broadcast to one shape."""
     arrays = [as_array("broadcast_arrays", a, i) for i, a in enumerate(args)]
     new = broadcast_shapes(*(x.shape for x in arrays))

@@ -11,6 +11,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import (complex_dtypes, convert, inexact_array, promote_inexact,
@@ -125,7 +126,7 @@ _SINC_TERMS = [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(14)]
 
 
 @remembered
-def sinc(x: Any, /) -> Any:
+def sinc(x: Any, /) -> Array:
     """`sin(πx) / (πx)`, and 1 at zero; near zero its power series, whose derivatives are exact
     there too. Real arguments are reduced to half a turn first, so that zeros are zeros."""
     x = inexact_array("sinc", x)

@@ -1,21 +1,22 @@
 """Sorting, searching in sorted arrays, order statistics of positions."""
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from arrax import lax
 from arrax.core import config, dtypes
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.positions import check_positions
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions, shaping
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
                                    convert, evaluating, inexact_dtypes, promote_dtypes,
                                    scalar_array)
+from arrax.ops.arguments import integer
 from arrax.transforms.staging import stages_eager_call
+from arrax.typing import ArrayLike, DTypeLike
 
 
 def _check_kind(name: str, kind: Any, order: Any) -> None:
@@ -35,8 +36,8 @@ def _line(name: str, a: Any, axis: int | None) -> tuple[Any, int]:
 
 
 @remembered
-def sort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None,
-         stable: bool = True, descending: bool = False) -> Any:
+def sort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None = None,
+         stable: bool = True, descending: bool = False) -> Array:
     """The elements in ascending (or descending) order along `axis`, NaN last."""
     _check_kind("sort", kind, order)
     x, axis = _line("sort", a, axis)
@@ -45,8 +46,8 @@ def sort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None
 
 
 @remembered
-def argsort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None,
-            stable: bool = True, descending: bool = False, dtype: Any = None) -> Any:
+def argsort(a: ArrayLike, axis: int | None = -1, *, kind: None = None, order: None = None,
+            stable: bool = True, descending: bool = False, dtype: DTypeLike | None = None) -> Array:
     """The positions that `sort` takes the elements from; equal ones keep their order."""
     _check_kind("argsort", kind, order)
     x, axis = _line("argsort", a, axis)
@@ -61,14 +62,14 @@ def argsort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = N
 
 
 @remembered
-def sort_complex(a: Any) -> Any:
+def sort_complex(a: ArrayLike) -> Array:
     """The elements in ascending order along the last axis, as complex numbers."""
     x = as_array("sort_complex", a)
     return convert(sort(x, 0 if x.ndim == 1 else -1), dtypes.to_complex_dtype(x.dtype))
 
 
 @remembered
-def lexsort(keys: Any, axis: int = -1) -> Any:
+def lexsort(keys: Any, axis: int = -1) -> Array:
     """The positions that sort by several keys, the last one being the most important."""
     if len(keys) == 0:
         raise TypeError("need sequence of keys with len > 0 in lexsort")
@@ -83,14 +84,14 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 
 @remembered
-def partition(a: Any, kth: int, axis: int = -1) -> Any:
+def partition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
     """The elements with the `kth` in its sorted place, lesser ones before it."""
     _check_kth("partition", a, kth, axis)
     return sort(a, axis)
 
 
 @remembered
-def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
+def argpartition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
     """The positions that `partition` takes the elements from."""
     _check_kth("argpartition", a, kth, axis)
     positions = argsort(a, axis)
@@ -102,15 +103,15 @@ def _check_kth(name: str, a: Any, kth: int, axis: int) -> None:
     x = as_array(name, a)
     if x.dtype in complex_dtypes:
         raise NotImplementedError(f"jnp.{name} for complex dtype is not implemented.")
-    canonical_axis(operator.index(kth), x.shape[canonical_axis(axis, x.ndim)])
+    canonical_axis(integer(kth, "kth"), x.shape[canonical_axis(axis, x.ndim)])
 
 
 MOST_COMPARISONS = 4096  # with which comparing all pairs takes less than bisection
 
 # ---- searching -------------------------------------------------------------------------------
 
-def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *,
-                 method: str = "scan") -> Any:
+def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLike | None = None, *,
+                 method: str = "scan") -> Array:
     """Where to insert each element of `v` into the sorted vector `a` to keep it sorted.
 
     Args:
@@ -222,7 +223,7 @@ def _inverse(permutation: Any) -> Any:
 
 
 @remembered
-def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
+def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Array:
     """The number of the bin of each element, for increasing or decreasing edges.
 
     Bin i is [bins[i-1], bins[i]), or (bins[i-1], bins[i]] with `right`; 0 and len(bins) are

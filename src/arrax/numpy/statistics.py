@@ -7,16 +7,19 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, products, reductions, shaping
 from arrax.numpy.promotion import (as_array, complex_dtypes, convert, integer_dtypes,
                                    promote_dtypes_inexact, promotes_freely)
+from arrax.typing import ArrayLike, DTypeLike
 
 
 @remembered
 @promotes_freely
-def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
-        fweights: Any = None, aweights: Any = None, dtype: Any = None) -> Any:
+def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: bool = False,
+        ddof: int | None = None, fweights: ArrayLike | None = None,
+        aweights: ArrayLike | None = None, dtype: DTypeLike | None = None) -> Array:
     """The covariance matrix of variables, the rows of `m` (and `y`), over observations.
 
     Args:
@@ -82,7 +85,8 @@ def _weights(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any]
 
 @remembered
 @promotes_freely
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
+def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True,
+             dtype: DTypeLike | None = None) -> Array:
     """The correlation coefficients of variables; see `cov`."""
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:

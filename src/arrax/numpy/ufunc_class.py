@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from arrax.numpy.promotion import (as_array, canonical_axes, canonical_axis, che
                                    convert, refuse_out)
 from arrax.numpy.vectorization import vectorize
 from arrax.transforms.api_vmap import vmap
+from arrax.ops.arguments import integer
 
 _CALL = inspect.signature(lambda *args, out=None, where=None: None)
 
@@ -42,12 +42,14 @@ class ufunc:
                  accumulate: Callable[..., Any] | None = None,
                  at: Callable[..., Any] | None = None,
                  reduceat: Callable[..., Any] | None = None):
+        if not callable(func):
+            raise TypeError(f"ufunc: func must be callable, got {func!r}")
         self.__doc__ = func.__doc__
-        self.__name__ = self.__qualname__ = name or func.__name__
+        self.__name__ = self.__qualname__ = name or getattr(func, "__name__", type(func).__name__)
         self.__wrapped__ = func
         self.__signature__ = _CALL
-        self._nin, self._nout = operator.index(nin), operator.index(nout)
-        self._nargs = operator.index(nargs if nargs is not None else nin)
+        self._nin, self._nout = integer(nin, "nin"), integer(nout, "nout")
+        self._nargs = integer(nargs if nargs is not None else nin, "nargs")
         self._identity = identity
         self._call = call or vectorize(func)
         self._reduce, self._accumulate = reduce, accumulate

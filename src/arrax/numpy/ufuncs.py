@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions
 from arrax.numpy.index_update import IndexUpdateRef
@@ -17,6 +18,7 @@ from arrax.numpy.promotion import (align_shapes, as_array, bool_dtype, canonical
                                    promote_inexact, promotes_freely, refuse_out, scalar_array)
 from arrax.numpy.smooth import bessel_i0, logaddexp_of, logaddexp2_of
 from arrax.numpy.ufunc_class import ufunc
+from arrax.typing import ArrayLike
 
 
 # ---- ufunc objects ---------------------------------------------------------------------------
@@ -80,7 +82,7 @@ logaddexp2 = _binary(logaddexp2_of, -np.inf)
 # ---- extremes that skip NaN, clipping --------------------------------------------------------
 
 @remembered
-def fmax(x1: Any, x2: Any) -> Any:
+def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The greater of two elements; the other one where one is NaN."""
     x, y = promote("fmax", x1, x2)
     return elementwise.where(
@@ -88,7 +90,7 @@ def fmax(x1: Any, x2: Any) -> Any:
 
 
 @remembered
-def fmin(x1: Any, x2: Any) -> Any:
+def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The lesser of two elements; the other one where one is NaN."""
     x, y = promote("fmin", x1, x2)
     return elementwise.where(
@@ -96,7 +98,7 @@ def fmin(x1: Any, x2: Any) -> Any:
 
 
 @remembered
-def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
+def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Array:
     """Elements moved into [min, max]; a bound that is None does not bind.
 
     ValueError for complex arrays or bounds.
@@ -122,7 +124,7 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
 
 @remembered
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None,
-               neginf: Any = None) -> Any:
+               neginf: Any = None) -> Array:
     """NaN and infinities replaced: by zero and the greatest finite numbers unless others are
     given."""
     check_arraylike("nan_to_num", x)
@@ -149,8 +151,8 @@ def convert_number(value: Any, dtype: Any) -> Any:
 # ---- closeness -------------------------------------------------------------------------------
 
 @remembered
-def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
-            equal_nan: bool = False) -> Any:
+def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
+            equal_nan: bool = False) -> Array:
     """Whether `|a - b| <= atol + rtol * |b|`, elementwise; equal infinities are close."""
     x, y = promote("isclose", a, b)
     dtype = x.dtype
@@ -173,14 +175,14 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
 
 
 @remembered
-def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08,
-             equal_nan: bool = False) -> Any:
+def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08,
+             equal_nan: bool = False) -> Array:
     """Whether all elements are close; see `isclose`."""
     return reductions.all(isclose(a, b, rtol, atol, equal_nan))
 
 
 @remembered
-def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
     """Whether shapes are equal and all elements are."""
     x, y = creation.asarray(a1), creation.asarray(a2)
     if x.shape != y.shape:
@@ -194,7 +196,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 
 @remembered
 @promotes_freely
-def array_equiv(a1: Any, a2: Any) -> Any:
+def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
     """Whether the arrays broadcast to one shape and are equal there."""
     x, y = as_array("array_equiv", a1), as_array("array_equiv", a2, 1)
     try:
@@ -207,7 +209,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 # ---- numbers ---------------------------------------------------------------------------------
 
 @remembered
-def hypot(x1: Any, x2: Any, /) -> Any:
+def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """`sqrt(x1**2 + x2**2)` of real operands, without overflow on the way."""
     x, y = promote_inexact("hypot", x1, x2)
     if x.dtype in complex_dtypes:
@@ -223,7 +225,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
-def heaviside(x1: Any, x2: Any, /) -> Any:
+def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """0 below zero, 1 above, `x2` at zero."""
     x, y = promote_inexact("heaviside", x1, x2)
     if x.dtype in complex_dtypes:
@@ -236,7 +238,7 @@ def heaviside(x1: Any, x2: Any, /) -> Any:
 
 @remembered
 @promotes_freely
-def gcd(x1: Any, x2: Any) -> Any:
+def gcd(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The greatest common divisor of integers, by Euclid's algorithm."""
     x, y = _integers("gcd", x1, x2)
     shape = np.broadcast_shapes(x.shape, y.shape)
@@ -263,7 +265,7 @@ def _integers(name: str, x1: Any, x2: Any) -> list[Any]:
 
 @remembered
 @promotes_freely
-def lcm(x1: Any, x2: Any) -> Any:
+def lcm(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The least common multiple of integers; 0 where either is 0."""
     x, y = _integers("lcm", x1, x2)
     x, y = elementwise.absolute(x), elementwise.absolute(y)
@@ -275,7 +277,7 @@ def lcm(x1: Any, x2: Any) -> Any:
 
 @remembered
 @promotes_freely
-def ldexp(x1: Any, x2: Any, /) -> Any:
+def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """`x1 * 2**x2`, exact where the result is representable."""
     x = inexact_array("ldexp", x1)
     if x.dtype in complex_dtypes:
@@ -297,7 +299,7 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
 
 
 @remembered
-def spacing(x: Any, /) -> Any:
+def spacing(x: Any, /) -> Array:
     """The distance from each element to the next float away from zero."""
     x = inexact_array("spacing", x)
     if x.dtype in complex_dtypes:
@@ -313,7 +315,7 @@ def spacing(x: Any, /) -> Any:
 # ---- choice ----------------------------------------------------------------------------------
 
 @remembered
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: ArrayLike = 0) -> Array:
     """Of each place, the element of the first choice whose condition is true, or `default`."""
     if len(condlist) != len(choicelist):
         raise ValueError("condlist must have length equal to choicelist "
@@ -326,7 +328,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return out
 
 
-def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+def choose(a: ArrayLike, choices: Any, out: None = None, mode: str = "raise") -> Array:
     """Of each place, the element of `choices[a]`.
 
     Args:
@@ -359,7 +361,7 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     return result
 
 
-def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Array:
     """Each function applied where its condition is true; a last extra one where none is.
 
     Functions see the whole array, and may be numbers. Later conditions win, as in NumPy.
@@ -384,7 +386,7 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
 
 
 @remembered
-def i0(x: Any) -> Any:
+def i0(x: Any) -> Array:
     """The modified Bessel function of the first kind and order 0, of real elements."""
     x = inexact_array("i0", x)
     if x.dtype in complex_dtypes:
@@ -393,7 +395,8 @@ def i0(x: Any) -> Any:
 
 
 @remembered
-def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi) -> Any:
+def unwrap(p: ArrayLike, discont: ArrayLike | None = None, axis: int = -1,
+           period: ArrayLike = 2 * np.pi) -> Array:
     """`p` with multiples of `period` added, so that neighbours along `axis` differ by at most half
     a period (or `discont`, if that is more)."""
     x = as_array("unwrap", p)

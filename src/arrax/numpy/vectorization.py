@@ -18,6 +18,8 @@ CoreDims = tuple[str, ...]
 
 def _parse_signature(signature: str) -> tuple[list[CoreDims], list[CoreDims]]:
     """The dimension names of the arguments' and results' cores, from "(m,n),(n)->(m)"."""
+    if not isinstance(signature, str):
+        raise TypeError(f"vectorize: signature must be a string, got {signature!r}")
     text = signature.replace(" ", "")
     if not re.match(_SIGNATURE, text):
         raise ValueError(f"not a valid gufunc signature: {signature}")

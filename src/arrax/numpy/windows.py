@@ -1,7 +1,6 @@
 """Window functions of signal processing."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -9,14 +8,16 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.core.array import from_numpy
+from arrax.core.array import Array, from_numpy
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise
 from arrax.numpy.promotion import as_array, convert
+from arrax.ops.arguments import integer
+from arrax.typing import ArrayLike
 
 
 def _window(name: str, M: Any, formula: Callable[[np.ndarray, int], np.ndarray]) -> Any:
-    count = operator.index(M)
+    count = integer(M, "M")
     dtype = dtypes.default_float_dtype()
     if count <= 1:
         return creation.ones((max(count, 0),), dtype)
@@ -25,34 +26,34 @@ def _window(name: str, M: Any, formula: Callable[[np.ndarray, int], np.ndarray])
 
 
 @remembered
-def bartlett(M: int) -> Any:
+def bartlett(M: int) -> Array:
     """A triangular window of M points: 1 - |2n / (M-1) - 1|."""
     return _window("bartlett", M, lambda n, m: 1 - np.abs(2 * n / (m - 1) - 1))
 
 
 @remembered
-def blackman(M: int) -> Any:
+def blackman(M: int) -> Array:
     """The Blackman window: 0.42 - 0.5 cos(2πn / (M-1)) + 0.08 cos(4πn / (M-1))."""
     return _window("blackman", M, lambda n, m: 0.42 - 0.5 * np.cos(2 * np.pi * n / (m - 1))
                    + 0.08 * np.cos(4 * np.pi * n / (m - 1)))
 
 
 @remembered
-def hamming(M: int) -> Any:
+def hamming(M: int) -> Array:
     """The Hamming window: 0.54 - 0.46 cos(2πn / (M-1))."""
     return _window("hamming", M, lambda n, m: 0.54 - 0.46 * np.cos(2 * np.pi * n / (m - 1)))
 
 
 @remembered
-def hanning(M: int) -> Any:
+def hanning(M: int) -> Array:
     """The Hann window: 0.5 - 0.5 cos(2πn / (M-1))."""
     return _window("hanning", M, lambda n, m: 0.5 - 0.5 * np.cos(2 * np.pi * n / (m - 1)))
 
 
 @remembered
-def kaiser(M: int, beta: Any) -> Any:
+def kaiser(M: int, beta: ArrayLike) -> Array:
     """The Kaiser window: I0(β sqrt(1 - (2n / (M-1) - 1)²)) / I0(β)."""
-    count = operator.index(M)
+    count = integer(M, "M")
     dtype = dtypes.default_float_dtype()
     if count <= 1:
         return creation.ones((max(count, 0),), dtype)

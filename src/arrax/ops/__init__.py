@@ -8,17 +8,16 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_SEGMENTS = ("segment_max", "segment_min", "segment_prod", "segment_sum")
+from arrax.core.lazy import listing
+
+__all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
+__dir__ = listing(__name__)
 
 
 def __getattr__(name: str) -> Any:
     """The names that users know from `arrax.ops`."""
-    if name in _SEGMENTS:
+    if name in __all__:
         value = getattr(importlib.import_module("arrax.numpy.segments"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_SEGMENTS})

@@ -1,7 +1,6 @@
 """Checks and canonical forms of the arguments of lax functions: operands, shapes, axes."""
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.dimension import Dimension, dimension
+from arrax.core.dimension import integer as integer
 from arrax.core.trace import Tracer
 
 
@@ -46,11 +46,7 @@ def canonical_shape(shape: Any) -> tuple[int, ...]:
 
 def axis_number(axis: Any) -> int:
     """An axis as given, which must be one integer."""
-    try:
-        return operator.index(axis)
-    except TypeError:
-        raise TypeError(f"{type(axis).__name__!r} object cannot be interpreted as an integer: "
-                        f"an axis must be an integer, got {axis!r}") from None
+    return integer(axis, "an axis")
 
 
 def axis_tuple(axis: Any) -> tuple[Any, ...]:

@@ -2,18 +2,18 @@
 from __future__ import annotations
 
 import builtins
-import operator
 from typing import Any
 
 import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
+from arrax.core.array import Array
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import Elementwise
 from arrax.ops import formulas as f
-from arrax.ops.arguments import operand
+from arrax.ops.arguments import integer, operand
 from arrax.ops.elementwise_rules import (
     ANY, INEXACT, INTEGER, NUMBER, REAL, SIGNED, binary, call_accurate, call_binary, call_unary,
     accepted, check_kind, converted, emits, evaluate_by, in_complex_double,
@@ -23,6 +23,7 @@ from arrax.ops.formulas import derivative
 from arrax.ops.p import conj_p, eq_p, imag_p, real_p, select_n_p
 from arrax.ops.rules import (batch_elementwise, by_operand, constant, filled_like, linear_jvp,
                              to_shape_of, transpose_bilinear, transpose_unary, unbroadcast)
+from arrax.typing import ArrayLike
 
 
 # ---- add, sub --------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ add_p = binary("add", NUMBER, np.add, jvp=_sum_jvp(), transpose=_add_transpose,
                commutative=True, exact=ANY, stablehlo="stablehlo.add")
 
 
-def add(x: Any, y: Any) -> Any:
+def add(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise sum of two arrays of one dtype and shape (or a scalar).
 
     Raises TypeError for different dtypes, bools, or shapes that do not match.
@@ -83,7 +84,7 @@ sub_p = binary("sub", NUMBER, np.subtract, jvp=_sum_jvp(), transpose=_sub_transp
                exact=ANY, stablehlo="stablehlo.subtract")
 
 
-def sub(x: Any, y: Any) -> Any:
+def sub(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise difference `x - y`; operands as for `add`."""
     return call_binary(sub_p, x, y)
 
@@ -111,7 +112,7 @@ mul_p: Primitive = binary(
     commutative=True, exact=REAL, stablehlo="stablehlo.multiply")
 
 
-def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
+def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Array:
     """Elementwise product; operands as for `add`. With an `out_dtype` the product is of that dtype:
     computed in it, if it is wider than the operands', else rounded to it."""
     if out_dtype is None:
@@ -150,7 +151,7 @@ def _not_linear(name: str) -> Any:
                               "it is not linear in its second operand")
 
 
-def div(x: Any, y: Any) -> Any:
+def div(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise quotient `x / y`; integers are divided towards zero, and x / 0 is -1 for them."""
     return call_binary(div_p, x, y)
 
@@ -168,7 +169,7 @@ rem_p = binary(
     exact=REAL, stablehlo="stablehlo.remainder")
 
 
-def rem(x: Any, y: Any) -> Any:
+def rem(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise remainder of division towards zero: it has the sign of `x`.
 
     For integers `rem(x, 0)` is `x`.
@@ -199,7 +200,7 @@ mulhi_p = binary("mulhi", INTEGER, _mulhi_evaluate, jvp=piecewise_constant,
                  stablehlo="chlo.mulhi")
 
 
-def mulhi(x: Any, y: Any, /) -> Any:
+def mulhi(x: ArrayLike, y: ArrayLike, /) -> Array:
     """The high half of the double-width product of integers."""
     return call_binary(mulhi_p, x, y)
 
@@ -211,7 +212,7 @@ neg_p: Primitive = unary("neg", NUMBER, np.negative, jvp=linear_jvp(),
                          exact=ANY, stablehlo="stablehlo.negate")
 
 
-def neg(x: Any) -> Any:
+def neg(x: ArrayLike) -> Array:
     """Elementwise `-x`, modulo 2ⁿ for unsigned integers."""
     return call_unary(neg_p, x)
 
@@ -243,7 +244,7 @@ abs_p: Primitive = unary("abs", SIGNED, _abs_evaluate, result=to_real, jvp=by_op
                          exact=REAL, stablehlo="stablehlo.abs")
 
 
-def abs(x: Any) -> Any:
+def abs(x: ArrayLike) -> Array:
     """Elementwise absolute value; real for complex `x`. The derivative at 0 is 1."""
     return call_unary(abs_p, x)
 
@@ -271,7 +272,7 @@ sign_p: Primitive = unary(
     exact=REAL, stablehlo=_sign_stablehlo)
 
 
-def sign(x: Any) -> Any:
+def sign(x: ArrayLike) -> Array:
     """Elementwise sign: -1, ±0, 1 or NaN; x / |x| for complex `x`."""
     return call_unary(sign_p, x)
 
@@ -311,7 +312,7 @@ min_p = binary("min", ANY, minimum, jvp=_extreme_jvp, commutative=True,
                exact=ANY, stablehlo=_extreme_stablehlo("minimum", "LT"))
 
 
-def max(x: Any, y: Any) -> Any:
+def max(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise maximum; NaN if either is NaN, and 0 is above -0.
 
     Complex numbers compare by (real, imaginary).
@@ -319,7 +320,7 @@ def max(x: Any, y: Any) -> Any:
     return call_binary(max_p, x, y)
 
 
-def min(x: Any, y: Any) -> Any:
+def min(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise minimum; NaN if either is NaN, and -0 is below 0.
 
     Complex numbers compare by (real, imaginary).
@@ -382,13 +383,13 @@ integer_pow_p: Primitive = Primitive(
     stablehlo=_integer_pow_stablehlo)
 
 
-def integer_pow(x: Any, y: int) -> Any:
+def integer_pow(x: Any, y: int) -> Array:
     """Elementwise `x ** y` for a static int `y`, by repeated multiplication.
 
     Raises TypeError for negative powers of integers.
     """
     x = operand(x, "integer_pow")
-    y = operator.index(y)
+    y = integer(y, "y")
     if y < 0 or not accepted(x.aval.dtype, NUMBER):
         _integer_pow_type(x.aval, y=y)
     return integer_pow_p.bind(x, y=y)
@@ -439,7 +440,7 @@ pow_p = Primitive(
                                             else b.convert_element_type(y, x.dtype)), 24))
 
 
-def pow(x: Any, y: Any) -> Any:
+def pow(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x ** y` for inexact `x`; `y` has the dtype of `x` or is an integer."""
     return call_binary(pow_p, x, y)
 
@@ -461,12 +462,12 @@ square_p = unary("square", NUMBER, in_complex_double(_square_evaluate), exact=RE
                  if dtypes.issubdtype(x.dtype, np.inexact) else b.op("multiply", x, x))
 
 
-def square(x: Any) -> Any:
+def square(x: ArrayLike) -> Array:
     """Elementwise `x * x`."""
     return call_unary(square_p, x)
 
 
-def reciprocal(x: Any) -> Any:
+def reciprocal(x: ArrayLike) -> Array:
     """Elementwise `1 / x` for inexact `x`."""
     return integer_pow(x, -1)
 
@@ -479,7 +480,7 @@ sqrt_p = unary(
     jvp=derivative(lambda g, out, x: g * (f.constant(0.5, x) / out)))
 
 
-def sqrt(x: Any, *, accuracy: Any = None) -> Any:
+def sqrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise square root; NaN for negative real `x`."""
     return call_accurate(sqrt_p, x, accuracy)
 
@@ -496,7 +497,7 @@ rsqrt_p = unary(
     stablehlo="stablehlo.rsqrt")
 
 
-def rsqrt(x: Any, *, accuracy: Any = None) -> Any:
+def rsqrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise reciprocal square root."""
     return call_accurate(rsqrt_p, x, accuracy)
 
@@ -506,6 +507,6 @@ cbrt_p = unary(
     jvp=derivative(lambda g, out, x: g * (f.constant(1 / 3, x) * out ** -2)))
 
 
-def cbrt(x: Any, *, accuracy: Any = None) -> Any:
+def cbrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise real cube root."""
     return call_accurate(cbrt_p, x, accuracy)

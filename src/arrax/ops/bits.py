@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.ops.elementwise_rules import (
     INTEGER, LOGICAL, binary, call_binary, call_unary, emits, is_small, nary_type,
     piecewise_constant, unary, wide_dtype)
 from arrax.ops.rules import batch_elementwise
+from arrax.typing import ArrayLike
 
 and_p = binary("and", LOGICAL, np.bitwise_and, jvp=piecewise_constant, method="and_",
                commutative=True, stablehlo="stablehlo.and")
@@ -22,22 +24,22 @@ not_p = unary("not", LOGICAL, np.bitwise_not, jvp=piecewise_constant, lower=emit
               stablehlo="stablehlo.not")
 
 
-def bitwise_and(x: Any, y: Any) -> Any:
+def bitwise_and(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise AND of bits, or of bools."""
     return call_binary(and_p, x, y)
 
 
-def bitwise_or(x: Any, y: Any) -> Any:
+def bitwise_or(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise OR of bits, or of bools."""
     return call_binary(or_p, x, y)
 
 
-def bitwise_xor(x: Any, y: Any) -> Any:
+def bitwise_xor(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise exclusive OR of bits, or of bools."""
     return call_binary(xor_p, x, y)
 
 
-def bitwise_not(x: Any) -> Any:
+def bitwise_not(x: ArrayLike) -> Array:
     """Elementwise complement of bits, or of bools."""
     return call_unary(not_p, x)
 
@@ -89,17 +91,17 @@ shift_right_logical_p = _shift("shift_right_logical", _shift_right_logical)
 shift_right_arithmetic_p = _shift("shift_right_arithmetic", _shift_right_arithmetic)
 
 
-def shift_left(x: Any, y: Any) -> Any:
+def shift_left(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x << y`; 0 when `y` is negative or at least the number of bits."""
     return call_binary(shift_left_p, x, y)
 
 
-def shift_right_logical(x: Any, y: Any) -> Any:
+def shift_right_logical(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x >> y` with zeros moving in; 0 when `y` is out of range."""
     return call_binary(shift_right_logical_p, x, y)
 
 
-def shift_right_arithmetic(x: Any, y: Any) -> Any:
+def shift_right_arithmetic(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x >> y` with copies of the sign moving in."""
     return call_binary(shift_right_arithmetic_p, x, y)
 
@@ -138,11 +140,11 @@ population_count_p = _count("population_count", _population_count, "stablehlo.po
 clz_p = _count("clz", _clz, "stablehlo.count_leading_zeros")
 
 
-def population_count(x: Any) -> Any:
+def population_count(x: ArrayLike) -> Array:
     """Elementwise number of one bits of integers."""
     return call_unary(population_count_p, x)
 
 
-def clz(x: Any) -> Any:
+def clz(x: ArrayLike) -> Array:
     """Elementwise number of leading zero bits of integers."""
     return call_unary(clz_p, x)

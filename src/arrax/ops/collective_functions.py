@@ -1,18 +1,18 @@
 """The functions of the collectives, for pytrees and several axes; `collective.py` has the rules."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from arrax.core import pytree
-from arrax.core.array import array_of
+from arrax.core.array import Array, array_of
 from arrax.core.axis_env import axis_size as size_of_axis
 from arrax.core.axis_env import checked_axes, names_of
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer
-from arrax.ops.arguments import canonical_axis
+from arrax.ops.arguments import canonical_axis, integer
 from arrax.ops.collective import (Groups, all_gather_p, all_to_all_p, joint_index, pmax_p, pmin_p,
                                   ppermute_p, psum_invariant_p, psum_p, reduce_scatter_p)
 from arrax.ops.p import (convert_element_type_p, eq_p, reduce_max_p, reduce_min_p, reduce_sum_p,
@@ -24,7 +24,12 @@ def _per_leaf(fn: Callable[[Any], Any], x: Any) -> Any:
 
 
 def _frozen(groups: Groups) -> Any:
-    return None if groups is None else tuple(map(tuple, groups))
+    if groups is None:
+        return None
+    if isinstance(groups, Mapping) or not all(isinstance(g, Iterable) for g in groups):
+        raise TypeError("axis_index_groups must be a sequence of sequences of indices, got "
+                        f"{groups!r}")
+    return tuple(tuple(integer(i, "an index in axis_index_groups") for i in g) for g in groups)
 
 
 def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
@@ -40,12 +45,12 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
       >>> vmap(lambda x: x / lax.psum(x, "i"), axis_name="i")(jnp.arange(4.0))
       Array([0.        , 0.16666667, 0.33333334, 0.5       ], dtype=float32)
     """
-    names = names_of(axis_name)
+    names, groups = names_of(axis_name), _frozen(axis_index_groups)
 
     def one(leaf: Any) -> Any:
         if type(leaf) in (int, float, complex) and not any(isinstance(n, int) for n in names):
-            if axis_index_groups is not None:
-                return leaf * len(axis_index_groups[0])
+            if groups:
+                return leaf * len(groups[0])
             for name in names:
                 leaf = leaf * size_of_axis(name)
             return leaf
@@ -53,7 +58,7 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
         if leaf.dtype == np.bool_:
             leaf = convert_element_type_p.bind(
                 leaf, new_dtype=np.dtype(np.int32), weak_type=False, sharding=None)
-        return _reduced(psum_p, reduce_sum_p, leaf, names, axis_index_groups)
+        return _reduced(psum_p, reduce_sum_p, leaf, names, groups)
     return pytree.tree_map(one, x)
 
 
@@ -176,7 +181,7 @@ def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
     return _per_leaf(one, x)
 
 
-def axis_index(axis_name: Any) -> Any:
+def axis_index(axis_name: Any) -> Array:
     """The position of this instance along the named axis (row-major for a tuple), int32."""
     return joint_index(names_of(axis_name))
 

@@ -10,7 +10,7 @@ import numpy as np
 from arrax._native import select_small
 from arrax.core import dtypes
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.parameter_types import parameter_type
@@ -27,6 +27,7 @@ from arrax.ops.quiet import quiet
 from arrax.ops.extremes import maximum, minimum
 from arrax.ops.rules import (add_tangents, batch_elementwise, broadcast_in_dim, filled_like,
                              instantiate, move_axis, to_shape_of, zeros)
+from arrax.typing import ArrayLike
 
 
 # ---- comparisons -----------------------------------------------------------------------------
@@ -56,32 +57,32 @@ gt_p = _comparison("gt", np.greater, ORDERED)
 ge_p = _comparison("ge", np.greater_equal, ORDERED)
 
 
-def eq(x: Any, y: Any) -> Any:
+def eq(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x == y`, as bools."""
     return call_binary(eq_p, x, y)
 
 
-def ne(x: Any, y: Any) -> Any:
+def ne(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x != y`, as bools."""
     return call_binary(ne_p, x, y)
 
 
-def lt(x: Any, y: Any) -> Any:
+def lt(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x < y`, as bools."""
     return call_binary(lt_p, x, y)
 
 
-def le(x: Any, y: Any) -> Any:
+def le(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x <= y`, as bools."""
     return call_binary(le_p, x, y)
 
 
-def gt(x: Any, y: Any) -> Any:
+def gt(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x > y`, as bools."""
     return call_binary(gt_p, x, y)
 
 
-def ge(x: Any, y: Any) -> Any:
+def ge(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise `x >= y`, as bools."""
     return call_binary(ge_p, x, y)
 
@@ -245,7 +246,7 @@ select_n_p = Primitive(
     exact=ANY, weak_type=_select_is_weak, lower=emits("select_n"), stablehlo=_select_stablehlo)
 
 
-def select_n(which: Any, *cases: Any) -> Any:
+def select_n(which: ArrayLike, *cases: ArrayLike) -> Array:
     """Elements of `cases`, chosen by `which`: case 0 for False or 0, case 1 for True or 1, …
 
     `which` is a scalar or has the shape of the cases, bool (two cases at most) or integer. Integers
@@ -264,7 +265,7 @@ def select_n(which: Any, *cases: Any) -> Any:
 
 
 @remembered
-def select(pred: Any, on_true: Any, on_false: Any) -> Any:
+def select(pred: ArrayLike, on_true: ArrayLike, on_false: ArrayLike) -> Array:
     """`on_true` where `pred` holds, else `on_false`; operands as for `select_n`."""
     return select_n(pred, on_false, on_true)
 
@@ -328,7 +329,7 @@ clamp_p = Primitive(
 
 
 @remembered
-def clamp(min: Any, x: Any, max: Any) -> Any:
+def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
     """Elementwise `x`, but `min` where it is smaller and `max` where it is larger.
 
     The bounds are scalars or have the shape of `x`, and its dtype. NaNs propagate.
@@ -344,7 +345,7 @@ floor_p = unary("floor", FLOAT, np.floor, jvp=piecewise_constant, exact=FLOAT,
                 stablehlo="stablehlo.floor")
 
 
-def floor(x: Any) -> Any:
+def floor(x: ArrayLike) -> Array:
     """Elementwise largest whole number ≤ x."""
     return call_unary(floor_p, x)
 
@@ -353,7 +354,7 @@ ceil_p = unary("ceil", FLOAT, np.ceil, jvp=piecewise_constant, exact=FLOAT,
                stablehlo="stablehlo.ceil")
 
 
-def ceil(x: Any) -> Any:
+def ceil(x: ArrayLike) -> Array:
     """Elementwise smallest whole number ≥ x."""
     return call_unary(ceil_p, x)
 
@@ -384,7 +385,7 @@ round_p = unary("round", FLOAT, _round_evaluate, jvp=piecewise_constant, lower=E
 
 
 @remembered
-def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Any:
+def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Array:
     """Elementwise nearest whole number; `rounding_method` decides halves."""
     x = operand(x, "round")
     check_kind("round", x.aval.dtype, FLOAT)
@@ -395,7 +396,7 @@ is_finite_p = unary("is_finite", FLOAT, np.isfinite, result=to_bool, jvp=piecewi
                     exact=FLOAT, stablehlo="stablehlo.is_finite")
 
 
-def is_finite(x: Any) -> Any:
+def is_finite(x: ArrayLike) -> Array:
     """Elementwise: neither infinite nor NaN, as bools."""
     return call_unary(is_finite_p, x)
 
@@ -408,6 +409,6 @@ nextafter_p = Primitive(
     lower=emits("nextafter", 2), elementwise=True, exact=FLOAT, stablehlo="chlo.next_after")
 
 
-def nextafter(x1: Any, x2: Any) -> Any:
+def nextafter(x1: ArrayLike, x2: ArrayLike) -> Array:
     """Elementwise next representable number after `x1` towards `x2`."""
     return call_binary(nextafter_p, x1, x2)

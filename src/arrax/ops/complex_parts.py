@@ -13,6 +13,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
+from arrax.core.array import Array
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive
 from arrax.ops.arguments import operand
@@ -22,6 +23,7 @@ from arrax.ops.elementwise_rules import (
     to_real, unary)
 from arrax.ops.rules import (
     batch_elementwise, constant, instantiate, linear_jvp, to_shape_of, transpose_unary, unbroadcast)
+from arrax.typing import ArrayLike
 
 
 def _real_transpose(ct: Any, x: Any) -> Any:
@@ -38,12 +40,12 @@ imag_p = unary("imag", COMPLEX, lambda x: x.imag, result=to_real, jvp=linear_jvp
                transpose=transpose_unary(_imag_transpose), exact=ANY, stablehlo="stablehlo.imag")
 
 
-def real(x: Any) -> Any:
+def real(x: ArrayLike) -> Array:
     """Elementwise real part of complex `x`."""
     return call_unary(real_p, x)
 
 
-def imag(x: Any) -> Any:
+def imag(x: ArrayLike) -> Array:
     """Elementwise imaginary part of complex `x`."""
     return call_unary(imag_p, x)
 
@@ -102,7 +104,7 @@ complex_p = Primitive(
     elementwise=True, exact=ANY, stablehlo="stablehlo.complex")
 
 
-def complex(x: Any, y: Any) -> Any:
+def complex(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise complex number of real part `x` and imaginary part `y` (float32 or float64)."""
     return call_binary(complex_p, x, y)
 
@@ -136,7 +138,7 @@ conj_p = Primitive(
     exact=ANY, lower=emits("conj"), stablehlo=_conj_stablehlo)
 
 
-def conj(x: Any) -> Any:
+def conj(x: Any) -> Array:
     """Elementwise complex conjugate; real `x` becomes complex."""
     x = operand(x, "conj")
     _conj_type(x.aval, input_dtype=x.aval.dtype)

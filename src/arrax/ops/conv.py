@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
@@ -25,6 +26,7 @@ from arrax.ops.p import add_p, complex_p, convert_element_type_p, imag_p, real_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import by_operand, transpose_bilinear, zeros
 from arrax.ops.shape import reshape, rev, transpose
+from arrax.typing import DTypeLike
 
 _CHUNK_ELEMENTS = 1 << 24  # the largest matrix of windows that evaluation builds at a time
 
@@ -399,12 +401,12 @@ conv_general_dilated_p: Primitive = Primitive(
 # ---- public function ---------------------------------------------------------------------------
 
 @remembered
-def conv_general_dilated(
-        lhs: Any, rhs: Any, window_strides: Sequence[int], padding: Any,
-        lhs_dilation: Sequence[int] | None = None, rhs_dilation: Sequence[int] | None = None,
-        dimension_numbers: Any = None, feature_group_count: int = 1, batch_group_count: int = 1,
-        precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None,
-        ) -> Any:
+def conv_general_dilated(lhs: Any, rhs: Any, window_strides: Sequence[int], padding: Any,
+                         lhs_dilation: Sequence[int] | None = None,
+                         rhs_dilation: Sequence[int] | None = None, dimension_numbers: Any = None,
+                         feature_group_count: int = 1, batch_group_count: int = 1,
+                         precision: Any = None, preferred_element_type: DTypeLike | None = None,
+                         out_sharding: Any = None,) -> Array:
     """An n-dimensional convolution (without reversal of the kernel: a cross-correlation).
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.array import Array
 from arrax.core.dtypes import storage_dtype
 from arrax.ops import arguments
 from arrax.ops.conv import conv_general_dilated
@@ -14,10 +15,11 @@ from arrax.ops.conv_dims import (ConvDimensionNumbers, conv_dimension_numbers, d
                                  transposed_padding)
 from arrax.ops.dot import dot_general
 from arrax.ops.shape import rev, transpose
+from arrax.typing import DTypeLike
 
 
 def conv(lhs: Any, rhs: Any, window_strides: Sequence[int], padding: str, precision: Any = None,
-         preferred_element_type: Any = None) -> Any:
+         preferred_element_type: DTypeLike | None = None) -> Array:
     """A convolution of axes (batch, feature, spatial…) with kernel (output, input, spatial…)."""
     return conv_general_dilated(lhs, rhs, window_strides, padding, precision=precision,
                                 preferred_element_type=preferred_element_type)
@@ -26,7 +28,7 @@ def conv(lhs: Any, rhs: Any, window_strides: Sequence[int], padding: str, precis
 def conv_with_general_padding(
         lhs: Any, rhs: Any, window_strides: Sequence[int], padding: Any,
         lhs_dilation: Sequence[int] | None, rhs_dilation: Sequence[int] | None,
-        precision: Any = None, preferred_element_type: Any = None) -> Any:
+        precision: Any = None, preferred_element_type: DTypeLike | None = None) -> Array:
     """`conv` with explicit padding and dilations."""
     return conv_general_dilated(lhs, rhs, window_strides, padding, lhs_dilation=lhs_dilation,
                                 rhs_dilation=rhs_dilation, precision=precision,
@@ -36,7 +38,8 @@ def conv_with_general_padding(
 def conv_transpose(lhs: Any, rhs: Any, strides: Sequence[int], padding: Any,
                    rhs_dilation: Sequence[int] | None = None, dimension_numbers: Any = None,
                    transpose_kernel: bool = False, precision: Any = None,
-                   preferred_element_type: Any = None, use_consistent_padding: bool = False) -> Any:
+                   preferred_element_type: DTypeLike | None = None,
+                   use_consistent_padding: bool = False) -> Array:
     """The transpose of a convolution ("deconvolution"), as a convolution with dilated input.
 
     Args:
@@ -87,7 +90,7 @@ def conv_general_dilated_patches(
         lhs: Any, filter_shape: Sequence[int], window_strides: Sequence[int], padding: Any,
         lhs_dilation: Sequence[int] | None = None, rhs_dilation: Sequence[int] | None = None,
         dimension_numbers: Any = None, precision: Any = None, preferred_element_type: Any = None,
-        ) -> Any:
+        ) -> Array:
     """The windows that a convolution would see, as features of the result.
 
     The feature axis has (input features) · (window elements) elements, input features outermost.
@@ -109,7 +112,7 @@ def conv_general_dilated_local(
         lhs: Any, rhs: Any, window_strides: Sequence[int], padding: Any,
         filter_shape: Sequence[int], lhs_dilation: Sequence[int] | None = None,
         rhs_dilation: Sequence[int] | None = None, dimension_numbers: Any = None,
-        precision: Any = None) -> Any:
+        precision: Any = None) -> Array:
     """A convolution with a kernel of its own at each position ("locally connected").
 
     `rhs` has, where a shared kernel has its spatial axes, the spatial axes of the result, and as

@@ -9,19 +9,21 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType, float0
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Elementwise, Form
+from arrax.ops.arguments import integer
 from arrax.ops.arguments import operand as _operand
 from arrax.ops.elementwise_rules import (
     ANY, FLOAT, is_small, piecewise_constant, unary_type)
 from arrax.ops.p import real_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, linear_jvp, move_axis, transpose_unary
+from arrax.typing import ArrayLike, DTypeLike
 
 
 # ---- convert_element_type --------------------------------------------------------------------
@@ -137,7 +139,7 @@ convert_element_type_p = Primitive(
 
 
 @remembered
-def convert_element_type(operand: Any, new_dtype: Any) -> Any:
+def convert_element_type(operand: ArrayLike, new_dtype: Any) -> Array:
     """`operand` with elements of `new_dtype`.
 
     Floats convert to integers by truncation, saturating at the bounds, NaN to 0; complex numbers
@@ -269,7 +271,7 @@ bitcast_convert_type_p = Primitive(
 
 
 @remembered
-def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
+def bitcast_convert_type(operand: ArrayLike, new_dtype: DTypeLike) -> Array:
     """The bits of `operand` read as `new_dtype`.
 
     A wider element becomes a new last axis of narrower ones, and the other way round. Raises
@@ -277,6 +279,8 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     """
     x = _operand(operand, "bitcast_convert_type")
     dtype = dtypes.check_user_dtype(new_dtype, "bitcast_convert_type")
+    if dtype is None:
+        raise TypeError("bitcast_convert_type: new_dtype must be a dtype, got None")
     _bitcast_type(x.aval, new_dtype=dtype)
     return bitcast_convert_type_p.bind(x, new_dtype=dtype)
 
@@ -336,10 +340,10 @@ reduce_precision_p: Primitive = Primitive(
 
 
 @remembered
-def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
+def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Array:
     """`operand` rounded to a float of so many exponent and mantissa bits, in its own dtype."""
     x = _operand(operand, "reduce_precision")
-    params = {"exponent_bits": exponent_bits.__index__(),
-              "mantissa_bits": mantissa_bits.__index__()}
+    params = {"exponent_bits": integer(exponent_bits, "exponent_bits"),
+              "mantissa_bits": integer(mantissa_bits, "mantissa_bits")}
     _reduce_precision_type(x.aval, **params)
     return reduce_precision_p.bind(x, **params)

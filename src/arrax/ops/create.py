@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
-from arrax.core.array import ArrayImpl, array_of
+from arrax.core.array import Array, ArrayImpl, array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.errors import InconclusiveDimensionOperation
 from arrax.core.positions import check_positions
@@ -17,6 +17,7 @@ from arrax.ops.arguments import canonical_shape
 from arrax.ops.convert import check_real_target, convert
 from arrax.ops.p import convert_element_type_p
 from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled
+from arrax.typing import ArrayLike, DTypeLike
 
 _NO_OPERANDS = NotApplicable("it has no operands")
 
@@ -53,12 +54,13 @@ iota_p = Primitive(
     stablehlo=lambda b, *, dtype, shape, dimension, sharding=None: b.iota(shape, dtype, dimension))
 
 
-def iota(dtype: Any, size: int) -> Any:
+def iota(dtype: DTypeLike, size: int) -> Array:
     """0, 1, …, size - 1 as an array of `dtype`."""
     return broadcasted_iota(dtype, (size,), 0)
 
 
-def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: Any = None) -> Any:
+def broadcasted_iota(dtype: DTypeLike, shape: Any, dimension: int, *,
+                     out_sharding: Any = None) -> Array:
     """An array of `shape` whose elements are their index along `dimension`.
 
     TypeError for bool and negative sizes, ValueError for a dimension out of range.
@@ -77,7 +79,8 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: An
 
 # ---- full, empty -------------------------------------------------------------------------------
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
+def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *,
+         sharding: Any = None) -> Array:
     """An array of `shape` filled with a scalar; weakly typed for a Python scalar without `dtype`.
 
     TypeError for negative sizes and for a `fill_value` that is no scalar.
@@ -112,8 +115,8 @@ def _scalar(value: Any, aval: Any, dtype: Any) -> Any:
         value, new_dtype=dtype, weak_type=False, sharding=None)
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None,
-              sharding: Any = None) -> Any:
+def full_like(x: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, shape: Any = None,
+              sharding: Any = None) -> Array:
     """An array like `x` (its shape, dtype and weak type unless given) filled with a scalar."""
     aval = x if hasattr(x, "shape") and hasattr(x, "dtype") else aval_of(x)
     weak = dtype is None and getattr(x, "weak_type", getattr(aval, "weak_type", False))

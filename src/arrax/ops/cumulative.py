@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax import _native
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
@@ -15,7 +16,7 @@ from arrax.library.calls import call_eagerly
 from arrax.library.rows import ScanKind, scan, scan_spec
 from arrax.core.lowering import Library
 from arrax.ops import formulas as f
-from arrax.ops.arguments import operand
+from arrax.ops.arguments import axis_number, operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p
 from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.extremes import signed_zeros
@@ -166,7 +167,7 @@ def _cumulative(name: str, kind: ScanKind, kinds: Any, evaluate: Any, jvp: Any, 
 
 def _call(primitive: Primitive, x: Any, axis: int, reverse: bool) -> Any:
     x = operand(x, primitive.name)
-    axis, reverse = axis.__index__(), bool(reverse)
+    axis, reverse = axis_number(axis), bool(reverse)
     primitive.type_rule(x.aval, axis=axis, reverse=reverse)
     return primitive.bind(x, axis=axis, reverse=reverse)
 
@@ -182,7 +183,7 @@ cumsum_p: Primitive = _cumulative(
 
 
 @remembered
-def cumsum(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+def cumsum(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """Sums of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`.
 
     Raises ValueError for negative or too large `axis`, TypeError for bools.
@@ -204,7 +205,7 @@ cumprod_p = _cumulative("cumprod", ScanKind.PRODUCT, _NUMBER, _accumulate(np.mul
 
 
 @remembered
-def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """Products of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
     return _call(cumprod_p, operand, axis, reverse)
 
@@ -223,13 +224,13 @@ cummin_p = _cumulative("cummin", ScanKind.MIN, _NUMBER, _accumulate(np.minimum, 
 
 
 @remembered
-def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """Maxima of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
     return _call(cummax_p, operand, axis, reverse)
 
 
 @remembered
-def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """Minima of the first 1, 2, … elements along `axis`, or of the last ones if `reverse`."""
     return _call(cummin_p, operand, axis, reverse)
 
@@ -296,6 +297,6 @@ cumlogsumexp_p = _cumulative("cumlogsumexp", ScanKind.LOG_SUM_EXP, _INEXACT,
 
 
 @remembered
-def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """`log(cumsum(exp(operand)))` along `axis`, without overflow, for inexact operands."""
     return _call(cumlogsumexp_p, operand, axis, reverse)

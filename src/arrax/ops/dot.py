@@ -9,6 +9,7 @@ import numpy as np
 
 from arrax import _native
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
@@ -278,7 +279,7 @@ def _check_not_narrower(own: Any, preferred: Any) -> None:
 
 @remembered
 def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None,
-                preferred_element_type: Any = None, *, out_sharding: Any = None) -> Any:
+                preferred_element_type: Any = None, *, out_sharding: Any = None) -> Array:
     """Multiply and sum over contracting axes, separately for each index of the batch axes.
 
     Args:
@@ -313,7 +314,7 @@ def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = Non
 
 @remembered
 def dot(lhs: Any, rhs: Any, *, dimension_numbers: Any = None, precision: Any = None,
-        preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
+        preferred_element_type: Any = None, out_sharding: Any = None) -> Array:
     """The product of vectors and matrices (or `dot_general`, with `dimension_numbers`).
 
     ValueError unless the last axis of `lhs` fits the first of `rhs` and neither has over two axes.
@@ -331,7 +332,7 @@ def dot(lhs: Any, rhs: Any, *, dimension_numbers: Any = None, precision: Any = N
 
 
 @remembered
-def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
+def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
     """Matrix products along leading batch axes, which both operands have."""
     lhs, rhs = arguments.operand(lhs, "batch_matmul"), arguments.operand(rhs, "batch_matmul", 1)
     if min(lhs.ndim, rhs.ndim) < 2:

@@ -77,7 +77,7 @@ def joint_shape(name: str, avals: Sequence[Any]) -> tuple[int, ...]:
     if not shapes:
         return ()
     if all(shape == shapes[0] for shape in shapes):
-        return shapes[0]  # type: ignore[no-any-return]
+        return shapes[0]
     if len({len(shape) for shape in shapes}) > 1:
         raise _shape_error(name, shapes)
     sizes = [set(column) - {1} for column in zip(*shapes, strict=True)]

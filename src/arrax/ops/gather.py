@@ -9,7 +9,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
@@ -331,7 +331,7 @@ gather_p = Primitive("gather", type_rule=_gather_type, evaluate=_gather_evaluate
 @remembered
 def gather(operand: Any, start_indices: Any, dimension_numbers: GatherDimensionNumbers,
            slice_sizes: Any, *, unique_indices: bool = False, indices_are_sorted: bool = False,
-           mode: Any = None, fill_value: Any = None) -> Any:
+           mode: Any = None, fill_value: Any = None) -> Array:
     """Windows of `operand` at `start_indices`, as XLA's Gather operation defines.
 
     Args:
@@ -369,7 +369,7 @@ def gather(operand: Any, start_indices: Any, dimension_numbers: GatherDimensionN
     return gather_p.bind(operand, start_indices, **params)
 
 
-def index_take(src: Any, idxs: Any, axes: Any) -> Any:
+def index_take(src: Any, idxs: Any, axes: Any) -> Array:
     """Take, along `axes`, the elements at the 1-d index arrays `idxs` (wrapped into bounds)."""
     src = arguments.operand(src, "index_take")
     columns = [expand_dims(_wrapped(i, src.shape[axis]), (1,))

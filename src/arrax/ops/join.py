@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core.ad_values import Zero, is_undefined
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.aval import aval_of
 from arrax.core.dimension import dimension, max_dim, surely_at_most
 from arrax.core.primitive import Primitive
@@ -91,7 +91,7 @@ concatenate_p = Primitive(
         "concatenate", *xs, results=b.outs[0], dimension=dimension))
 
 
-def concatenate(operands: Any, dimension: int) -> Any:
+def concatenate(operands: Any, dimension: int) -> Array:
     """Join arrays of equal dtype along the existing axis `dimension`.
 
     ValueError without operands; TypeError when shapes or dtypes do not fit.
@@ -150,7 +150,7 @@ stack_p = Primitive(
         *(expand_dims(x, (axis,)) for x in xs), dimension=axis))
 
 
-def stack(operands: Sequence[Any], axis: int = 0) -> Any:
+def stack(operands: Sequence[Any], axis: int = 0) -> Array:
     """Join arrays of equal shape and dtype along a new axis."""
     if len(operands) == 0:
         raise ValueError("stack requires a non-empty sequence of arrays")
@@ -239,7 +239,7 @@ def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> Sequence[Any]:
     sizes = tuple(map(dimension, sizes))
     axis = canonical_axis(axis, operand.ndim)
     _split_type(operand.aval, sizes=sizes, axis=axis)
-    return split_p.bind(operand, sizes=sizes, axis=axis)  # type: ignore[no-any-return]
+    return split_p.bind(operand, sizes=sizes, axis=axis)
 
 
 # ---- tile --------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ tile_p: Primitive = Primitive(
     lower=Form(), stablehlo=_tile_stablehlo)
 
 
-def tile(operand: Any, reps: Sequence[int]) -> Any:
+def tile(operand: Any, reps: Sequence[int]) -> Array:
     """Repeat `operand` `reps[i]` times along axis `i`; one number per axis."""
     operand = arguments.operand(operand, "tile")
     reps = tuple(map(int, reps))
@@ -386,7 +386,7 @@ pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_
 
 
 @remembered
-def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:
+def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Array:
     """Pad with a scalar: `(low, high, interior)` elements per axis, before, after and between.
 
     Negative `low` and `high` cut elements off. ValueError when the configuration does not fit,

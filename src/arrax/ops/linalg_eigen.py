@@ -9,6 +9,7 @@ import numpy as np
 
 from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
+from arrax.core.array import Array
 from arrax.core.aval import aval_of
 from arrax.core.forking import import_late
 from arrax.core.parameter_types import parameter_type
@@ -22,6 +23,7 @@ from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
 from arrax.ops.p import abs_p, eq_p, imag_p, reduce_max_p, reduce_sum_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_by_moving
+from arrax.typing import ArrayLike
 
 _NO_DERIVATIVE = NotApplicable("no differentiation rule is known to JAX either")
 _ONLY_CPU = NotApplicable("LAPACK computes it on the CPU; JAX has it on CPUs only too")
@@ -90,7 +92,7 @@ eigh_p: Primitive = Primitive(
 @remembered
 def eigh(x: Any, *, lower: bool = True, symmetrize_input: bool = True,
          sort_eigenvalues: bool = True, subset_by_index: tuple[int, int] | None = None,
-         implementation: EighImplementation | None = None) -> Any:
+         implementation: EighImplementation | None = None) -> tuple[Array, Array]:
     """Eigenvectors and ascending eigenvalues (v, w) of Hermitian matrices […, n, n].
 
     `symmetrize_input` replaces x by (x + xᴴ) / 2; without it only the triangle that `lower` names
@@ -190,9 +192,10 @@ eig_p: Primitive = Primitive(
 
 
 @remembered
-def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True,
-        enable_eigvec_derivs: bool = False, implementation: EigImplementation | None = None,
-        use_magma: bool | None = None) -> Any:
+def eig(x: ArrayLike, *, compute_left_eigenvectors: bool = True,
+        compute_right_eigenvectors: bool = True, enable_eigvec_derivs: bool = False,
+        implementation: EigImplementation | None = None,
+        use_magma: bool | None = None) -> list[Array]:
     """Eigenvalues of square matrices […, n, n], then left and right eigenvectors as asked.
 
     Results are complex. Eigenvalues can be differentiated, right eigenvectors with
@@ -231,8 +234,8 @@ schur_p: Primitive = Primitive(
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
-def schur(x: Any, *, compute_schur_vectors: bool = True, sort_eig_vals: bool = False,
-          select_callable: Callable[..., Any] | None = None) -> Any:
+def schur(x: ArrayLike, *, compute_schur_vectors: bool = True, sort_eig_vals: bool = False,
+          select_callable: Callable[..., Any] | None = None) -> list[Array]:
     """The Schur form [t] or [t, q], x = q t qᴴ, of square matrices; quasi-triangular for real ones.
 
     NotImplementedError with `sort_eig_vals`.
@@ -266,7 +269,7 @@ hessenberg_p: Primitive = Primitive(
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
-def hessenberg(a: Any) -> Any:
+def hessenberg(a: ArrayLike) -> list[Array]:
     """Hessenberg form of square matrices, as LAPACK keeps it: [a, taus].
 
     The form stands on and above the first subdiagonal; below it stand the reflection vectors whose
@@ -302,7 +305,7 @@ tridiagonal_p: Primitive = Primitive(
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
-def tridiagonal(a: Any, *, lower: bool = True) -> Any:
+def tridiagonal(a: ArrayLike, *, lower: bool = True) -> Any:
     """Tridiagonal form of Hermitian matrices: (a, diagonal, off-diagonal, taus) as of LAPACK."""
     a = m.matrix_operand(a, "tridiagonal")
     m.check_square(a, "tridiagonal")

@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
+from arrax.core.array import Array
 from arrax.core.aval import aval_of
 from arrax.core.dimension import min_dim
 from arrax.core.forking import import_late
@@ -21,6 +22,7 @@ from arrax.ops.linalg_triangular import _lapack, _solve
 from arrax.ops.p import eq_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_by_moving, zeros
+from arrax.typing import ArrayLike
 
 _INT32 = np.dtype(np.int32)
 
@@ -83,7 +85,7 @@ qr_p: Primitive = Primitive(
 
 
 @remembered
-def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True,
+def qr(x: ArrayLike, *, pivoting: bool = False, full_matrices: bool = True,
        use_magma: bool | None = None) -> Any:
     """The factors (q, r) of matrices […, m, n], and with `pivoting` the permutation of columns.
 
@@ -147,7 +149,7 @@ householder_product_p: Primitive = Primitive(
     lower=Library(linear_algebra.householder_product))
 
 
-def householder_product(a: Any, taus: Any) -> Any:
+def householder_product(a: Any, taus: Any) -> Array:
     """The first n columns of the product of reflections in `a` […, m, n] (see `geqrf`)."""
     a = m.matrix_operand(a, "householder_product")
     taus = m.lapack_operand(arguments.operand(taus, "householder_product", 1),
@@ -177,7 +179,7 @@ ormqr_p: Primitive = Primitive(
     lower=HostCall("LAPACK, through NumPy and SciPy"))
 
 
-def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = False) -> Any:
+def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = False) -> Array:
     """Q c, or c Q, or with Qᴴ (`transpose`), for the Q of `geqrf`'s result (a, taus)."""
     a, c = m.matrix_operand(a, "ormqr"), m.matrix_operand(c, "ormqr", 2)
     taus = m.lapack_operand(arguments.operand(taus, "ormqr", 1), "ormqr", 1)

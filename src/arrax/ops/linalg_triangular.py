@@ -8,6 +8,7 @@ import numpy as np
 
 from arrax._native import call_deep
 from arrax.core.ad_values import Zero, tangent_aval
+from arrax.core.array import Array
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dimension import min_dim
 from arrax.core.forking import import_late
@@ -21,6 +22,7 @@ from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.p import add_p, div_p, neg_p, pad_p, slice_p, squeeze_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import add_tangents, batch_by_moving, by_operand, constant
+from arrax.typing import ArrayLike
 
 
 def _blas(name: str, x: np.ndarray) -> Any:
@@ -114,7 +116,7 @@ triangular_solve_p: Primitive = Primitive(
 @remembered
 def triangular_solve(a: Any, b: Any, *, left_side: bool = False, lower: bool = False,
                      transpose_a: bool = False, conjugate_a: bool = False,
-                     unit_diagonal: bool = False) -> Any:
+                     unit_diagonal: bool = False) -> Array:
     """Solve op(a) x = b (`left_side`) or x op(a) = b for triangular `a` […, n, n].
 
     Args:
@@ -192,7 +194,7 @@ cholesky_p: Primitive = Primitive(
 
 
 @remembered
-def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
+def cholesky(x: Any, *, symmetrize_input: bool = True) -> Array:
     """The lower triangular L with L Lᴴ = x, for Hermitian positive definite `x` […, n, n].
 
     `symmetrize_input` replaces x by (x + xᴴ) / 2; without it only the lower triangle is read. A
@@ -245,7 +247,7 @@ cholesky_update_p: Primitive = Primitive(
     lower=Library(linear_algebra.cholesky_update))
 
 
-def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
+def cholesky_update(r_matrix: ArrayLike, w_vector: ArrayLike) -> Array:
     """The upper triangular R' with R'ᵀ R' = Rᵀ R + w wᵀ, for real upper triangular R."""
     r = arguments.operand(r_matrix, "cholesky_update")
     w = arguments.operand(w_vector, "cholesky_update", 1)
@@ -359,7 +361,7 @@ lu_p: Primitive = Primitive(
 
 
 @remembered
-def lu(x: Any) -> Any:
+def lu(x: ArrayLike) -> list[Array]:
     """LU factorization with partial pivoting of matrices […, m, n].
 
     Returns [lu, pivots, permutation]: L (unit diagonal, below) and U in one array, the row that
@@ -379,7 +381,7 @@ lu_pivots_to_permutation_p: Primitive = Primitive(
     jvp=NotApplicable("from integers to integers"))
 
 
-def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
+def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Array:
     """The permutation of `permutation_size` rows that the row exchanges `pivots` make."""
     pivots = arguments.operand(pivots, "lu_pivots_to_permutation")
     check_kind("lu_pivots_to_permutation", pivots.dtype, (np.int32,), " at position 0")
@@ -437,8 +439,8 @@ symmetric_product_p: Primitive = Primitive(
     stablehlo=lambda b, a, c, **params: _symmetric_product(a, c, **params))
 
 
-def symmetric_product(a_matrix: Any, c_matrix: Any, *, alpha: float = 1.0, beta: float = 0.0,
-                      symmetrize_output: bool = False) -> Any:
+def symmetric_product(a_matrix: ArrayLike, c_matrix: ArrayLike, *, alpha: float = 1.0,
+                      beta: float = 0.0, symmetrize_output: bool = False) -> Any:
     """alpha a aᵀ + beta c, for symmetric `c`, of real matrices a […, n, k] and c […, n, n].
 
     `symmetrize_output` makes sure that the result is symmetric to the last bit.

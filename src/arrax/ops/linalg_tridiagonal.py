@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
+from arrax.core.array import Array
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.lowering import Library
@@ -133,7 +134,7 @@ tridiagonal_solve_p: Primitive = Primitive(
     lower=Library(linear_algebra.tridiagonal_solve))
 
 
-def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:
+def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Array:
     """Solve for x: dl[i] x[i-1] + d[i] x[i] + du[i] x[i+1] = b[i], b […, n, k] (`dl[0]`, `du[-1]`
     are not read).
 

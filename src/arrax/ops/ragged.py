@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.aval import aval_of
 from arrax.core.parameter_types import parameter_type
 from arrax.ops import arguments
@@ -13,6 +14,7 @@ from arrax.ops.arguments import positions
 from arrax.ops.dot import dot_general
 from arrax.ops.p import and_p, cumsum_p, ge_p, iota_p, lt_p, select_n_p, sub_p, transpose_p
 from arrax.ops.rules import broadcast_in_dim, move_axis, zeros
+from arrax.typing import DTypeLike
 
 
 @parameter_type
@@ -55,8 +57,8 @@ _ROWS = RaggedDotDimensionNumbers((((1,), (1,)), ((), ())), (0,), (0,))
 
 
 def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None,
-               preferred_element_type: Any = None, group_offset: Any = None,
-               out_sharding: Any = None) -> Any:
+               preferred_element_type: DTypeLike | None = None, group_offset: Any = None,
+               out_sharding: Any = None) -> Array:
     """Multiply each group of rows of `lhs` [m, k] by its own matrix of `rhs` [groups, k, n].
 
     Rows after the last group give zeros.
@@ -67,8 +69,8 @@ def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None,
 
 def ragged_dot_general(lhs: Any, rhs: Any, group_sizes: Any,
                        ragged_dot_dimension_numbers: RaggedDotDimensionNumbers,
-                       precision: Any = None, preferred_element_type: Any = None,
-                       group_offset: Any = None, out_sharding: Any = None) -> Any:
+                       precision: Any = None, preferred_element_type: DTypeLike | None = None,
+                       group_offset: Any = None, out_sharding: Any = None) -> Array:
     """A `dot_general` in which one axis of `lhs` is divided into groups of given sizes.
 
     If the ragged axis is a free one, each group has its own slice of `rhs`; if it is contracted,

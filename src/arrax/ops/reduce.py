@@ -10,7 +10,7 @@ import numpy as np
 from arrax import _native
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.positions import check_positions
 from arrax.core.primitive import NotApplicable, Primitive
@@ -27,6 +27,7 @@ from arrax.ops.extremes import signed_zeros
 from arrax.ops.p import concatenate_p, reshape_p, slice_p, squeeze_p, transpose_p
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import broadcast_in_dim, by_operand, constant, linear_jvp, transpose_unary
+from arrax.typing import ArrayLike, DTypeLike
 
 NUMBER = (np.number,)
 
@@ -141,7 +142,7 @@ class when_nonzero:
 
 
 def _axes(axes: Any) -> tuple[int, ...]:
-    return tuple(axis.__index__() for axis in axes)
+    return tuple(map(axis_number, axes))
 
 
 def _call(primitive: Primitive, x: Any, axes: Any, **params: Any) -> Any:
@@ -202,7 +203,7 @@ reduce_sum_p = _reduction(
         lambda ct, x, *, axes, out_sharding=None: spread(ct, x.shape, axes)))
 
 
-def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+def reduce_sum(operand: ArrayLike, axes: Sequence[int], *, out_sharding: Any = None) -> Array:
     """The sum over `axes`. Floats narrower than float32 are summed in float32.
 
     Raises TypeError for bools, ValueError for axes that repeat or do not exist.
@@ -256,7 +257,7 @@ reduce_prod_p = _reduction("reduce_prod", NUMBER, _evaluate_by(np.multiply, None
                            jvp=when_nonzero(_prod_jvp), combine=mul_p, identity=_one)
 
 
-def reduce_prod(operand: Any, axes: Sequence[int]) -> Any:
+def reduce_prod(operand: ArrayLike, axes: Sequence[int]) -> Array:
     """The product over `axes`; its derivative is right where elements are zero."""
     return _call(reduce_prod_p, operand, axes)
 
@@ -300,7 +301,7 @@ reduce_min_p = _reduction("reduce_min", ANY, _evaluate_by(np.minimum, highest), 
                           jvp=by_operand(_extreme_jvp), combine=min_p, identity=highest)
 
 
-def reduce_max(operand: Any, axes: Sequence[int]) -> Any:
+def reduce_max(operand: ArrayLike, axes: Sequence[int]) -> Array:
     """The maximum over `axes`, NaN if there is one; the identity (-inf, …) over empty axes.
 
     The derivative is shared equally between equal maxima.
@@ -308,7 +309,7 @@ def reduce_max(operand: Any, axes: Sequence[int]) -> Any:
     return _call(reduce_max_p, operand, axes)
 
 
-def reduce_min(operand: Any, axes: Sequence[int]) -> Any:
+def reduce_min(operand: ArrayLike, axes: Sequence[int]) -> Array:
     """The minimum over `axes`, NaN if there is one; the identity (inf, …) over empty axes."""
     return _call(reduce_min_p, operand, axes)
 
@@ -332,17 +333,17 @@ reduce_or_p = _logical("reduce_or", np.bitwise_or, or_p, _zero)
 reduce_xor_p = _logical("reduce_xor", np.bitwise_xor, xor_p, _zero)
 
 
-def reduce_and(operand: Any, axes: Sequence[int]) -> Any:
+def reduce_and(operand: ArrayLike, axes: Sequence[int]) -> Array:
     """The AND over `axes`, of bools or of the bits of integers."""
     return _call(reduce_and_p, operand, axes)
 
 
-def reduce_or(operand: Any, axes: Sequence[int]) -> Any:
+def reduce_or(operand: ArrayLike, axes: Sequence[int]) -> Array:
     """The OR over `axes`, of bools or of the bits of integers."""
     return _call(reduce_or_p, operand, axes)
 
 
-def reduce_xor(operand: Any, axes: Sequence[int]) -> Any:
+def reduce_xor(operand: ArrayLike, axes: Sequence[int]) -> Array:
     """The exclusive OR over `axes`, of bools or of the bits of integers."""
     return _call(reduce_xor_p, operand, axes)
 
@@ -425,7 +426,7 @@ def _call_position(primitive: Primitive, x: Any, axis: int, index_dtype: Any) ->
 
 
 @remembered
-def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:
+def argmax(operand: ArrayLike, axis: int, index_dtype: DTypeLike) -> Array:
     """The index of the first maximum along `axis` (of the first NaN, if there is one).
 
     Raises ValueError when the axis does not exist or is empty, TypeError when `index_dtype` is no
@@ -435,6 +436,6 @@ def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:
 
 
 @remembered
-def argmin(operand: Any, axis: int, index_dtype: Any) -> Any:
+def argmin(operand: ArrayLike, axis: int, index_dtype: DTypeLike) -> Array:
     """The index of the first minimum along `axis` (of the first NaN, if there is one)."""
     return _call_position(argmin_p, operand, axis, index_dtype)

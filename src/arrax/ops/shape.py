@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.array import Array
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
@@ -56,7 +57,7 @@ def _broadcast_evaluate(x: Any, *, shape: Any, broadcast_dimensions: Any, shardi
         x = x.transpose(order)
     x = x.reshape(aligned)
     if aligned == shape:
-        return x  # type: ignore[no-any-return]
+        return x
     if size > _MATERIALIZE_BELOW:
         return np.broadcast_to(x, shape)
     out = np.empty(shape, x.dtype)
@@ -115,7 +116,7 @@ broadcast_in_dim_p = Primitive(
 
 
 def broadcast_in_dim(operand: Any, shape: Any, broadcast_dimensions: Sequence[int], *,
-                     out_sharding: Any = None) -> Any:
+                     out_sharding: Any = None) -> Array:
     """Broadcast `operand` to `shape`: its axis `i` becomes axis `broadcast_dimensions[i]`.
 
     Axes of size 1 are stretched. TypeError when sizes do not fit.
@@ -144,7 +145,7 @@ def _check_broadcast(aval: Any, shape: tuple[int, ...], dims: tuple[int, ...]) -
 _operand = operand  # the public functions have a parameter of this name
 
 
-def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Any:
+def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Array:
     """Add leading axes of the given `sizes`."""
     operand = _operand(operand, "broadcast")
     sizes = canonical_shape(sizes)
@@ -177,19 +178,19 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     return tuple(out)
 
 
-def broadcast_to_rank(x: Any, rank: int) -> Any:
+def broadcast_to_rank(x: Any, rank: int) -> Array:
     """Add leading axes of size 1 until `x` has `rank` axes."""
     x = _operand(x, "broadcast_to_rank")
     return expand_dims(x, range(rank - x.ndim)) if x.ndim < rank else x
 
 
-def broadcast_like(arr: Any, like_arr: Any) -> Any:
+def broadcast_like(arr: Any, like_arr: Any) -> Array:
     """Broadcast `arr` to the shape of `like_arr` by NumPy's rules."""
     arr, shape = _operand(arr, "broadcast_like"), aval_of(like_arr).shape
     return broadcast_in_dim(arr, shape, range(len(shape) - arr.ndim, len(shape)))
 
 
-def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
+def expand_dims(array: Any, dimensions: Sequence[int]) -> Array:
     """Insert axes of size 1 so that they stand at `dimensions` of the result."""
     array = _operand(array, "expand_dims")
     dimensions = tuple(dimensions)
@@ -261,7 +262,7 @@ reshape_p = Primitive(
 
 
 def reshape(operand: Any, new_sizes: Any, dimensions: Sequence[int] | None = None, *,
-            out_sharding: Any = None) -> Any:
+            out_sharding: Any = None) -> Array:
     """The elements of `operand` in row-major order in the shape `new_sizes`.
 
     `dimensions` reorders the axes first. TypeError when sizes differ or are negative.
@@ -281,7 +282,7 @@ def reshape(operand: Any, new_sizes: Any, dimensions: Sequence[int] | None = Non
     return reshape_p.bind(operand, new_sizes=new_sizes, dimensions=None, sharding=out_sharding)
 
 
-def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Any:
+def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Array:
     """Merge the axes `start_dimension` to `stop_dimension` (exclusive) into one."""
     operand = _operand(operand, "collapse")
     lo, hi, _ = slice(start_dimension, stop_dimension).indices(operand.ndim)
@@ -316,7 +317,7 @@ transpose_p = Primitive(
         "transpose", x, results=b.outs[0], permutation=permutation))
 
 
-def transpose(operand: Any, permutation: Any) -> Any:
+def transpose(operand: Any, permutation: Any) -> Array:
     """Reorder the axes: axis `i` of the result is axis `permutation[i]` of `operand`."""
     operand = _operand(operand, "transpose")
     permutation = tuple(map(int, permutation))
@@ -352,7 +353,7 @@ squeeze_p = Primitive(
     stablehlo=lambda b, x, *, dimensions: b.reshape(x, b.outs[0].shape))
 
 
-def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
+def squeeze(array: Any, dimensions: Sequence[int]) -> Array:
     """Remove the axes `dimensions`, which must have size 1 (else ValueError)."""
     array = _operand(array, "squeeze")
     dimensions = canonical_axes(dimensions, array.ndim)
@@ -387,7 +388,7 @@ rev_p = Primitive(
     stablehlo=lambda b, x, *, dimensions: b.op("reverse", x, dimensions=dimensions))
 
 
-def rev(operand: Any, dimensions: Sequence[int]) -> Any:
+def rev(operand: Any, dimensions: Sequence[int]) -> Array:
     """Reverse the order of elements along each of `dimensions`."""
     operand = _operand(operand, "rev")
     dimensions = canonical_shape(dimensions)

@@ -1,6 +1,7 @@
 """Slices: with static bounds, and with dynamic starts that are clamped into the operand."""
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, is_undefined, tangent_aval
-from arrax.core.array import ArrayImpl, from_numpy
+from arrax.core.array import Array, ArrayImpl, from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dimension import dimension, surely_at_most
 from arrax.core.evaluate import EVAL
@@ -30,8 +31,9 @@ from arrax.ops.p import (add_p, concatenate_p, convert_element_type_p, gather_p,
 from arrax.ops.rules import (batch_at, batch_to_front, broadcast_in_dim, constant, instantiate,
                              linear_jvp, transpose_unary, zeros)
 from arrax.ops.shape import expand_dims, squeeze
+from arrax.typing import ArrayLike
 
-_slice = slice  # the built-in; `slice` below is the lax function
+_slice: type[builtins.slice] = builtins.slice  # `slice` below is the lax function
 
 
 # ---- slice -------------------------------------------------------------------------------------
@@ -105,8 +107,8 @@ slice_p = Primitive("slice", type_rule=_slice_type, evaluate=_slice_evaluate, jv
 
 
 @remembered
-def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int],
-          strides: Sequence[int] | None = None) -> Any:
+def slice(operand: ArrayLike, start_indices: Sequence[int], limit_indices: Sequence[int],
+          strides: Sequence[int] | None = None) -> Array:
     """`operand[start:limit:stride]` along each axis; TypeError for bounds outside the operand."""
     operand = arguments.operand(operand, "slice")
     starts, limits = canonical_shape(start_indices), canonical_shape(limit_indices)
@@ -117,22 +119,22 @@ def slice(operand: Any, start_indices: Sequence[int], limit_indices: Sequence[in
 
 
 def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1,
-                 axis: int = 0) -> Any:
+                 axis: int = 0) -> Array:
     """`operand[start_index:limit_index:stride]` along an axis; bounds may be negative."""
     operand = arguments.operand(operand, "slice_in_dim")
     shape = operand.shape
     axis = canonical_axis(axis, len(shape))
     size = shape[axis]
-    start = 0 if start_index is None else dimension(start_index)
-    limit = size if limit_index is None else dimension(limit_index)
+    start = 0 if start_index is None else dimension(start_index, "start_index")
+    limit = size if limit_index is None else dimension(limit_index, "limit_index")
     starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
     starts[axis] = start + size if start < 0 else start
     limits[axis] = limit + size if limit < 0 else limit
-    strides[axis] = dimension(stride)
+    strides[axis] = dimension(stride, "stride")
     return slice(operand, starts, limits, strides)
 
 
-def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Any:
+def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Array:
     """The element at a static `index` along `axis`; IndexError when out of bounds."""
     operand = arguments.operand(operand, "index_in_dim")
     index, axis = dimension(index), canonical_axis(axis, operand.ndim)
@@ -251,7 +253,7 @@ dynamic_slice_p = Primitive(
 
 @remembered
 def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any, *,
-                  allow_negative_indices: bool | Sequence[bool] = True) -> Any:
+                  allow_negative_indices: bool | Sequence[bool] = True) -> Array:
     """A window of `slice_sizes` at `start_indices` (scalars, may be traced).
 
     Negative starts count from the end (unless `allow_negative_indices` is False); then starts are
@@ -337,14 +339,14 @@ def _traced_from_the_front(index: Any, size: int) -> Any:
     return select_n_p.bind(negative, index, add_p.bind(strong, constant(size, aval)))
 
 
-def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0, *,
-                         allow_negative_indices: bool = True) -> Any:
+def dynamic_slice_in_dim(operand: Any, start_index: ArrayLike, slice_size: int, axis: int = 0, *,
+                         allow_negative_indices: bool = True) -> Array:
     """`slice_size` elements from `start_index` (may be traced; clamped) along `axis`."""
     operand = arguments.operand(operand, "dynamic_slice_in_dim")
     axis = canonical_axis(axis, operand.ndim)
     starts: list[Any] = [_zero_like(start_index)] * operand.ndim
     sizes = list(operand.shape)
-    starts[axis], sizes[axis] = start_index, dimension(slice_size)
+    starts[axis], sizes[axis] = start_index, dimension(slice_size, "slice_size")
     allowed = [i == axis and allow_negative_indices for i in range(operand.ndim)]
     return dynamic_slice(operand, starts, sizes, allow_negative_indices=allowed)
 
@@ -354,8 +356,8 @@ def _zero_like(index: Any) -> Any:
     return 0 if type(index) is int else constant(0, aval_of(index))
 
 
-def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True, *,
-                         allow_negative_indices: bool = True) -> Any:
+def dynamic_index_in_dim(operand: Any, index: ArrayLike, axis: int = 0, keepdims: bool = True, *,
+                         allow_negative_indices: bool = True) -> Array:
     """The element at `index` (may be traced; clamped) along `axis`."""
     result = dynamic_slice_in_dim(operand, index, 1, axis,
                                   allow_negative_indices=allow_negative_indices)
@@ -437,7 +439,7 @@ dynamic_update_slice_p = Primitive(
 
 @remembered
 def dynamic_update_slice(operand: Any, update: Any, start_indices: Any, *,
-                         allow_negative_indices: bool | Sequence[bool] = True) -> Any:
+                         allow_negative_indices: bool | Sequence[bool] = True) -> Array:
     """`operand` with the window at `start_indices` replaced by `update`.
 
     Starts count from the end when negative and are clamped as in `dynamic_slice`. TypeError when
@@ -452,8 +454,8 @@ def dynamic_update_slice(operand: Any, update: Any, start_indices: Any, *,
     return dynamic_update_slice_p.bind(operand, update, *starts)
 
 
-def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int, *,
-                                allow_negative_indices: bool = True) -> Any:
+def dynamic_update_slice_in_dim(operand: Any, update: ArrayLike, start_index: ArrayLike, axis: int,
+                                *, allow_negative_indices: bool = True) -> Array:
     """`operand` with `update` written from `start_index` on along `axis`."""
     operand = arguments.operand(operand, "dynamic_update_slice_in_dim")
     axis = canonical_axis(axis, operand.ndim)
@@ -464,7 +466,7 @@ def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axi
 
 
 def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int, *,
-                                allow_negative_indices: bool = True) -> Any:
+                                allow_negative_indices: bool = True) -> Array:
     """`operand` with the element at `index` along `axis` replaced by `update`."""
     operand = arguments.operand(operand, "dynamic_update_index_in_dim")
     update = arguments.operand(update, "dynamic_update_index_in_dim", 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
-from arrax.core.array import ArrayImpl
+from arrax.core.array import Array, ArrayImpl
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dimension import dimension
 from arrax.core.positions import check_positions
@@ -25,6 +25,7 @@ from arrax.ops.p import gather_p, iota_p
 from arrax.ops.rules import batch_at
 from arrax.ops.shape import expand_dims, reshape
 from arrax.ops.sort_stablehlo import approx_top_k_form, sort_form, top_k_form
+from arrax.typing import ArrayLike
 
 _PACK_ABOVE = 256  # elements; from here on sorting packed (key, index) words beats a stable argsort
 _UINT32 = np.dtype(np.uint32)
@@ -169,7 +170,8 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
                              num_keys=int(num_keys)))
 
 
-def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> Any:
+def sort_key_val(keys: Any, values: ArrayLike, dimension: int = -1,
+                 is_stable: bool = True) -> tuple[Array, Array]:
     """`keys` sorted along `dimension`, and `values` in the same order."""
     return sort((keys, values), dimension=dimension, is_stable=is_stable, num_keys=1)
 
@@ -237,7 +239,7 @@ top_k_p = Primitive("top_k", multiple_results=True, type_rule=_top_k_type,
 
 
 @remembered
-def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
+def top_k(operand: Any, k: int, *, axis: int = -1) -> list[Array]:
     """The `k` greatest elements along `axis`, descending, and their indices.
 
     The order is total: NaN is greatest, 0 greater than -0, -NaN least; of equal elements the first
@@ -245,8 +247,8 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> Any:
     """
     operand = arguments.operand(operand, "top_k")
     axis = canonical_axis(axis, operand.ndim)
-    _top_k_type(operand.aval, k=dimension(k), axis=axis)
-    return list(top_k_p.bind(operand, k=dimension(k), axis=axis))
+    _top_k_type(operand.aval, k=dimension(k, "k"), axis=axis)
+    return list(top_k_p.bind(operand, k=dimension(k, "k"), axis=axis))
 
 
 # ---- approximate top_k -------------------------------------------------------------------------
@@ -328,7 +330,8 @@ def _approx(is_max: bool, operand: Any, k: int, reduction_dimension: int, recall
 
 
 def approx_max_k(operand: Any, k: int, reduction_dimension: int = -1, recall_target: float = 0.95,
-                 reduction_input_size_override: int = -1, aggregate_to_topk: bool = True) -> Any:
+                 reduction_input_size_override: int = -1,
+                 aggregate_to_topk: bool = True) -> tuple[Array, Array]:
     """The `k` greatest elements and their indices; on the CPU the exact ones (recall 1).
 
     Args:
@@ -345,7 +348,8 @@ def approx_max_k(operand: Any, k: int, reduction_dimension: int = -1, recall_tar
 
 
 def approx_min_k(operand: Any, k: int, reduction_dimension: int = -1, recall_target: float = 0.95,
-                 reduction_input_size_override: int = -1, aggregate_to_topk: bool = True) -> Any:
+                 reduction_input_size_override: int = -1,
+                 aggregate_to_topk: bool = True) -> tuple[Array, Array]:
     """The `k` least elements and their indices; arguments as for `approx_max_k`."""
     return _approx(False, operand, k, reduction_dimension, recall_target,
                    reduction_input_size_override, aggregate_to_topk)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from arrax.core.array import Array
 from arrax.core.aval import aval_of
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.library import calls
@@ -23,6 +24,7 @@ from arrax.ops.formulas import derivative
 from arrax.ops.gamma_derivative import igamma_derivative, sample_derivative
 from arrax.ops.quiet import quiet
 from arrax.ops.rules import batch_elementwise, by_operand
+from arrax.typing import ArrayLike
 
 
 @functools.lru_cache(maxsize=1)
@@ -80,12 +82,12 @@ erfc_p = _special("erfc", 1, _each("arrax_erfc"), _gaussian(-2 / math.sqrt(math.
                   emits("erfc", 12), "chlo.erfc")
 
 
-def erf(x: Any) -> Any:
+def erf(x: ArrayLike) -> Array:
     """Elementwise error function, 2/√π ∫₀ˣ exp(-t²) dt, of floats."""
     return call_unary(erf_p, x)
 
 
-def erfc(x: Any) -> Any:
+def erfc(x: ArrayLike) -> Array:
     """Elementwise complementary error function, 1 - erf(x), exact for large x."""
     return call_unary(erfc_p, x)
 
@@ -107,7 +109,7 @@ erf_inv_p = _special("erf_inv", 1, _erf_inv_evaluate, derivative(
 erf_inv_p.evaluate = _evaluate_by(_erf_inv_evaluate, np.float32)
 
 
-def erf_inv(x: Any) -> Any:
+def erf_inv(x: ArrayLike) -> Array:
     """Elementwise inverse of `erf`: ±inf at ±1, NaN outside [-1, 1]."""
     return call_unary(erf_inv_p, x)
 
@@ -119,7 +121,7 @@ lgamma_p = _special("lgamma", 1, _each("arrax_lgamma"),
                     emits("lgamma", 60), "chlo.lgamma")
 
 
-def lgamma(x: Any) -> Any:
+def lgamma(x: ArrayLike) -> Array:
     """Elementwise log |Γ(x)|; inf at 0, -1, -2, …"""
     return call_unary(lgamma_p, x)
 
@@ -130,7 +132,7 @@ digamma_p: Primitive = _special("digamma", 1, _digamma_evaluate, derivative(
     emits("digamma", 40), "chlo.digamma")
 
 
-def digamma(x: Any) -> Any:
+def digamma(x: ArrayLike) -> Array:
     """Elementwise Γ'(x) / Γ(x); NaN at 0, -1, -2, …"""
     return call_unary(digamma_p, x)
 
@@ -157,7 +159,7 @@ polygamma_p: Primitive = _special("polygamma", 2, _polygamma_evaluate, derivativ
     stablehlo="chlo.polygamma")
 
 
-def polygamma(m: Any, x: Any) -> Any:
+def polygamma(m: ArrayLike, x: ArrayLike) -> Array:
     """Elementwise m-th derivative of `digamma` at `x`; NaN where `m` is not whole."""
     return call_binary(polygamma_p, m, x)
 
@@ -178,7 +180,7 @@ zeta_p = _special("zeta", 2, _hurwitz,
                   emits("zeta", 100), "chlo.zeta")
 
 
-def zeta(x: Any, q: Any) -> Any:
+def zeta(x: ArrayLike, q: ArrayLike) -> Array:
     """Elementwise Hurwitz zeta function Σₙ (q + n)⁻ˣ; inf at x = 1, NaN for x < 1."""
     return call_binary(zeta_p, x, q)
 
@@ -221,17 +223,17 @@ random_gamma_grad_p = _special("random_gamma_grad", 2, sample_derivative, _NO_SE
                                stablehlo=form.random_gamma_grad_form)
 
 
-def igamma(a: Any, x: Any) -> Any:
+def igamma(a: ArrayLike, x: ArrayLike) -> Array:
     """Elementwise regularized lower incomplete gamma function P(a, x)."""
     return call_binary(igamma_p, a, x)
 
 
-def igammac(a: Any, x: Any) -> Any:
+def igammac(a: ArrayLike, x: ArrayLike) -> Array:
     """Elementwise regularized upper incomplete gamma function, 1 - P(a, x)."""
     return call_binary(igammac_p, a, x)
 
 
-def igamma_grad_a(a: Any, x: Any) -> Any:
+def igamma_grad_a(a: ArrayLike, x: ArrayLike) -> Array:
     """Elementwise derivative of `igamma(a, x)` by `a`."""
     return call_binary(igamma_grad_a_p, a, x)
 
@@ -265,7 +267,7 @@ regularized_incomplete_beta_p = _special(
     derivative(_no_betainc, _no_betainc, _betainc_slope), stablehlo=form.betainc_form)
 
 
-def betainc(a: Any, b: Any, x: Any) -> Any:
+def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     """Elementwise regularized incomplete beta function I_x(a, b); NaN for x outside [0, 1]."""
     return call_nary(regularized_incomplete_beta_p, a, b, x)
 
@@ -277,7 +279,7 @@ bessel_i0e_p = _special("bessel_i0e", 1, lambda x: _scipy().i0e(x), derivative(
     emits("bessel_i0e", 40), form.bessel_i0e_form)
 
 
-def bessel_i0e(x: Any) -> Any:
+def bessel_i0e(x: ArrayLike) -> Array:
     """Elementwise exponentially scaled modified Bessel function e^-|x| I₀(x)."""
     return call_unary(bessel_i0e_p, x)
 
@@ -304,6 +306,6 @@ bessel_i1e_p: Primitive = _special(
     "chlo.bessel_i1e")
 
 
-def bessel_i1e(x: Any) -> Any:
+def bessel_i1e(x: ArrayLike) -> Array:
     """Elementwise exponentially scaled modified Bessel function e^-|x| I₁(x)."""
     return call_unary(bessel_i1e_p, x)

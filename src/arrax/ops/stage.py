@@ -1,12 +1,13 @@
 """`stage`: a value as a value of the current trace."""
 from __future__ import annotations
 
-from typing import Any
 
+from arrax.core.array import Array
 from arrax.core.primitive import Primitive
 from arrax.core.lowering import Elementwise
 from arrax.ops.arguments import operand
 from arrax.ops.rules import batch_elementwise, linear_jvp, transpose_unary
+from arrax.typing import ArrayLike
 
 stage_p = Primitive(
     "stage", type_rule=lambda x: x, evaluate=lambda x: x, jvp=linear_jvp(),
@@ -16,7 +17,7 @@ stage_p = Primitive(
     stablehlo=lambda b, x: x)
 
 
-def stage(x: Any, /) -> Any:
+def stage(x: ArrayLike, /) -> Array:
     """`x` as an array, or inside a function that is being traced as a tracer.
 
     Example:

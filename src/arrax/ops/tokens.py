@@ -120,6 +120,8 @@ def psend(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
 def precv(token: Any, out_shape: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
     """Receive what `psend` sent: an array like `out_shape`, which has a `shape` and a `dtype`;
     zeros where `perm` sends nothing to."""
+    if not (hasattr(out_shape, "shape") and hasattr(out_shape, "dtype")):
+        raise TypeError(f"precv: out_shape must have a shape and a dtype, got {out_shape!r}")
     aval = aval_of(out_shape) if hasattr(out_shape, "aval") else \
         ShapedArray(out_shape.shape, out_shape.dtype)
     return precv_p.bind(operand(token, "precv"), out_shape=aval, axis_name=names_of(axis_name),

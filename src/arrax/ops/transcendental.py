@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.library import calls
@@ -18,6 +19,7 @@ from arrax.ops.elementwise_rules import (
     INEXACT, binary, call_accurate, call_binary, call_unary, in_double, unary)
 from arrax.ops.formulas import derivative
 from arrax.ops.rules import by_operand
+from arrax.typing import ArrayLike
 
 _COST = 12
 
@@ -45,7 +47,7 @@ def _times(slope: Any) -> Callable[..., Any]:
 exp_p = _accurate("exp", in_double(np.exp), lambda out, x: out, stablehlo="stablehlo.exponential")
 
 
-def exp(x: Any, *, accuracy: Any = None) -> Any:
+def exp(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise `e ** x`."""
     return call_accurate(exp_p, x, accuracy)
 
@@ -59,7 +61,7 @@ exp2_p = _accurate(
     stablehlo=f.Formula(lambda x: f.exp(np.log(2) * x)).stablehlo)
 
 
-def exp2(x: Any, *, accuracy: Any = None) -> Any:
+def exp2(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise `2 ** x`."""
     return call_accurate(exp2_p, x, accuracy)
 
@@ -68,7 +70,7 @@ log_p: Primitive = _accurate("log", in_double(np.log), jvp=lambda g, out, x: g /
                   stablehlo="stablehlo.log")
 
 
-def log(x: Any, *, accuracy: Any = None) -> Any:
+def log(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise natural logarithm; -inf at 0, NaN for negative real `x`."""
     return call_accurate(log_p, x, accuracy)
 
@@ -93,7 +95,7 @@ expm1_p = _accurate("expm1", in_double(_expm1_evaluate), lambda out, x: out + 1,
                     stablehlo="stablehlo.exponential_minus_one")
 
 
-def expm1(x: Any, *, accuracy: Any = None) -> Any:
+def expm1(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise `e ** x - 1`, exact near 0."""
     return call_accurate(expm1_p, x, accuracy)
 
@@ -112,7 +114,7 @@ log1p_p = _accurate("log1p", in_double(_log1p_evaluate), stablehlo="stablehlo.lo
                     jvp=lambda g, out, x: g / (x + 1))
 
 
-def log1p(x: Any, *, accuracy: Any = None) -> Any:
+def log1p(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise `log(1 + x)`, exact near 0."""
     return call_accurate(log1p_p, x, accuracy)
 
@@ -136,7 +138,7 @@ logistic_p = _accurate(
     stablehlo=f.Formula(lambda x: 1 / (1 + f.exp(-x))).stablehlo)
 
 
-def logistic(x: Any, *, accuracy: Any = None) -> Any:
+def logistic(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise `1 / (1 + exp(-x))`, the sigmoid."""
     return call_accurate(logistic_p, x, accuracy)
 
@@ -160,7 +162,7 @@ sin_p = _accurate("sin", _circular(np.sin, False), lambda out, x: f.cos(x),
                   stablehlo="stablehlo.sine")
 
 
-def sin(x: Any, *, accuracy: Any = None) -> Any:
+def sin(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise sine."""
     return call_accurate(sin_p, x, accuracy)
 
@@ -170,7 +172,7 @@ cos_p: Primitive = _accurate(
     jvp=lambda g, out, x: -(g * f.sin(x)))
 
 
-def cos(x: Any, *, accuracy: Any = None) -> Any:
+def cos(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise cosine."""
     return call_accurate(cos_p, x, accuracy)
 
@@ -179,7 +181,7 @@ tan_p = _accurate("tan", in_double(np.tan), lambda out, x: 1 + f.square(out),
                   stablehlo="stablehlo.tan")
 
 
-def tan(x: Any, *, accuracy: Any = None) -> Any:
+def tan(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise tangent."""
     return call_accurate(tan_p, x, accuracy)
 
@@ -187,7 +189,7 @@ def tan(x: Any, *, accuracy: Any = None) -> Any:
 asin_p = _plain("asin", np.arcsin, lambda out, x: f.rsqrt(1 - f.square(x)))
 
 
-def asin(x: Any) -> Any:
+def asin(x: ArrayLike) -> Array:
     """Elementwise arc sine; NaN for real `x` outside [-1, 1]."""
     return call_unary(asin_p, x)
 
@@ -195,7 +197,7 @@ def asin(x: Any) -> Any:
 acos_p = _plain("acos", np.arccos, lambda out, x: -f.rsqrt(1 - f.square(x)))
 
 
-def acos(x: Any) -> Any:
+def acos(x: ArrayLike) -> Array:
     """Elementwise arc cosine; NaN for real `x` outside [-1, 1]."""
     return call_unary(acos_p, x)
 
@@ -203,7 +205,7 @@ def acos(x: Any) -> Any:
 atan_p = _plain("atan", np.arctan, jvp=lambda g, out, x: g / (1 + f.square(x)))
 
 
-def atan(x: Any) -> Any:
+def atan(x: ArrayLike) -> Array:
     """Elementwise arc tangent."""
     return call_unary(atan_p, x)
 
@@ -228,7 +230,7 @@ atan2_p = binary(
     stablehlo="stablehlo.atan2")
 
 
-def atan2(x: Any, y: Any) -> Any:
+def atan2(x: ArrayLike, y: ArrayLike) -> Array:
     """Elementwise angle of the point (y, x): arc tangent of `x / y` in the right quadrant."""
     return call_binary(atan2_p, x, y)
 
@@ -238,7 +240,7 @@ def atan2(x: Any, y: Any) -> Any:
 sinh_p = _plain("sinh", np.sinh, lambda out, x: f.cosh(x))
 
 
-def sinh(x: Any) -> Any:
+def sinh(x: ArrayLike) -> Array:
     """Elementwise hyperbolic sine."""
     return call_unary(sinh_p, x)
 
@@ -246,7 +248,7 @@ def sinh(x: Any) -> Any:
 cosh_p: Primitive = _plain("cosh", np.cosh, lambda out, x: f.sinh(x))
 
 
-def cosh(x: Any) -> Any:
+def cosh(x: ArrayLike) -> Array:
     """Elementwise hyperbolic cosine."""
     return call_unary(cosh_p, x)
 
@@ -256,7 +258,7 @@ tanh_p = _accurate(
     jvp=lambda g, out, x: (g + g * out) * (1 - out))
 
 
-def tanh(x: Any, *, accuracy: Any = None) -> Any:
+def tanh(x: ArrayLike, *, accuracy: Any = None) -> Array:
     """Elementwise hyperbolic tangent."""
     return call_accurate(tanh_p, x, accuracy)
 
@@ -264,7 +266,7 @@ def tanh(x: Any, *, accuracy: Any = None) -> Any:
 asinh_p = _plain("asinh", np.arcsinh, lambda out, x: f.rsqrt(f.square(x) + 1))
 
 
-def asinh(x: Any) -> Any:
+def asinh(x: ArrayLike) -> Array:
     """Elementwise inverse hyperbolic sine."""
     return call_unary(asinh_p, x)
 
@@ -283,7 +285,7 @@ acosh_p = unary("acosh", INEXACT, in_double(np.arccosh), cost=_COST, jvp=by_oper
                 stablehlo="chlo.acosh")
 
 
-def acosh(x: Any) -> Any:
+def acosh(x: ArrayLike) -> Array:
     """Elementwise inverse hyperbolic cosine; NaN for real `x < 1`."""
     return call_unary(acosh_p, x)
 
@@ -291,6 +293,6 @@ def acosh(x: Any) -> Any:
 atanh_p = _plain("atanh", np.arctanh, jvp=lambda g, out, x: (1 + x) ** -1 * (g / (1 - x)))
 
 
-def atanh(x: Any) -> Any:
+def atanh(x: ArrayLike) -> Array:
     """Elementwise inverse hyperbolic tangent; NaN for real `x` outside [-1, 1]."""
     return call_unary(atanh_p, x)

@@ -7,7 +7,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import dtypes
-from arrax.core.array import from_numpy
+from arrax.core.array import Array, from_numpy
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import align_shapes
 from arrax.ops.arguments import operand
@@ -17,6 +17,7 @@ from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, in
                                     result_shape)
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.typing import ArrayLike
 
 
 def scalar(value: Any, dtype: Any) -> Any:
@@ -25,7 +26,7 @@ def scalar(value: Any, dtype: Any) -> Any:
 
 
 @remembered
-def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def bits(key: ArrayLike, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Uniformly distributed bits as unsigned integers.
 
     Args:
@@ -49,8 +50,8 @@ def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = No
 
 
 @remembered
-def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0, *,
-            out_sharding: Any = None) -> Any:
+def uniform(key: ArrayLike, shape: Any = (), dtype: Any = None, minval: Any = 0.0,
+            maxval: Any = 1.0, *, out_sharding: Any = None) -> Array:
     """Uniform draws from [minval, maxval).
 
     Args:
@@ -104,7 +105,8 @@ def _to_rank(x: Any, rank: int) -> Any:
 
 
 @remembered
-def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def normal(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
+           out_sharding: Any = None) -> Array:
     """Standard normal draws: density exp(-x²/2) / sqrt(2π).
 
     Args:
@@ -151,8 +153,8 @@ def _normal_real(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None, *,
-                     out_sharding: Any = None) -> Any:
+def truncated_normal(key: ArrayLike, lower: Any, upper: Any, shape: Any = None, dtype: Any = None,
+                     *, out_sharding: Any = None) -> Array:
     """Standard normal draws conditioned on lying in (lower, upper).
 
     Args:
@@ -182,8 +184,8 @@ def _truncated_normal(key: Any, shape: Any, dtype: Any, lower: Any, upper: Any) 
 
 
 @remembered
-def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low", *,
-              out_sharding: Any = None) -> Any:
+def bernoulli(key: ArrayLike, p: Any = 0.5, shape: Any = None, mode: str = "low", *,
+              out_sharding: Any = None) -> Array:
     """Boolean draws that are True with probability `p`.
 
     Args:
@@ -224,7 +226,8 @@ def _bernoulli(key: Any, shape: Any, p: Any, mode: str) -> Any:
 
 
 @remembered
-def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def rademacher(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
+               out_sharding: Any = None) -> Array:
     """Draws of -1 and 1 with equal probability, of any numeric dtype (default int32)."""
     dtype = dtypes.check_user_dtype(int if dtype is None else dtype, "rademacher")
     return _rademacher(typed_key("rademacher", key), draw_shape(shape), dtype)
@@ -237,8 +240,8 @@ def _rademacher(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *,
-            out_sharding: Any = None) -> Any:
+def randint(key: ArrayLike, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *,
+            out_sharding: Any = None) -> Array:
     """Integer draws from [minval, maxval), nearly uniform (two words an element).
 
     Args:

@@ -8,16 +8,20 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import config, dtypes
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.core.remembered import remembered
 from arrax.random.arguments import (draw_shape, float_dtype, inexact_dtype, result_shape,
                                     safe_param, spread)
 from arrax.random.basic import _normal, _rademacher, _uniform, scalar
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.typing import ArrayLike
 
 
 @remembered
-def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def exponential(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
+                out_sharding: Any = None) -> Array:
     """Exponential draws: density exp(-x) for x >= 0, by -log1p(-u)."""
     dtype = float_dtype("exponential", dtype)
     return _exponential(typed_key("exponential", key), draw_shape(shape), dtype)
@@ -29,7 +33,8 @@ def _exponential(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def cauchy(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
+           out_sharding: Any = None) -> Array:
     """Cauchy draws: density 1 / (π (x² + 1)), by tan(π (u - 1/2))."""
     dtype = float_dtype("cauchy", dtype)
     return _cauchy(typed_key("cauchy", key), draw_shape(shape), dtype)
@@ -42,7 +47,8 @@ def _cauchy(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def laplace(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
+            out_sharding: Any = None) -> Array:
     """Laplace draws: density exp(-|x|) / 2."""
     dtype = float_dtype("laplace", dtype)
     return _laplace(typed_key("laplace", key), draw_shape(shape), dtype)
@@ -56,7 +62,8 @@ def _laplace(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def logistic(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
+             out_sharding: Any = None) -> Array:
     """Logistic draws: density exp(-x) / (1 + exp(-x))², by log(u / (1 - u))."""
     dtype = float_dtype("logistic", dtype)
     return _logistic(typed_key("logistic", key), draw_shape(shape), dtype)
@@ -73,8 +80,8 @@ def _tiny(dtype: Any) -> Any:
 
 
 @remembered
-def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None, *,
-           out_sharding: Any = None) -> Any:
+def gumbel(key: ArrayLike, shape: Any = (), dtype: Any = None, mode: str | None = None, *,
+           out_sharding: Any = None) -> Array:
     """Gumbel draws: density exp(-(x + exp(-x))), by -log(-log(u)).
 
     Args:
@@ -114,8 +121,8 @@ def _gumbel(key: Any, shape: Any, dtype: Any, mode: str = "low") -> Any:
 
 
 @remembered
-def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None, *,
-           out_sharding: Any = None) -> Any:
+def pareto(key: ArrayLike, b: Any, shape: Any = None, dtype: Any = None, *,
+           out_sharding: Any = None) -> Array:
     """Pareto draws: density b / x^(b+1) for x >= 1. `b` broadcasts to `shape`."""
     dtype = float_dtype("pareto", dtype)
     typed = typed_key("pareto", key)
@@ -128,8 +135,8 @@ def _pareto(key: Any, shape: Any, dtype: Any, b: Any) -> Any:
 
 
 @remembered
-def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None, *,
-             out_sharding: Any = None) -> Any:
+def rayleigh(key: ArrayLike, scale: Any, shape: Any = None, dtype: Any = None, *,
+             out_sharding: Any = None) -> Array:
     """Rayleigh draws: density x / s² exp(-x² / (2 s²)) for x >= 0 with s = `scale`."""
     dtype = float_dtype("rayleigh", dtype)
     typed = typed_key("rayleigh", key)
@@ -143,8 +150,8 @@ def _rayleigh(key: Any, shape: Any, dtype: Any, scale: Any) -> Any:
 
 
 @remembered
-def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None,
-                ) -> Any:
+def weibull_min(key: ArrayLike, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None,
+                ) -> Array:
     """Weibull draws: density c/s (x/s)^(c-1) exp(-(x/s)^c), s = `scale`, c = `concentration`."""
     dtype = float_dtype("weibull_min", dtype)
     shape = result_shape(draw_shape(shape), scale, concentration)
@@ -158,8 +165,8 @@ def _weibull_min(key: Any, shape: Any, dtype: Any, scale: Any, concentration: An
 
 
 @remembered
-def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None,
-               *, out_sharding: Any = None) -> Any:
+def triangular(key: ArrayLike, left: Any, mode: Any, right: Any, shape: Any = None,
+               dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Triangular draws on [left, right] with the peak of the density at `mode`."""
     dtype = float_dtype("triangular", dtype)
     typed = typed_key("triangular", key)
@@ -181,8 +188,8 @@ def _triangular(key: Any, shape: Any, dtype: Any, left: Any, mode: Any, right: A
 
 
 @remembered
-def lognormal(key: Any, sigma: Any = np.float32(1.0), shape: Any = None, dtype: Any = None, *,
-              out_sharding: Any = None) -> Any:
+def lognormal(key: ArrayLike, sigma: Any = np.float32(1.0), shape: Any = None, dtype: Any = None, *,
+              out_sharding: Any = None) -> Array:
     """Draws whose logarithm is normal with standard deviation `sigma`."""
     dtype = inexact_dtype("lognormal", dtype)
     typed = typed_key("lognormal", key)
@@ -192,7 +199,8 @@ def lognormal(key: Any, sigma: Any = np.float32(1.0), shape: Any = None, dtype: 
 
 
 @remembered
-def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def maxwell(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
+            out_sharding: Any = None) -> Array:
     """Maxwell draws, the length of a standard normal vector in space: density
     sqrt(2/π) x² exp(-x²/2) for x >= 0."""
     dtype = float_dtype("maxwell", dtype)
@@ -205,7 +213,8 @@ def _maxwell(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
-def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
+def double_sided_maxwell(key: ArrayLike, loc: Any, scale: Any, shape: Any = (),
+                         dtype: Any = None) -> Array:
     """Draws of loc + scale * sign * m with a Maxwell draw m and a random sign.
 
     `shape` is the batch shape; the shape of the result is it followed by the common shape of `loc`
@@ -226,8 +235,8 @@ def _double_sided_maxwell(key: Any, shape: Any, dtype: Any, loc: Any, scale: Any
 
 
 @remembered
-def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None, *,
-         out_sharding: Any = None) -> Any:
+def wald(key: ArrayLike, mean: Any, shape: Any = None, dtype: Any = None, *,
+         out_sharding: Any = None) -> Array:
     """Wald (inverse Gaussian) draws with the given mean and unit shape parameter.
 
     By Michael, Schucany and Haas, "Generating random variates using transformations with multiple
@@ -257,3 +266,5 @@ def _wald(key: Any, shape: Any, dtype: Any, mean: Any) -> Any:
 __all__ = ["cauchy", "double_sided_maxwell", "exponential", "gumbel", "laplace",
            "logistic", "lognormal", "maxwell", "pareto", "rayleigh", "triangular", "wald",
            "weibull_min"]
+
+__dir__ = listing(__name__)

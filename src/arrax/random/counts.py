@@ -8,6 +8,7 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.dtypes import key_fry
 from arrax.core.remembered import remembered
 from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, param, result_shape,
@@ -16,13 +17,14 @@ from arrax.random.basic import _uniform, scalar
 from arrax.random.discrete import inexact_params
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import compiled
+from arrax.typing import ArrayLike
 
 
 # ---- Poisson -------------------------------------------------------------------------------------
 
 @remembered
-def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None, *,
-            out_sharding: Any = None) -> Any:
+def poisson(key: ArrayLike, lam: Any, shape: Any = None, dtype: Any = None, *,
+            out_sharding: Any = None) -> Array:
     """Poisson draws: counts k with probability lam^k exp(-lam) / k!.
 
     Knuth's method for lam < 10 and Hörmann's transformed rejection ("The transformed rejection
@@ -114,7 +116,7 @@ def _poisson_by_rejection(key: Any, shape: Any, dtype: Any, lam: Any) -> Any:
 # ---- binomial ------------------------------------------------------------------------------------
 
 @remembered
-def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
+def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> Array:
     """Binomial draws: successes in `n` trials of probability `p`, as floats.
 
     Sums of geometric draws for n min(p, 1-p) <= 10 and Hörmann's transformed rejection ("The

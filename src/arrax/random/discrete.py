@@ -10,20 +10,23 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import check_arraylike
-from arrax.ops.arguments import canonical_axis
+from arrax.ops.arguments import canonical_axis, integer
 from arrax.ops.random import random_bits_p
 from arrax.random.arguments import (check_broadcast, draw_shape, int_dtype, param, result_shape)
 from arrax.random.basic import _uniform, randint, scalar
 from arrax.random.continuous import _gumbel, gumbel_mode
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.typing import ArrayLike
 
 
 @remembered
-def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None, *,
-              out_sharding: Any = None) -> Any:
+def geometric(key: ArrayLike, p: Any, shape: Any = None, dtype: Any = None, *,
+              out_sharding: Any = None) -> Array:
     """Geometric draws: the number of trials until the first success, each of probability `p`.
 
     Args:
@@ -56,8 +59,9 @@ def _geometric(key: Any, shape: Any, dtype: Any, p: Any) -> Any:
 # ---- categories --------------------------------------------------------------------------------
 
 @remembered
-def categorical(key: Any, logits: Any, axis: int = -1, shape: Any = None, replace: bool = True,
-                mode: str | None = None, *, out_sharding: Any = None) -> Any:
+def categorical(key: ArrayLike, logits: Any, axis: int = -1, shape: Any = None,
+                replace: bool = True, mode: str | None = None, *,
+                out_sharding: Any = None) -> Array:
     """Draws of indices with probabilities softmax(logits) along `axis`, by the Gumbel trick.
 
     Args:
@@ -114,8 +118,8 @@ def _distinct_categories(key: Any, logits: Any, axis: int, shape: Any, in_front:
 # ---- permutations and choices ------------------------------------------------------------------
 
 @remembered
-def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *,
-                out_sharding: Any = None) -> Any:
+def permutation(key: ArrayLike, x: Any, axis: int = 0, independent: bool = False, *,
+                out_sharding: Any = None) -> Array:
     """`x` in random order along `axis`; for an integer, a permutation of `arange(x)`.
 
     Args:
@@ -136,7 +140,7 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *,
     if np.ndim(x) == 0:
         if not dtypes.issubdtype(dtypes.dtype_of(x), np.integer):
             raise TypeError("x must be an integer or at least 1-dimensional")
-        order = jnp.arange(operator.index(x))
+        order = jnp.arange(integer(x, "x"))
         return _shuffle(typed, order.shape, order, 0)
     axis = canonical_axis(axis, np.ndim(x))
     x = jnp.asarray(x)
@@ -162,8 +166,8 @@ def _shuffle(key: Any, shape: Any, x: Any, axis: int) -> Any:
 
 
 @remembered
-def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = None, axis: int = 0,
-           mode: str | None = None) -> Any:
+def choice(key: ArrayLike, a: Any, shape: Any = (), replace: bool = True, p: Any = None,
+           axis: int = 0, mode: str | None = None) -> Array:
     """Random elements of `a` (or of `arange(a)` for an integer).
 
     Args:
@@ -237,3 +241,5 @@ def _choose_by_weight(key: Any, p: Any, shape: Any, replace: bool, draws: int,
 
 
 __all__ = ["categorical", "choice", "geometric", "permutation"]
+
+__dir__ = listing(__name__)

@@ -7,6 +7,7 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.ops.random_gamma import random_gamma_p
 from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, param, result_shape,
@@ -15,11 +16,12 @@ from arrax.random.basic import _normal, _rademacher, scalar
 from arrax.random.continuous import _exponential
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.typing import ArrayLike
 
 
 @remembered
-def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *,
-          out_sharding: Any = None) -> Any:
+def gamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None, *,
+          out_sharding: Any = None) -> Array:
     """Gamma draws: density x^(a-1) exp(-x) / Γ(a) for x >= 0.
 
     By Marsaglia and Tsang, "A simple method for generating gamma variables", 2000; each element has
@@ -41,8 +43,8 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *,
 
 
 @remembered
-def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *,
-             out_sharding: Any = None) -> Any:
+def loggamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None, *,
+             out_sharding: Any = None) -> Array:
     """Logarithms of gamma draws, which do not underflow for small `a`. Arguments as of `gamma`."""
     return _public_gamma("loggamma", key, a, shape, dtype, log_space=True)
 
@@ -59,8 +61,8 @@ def _gamma(key: Any, shape: Any, dtype: Any, a: Any, log_space: bool) -> Any:
 
 
 @remembered
-def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None, *,
-         out_sharding: Any = None) -> Any:
+def beta(key: ArrayLike, a: Any, b: Any, shape: Any = None, dtype: Any = None, *,
+         out_sharding: Any = None) -> Array:
     """Beta draws: density proportional to x^(a-1) (1-x)^(b-1) on [0, 1].
 
     Two gamma draws, in logarithms. `a` and `b` broadcast together and to `shape`.
@@ -82,8 +84,8 @@ def _beta(key: Any, shape: Any, dtype: Any, a: Any, b: Any) -> Any:
 
 
 @remembered
-def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None, *,
-              out_sharding: Any = None) -> Any:
+def dirichlet(key: ArrayLike, alpha: Any, shape: Any = None, dtype: Any = None, *,
+              out_sharding: Any = None) -> Array:
     """Dirichlet draws: vectors of the length of alpha's last axis that sum to one.
 
     Args:
@@ -117,8 +119,8 @@ def _dirichlet(key: Any, shape: Any, dtype: Any, alpha: Any) -> Any:
 
 
 @remembered
-def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None, *,
-              out_sharding: Any = None) -> Any:
+def chisquare(key: ArrayLike, df: Any, shape: Any = None, dtype: Any = None, *,
+              out_sharding: Any = None) -> Array:
     """Chi-square draws with `df` degrees of freedom: twice a gamma draw with a = df / 2."""
     typed = typed_key("chisquare", key)
     dtype = float_dtype("chisquare", dtype)
@@ -132,8 +134,8 @@ def _chisquare(key: Any, shape: Any, dtype: Any, df: Any) -> Any:
 
 
 @remembered
-def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None, *,
-      out_sharding: Any = None) -> Any:
+def f(key: ArrayLike, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None, *,
+      out_sharding: Any = None) -> Array:
     """F draws: the ratio of two chi-square draws, each divided by its degrees of freedom."""
     typed = typed_key("f", key)
     dtype = float_dtype("f", dtype)
@@ -151,7 +153,8 @@ def _f(key: Any, shape: Any, dtype: Any, dfnum: Any, dfden: Any) -> Any:
 
 
 @remembered
-def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
+def t(key: ArrayLike, df: Any, shape: Any = None, dtype: Any = None, *,
+      out_sharding: Any = None) -> Array:
     """Student's t draws with `df` degrees of freedom: a normal draw over a root of a gamma draw."""
     typed = typed_key("t", key)
     dtype = float_dtype("t", dtype)
@@ -168,8 +171,8 @@ def _t(key: Any, shape: Any, dtype: Any, df: Any) -> Any:
 
 
 @remembered
-def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None, *,
-                       out_sharding: Any = None) -> Any:
+def generalized_normal(key: ArrayLike, p: Any, shape: Any = (), dtype: Any = None, *,
+                       out_sharding: Any = None) -> Array:
     """Generalized normal draws: density proportional to exp(-|x|^p)."""
     typed = typed_key("generalized_normal", key)
     dtype = float_dtype("gamma", dtype)
@@ -185,7 +188,7 @@ def _generalized_normal(key: Any, shape: Any, dtype: Any, p: Any) -> Any:
 
 
 @remembered
-def ball(key: Any, d: int, p: Any = 2, shape: Any = (), dtype: Any = None, *,
+def ball(key: ArrayLike, d: int, p: Any = 2, shape: Any = (), dtype: Any = None, *,
          out_sharding: Any = None) -> Any:
     """Uniform draws from the unit ball of the L_p norm in `d` dimensions, shape (*shape, d).
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, dtypes
-from arrax.core.array import ArrayImpl, array_of, from_numpy
+from arrax.core.array import Array, ArrayImpl, array_of, from_numpy
 from arrax.core.dimension import dimension
 from arrax.core.dtypes import KeyDType
 from arrax.core.remembered import remembered
@@ -22,6 +22,7 @@ from arrax.ops.convert import convert_element_type
 from arrax.ops.random import KeyImplementation
 from arrax.ops.shape import reshape
 from arrax.random.reuse import consume
+from arrax.typing import ArrayLike
 
 _LEGACY = ("Legacy uint32 key array passed as key to jax.random function. Please create keys using "
            "jax.random.key(). If use of a raw key array was intended, set "
@@ -148,7 +149,7 @@ def _seeded(function: str, seed: Any, impl: KeyImplementation) -> Any:
 
 
 @remembered
-def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
+def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
     """A typed random key, a scalar of dtype `key<…>`, made from an integer.
 
     Args:
@@ -168,7 +169,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
 
 
 @remembered
-def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
+def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
     """A raw random key, uint32 words, made from an integer; new code prefers `key`.
 
     With the flag `enable_custom_prng` the key is typed. Arguments and errors as of `key`.
@@ -195,7 +196,7 @@ def key_impl(keys: Any) -> Any:
     return resolve_implementation(None).name
 
 
-def key_data(keys: Any) -> Any:
+def key_data(keys: ArrayLike) -> Array:
     """The uint32 words of keys: shape `keys.shape + (words,)`; raw keys come back checked."""
     if is_typed(keys):
         return _unwrapped(keys)
@@ -214,16 +215,16 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
 
 def _split_shape(num: Any) -> tuple[int, ...]:
     if isinstance(num, Sequence) and not isinstance(num, str):
-        shape = tuple(dimension(n) for n in num)
+        shape = tuple(dimension(n, "num") for n in num)
     else:
-        shape = (dimension(num),)
+        shape = (dimension(num, "num"),)
     if any(n < 0 for n in shape):
         raise ValueError(f"split requires non-negative numbers of keys, got {num}")
     return shape
 
 
 @remembered
-def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
+def split(key: ArrayLike, num: int | tuple[int, ...] = 2) -> Array:
     """`num` independent new keys from one key, which must not be used again.
 
     Args:
@@ -241,7 +242,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
 
 
 @remembered
-def fold_in(key: Any, data: Any) -> Any:
+def fold_in(key: ArrayLike, data: Any) -> Array:
     """A new key that mixes the integer `data` (32 bits) into `key`.
 
     Raises OverflowError for Python integers outside uint32 and TypeError for arrays of data.

@@ -9,6 +9,7 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import check_arraylike
 from arrax.random.arguments import (broadcast, check_broadcast, draw_shape, float_dtype,
@@ -17,11 +18,12 @@ from arrax.random.basic import _normal
 from arrax.random.discrete import inexact_params
 from arrax.random.keys import typed_key
 from arrax.random.staging import compiled
+from arrax.typing import ArrayLike
 
 
 @remembered
-def multivariate_normal(key: Any, mean: Any, cov: Any, shape: Any = None, dtype: Any = None,
-                        method: str = "cholesky", *, out_sharding: Any = None) -> Any:
+def multivariate_normal(key: ArrayLike, mean: Any, cov: Any, shape: Any = None, dtype: Any = None,
+                        method: str = "cholesky", *, out_sharding: Any = None) -> Array:
     """Normal draws with the given mean and covariance.
 
     Args:
@@ -81,8 +83,8 @@ def _multivariate_normal(key: Any, shape: Any, dtype: Any, mean: Any, cov: Any,
 
 
 @remembered
-def orthogonal(key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | None = None, *,
-               out_sharding: Any = None) -> Any:
+def orthogonal(key: ArrayLike, n: int, shape: Any = (), dtype: Any = None, m: int | None = None, *,
+               out_sharding: Any = None) -> Array:
     """Uniform draws of orthogonal (complex: unitary) matrices.
 
     Args:

@@ -9,6 +9,8 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import canonical_axes, inexact_array, promotes_freely
 
 __all__ = ["dct", "dctn", "idct", "idctn"]
@@ -47,7 +49,7 @@ def _turn(n: int, sign: int, dtype: Any) -> np.ndarray:
 
 @promotes_freely
 def dct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
-        norm: str | None = None) -> Any:
+        norm: str | None = None) -> Array:
     """The discrete cosine transform of type 2: y[k] = 2 Σ x[j] cos(πk (2j + 1) / 2n).
 
     Args:
@@ -83,7 +85,7 @@ def dct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
 
 @promotes_freely
 def idct(x: Any, type: int = 2, n: int | None = None, axis: int = -1,
-         norm: str | None = None) -> Any:
+         norm: str | None = None) -> Array:
     """The inverse of `dct`.
 
     Args:
@@ -139,7 +141,7 @@ def _several(name: str, function: Any, x: Any, type: int, s: Sequence[int] | Non
 
 @promotes_freely
 def dctn(x: Any, type: int = 2, s: Sequence[int] | None = None, axes: Sequence[int] | None = None,
-         norm: str | None = None) -> Any:
+         norm: str | None = None) -> Array:
     """The cosine transform along several axes, one after the other.
 
     Args:
@@ -161,7 +163,7 @@ def dctn(x: Any, type: int = 2, s: Sequence[int] | None = None, axes: Sequence[i
 
 @promotes_freely
 def idctn(x: Any, type: int = 2, s: Sequence[int] | None = None,
-          axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
+          axes: Sequence[int] | None = None, norm: str | None = None) -> Array:
     """The inverse of `dctn`.
 
     Args:
@@ -179,3 +181,5 @@ def idctn(x: Any, type: int = 2, s: Sequence[int] | None = None,
     Source: `scipy.fft.idctn`.
     """
     return _several("idctn", idct, x, type, s, axes, norm)
+
+__dir__ = listing(__name__)

@@ -1,14 +1,17 @@
 """`arrax.scipy.integrate`: integrals of samples."""
 from __future__ import annotations
 
-from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.array import Array
+from arrax.core.lazy import listing
+from arrax.typing import ArrayLike
 
 __all__ = ["trapezoid"]
 
 
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0,
+              axis: int = -1) -> Array:
     """The integral of samples by the trapezoidal rule.
 
     Args:
@@ -26,3 +29,5 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     Source: `scipy.integrate.trapezoid`.
     """
     return jnp.trapezoid(y, x, dx, axis)
+
+__dir__ = listing(__name__)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.core.trace import Tracer
 
 __all__ = ["RegularGridInterpolator"]
@@ -103,7 +104,8 @@ class RegularGridInterpolator:
                                  f"dimension {count}")
         if not jnp.issubdtype(xi.dtype, jnp.floating):
             xi = xi.astype(jnp.result_type(float))
-        cells, fractions, outside = [], [], False
+        cells, fractions = [], []
+        outside: Any = False
         for k, points in enumerate(self.grid):
             x = xi[..., k]
             cell = jnp.clip(jnp.searchsorted(points, x, side="left") - 1, 0,
@@ -138,3 +140,5 @@ class RegularGridInterpolator:
         return self.values[tuple(
             jnp.where(fraction <= 0.5, cell, jnp.minimum(cell + 1, points.shape[0] - 1))
             for cell, fraction, points in zip(cells, fractions, self.grid, strict=True))]
+
+__dir__ = listing(__name__)

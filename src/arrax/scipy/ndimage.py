@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promotes_freely
+from arrax.typing import ArrayLike
 
 __all__ = ["map_coordinates"]
 
@@ -55,8 +57,8 @@ def _linear_nodes(coordinate: Any) -> list[tuple[Any, Any]]:
 
 
 @promotes_freely
-def map_coordinates(input: Any, coordinates: Sequence[Any], order: int, mode: str = "constant",
-                    cval: Any = 0.0) -> Any:
+def map_coordinates(input: ArrayLike, coordinates: Sequence[Any], order: int,
+                    mode: str = "constant", cval: ArrayLike = 0.0) -> Any:
     """Values of an array at real coordinates.
 
     Args:
@@ -114,3 +116,5 @@ def map_coordinates(input: Any, coordinates: Sequence[Any], order: int, mode: st
         result = _rounded(result)
     return jnp.broadcast_to(result, jnp.broadcast_shapes(*(p.shape for p in points))) \
         .astype(x.dtype)
+
+__dir__ = listing(__name__)

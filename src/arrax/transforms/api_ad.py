@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from arrax.transforms.partial_eval import linearize_flat
 from arrax.transforms.staging import hoist_consts, trace_to_jaxpr
 
 float0 = dtypes.float0
+_P = ParamSpec("_P")
 
 
 # ---- forward ----------------------------------------------------------------------------------
@@ -161,9 +162,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False,
     return (out, f_vjp, aux()) if has_aux else (out, f_vjp)
 
 
-def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+def grad(fun: Callable[_P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
          holomorphic: bool = False, allow_int: bool = False,
-         reduce_axes: Sequence[Any] = ()) -> Callable[..., Any]:
+         reduce_axes: Sequence[Any] = ()) -> Callable[_P, Any]:
     """The gradient function of a scalar function.
 
     Args:
@@ -189,9 +190,9 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     return gradient
 
 
-def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0,
+def value_and_grad(fun: Callable[_P, Any], argnums: int | Sequence[int] = 0,
                    has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False,
-                   reduce_axes: Sequence[Any] = ()) -> Callable[..., Any]:
+                   reduce_axes: Sequence[Any] = ()) -> Callable[_P, tuple[Any, Any]]:
     """Like `grad`; the function returns (value, gradient), or ((value, aux), gradient)."""
     calls.check_callable(fun, "value_and_grad")
     positions = argument_positions(argnums)

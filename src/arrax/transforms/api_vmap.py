@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from arrax.core import pytree
 from arrax.core.array import array_of
@@ -15,9 +15,13 @@ from arrax.transforms import calls, refs
 from arrax.transforms.batching import batch_flat, to_dim
 
 
-def vmap(fun: Any, in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def vmap(fun: Callable[_P, _R], in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
          axis_size: int | None = None, spmd_axis_name: Any = None,
-         sum_match: bool = False) -> Callable[..., Any]:
+         sum_match: bool = False) -> Callable[_P, _R]:
     """Map a function over an axis of its arguments, by vectorizing its operations.
 
     Args:
@@ -97,12 +101,12 @@ def _map_refs(fun: Any, leaves: Sequence[Any], tree: Any, dims: Sequence[Any], o
 
 
 def _checked(value: Any, fun: Any, dim: Any) -> Any:
-    """An argument as an array; what is not mapped may be anything."""
+    """An argument as an array; what is not mapped may be anything, and stays what it is."""
+    if dim is None:
+        return value
     try:
         return array_of(value)
     except TypeError:
-        if dim is None:
-            return value
         raise TypeError(f"Output or argument of type {type(value)} of vmapped function "
                         f"{calls.function_name(fun)} is not a valid JAX type: {value!r}") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, overload
 
 from arrax.core import pytree
 from arrax.core.aliases import alias
@@ -36,13 +36,25 @@ from arrax.transforms.staging import trace_to_jaxpr
 from arrax.transforms.transpose import transpose_jaxpr
 
 _unset = object()
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-def checkpoint(fun: Callable[..., Any] = None, *,  # type: ignore[assignment]
+@overload
+def checkpoint(fun: Callable[_P, _R], *, prevent_cse: bool | Sequence[bool] = True,
+               policy: Policy | None = None, static_argnums: int | Sequence[int] = (),
+               static_argnames: str | Iterable[str] = (), concrete: Any = _unset
+               ) -> Callable[_P, _R]: ...
+@overload
+def checkpoint(fun: None = None, *, prevent_cse: bool | Sequence[bool] = True,
+               policy: Policy | None = None, static_argnums: int | Sequence[int] = (),
+               static_argnames: str | Iterable[str] = (), concrete: Any = _unset
+               ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+def checkpoint(fun: Callable[..., Any] | None = None, *,
                prevent_cse: bool | Sequence[bool] = True, policy: Policy | None = None,
                static_argnums: int | Sequence[int] = (),
                static_argnames: str | Iterable[str] = (),
-               concrete: Any = _unset) -> Callable[..., Any]:
+               concrete: Any = _unset) -> Any:
     """Make `fun` recompute its intermediate values when it is differentiated, to save memory.
 
     Args:

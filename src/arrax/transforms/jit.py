@@ -13,7 +13,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from arrax import _native
 from arrax.core import config, monitoring, pytree
@@ -39,6 +39,10 @@ from arrax.transforms.stages import Traced
 from arrax.transforms.staging import OuterRefs, hoist_consts, trace_to_jaxpr
 from arrax.transforms.traced_programs import TracedProgram, check_compiler_options, compiled
 from arrax.transforms.transpose import transpose_jaxpr
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R", covariant=True)
+
 
 # ---- the primitive ------------------------------------------------------------------------------
 
@@ -513,6 +517,39 @@ def _numbers_and_names(fun: Any, nums: Any, names: Any, what: str) -> tuple[Any,
     return positions, called
 
 
+class Jitted(Protocol[_P, _R]):
+    """What type checkers know of a jitted function: it is called as the function is."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
+
+    def __get__(self, instance: Any, owner: Any = None, /) -> Callable[..., _R]: ...
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced: ...
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def clear_cache(self) -> None: ...
+
+
+@overload
+def jit(fun: Callable[_P, _R], /, *, in_shardings: Any = None, out_shardings: Any = None,
+        static_argnums: int | Sequence[int] | None = None,
+        static_argnames: str | Iterable[str] | None = None,
+        donate_argnums: int | Sequence[int] | None = None,
+        donate_argnames: str | Iterable[str] | None = None,
+        keep_unused: bool = False, device: Any = None, backend: str | None = None,
+        inline: bool = False, compiler_options: dict[str, Any] | None = None) -> Jitted[_P, _R]: ...
+@overload
+def jit(fun: None = None, /, *, in_shardings: Any = None, out_shardings: Any = None,
+        static_argnums: int | Sequence[int] | None = None,
+        static_argnames: str | Iterable[str] | None = None,
+        donate_argnums: int | Sequence[int] | None = None,
+        donate_argnames: str | Iterable[str] | None = None,
+        keep_unused: bool = False, device: Any = None, backend: str | None = None,
+        inline: bool = False, compiler_options: dict[str, Any] | None = None) -> Callable[
+            [Callable[_P, _R]], Jitted[_P, _R]]: ...
 def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = None,
         static_argnums: int | Sequence[int] | None = None,
         static_argnames: str | Iterable[str] | None = None,

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from arrax.core import config
 from arrax.core.caching import clear_caches
+from arrax.core.lazy import listing
 
 __all__ = ["reset_cache", "set_cache_dir"]
 
@@ -15,3 +16,5 @@ def set_cache_dir(path: str) -> None:
 def reset_cache() -> None:
     """Let later compilations read the folder anew; files in it stay."""
     clear_caches()
+
+__dir__ = listing(__name__)

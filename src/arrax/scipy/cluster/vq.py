@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments
 
 __all__ = ["vq"]
@@ -40,3 +41,5 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[Any, Any]:
     squares = jnp.sum(jnp.square(obs[:, None, :] - code_book[None, :, :]), axis=-1)
     nearest = jnp.argmin(squares, axis=1)
     return nearest, jnp.sqrt(jnp.take_along_axis(squares, nearest[:, None], axis=1)[:, 0])
+
+__dir__ = listing(__name__)

@@ -1,6 +1,7 @@
 """`arrax.scipy.linalg`: linear algebra."""
 from __future__ import annotations
 
+from arrax.core.lazy import listing
 from arrax.scipy.linalg.factorizations import (eigh, eigh_tridiagonal, hessenberg, polar, qr,
                                                qr_multiply, rsf2csf, schur, svd)
 from arrax.scipy.linalg.functions import expm, expm_frechet, funm, sqrtm
@@ -17,3 +18,5 @@ __all__ = [
     "hilbert", "inv", "invhilbert", "invpascal", "leslie", "lu", "lu_factor", "lu_solve",
     "pascal", "polar", "qr", "qr_multiply", "rsf2csf", "schur", "solve", "solve_sylvester",
     "solve_triangular", "sqrtm", "svd", "toeplitz"]
+
+__dir__ = listing(__name__)

@@ -12,12 +12,14 @@ from arrax import numpy as jnp
 from arrax.numpy.promotion import (inexact_array, is_concrete, promote_dtypes_inexact,
                                    promotes_arguments, promotes_freely)
 from arrax.scipy.linalg.solving import adjoint, cholesky, square
+from arrax.typing import ArrayLike
 
 
 @promotes_arguments
-def eigh(a: Any, b: Any = None, lower: bool = True, eigvals_only: bool = False,
+def eigh(a: ArrayLike, b: ArrayLike | None = None, lower: bool = True, eigvals_only: bool = False,
          overwrite_a: bool = False, overwrite_b: bool = False, turbo: bool = True,
-         eigvals: None = None, type: int = 1, check_finite: bool = True) -> Any:
+         eigvals: None = None, type: int = 1,
+         check_finite: bool = True) -> Any:
     """Eigenvalues and eigenvectors of a Hermitian matrix, or of a pair of them.
 
     Args:
@@ -129,8 +131,8 @@ def eigh_tridiagonal(d: Any, e: Any, *, eigvals_only: bool = False, select: str 
 
 
 @promotes_freely
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, overwrite_a: bool = False,
-        check_finite: bool = True, lapack_driver: str = "gesdd") -> Any:
+def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True,
+        overwrite_a: bool = False, check_finite: bool = True, lapack_driver: str = "gesdd") -> Any:
     """The singular value decomposition a = u diag(s) vh.
 
     Args:
@@ -154,7 +156,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, overwrite_a
 
 
 @promotes_freely
-def qr(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full",
+def qr(a: ArrayLike, overwrite_a: bool = False, lwork: Any = None, mode: str = "full",
        pivoting: bool = False, check_finite: bool = True) -> Any:
     """The factors of a matrix: a = q r with orthonormal columns of q and an upper triangle r.
 
@@ -278,8 +280,7 @@ def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
     if T.shape[-2:] != Z.shape[-2:]:
         raise ValueError(f"rsf2csf: Input array shapes must match: Z: {Z.shape} vs. T: {T.shape}")
     if T.ndim > 2 or Z.ndim > 2:
-        return jnp.vectorize(rsf2csf, signature="(n,n),(n,n)->(n,n),(n,n)")(  # type: ignore
-            T, Z)
+        return jnp.vectorize(rsf2csf, signature="(n,n),(n,n)->(n,n),(n,n)")(T, Z)
     dtype = jnp.result_type(T.dtype, jnp.complex64)
     T, Z = T.astype(dtype), Z.astype(dtype)
     n = T.shape[0]
@@ -383,7 +384,7 @@ def polar(a: Any, side: str = "right", *, method: str = "qdwh", eps: float | Non
     if a.ndim > 2:
         one = functools.partial(polar, side=side, method=method, eps=eps,
                                 max_iterations=max_iterations)
-        return jnp.vectorize(one, signature="(m,n)->(m,n),(k,k)")(a)  # type: ignore[no-any-return]
+        return jnp.vectorize(one, signature="(m,n)->(m,n),(k,k)")(a)
     m, n = a.shape
     if (m < n) if side == "right" else (m > n):
         raise NotImplementedError(f"polar: method='qdwh' takes no matrix of shape {a.shape} from "

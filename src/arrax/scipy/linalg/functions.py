@@ -7,10 +7,12 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments, promotes_freely
 from arrax.scipy.linalg.solving import adjoint, square
 from arrax.transforms.api_ad import jvp
 from arrax.transforms.api_vmap import vmap
+from arrax.typing import ArrayLike
 
 # The largest norms for which Padé's approximations of orders 7 and 13 are exact to float32 and
 # float64 (Higham 2005, table 2.3; Al-Mohy and Higham 2009).
@@ -43,7 +45,7 @@ def _pade(A: Any, order: int) -> tuple[Any, Any]:
 
 
 @promotes_freely
-def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> Any:
+def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> Array:
     """The exponential of a matrix, Σ Aᵏ / k!.
 
     Args:
@@ -89,7 +91,8 @@ def _expm(A: Any, upper_triangular: bool, max_squarings: int) -> Any:
 
 
 @promotes_arguments
-def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: bool = True) -> Any:
+def expm_frechet(A: Any, E: Any, *, method: str | None = None,
+                 compute_expm: bool = True) -> Any:
     """The derivative of the matrix exponential at A in the direction E.
 
     Args:
@@ -120,7 +123,7 @@ def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: boo
 
 
 @promotes_freely
-def sqrtm(A: Any, blocksize: int = 1) -> Any:
+def sqrtm(A: ArrayLike, blocksize: int = 1) -> Array:
     """The principal square root of a matrix.
 
     Args:
@@ -169,7 +172,7 @@ def _complex_schur(name: str, A: Any) -> tuple[Any, Any]:
 
 
 @promotes_freely
-def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
+def funm(A: ArrayLike, func: Callable[[Any], Any], disp: bool = True) -> Any:
     """A function of a matrix, that has the function's values at the eigenvalues.
 
     Args:

@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from arrax import numpy as jnp
 from arrax.core import dtypes
+from arrax.core.array import Array
 from arrax.numpy.promotion import as_array, promote_dtypes, promotes_freely
+from arrax.ops.arguments import integer
 from arrax.transforms.api_vmap import vmap
+from arrax.typing import ArrayLike, DTypeLike
 
 
 def _floats(values: Any, dtype: Any = None) -> Any:
@@ -20,7 +22,7 @@ def _floats(values: Any, dtype: Any = None) -> Any:
 
 
 def _size(name: str, n: Any, least: int = 0) -> int:
-    size = operator.index(n)
+    size = integer(n, "n")
     if size < least:
         what = "a positive integer" if least == 1 else f"at least {least}"
         raise ValueError(f"{name}: n must be {what}; got {size}.")
@@ -37,7 +39,7 @@ def _batched(function: Any, *arrays: Any) -> Any:
 
 
 @promotes_freely
-def block_diag(*arrs: Any) -> Any:
+def block_diag(*arrs: ArrayLike) -> Array:
     """The matrices along the diagonal of one matrix, zeros elsewhere.
 
     Args:
@@ -70,7 +72,7 @@ def block_diag(*arrs: Any) -> Any:
 
 
 @promotes_freely
-def toeplitz(c: Any, r: Any = None) -> Any:
+def toeplitz(c: ArrayLike, r: ArrayLike | None = None) -> Array:
     """The matrix with constant diagonals: `c` the first column, `r` the first row.
 
     Args:
@@ -103,7 +105,7 @@ def _toeplitz(c: Any, r: Any) -> Any:
 
 
 @promotes_freely
-def circulant(c: Any) -> Any:
+def circulant(c: Any) -> Array:
     """The matrix whose columns are `c`, each rolled by one more place.
 
     Args:
@@ -127,7 +129,7 @@ def circulant(c: Any) -> Any:
 
 
 @promotes_freely
-def hankel(c: Any, r: Any = None) -> Any:
+def hankel(c: ArrayLike, r: ArrayLike | None = None) -> Array:
     """The matrix with constant anti-diagonals: `c` the first column, `r` the last row.
 
     Args:
@@ -158,7 +160,7 @@ def _hankel(c: Any, r: Any) -> Any:
 
 
 @promotes_freely
-def companion(a: Any) -> Any:
+def companion(a: Any) -> Array:
     """The companion matrix of a polynomial, whose eigenvalues are its roots.
 
     Args:
@@ -191,7 +193,7 @@ def _inexact(name: str, *values: Any) -> list[Any]:
 
 
 @promotes_freely
-def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
+def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
     """The matrix that convolves a vector of length `n` with `a`.
 
     Args:
@@ -232,7 +234,7 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
     return whole[..., start:stop, :]
 
 
-def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
+def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
     """The matrix of the discrete Fourier transform.
 
     Args:
@@ -263,7 +265,7 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
 
 
 @promotes_freely
-def fiedler(a: Any) -> Any:
+def fiedler(a: Any) -> Array:
     """The symmetric matrix |a[i] - a[j]|.
 
     Args:
@@ -283,7 +285,7 @@ def fiedler(a: Any) -> Any:
 
 
 @promotes_freely
-def fiedler_companion(a: Any) -> Any:
+def fiedler_companion(a: Any) -> Array:
     """A five-diagonal matrix whose eigenvalues are the roots of a polynomial.
 
     Args:
@@ -320,7 +322,7 @@ def fiedler_companion(a: Any) -> Any:
     return matrix.at[..., 1, 0].set(1) if n > 1 else matrix
 
 
-def hadamard(n: int, dtype: Any = int) -> Any:
+def hadamard(n: int, dtype: DTypeLike = int) -> Array:
     """The matrix of ±1 with orthogonal rows, by Sylvester's construction.
 
     Args:
@@ -334,7 +336,7 @@ def hadamard(n: int, dtype: Any = int) -> Any:
 
     Source: `scipy.linalg.hadamard`.
     """
-    n = operator.index(n)
+    n = integer(n, "n")
     if n < 1 or n & (n - 1):
         raise ValueError(f"hadamard: n must be a positive power of 2; got {n}.")
     matrix = np.ones((1, 1), np.int8)
@@ -344,7 +346,7 @@ def hadamard(n: int, dtype: Any = int) -> Any:
 
 
 @promotes_freely
-def helmert(n: int, full: bool = False) -> Any:
+def helmert(n: int, full: bool = False) -> Array:
     """Helmert's matrix: orthonormal rows, each comparing an element with the mean of those before.
 
     Args:
@@ -369,7 +371,7 @@ def helmert(n: int, full: bool = False) -> Any:
     return _floats(matrix if full else matrix[1:])
 
 
-def hilbert(n: int) -> Any:
+def hilbert(n: int) -> Array:
     """The matrix 1 / (i + j + 1), a famous case of bad condition.
 
     Args:
@@ -393,7 +395,7 @@ def _inverse_hilbert(n: int) -> tuple[tuple[int, ...], ...]:
                        * c(i + j, i) ** 2 for j in range(n)) for i in range(n))
 
 
-def invhilbert(n: int) -> Any:
+def invhilbert(n: int) -> Array:
     """The inverse of the Hilbert matrix, whose elements are integers, rounded to floats.
 
     Args:
@@ -423,7 +425,7 @@ def _pascal(name: str, n: Any, kind: str | None) -> tuple[int, np.ndarray, str]:
     return n, low.reshape(n, n), kind
 
 
-def pascal(n: int, kind: str | None = None) -> Any:
+def pascal(n: int, kind: str | None = None) -> Array:
     """The matrix of binomial coefficients.
 
     Args:
@@ -445,7 +447,7 @@ def pascal(n: int, kind: str | None = None) -> Any:
     return _floats(matrix.astype(float))
 
 
-def invpascal(n: int, kind: str | None = None) -> Any:
+def invpascal(n: int, kind: str | None = None) -> Array:
     """The inverse of the matrix of binomial coefficients.
 
     Args:
@@ -470,7 +472,7 @@ def invpascal(n: int, kind: str | None = None) -> Any:
 
 
 @promotes_freely
-def leslie(f: Any, s: Any) -> Any:
+def leslie(f: Any, s: Any) -> Array:
     """The Leslie matrix of a population: fecundities in the first row, survivals below it.
 
     Args:

@@ -10,9 +10,11 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import (inexact_array, promote_dtypes_inexact, promotes_arguments,
                                    promotes_freely)
 from arrax.transforms.api_vmap import vmap
+from arrax.typing import ArrayLike
 
 
 def adjoint(a: Any) -> Any:
@@ -30,8 +32,8 @@ def square(name: str, a: Any) -> Any:
 
 
 @promotes_freely
-def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False,
-             check_finite: bool = True) -> Any:
+def cholesky(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
+             check_finite: bool = True) -> Array:
     """Cholesky's factor of a positive definite matrix: a = uᴴ u, or l lᴴ.
 
     Args:
@@ -55,7 +57,7 @@ def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False,
 
 
 @promotes_freely
-def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False,
+def cho_factor(a: ArrayLike, lower: bool = False, overwrite_a: bool = False,
                check_finite: bool = True) -> tuple[Any, bool]:
     """Cholesky's factor in the form that `cho_solve` takes.
 
@@ -76,8 +78,8 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False,
 
 
 @promotes_freely
-def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False,
-              check_finite: bool = True) -> Any:
+def cho_solve(c_and_lower: tuple[Any, bool], b: ArrayLike, overwrite_b: bool = False,
+              check_finite: bool = True) -> Array:
     """The solution x of a x = b, by Cholesky's factor of `a`.
 
     Args:
@@ -98,7 +100,7 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False,
 
 
 @promotes_freely
-def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+def det(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
     """The determinant.
 
     Args:
@@ -115,7 +117,7 @@ def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
 
 
 @promotes_freely
-def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+def inv(a: ArrayLike, overwrite_a: bool = False, check_finite: bool = True) -> Array:
     """The inverse of a matrix.
 
     Args:
@@ -133,7 +135,8 @@ def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
 
 
 @promotes_freely
-def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
+def lu_factor(a: ArrayLike, overwrite_a: bool = False,
+              check_finite: bool = True) -> tuple[Any, Any]:
     """The LU factorization with row exchanges, in the form that `lu_solve` takes.
 
     Args:
@@ -154,7 +157,7 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> t
 
 @promotes_freely
 def lu_solve(lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: bool = False,
-             check_finite: bool = True) -> Any:
+             check_finite: bool = True) -> Array:
     """The solution of a linear system, by the LU factorization of its matrix.
 
     Args:
@@ -228,9 +231,9 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False,
 
 
 @promotes_arguments
-def solve(a: Any, b: Any, lower: bool = False, overwrite_a: bool = False,
+def solve(a: ArrayLike, b: ArrayLike, lower: bool = False, overwrite_a: bool = False,
           overwrite_b: bool = False, debug: bool = False, check_finite: bool = True,
-          assume_a: str = "gen") -> Any:
+          assume_a: str = "gen") -> Array:
     """The solution x of a x = b.
 
     Args:
@@ -270,7 +273,7 @@ _TRANSPOSED = {0: (False, False), "N": (False, False), 1: (True, False), "T": (T
 @promotes_arguments
 def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
                      unit_diagonal: bool = False, overwrite_b: bool = False, debug: Any = None,
-                     check_finite: bool = True) -> Any:
+                     check_finite: bool = True) -> Array:
     """The solution x of a x = b for a triangular matrix.
 
     Args:
@@ -310,7 +313,7 @@ def solve_triangular(a: Any, b: Any, trans: int | str = 0, lower: bool = False,
 
 
 @promotes_arguments
-def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float = 1e-8) -> Any:
+def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float = 1e-8) -> Array:
     """The solution X of A X + X B = C.
 
     Args:
@@ -336,7 +339,7 @@ def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float
                          f"{A.shape}, {B.shape} and {C.shape}")
     if method not in ("schur", "eigen"):
         raise ValueError(f"solve_sylvester: method must be 'schur' or 'eigen', got {method!r}")
-    function = _sylvester_by_schur if method == "schur" else (
+    function: Any = _sylvester_by_schur if method == "schur" else (
         lambda a, b, c: _sylvester_by_eigenvalues(a, b, c, tol))
     leading = jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2], C.shape[:-2])
     operands = [jnp.broadcast_to(m, (*leading, *m.shape[-2:])) for m in (A, B, C)]

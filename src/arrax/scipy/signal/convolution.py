@@ -11,7 +11,9 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments
+from arrax.typing import ArrayLike
 
 MODES = ("full", "same", "valid")
 
@@ -61,7 +63,8 @@ def _check_valid(name: str, mode: str, x: Any, y: Any) -> None:
 
 
 @promotes_arguments
-def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Sequence[int] | None = None) -> Any:
+def fftconvolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full",
+                axes: Sequence[int] | None = None) -> Array:
     """The convolution of two arrays, by Fourier transforms.
 
     Args:
@@ -154,7 +157,7 @@ def _fast_size(n: int) -> int:
 
 @promotes_arguments
 def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto",
-             precision: Any = None) -> Any:
+             precision: Any = None) -> Array:
     """The convolution of two arrays of any one rank.
 
     Args:
@@ -200,7 +203,7 @@ def _cut(x: Any, y: Any, mode: str, precision: Any) -> Any:
 
 @promotes_arguments
 def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto",
-              precision: Any = None) -> Any:
+              precision: Any = None) -> Array:
     """The cross-correlation of two arrays of any one rank: z[k] = Σ_n in1[n] · conj(in2[n - k]).
 
     Args:
@@ -279,7 +282,7 @@ def _two_dimensional(name: str, in1: Any, in2: Any, mode: str, boundary: str, fi
 
 @promotes_arguments
 def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0,
-               precision: Any = None) -> Any:
+               precision: Any = None) -> Array:
     """The convolution of two matrices.
 
     Args:
@@ -306,7 +309,7 @@ def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", f
 
 @promotes_arguments
 def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0,
-                precision: Any = None) -> Any:
+                precision: Any = None) -> Array:
     """The cross-correlation of two matrices.
 
     Args and errors: those of `convolve2d`.

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments, promotes_freely
+from arrax.typing import ArrayLike
 
 
 def _segment_length(name: str, window: Any, nperseg: int | None, size: int | None) -> int:
@@ -91,7 +93,7 @@ def _trend(name: str, kind: Any) -> Trend:
     if kind is False or kind is None:
         return None
     if callable(kind):
-        return kind  # type: ignore[no-any-return]
+        return kind
     if kind not in ("constant", "linear"):
         raise ValueError(f"{name}: trend type must be 'linear' or 'constant', got {kind!r}")
     return lambda x: detrend(x, -1, kind)
@@ -128,8 +130,8 @@ def _fit(name: str, x: Any, size: int) -> Any:
 
 
 @promotes_arguments
-def csd(x: Any, y: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int | None = None,
-        noverlap: int | None = None, nfft: int | None = None, detrend: Any = "constant",
+def csd(x: Any, y: Any, fs: Any = 1.0, window: str = "hann", nperseg: int | None = None,
+        noverlap: int | None = None, nfft: int | None = None, detrend: str = "constant",
         return_onesided: bool = True, scaling: str = "density", axis: int = -1,
         average: str = "mean") -> tuple[Any, Any]:
     """The cross power spectral density of two signals, by Welch's method.
@@ -211,8 +213,8 @@ def _median_bias(n: int) -> float:
 
 
 @promotes_freely
-def welch(x: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int | None = None,
-          noverlap: int | None = None, nfft: int | None = None, detrend: Any = "constant",
+def welch(x: Any, fs: ArrayLike = 1.0, window: str = "hann", nperseg: int | None = None,
+          noverlap: int | None = None, nfft: int | None = None, detrend: str = "constant",
           return_onesided: bool = True, scaling: str = "density", axis: int = -1,
           average: str = "mean") -> tuple[Any, Any]:
     """The power spectral density of a signal, by Welch's method.
@@ -237,8 +239,8 @@ _EDGES = {"even": {"mode": "reflect"}, "odd": {"mode": "reflect", "reflect_type"
 
 
 @promotes_freely
-def stft(x: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int = 256,
-         noverlap: int | None = None, nfft: int | None = None, detrend: Any = False,
+def stft(x: Any, fs: ArrayLike = 1.0, window: str = "hann", nperseg: int = 256,
+         noverlap: int | None = None, nfft: int | None = None, detrend: bool = False,
          return_onesided: bool = True, boundary: str | None = "zeros", padded: bool = True,
          axis: int = -1) -> tuple[Any, Any, Any]:
     """The short-time Fourier transform of a signal.
@@ -287,7 +289,7 @@ def stft(x: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int = 256,
 
 
 @promotes_freely
-def istft(Zxx: Any, fs: Any = 1.0, window: Any = "hann", nperseg: int | None = None,
+def istft(Zxx: Any, fs: ArrayLike = 1.0, window: str = "hann", nperseg: int | None = None,
           noverlap: int | None = None, nfft: int | None = None, input_onesided: bool = True,
           boundary: bool = True, time_axis: int = -1, freq_axis: int = -2) -> tuple[Any, Any]:
     """The signal of a short-time Fourier transform.
@@ -354,8 +356,8 @@ def _overlapped(parts: Any, plan: _Plan) -> Any:
 
 
 @promotes_freely
-def detrend(data: Any, axis: int = -1, type: str = "linear", bp: int | Sequence[int] = 0,
-            overwrite_data: None = None) -> Any:
+def detrend(data: ArrayLike, axis: int = -1, type: str = "linear", bp: int | Sequence[int] = 0,
+            overwrite_data: None = None) -> Array:
     """Data without their trend.
 
     Args:

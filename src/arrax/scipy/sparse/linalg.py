@@ -16,6 +16,7 @@ import numpy as np
 from arrax import lax, tree
 from arrax import numpy as jnp
 from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import convert
 
@@ -46,7 +47,7 @@ def _add(x: Any, factor: Any, y: Any) -> Any:
 def _operator(name: str, A: Any) -> Operator:
     """A function from a function or a matrix."""
     if callable(A):
-        return A  # type: ignore[no-any-return]
+        return A
     if isinstance(A, (np.ndarray, Array, Tracer)) or hasattr(A, "__jax_array__"):
         matrix = jnp.asarray(A)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -305,3 +306,5 @@ def _against(V: Any, w: Any) -> Any:
     """The products of w with all vectors of the basis."""
     parts = tree.map(lambda v, a: jnp.conj(v).reshape(v.shape[0], -1) @ a.reshape(-1), V, w)
     return tree.reduce(operator.add, parts)
+
+__dir__ = listing(__name__)

@@ -17,6 +17,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax import random
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_dtypes_inexact, promotes_freely
 
 __all__ = ["Rotation", "Slerp"]
@@ -380,3 +381,5 @@ class Slerp(NamedTuple):
         share = (t - self.times[place]) / self.timedelta[place]
         turn = Rotation.from_rotvec(self.rotvecs[place] * share[..., None])
         return Rotation(self.rotations.quat[place]) * turn
+
+__dir__ = listing(__name__)

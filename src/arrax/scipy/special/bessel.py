@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.smooth import bessel_i0, bessel_i1
+from arrax.ops.arguments import integer
 from arrax.scipy.special.normal import real_array
+from arrax.typing import ArrayLike
 
 
-def i0e(x: Any) -> Any:
+def i0e(x: ArrayLike) -> Array:
     """e^(-|x|) I₀(x), the scaled modified Bessel function of order 0.
 
     Args:
@@ -26,7 +28,7 @@ def i0e(x: Any) -> Any:
     return lax.bessel_i0e(real_array("i0e", x))
 
 
-def i1e(x: Any) -> Any:
+def i1e(x: ArrayLike) -> Array:
     """e^(-|x|) I₁(x), the scaled modified Bessel function of order 1.
 
     Args:
@@ -41,7 +43,7 @@ def i1e(x: Any) -> Any:
     return lax.bessel_i1e(real_array("i1e", x))
 
 
-def i0(x: Any) -> Any:
+def i0(x: ArrayLike) -> Array:
     """I₀(x), the modified Bessel function of order 0.
 
     Args:
@@ -56,7 +58,7 @@ def i0(x: Any) -> Any:
     return bessel_i0(real_array("i0", x))
 
 
-def i1(x: Any) -> Any:
+def i1(x: ArrayLike) -> Array:
     """I₁(x), the modified Bessel function of order 1.
 
     Args:
@@ -112,7 +114,7 @@ def _by_miller(z: Any, v: int, top: int) -> list[Any]:
     return [jnp.where(z == 0, float(n == 0), f / total) for n, f in enumerate(found)]
 
 
-def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
+def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Array:
     """J₀(z) … J_v(z), the Bessel functions of the first kind.
 
     Args:
@@ -133,7 +135,7 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
     Source: Miller's algorithm and Hankel's expansions, DLMF 3.6, 10.17.3; `scipy.special.jv`.
     """
     z = real_array("bessel_jn", z)
-    v, n_iter = operator.index(v), operator.index(n_iter)
+    v, n_iter = integer(v, "v"), integer(n_iter, "n_iter")
     if v < 0 or n_iter < 0:
         raise ValueError(f"bessel_jn: v and n_iter must not be negative, got {v} and {n_iter}")
     limit = max(v, _LARGE)

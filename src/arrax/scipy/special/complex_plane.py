@@ -3,14 +3,15 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import as_array, inexact_array, is_concrete, promote_inexact
+from arrax.ops.arguments import integer
 from arrax.transforms.custom_jvp import custom_jvp
 
 _TERMS = 64
@@ -58,7 +59,7 @@ def _wofz(z: Any) -> Any:
 _wofz.defjvps(lambda g, ans, z: g * (2j / math.sqrt(math.pi) - 2 * z * ans))
 
 
-def wofz(z: Any) -> Any:
+def wofz(z: Any) -> Array:
     """Faddeeva's function w(z) = e^(-z²) erfc(-iz).
 
     Args:
@@ -78,7 +79,7 @@ def wofz(z: Any) -> Any:
 
 
 def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None,
-               n_max: int | None = None) -> Any:
+               n_max: int | None = None) -> Array:
     """Y of degree `n` and order `m`, the spherical harmonics, orthonormal on the sphere.
 
     Args:
@@ -111,7 +112,7 @@ def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None,
     theta, phi = promote_inexact("sph_harm_y", theta, phi)
     n, m, theta, phi = jnp.broadcast_arrays(n, m, theta, phi)
     order = jnp.abs(m)
-    legendre = _legendre(n, order, theta, operator.index(n_max))
+    legendre = _legendre(n, order, theta, integer(n_max, "n_max"))
     angle = order * phi
     value = lax.complex(legendre * jnp.cos(angle), legendre * jnp.sin(angle))
     value = jnp.where(m < 0, jnp.where(order % 2 == 0, 1, -1) * jnp.conj(value), value)

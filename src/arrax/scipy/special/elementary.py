@@ -7,12 +7,14 @@ import numpy as np
 
 from arrax import lax, nn
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import inexact_array, promote_inexact
 from arrax.transforms.custom_jvp import custom_jvp
+from arrax.typing import ArrayLike
 
 
-def expit(x: Any) -> Any:
+def expit(x: ArrayLike) -> Array:
     """The logistic function 1 / (1 + e⁻ˣ).
 
     Args:
@@ -36,7 +38,7 @@ def _logit(x: Any) -> Any:
 _logit.defjvps(lambda g, ans, x: g / (x * (1 - x)))
 
 
-def logit(x: Any) -> Any:
+def logit(x: ArrayLike) -> Array:
     """log(x / (1 - x)), the inverse of `expit`.
 
     Args:
@@ -66,7 +68,7 @@ def _xlogy_jvp(primals: Any, tangents: Any) -> Any:
 
 
 @remembered
-def xlogy(x: Any, y: Any) -> Any:
+def xlogy(x: ArrayLike, y: ArrayLike) -> Array:
     """x log(y), 0 where x is 0.
 
     Args:
@@ -96,7 +98,7 @@ def _xlog1py_jvp(primals: Any, tangents: Any) -> Any:
 
 
 @remembered
-def xlog1py(x: Any, y: Any) -> Any:
+def xlog1py(x: ArrayLike, y: ArrayLike) -> Array:
     """x log(1 + y), 0 where x is 0.
 
     Args:
@@ -112,7 +114,7 @@ def xlog1py(x: Any, y: Any) -> Any:
 
 
 @remembered
-def entr(x: Any) -> Any:
+def entr(x: ArrayLike) -> Array:
     """-x log(x), the entropy of an outcome: 0 at 0, -inf below.
 
     Args:
@@ -160,7 +162,7 @@ def _log_ratio(p: Any, q: Any, excess: Any) -> Any:
 
 
 @remembered
-def rel_entr(p: Any, q: Any) -> Any:
+def rel_entr(p: Any, q: Any) -> Array:
     """p log(p / q) where both are positive; 0 where p = 0 ≤ q, else inf.
 
     Args:
@@ -179,7 +181,7 @@ def rel_entr(p: Any, q: Any) -> Any:
 
 
 @remembered
-def kl_div(p: Any, q: Any) -> Any:
+def kl_div(p: Any, q: Any) -> Array:
     """p log(p / q) - p + q, the elementwise Kullback-Leibler divergence; never negative.
 
     Args:
@@ -204,7 +206,7 @@ def kl_div(p: Any, q: Any) -> Any:
 
 
 @remembered
-def boxcox(x: Any, lmbda: Any) -> Any:
+def boxcox(x: ArrayLike, lmbda: ArrayLike) -> Array:
     """The Box-Cox transform (x^lmbda - 1) / lmbda; log(x) where lmbda is 0.
 
     Args:
@@ -228,7 +230,7 @@ def _power_transform(log: Any, lmbda: Any) -> Any:
 
 
 @remembered
-def boxcox1p(x: Any, lmbda: Any) -> Any:
+def boxcox1p(x: ArrayLike, lmbda: ArrayLike) -> Array:
     """The Box-Cox transform of 1 + x, exact for small x.
 
     Args:
@@ -244,8 +246,8 @@ def boxcox1p(x: Any, lmbda: Any) -> Any:
     return _power_transform(jnp.log1p(x), lmbda)
 
 
-def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
-              return_sign: bool = False, where: Any = None) -> Any:
+def logsumexp(a: ArrayLike, axis: Any = None, b: ArrayLike | None = None, keepdims: bool = False,
+              return_sign: bool = False, where: ArrayLike | None = None) -> Any:
     """log Σ b eᵃ over `axis`, without overflow.
 
     Args:
@@ -265,7 +267,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
     return nn.logsumexp(a, axis=axis, b=b, keepdims=keepdims, return_sign=return_sign, where=where)
 
 
-def softmax(x: Any, /, *, axis: Any = None) -> Any:
+def softmax(x: ArrayLike, /, *, axis: Any = None) -> Array:
     """eˣ divided by its sum over `axis`.
 
     Args:
@@ -281,7 +283,7 @@ def softmax(x: Any, /, *, axis: Any = None) -> Any:
     return nn.softmax(x, axis=_axes(x, axis))
 
 
-def log_softmax(x: Any, /, *, axis: Any = None) -> Any:
+def log_softmax(x: ArrayLike, /, *, axis: Any = None) -> Array:
     """The logarithm of `softmax`.
 
     Args:

@@ -10,13 +10,15 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import as_array, inexact_array, promote_inexact
 from arrax.transforms.custom_jvp import custom_jvp
+from arrax.typing import ArrayLike
 
 
 @remembered
-def gammaln(x: Any) -> Any:
+def gammaln(x: ArrayLike) -> Array:
     """log |Γ(x)|.
 
     Args:
@@ -34,7 +36,7 @@ def gammaln(x: Any) -> Any:
 
 
 @remembered
-def gammasgn(x: Any) -> Any:
+def gammasgn(x: Any) -> Array:
     """The sign of Γ(x): 1, or -1 between negative integers where Γ is negative.
 
     Args:
@@ -105,7 +107,7 @@ def _gamma(x: Any) -> Any:
 _gamma.defjvps(lambda g, ans, x: g * ans * lax.digamma(x))
 
 
-def gamma(x: Any) -> Any:
+def gamma(x: Any) -> Array:
     """Γ(x) = ∫ tˣ⁻¹ e⁻ᵗ dt over t > 0, continued to negative numbers.
 
     Args:
@@ -147,7 +149,7 @@ def _near_one(w: Any) -> Any:
 
 
 @remembered
-def loggamma(x: Any) -> Any:
+def loggamma(x: Any) -> Array:
     """The principal branch of log Γ(x), continuous but for a cut along the negative axis.
 
     Args:
@@ -195,7 +197,7 @@ def _log_sinpi(z: Any) -> Any:
     return jnp.where(imag < 0, jnp.conj(out), out)
 
 
-def digamma(x: Any) -> Any:
+def digamma(x: ArrayLike) -> Array:
     """ψ(x), the derivative of log Γ(x).
 
     Args:
@@ -212,7 +214,7 @@ def digamma(x: Any) -> Any:
     return lax.digamma(inexact_array("digamma", x))
 
 
-def polygamma(n: Any, x: Any) -> Any:
+def polygamma(n: ArrayLike, x: ArrayLike) -> Array:
     """ψ⁽ⁿ⁾(x), the derivative of order `n` of the digamma function.
 
     Args:
@@ -229,7 +231,7 @@ def polygamma(n: Any, x: Any) -> Any:
     return lax.polygamma(*jnp.broadcast_arrays(n, x))
 
 
-def factorial(n: Any, exact: bool = False) -> Any:
+def factorial(n: Any, exact: bool = False) -> Array:
     """n! = Γ(n + 1) in floating point.
 
     Args:
@@ -248,7 +250,7 @@ def factorial(n: Any, exact: bool = False) -> Any:
     return jnp.where(n < 0, 0, _gamma(jnp.maximum(n, 0) + 1))
 
 
-def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
+def comb(N: Any, k: Any, *, repetition: bool = False) -> Array:
     """The number of ways to choose `k` of `N` things, in floating point.
 
     Args:
@@ -270,7 +272,7 @@ def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
     return jnp.where(inside, count, 0).astype(N.dtype)
 
 
-def poch(z: Any, m: Any) -> Any:
+def poch(z: ArrayLike, m: ArrayLike) -> Array:
     """Pochhammer's symbol (z)ₘ = Γ(z + m) / Γ(z), the rising factorial.
 
     Args:
@@ -287,7 +289,7 @@ def poch(z: Any, m: Any) -> Any:
     return jnp.where(m == 0, 1.0, sign * jnp.exp(lax.lgamma(z + m) - lax.lgamma(z)))
 
 
-def betaln(a: Any, b: Any) -> Any:
+def betaln(a: Any, b: Any) -> Array:
     """log |B(a, b)|, without the cancellation of three gamma functions where one is large.
 
     Args:
@@ -310,7 +312,7 @@ def betaln(a: Any, b: Any) -> Any:
     return jnp.where(large, lax.lgamma(p) + ratio + (_tail(q) - _tail(q + p)), plain)
 
 
-def beta(a: Any, b: Any) -> Any:
+def beta(a: ArrayLike, b: ArrayLike) -> Array:
     """B(a, b) = Γ(a) Γ(b) / Γ(a + b).
 
     Args:
@@ -327,7 +329,7 @@ def beta(a: Any, b: Any) -> Any:
     return sign * jnp.exp(betaln(a, b))
 
 
-def betainc(a: Any, b: Any, x: Any) -> Any:
+def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     """The regularized incomplete beta function, the integral of tᵃ⁻¹(1-t)ᵇ⁻¹/B(a, b) from 0 to `x`.
 
     Args:
@@ -343,7 +345,7 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
     return lax.betainc(*jnp.broadcast_arrays(*promote_inexact("betainc", a, b, x)))
 
 
-def gammainc(a: Any, x: Any) -> Any:
+def gammainc(a: ArrayLike, x: ArrayLike) -> Array:
     """The regularized lower incomplete gamma function, the integral of tᵃ⁻¹e⁻ᵗ/Γ(a) from 0 to `x`.
 
     Args:
@@ -358,7 +360,7 @@ def gammainc(a: Any, x: Any) -> Any:
     return lax.igamma(*jnp.broadcast_arrays(*promote_inexact("gammainc", a, x)))
 
 
-def gammaincc(a: Any, x: Any) -> Any:
+def gammaincc(a: ArrayLike, x: ArrayLike) -> Array:
     """The regularized upper incomplete gamma function, 1 - `gammainc(a, x)`.
 
     Args:
@@ -373,7 +375,7 @@ def gammaincc(a: Any, x: Any) -> Any:
     return lax.igammac(*jnp.broadcast_arrays(*promote_inexact("gammaincc", a, x)))
 
 
-def multigammaln(a: Any, d: Any) -> Any:
+def multigammaln(a: Any, d: Any) -> Array:
     """The logarithm of the multivariate gamma function of dimension `d`.
 
     Args:
@@ -393,7 +395,7 @@ def multigammaln(a: Any, d: Any) -> Any:
     return constant + jnp.sum(lax.lgamma(a[..., None] - steps), axis=-1)
 
 
-def zeta(x: Any, q: Any = None) -> Any:
+def zeta(x: ArrayLike, q: ArrayLike | None = None) -> Array:
     """Hurwitz's ζ(x, q) = Σ (k + q)⁻ˣ over k ≥ 0; with q = None or 1 Riemann's.
 
     Args:
@@ -429,7 +431,7 @@ def _rounded(number: Fraction) -> float:
         return math.copysign(math.inf, number)
 
 
-def bernoulli(n: int) -> Any:
+def bernoulli(n: int) -> Array:
     """The Bernoulli numbers B₀ to Bₙ, with B₁ = -1/2.
 
     Args:

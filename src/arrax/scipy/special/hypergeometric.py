@@ -6,11 +6,13 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import promote_inexact
 from arrax.scipy.special.gammas import gammasgn
 from arrax.scipy.special.normal import real_array
 from arrax.transforms.api_ad import jvp
 from arrax.transforms.custom_jvp import custom_jvp
+from arrax.typing import ArrayLike
 
 _MOST_TERMS = 20_000
 
@@ -132,7 +134,7 @@ def _hyp1f1_plain(a: Any, b: Any, x: Any) -> Any:
 _hyp1f1 = _partials(_hyp1f1_plain)
 
 
-def hyp1f1(a: Any, b: Any, x: Any) -> Any:
+def hyp1f1(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
     """Kummer's confluent hypergeometric function 1F1(a; b; x).
 
     Args:
@@ -196,7 +198,7 @@ def _hyp2f1_plain(a: Any, b: Any, c: Any, x: Any) -> Any:
 _hyp2f1 = _partials(_hyp2f1_plain)
 
 
-def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Any:
+def hyp2f1(a: ArrayLike, b: ArrayLike, c: ArrayLike, x: ArrayLike) -> Array:
     """Gauss's hypergeometric function 2F1(a, b; c; x).
 
     Args:

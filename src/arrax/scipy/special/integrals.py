@@ -8,10 +8,12 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import promote_inexact
 from arrax.scipy.special import series
 from arrax.scipy.special.normal import chebyshev, real_array, real_number
 from arrax.transforms.custom_jvp import custom_jvp
+from arrax.typing import ArrayLike
 
 _EULER = float(np.euler_gamma)
 
@@ -36,7 +38,7 @@ def _exp1(x: Any) -> Any:
 _exp1.defjvps(lambda g, ans, x: -g * jnp.exp(-x) / x)
 
 
-def exp1(x: Any) -> Any:
+def exp1(x: ArrayLike) -> Array:
     """E₁(x) = ∫ e⁻ᵗ / t dt from `x` to ∞.
 
     Args:
@@ -70,7 +72,7 @@ def _expi(x: Any) -> Any:
 _expi.defjvps(lambda g, ans, x: g * jnp.exp(x) / x)
 
 
-def expi(x: Any) -> Any:
+def expi(x: ArrayLike) -> Array:
     """Ei(x), the principal value of ∫ eᵗ / t dt from -∞ to `x`.
 
     Args:
@@ -127,7 +129,7 @@ def _expn_jvp(primals: Any, tangents: Any) -> Any:
     return _expn(n, x), dx * lower
 
 
-def expn(n: Any, x: Any) -> Any:
+def expn(n: ArrayLike, x: ArrayLike) -> Array:
     """Eₙ(x) = ∫ e⁻ˣᵗ / tⁿ dt from 1 to ∞; differentiable in `x`.
 
     Args:
@@ -176,7 +178,7 @@ def _sici_jvp(primals: Any, tangents: Any) -> Any:
     return _sici(x), (g * jnp.sinc(x / math.pi), g * jnp.cos(x) / x)
 
 
-def sici(x: Any) -> Any:
+def sici(x: ArrayLike) -> tuple[Array, Array]:
     """The sine and cosine integrals Si(x) = ∫ sin t / t dt from 0 and Ci(x) = -∫ cos t / t dt to ∞.
 
     Args:
@@ -226,7 +228,7 @@ def _spence_slope(x: Any) -> Any:
 _spence.defjvps(lambda g, ans, x: g * _spence_slope(x))
 
 
-def spence(x: Any) -> Any:
+def spence(x: Any) -> Array:
     """Spence's function Li₂(1 - x) = ∫ log t / (1 - t) dt from 1 to `x`.
 
     Args:
@@ -287,7 +289,7 @@ def _fresnel_jvp(primals: Any, tangents: Any) -> Any:
     return _fresnel(x), (g * jnp.sin(angle), g * jnp.cos(angle))
 
 
-def fresnel(x: Any) -> Any:
+def fresnel(x: ArrayLike) -> tuple[Array, Array]:
     """The Fresnel integrals S(x) = ∫ sin(πt²/2) dt and C(x) = ∫ cos(πt²/2) dt from 0 to `x`.
 
     Args:

@@ -9,10 +9,12 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import inexact_array, promote_inexact
 from arrax.scipy.special import series
 from arrax.scipy.special.complex_plane import wofz
 from arrax.transforms.custom_jvp import custom_jvp
+from arrax.typing import ArrayLike
 
 _SQRT_HALF = math.sqrt(0.5)
 
@@ -44,7 +46,7 @@ def real_number(name: str, x: Any) -> Any:
     return x
 
 
-def erf(x: Any) -> Any:
+def erf(x: ArrayLike) -> Array:
     """The error function 2/√π ∫ e^(-t²) dt from 0 to `x`.
 
     Args:
@@ -59,7 +61,7 @@ def erf(x: Any) -> Any:
     return lax.erf(inexact_array("erf", x))
 
 
-def erfc(x: Any) -> Any:
+def erfc(x: ArrayLike) -> Array:
     """1 - erf(x), without cancellation for large `x`.
 
     Args:
@@ -74,7 +76,7 @@ def erfc(x: Any) -> Any:
     return lax.erfc(inexact_array("erfc", x))
 
 
-def erfinv(x: Any) -> Any:
+def erfinv(x: ArrayLike) -> Array:
     """The inverse of `erf`: ±inf at ±1, NaN beyond.
 
     Args:
@@ -100,7 +102,7 @@ def _erfcx(x: Any) -> Any:
 _erfcx.defjvps(lambda g, ans, x: g * (2 * x * ans - 2 / math.sqrt(math.pi)))
 
 
-def erfcx(x: Any) -> Any:
+def erfcx(x: Any) -> Array:
     """e^(x²) erfc(x), the scaled complementary error function.
 
     Args:
@@ -131,7 +133,7 @@ def _dawsn(x: Any) -> Any:
 _dawsn.defjvps(lambda g, ans, x: g * (1 - 2 * x * ans))
 
 
-def dawsn(x: Any) -> Any:
+def dawsn(x: ArrayLike) -> Array:
     """Dawson's integral e^(-x²) ∫ e^(t²) dt from 0 to `x`.
 
     Args:
@@ -166,7 +168,7 @@ def _ndtr(x: Any) -> Any:
 _ndtr.defjvps(lambda g, ans, x: g * jnp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
 
 
-def ndtr(x: Any) -> Any:
+def ndtr(x: ArrayLike) -> Array:
     """Φ(x), the distribution function of the standard normal distribution.
 
     Args:
@@ -200,7 +202,7 @@ def _ndtri(p: Any) -> Any:
 _ndtri.defjvps(lambda g, ans, p: g * math.sqrt(2 * math.pi) * jnp.exp(0.5 * ans * ans))
 
 
-def ndtri(p: Any) -> Any:
+def ndtri(p: ArrayLike) -> Array:
     """The inverse of `ndtr`: -inf at 0, inf at 1, NaN outside [0, 1].
 
     Args:
@@ -232,7 +234,7 @@ def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
     return _log_ndtr(x), g * jnp.where(x < -1, tail, near)
 
 
-def log_ndtr(x: Any, series_order: int = 3) -> Any:
+def log_ndtr(x: ArrayLike, series_order: int = 3) -> Array:
     """log Φ(x), exact far to the left, where Φ itself is 0.
 
     Args:
@@ -291,7 +293,7 @@ def _owens_t_jvp(primals: Any, tangents: Any) -> Any:
     return _owens_t(h, a), dh * by_h + da * by_a
 
 
-def owens_t(h: Any, a: Any) -> Any:
+def owens_t(h: ArrayLike, a: ArrayLike) -> Array:
     """Owen's T, the probability of {X > h, 0 < Y < aX} for independent normal X and Y.
 
     Args:

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 
 
@@ -57,3 +58,6 @@ def ppf(q: Any) -> Any:
 @located("isf", _ABOUT)
 def isf(q: Any) -> Any:
     return -_quantile(q)
+
+__all__ = ["cdf", "isf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
+__dir__ = listing(__name__)

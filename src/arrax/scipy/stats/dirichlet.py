@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 from arrax.scipy import special
+from arrax.typing import ArrayLike
 
 
-def logpdf(x: Any, alpha: Any) -> Any:
+def logpdf(x: Any, alpha: Any) -> Array:
     """The logarithm of the density of the Dirichlet distribution.
 
     Args:
@@ -44,7 +47,7 @@ def logpdf(x: Any, alpha: Any) -> Any:
     return jnp.where(inside, norm + jnp.sum(special.xlogy(alpha - 1, safe), axis=0), -jnp.inf)
 
 
-def pdf(x: Any, alpha: Any) -> Any:
+def pdf(x: ArrayLike, alpha: ArrayLike) -> Array:
     """The density of the Dirichlet distribution, the exponential of `logpdf`.
 
     Args:
@@ -58,3 +61,6 @@ def pdf(x: Any, alpha: Any) -> Any:
     Source: `scipy.stats.dirichlet`.
     """
     return jnp.exp(logpdf(x, alpha))
+
+__all__ = ["logpdf", "pdf"]
+__dir__ = listing(__name__)

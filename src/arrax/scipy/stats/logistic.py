@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 
@@ -39,3 +40,6 @@ def ppf(q: Any) -> Any:
 @located("isf", _ABOUT, first="x")
 def isf(q: Any) -> Any:
     return -special.logit(q)
+
+__all__ = ["cdf", "isf", "logpdf", "pdf", "ppf", "sf"]
+__dir__ = listing(__name__)

@@ -4,11 +4,14 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 from arrax.scipy import special
+from arrax.typing import ArrayLike
 
 
-def logpmf(x: Any, n: Any, p: Any) -> Any:
+def logpmf(x: Any, n: Any, p: Any) -> Array:
     """The logarithm of the probability of counts, for the multinomial distribution.
 
     Args:
@@ -30,7 +33,7 @@ def logpmf(x: Any, n: Any, p: Any) -> Any:
     return jnp.where((jnp.sum(x, axis=-1) == n) & jnp.all(x >= 0, axis=-1), value, -jnp.inf)
 
 
-def pmf(x: Any, n: Any, p: Any) -> Any:
+def pmf(x: ArrayLike, n: ArrayLike, p: ArrayLike) -> Array:
     """The probability of counts, for the multinomial distribution: the exponential of `logpmf`.
 
     Args:
@@ -45,3 +48,6 @@ def pmf(x: Any, n: Any, p: Any) -> Any:
     Source: `scipy.stats.multinomial`.
     """
     return jnp.exp(logpmf(x, n, p))
+
+__all__ = ["logpmf", "pmf"]
+__dir__ = listing(__name__)

@@ -6,7 +6,10 @@ from typing import Any
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_dtypes_inexact
+from arrax.typing import ArrayLike
 
 
 def logpdf(x: Any, mean: Any, cov: Any, allow_singular: None = None) -> Any:
@@ -48,7 +51,7 @@ def logpdf(x: Any, mean: Any, cov: Any, allow_singular: None = None) -> Any:
     return -0.5 * (squares + dimension * math.log(2 * math.pi)) - logs
 
 
-def pdf(x: Any, mean: Any, cov: Any) -> Any:
+def pdf(x: ArrayLike, mean: ArrayLike, cov: ArrayLike) -> Array:
     """The density of the multivariate normal distribution, the exponential of `logpdf`.
 
     Args:
@@ -63,3 +66,6 @@ def pdf(x: Any, mean: Any, cov: Any) -> Any:
     Source: `scipy.stats.multivariate_normal`.
     """
     return jnp.exp(logpdf(x, mean, cov))
+
+__all__ = ["logpdf", "pdf"]
+__dir__ = listing(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from arrax.core.lazy import listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 
@@ -50,3 +51,6 @@ def ppf(q: Any) -> Any:
 @located("isf", _ABOUT)
 def isf(q: Any) -> Any:
     return -special.ndtri(q)
+
+__all__ = ["cdf", "isf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
+__dir__ = listing(__name__)

@@ -5,6 +5,8 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.array import Array
+from arrax.core.lazy import listing
 from arrax.numpy.promotion import promote_inexact
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
@@ -30,7 +32,7 @@ def cdf(k: Any, mu: Any) -> Any:
     return jnp.where(k >= 0, special.gammaincc(jnp.floor(jnp.maximum(k, 0)) + 1, mu), 0.0)
 
 
-def entropy(mu: Any, loc: Any = 0) -> Any:
+def entropy(mu: Any, loc: Any = 0) -> Array:
     """The entropy -Σ p log p of the Poisson distribution, in nats.
 
     Args:
@@ -58,3 +60,6 @@ def entropy(mu: Any, loc: Any = 0) -> Any:
 
 
 _MOST = 50.0  # up to which the sum of the first 160 terms is exact
+
+__all__ = ["cdf", "entropy", "logpmf", "pmf"]
+__dir__ = listing(__name__)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.array import Array
 from arrax.numpy.promotion import as_array, inexact_array
 
 _POLICIES = ("propagate", "omit", "raise")
@@ -97,7 +98,7 @@ _METHODS = ("average", "min", "max", "dense", "ordinal")
 
 
 def rankdata(a: Any, method: str = "average", *, axis: int | None = None,
-             nan_policy: str = "propagate") -> Any:
+             nan_policy: str = "propagate") -> Array:
     """The ranks of elements in order, from 1 on.
 
     Args:
@@ -143,7 +144,7 @@ def rankdata(a: Any, method: str = "average", *, axis: int | None = None,
 
 
 def sem(a: Any, axis: int | None = 0, ddof: int = 1, nan_policy: str = "propagate", *,
-        keepdims: bool = False) -> Any:
+        keepdims: bool = False) -> Array:
     """The standard error of the mean: the standard deviation over the root of the count.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 
 _ABOUT = Distribution(
@@ -27,3 +28,6 @@ def cdf(z: Any) -> Any:
 @located("ppf", _ABOUT)
 def ppf(q: Any) -> Any:
     return jnp.where((q >= 0) & (q <= 1), q, jnp.nan)
+
+__all__ = ["cdf", "logpdf", "pdf", "ppf"]
+__dir__ = listing(__name__)

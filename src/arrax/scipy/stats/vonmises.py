@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 
@@ -20,3 +21,6 @@ def logpdf(z: Any, kappa: Any) -> Any:
 
 
 pdf = exponential(logpdf, "pdf", _ABOUT)
+
+__all__ = ["logpdf", "pdf"]
+__dir__ = listing(__name__)
