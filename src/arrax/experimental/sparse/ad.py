@@ -12,9 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax import tree_util
+from arrax.core.lazy import listing
 from arrax.experimental.sparse._arrays import BCOO
 from arrax.experimental.sparse.util import is_sparse
 from arrax.transforms import api_ad, api_jacobians
+
+__all__ = ["flatten_fun_for_sparse_ad", "grad", "is_sparse", "jacfwd", "jacobian", "jacrev",
+           "value_and_grad"]
 
 Argnums = int | Sequence[int]
 
@@ -151,3 +155,5 @@ def jacrev(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False,
 
 
 jacobian = jacrev
+
+__dir__ = listing(__name__)

@@ -9,6 +9,7 @@ from typing import Any
 
 from arrax import numpy as jnp
 from arrax import tree_util
+from arrax.core.lazy import listing
 from arrax.core.lowering import Expand
 from arrax.core.primitive import Primitive
 from arrax.experimental.sparse._arrays import BCOO, BCSR
@@ -18,6 +19,8 @@ from arrax.experimental.sparse.util import JAXSparse
 from arrax.transforms.api_vmap import vmap
 from arrax.transforms.jvp import jvp_flat
 from arrax.transforms.staging import trace_to_jaxpr
+
+__all__ = ["empty", "eye", "todense", "todense_p"]
 
 _FORMATS: dict[str, Any] = {"bcoo": BCOO, "bcsr": BCSR, "coo": COO, "csr": CSR, "csc": CSC}
 
@@ -108,3 +111,5 @@ def _format(name: str) -> Any:
     if name not in _FORMATS:
         raise ValueError(f"sparse_format must be one of {', '.join(_FORMATS)}, got {name!r}")
     return _FORMATS[name]
+
+__dir__ = listing(__name__)

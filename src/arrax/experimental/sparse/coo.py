@@ -10,8 +10,11 @@ import numpy as np
 
 from arrax import lax, tree_util
 from arrax import numpy as jnp
+from arrax.core.lazy import listing
 from arrax.experimental.sparse import _entries as entries
 from arrax.experimental.sparse.util import JAXSparse, Shape, count_stored_elements
+
+__all__ = ["COO", "COOInfo", "Shape", "coo_fromdense", "coo_matmat", "coo_matvec", "coo_todense"]
 
 
 class COOInfo(NamedTuple):
@@ -178,3 +181,5 @@ def coo_matmat(mat: COO, B: Any, *, transpose: bool = False) -> Any:
     rows = B.at[mat.col].get(mode="fill", fill_value=0)
     products = mat.data[:, None] * rows
     return entries.added(jnp.zeros((mat.shape[0], B.shape[1]), products.dtype), mat.row, products)
+
+__dir__ = listing(__name__)

@@ -10,9 +10,12 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax import tree_util
+from arrax.core.lazy import listing
 from arrax.experimental.sparse import coo
 from arrax.experimental.sparse.bcsr import row_numbers, row_pointers
 from arrax.experimental.sparse.util import JAXSparse
+
+__all__ = ["CSC", "CSR", "csr_fromdense", "csr_matmat", "csr_matvec", "csr_todense"]
 
 
 class _Compressed(JAXSparse):
@@ -155,3 +158,5 @@ def csr_matmat(mat: CSR, B: Any, *, transpose: bool = False) -> Any:
     Source: `jax.experimental.sparse.csr_matmat`.
     """
     return coo.coo_matmat(mat._coo(), B, transpose=transpose)
+
+__dir__ = listing(__name__)

@@ -14,12 +14,15 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.control.linear_solve import custom_linear_solve
 from arrax.core.aval import aval_of
+from arrax.core.lazy import listing
 from arrax.experimental.sparse.csr import CSR
 from arrax.numpy import linalg
 from arrax.ops.callback import pure_callback
 from arrax.transforms.jit import jit
 from arrax.transforms.stages import ShapeDtypeStruct
 from arrax.transforms.api_trace import eval_shape
+
+__all__ = ["lobpcg_standard", "spsolve"]
 
 
 # ---- eigenvalues -------------------------------------------------------------------------------
@@ -188,3 +191,5 @@ def _solve_on_host(data: Any, indices: Any, indptr: Any, b: Any, *, transpose: b
     mat = (mat.T if transpose else mat).tocsc()
     out: np.ndarray = solve(mat, b, permc_spec="COLAMD" if reorder else "NATURAL")
     return out.astype(np.result_type(data, b))
+
+__dir__ = listing(__name__)

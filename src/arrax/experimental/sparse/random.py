@@ -14,9 +14,12 @@ import numpy as np
 from arrax import numpy as jnp
 from arrax import random
 from arrax.core.dtypes import canonicalize_dtype
+from arrax.core.lazy import listing
 from arrax.experimental.sparse import _entries as entries
 from arrax.experimental.sparse._arrays import BCOO
 from arrax.transforms.api_vmap import vmap
+
+__all__ = ["random_bcoo"]
 
 
 def random_bcoo(key: Any, shape: Sequence[int], *, dtype: Any = jnp.float64,
@@ -66,3 +69,5 @@ def random_bcoo(key: Any, shape: Sequence[int], *, dtype: Any = jnp.float64,
     data = generator(data_key, (*batch, count, *dense), dtype=dtype, **kwds)
     return BCOO((data, indices), shape=shape, indices_sorted=sorted_indices,
                 unique_indices=unique_indices)
+
+__dir__ = listing(__name__)

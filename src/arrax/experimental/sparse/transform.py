@@ -31,11 +31,13 @@ from arrax.control.while_rules import while_p
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import inexact, issubdtype
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr, jaxpr_as_fun
+from arrax.core.lazy import listing
 from arrax.core.lowering import Inline
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, current, use
 from arrax.experimental.sparse import bcoo, bcsr
 from arrax.experimental.sparse._arrays import BCOO, BCSR
+from arrax.experimental.sparse._conversions import whole
 from arrax.experimental.sparse._products import scaled
 from arrax.experimental.sparse.api import todense_p
 from arrax.experimental.sparse.util import is_sparse
@@ -44,6 +46,9 @@ from arrax.ops.join import concatenate_p, stack_p
 from arrax.ops.slicing import dynamic_slice_p, slice_p
 from arrax.transforms.api_trace import make_jaxpr
 from arrax.transforms.stages import ShapeDtypeStruct
+
+__all__ = ["SparseTrace", "SparseTracer", "SparsifyEnv", "SparsifyValue", "arrays_to_spvalues",
+           "eval_sparse", "sparsify", "sparsify_raw", "spvalues_to_arrays", "spvalues_to_avals"]
 
 Rule = Callable[..., Any]
 
@@ -186,11 +191,9 @@ def _joined(x: Any, y: Any) -> Any:
         data = x + y
         batch, dense = data.shape[:n_batch], data.shape[n_batch + 1:]
         return BCOO((data, jnp.zeros((*batch, 1, 0), np.int32)), shape=(*batch, *dense))
-    joined = [jnp.concatenate([jnp.broadcast_to(b, (*batch, *b.shape[n_batch:])) for b in both],
-                              axis=n_batch)
-              for both in zip(x._bufs, y._bufs, strict=True)
-              for batch in [np.broadcast_shapes(*(b.shape[:n_batch] for b in both))]]
-    return BCOO(tuple(joined), shape=x.shape)
+    x, y = whole(x), whole(y)
+    return BCOO((jnp.concatenate([x.data, y.data], axis=n_batch),
+                 jnp.concatenate([x.indices, y.indices], axis=n_batch)), shape=x.shape)
 
 
 def _multiply(x: Any, y: Any) -> Any:
@@ -511,3 +514,5 @@ def eval_sparse(jaxpr: Jaxpr, consts: Sequence[Any], spvalues: Sequence[Sparsify
     outs = _run(lambda *xs: eval_jaxpr(jaxpr, consts, *xs), args)
     found: Sequence[SparsifyValue] = arrays_to_spvalues(spenv, outs)
     return found
+
+__dir__ = listing(__name__)

@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 from arrax import lax, tree_util
 from arrax import numpy as jnp
 from arrax.core.aval import aval_of
+from arrax.core.lazy import listing
 from arrax.core.trace import Tracer
 from arrax.transforms.api_vmap import vmap
 from arrax.transforms.interpreting import concrete_or_error
+
+__all__ = ["CuSparseEfficiencyWarning", "Shape", "SparseEfficiencyError", "SparseEfficiencyWarning",
+           "SparseInfo", "broadcasting_vmap", "nfold_vmap"]
 
 Shape = tuple[int, ...]
 
@@ -171,3 +175,5 @@ def shape_of_children(stored: Shape, n_batch: int, *leaders: Any) -> Shape:
         return stored
     batch = tuple(max(sizes) if 0 not in sizes else 0 for sizes in zip(*leaders, strict=True))
     return batch + stored[n_batch:]
+
+__dir__ = listing(__name__)
