@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.control import messages
+from arrax.control import forwarding, messages
 from arrax.control.cond_rules import bind_cond
 from arrax.control.running import avals_of, is_plain, runs_as_python
 from arrax.core import dtypes
@@ -196,8 +196,15 @@ def _run_branch(name: str, index: Any, functions: Sequence[tuple[str, Any]], ope
     staged = [stage_function(fun, tree, avals, name) for _, fun in functions]
     messages.check_branches(name, functions, [s.output() for s in staged])
     consts, jaxprs = common_consts(staged)
-    outs = bind_cond(index, [*consts, *flat], [jaxprs[i] for i in order])
-    return staged[0].out_tree.unflatten(outs)
+    operands = [*consts, *flat]
+    same = [set(places) for places in zip(*map(forwarding.passed, jaxprs), strict=True)]
+    known = [forwarding.as_result(operands[place]) if len(s) == 1 and place is not None else None
+             for s in same for place in [min(s, key=lambda p: -1 if p is None else p)]]
+    if any(k is not None for k in known):
+        inputs, kept = range(len(operands)), tuple(i for i, k in enumerate(known) if k is None)
+        jaxprs = [forwarding.selected(j, tuple(inputs), kept) for j in jaxprs]
+    outs = bind_cond(index, operands, [jaxprs[i] for i in order])
+    return staged[0].out_tree.unflatten(forwarding.merged(known, outs))
 
 
 def common_consts(staged: Sequence[Staged]) -> tuple[list[Any], list[ClosedJaxpr]]:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from arrax.control import messages
+from arrax.control import forwarding, messages
 from arrax.control.scan import promote_weak, scan
 from arrax.control.running import avals_of, concrete_or_none, runs_as_python
 from arrax.control.while_rules import bind_while
 from arrax.core import dtypes, pytree
+from arrax.core.array import array_of
 from arrax.core.aval import aval_of
 from arrax.core.tracebacks import filtered
 from arrax.ops.p import add_p, lt_p
@@ -109,8 +110,20 @@ def _run_while(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init_
     cond = stage_function(cond_fun, in_tree, avals, "while_cond")
     _check_predicate(cond)
     messages.check_carry("while_loop body", carry_name, tree.unflatten(avals), body.output())
-    outs = bind_while(cond.closed, body.closed, cond.consts, body.consts, flat)
-    return body.out_tree.unflatten(outs)
+    count = len(cond.consts)
+    read = forwarding.reads(cond.closed)[count:]
+    fixed = [f and not r for f, r in zip(
+        forwarding.fixed_carries(body.closed, len(body.consts), len(flat)), read, strict=True)]
+    if not any(fixed):
+        return body.out_tree.unflatten(bind_while(cond.closed, body.closed, cond.consts,
+                                                  body.consts, flat))
+    kept = [i for i, f in enumerate(fixed) if not f]
+    program = forwarding.moved_to_consts(body.closed, len(body.consts), fixed, kept)
+    test = forwarding.selected(cond.closed, (*range(count), *(count + i for i in kept)), (0,))
+    first, carry = forwarding.split(flat, fixed)
+    outs = bind_while(test, program, cond.consts, [*first, *body.consts], carry)
+    known = [forwarding.as_result(x) if f else None for x, f in zip(flat, fixed, strict=True)]
+    return body.out_tree.unflatten(forwarding.merged(known, outs))
 
 
 def _check_predicate(cond: Any) -> None:
@@ -185,6 +198,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[..., Any], init_val: An
     """
     if not callable(body_fun):
         raise TypeError("lax.fori_loop: body_fun argument should be callable.")
+    if type(lower) is type(upper) is int:
+        array_of(lower), array_of(upper)  # OverflowError for what no default dtype holds
     lower_aval, upper_aval = aval_of(lower), aval_of(upper)
     lower, upper = _common_bounds(lower, lower_aval, upper, upper_aval)
     start, stop = concrete_or_none(lower), concrete_or_none(upper)

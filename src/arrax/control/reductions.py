@@ -34,16 +34,18 @@ _WINDOWED = {add_p: reduce_window_sum_p, max_p: reduce_window_max_p, min_p: redu
 
 # ---- which computation ---------------------------------------------------------------------------
 
-def _scalar_jaxpr(computation: Callable[..., Any], tree: Any, avals: Sequence[Any]) -> ClosedJaxpr:
-    """The jaxpr of `computation` on two trees of scalars; TypeError for results of other types."""
+def _scalar_jaxpr(name: str, computation: Callable[..., Any], tree: Any, avals: Sequence[Any],
+                  ) -> ClosedJaxpr:
+    """The jaxpr of `computation` on two trees of scalars; TypeError for results of other types,
+    ValueError for another tree."""
     scalars = [np.zeros((), dtypes.storage_dtype(a.dtype))[()] for a in avals]
     first = pytree.tree_unflatten(tree, scalars)
     closed: ClosedJaxpr
     closed, out = make_jaxpr(computation, return_shape=True)(first, first)
     got = pytree.tree_structure(out)
     if got != tree:
-        raise TypeError(f"Reduction computation must return a result like its operands, of tree "
-                        f"structure {tree}, got {got}")
+        raise ValueError(f"{name} output must have the same tree structure as the operands {tree} "
+                         f"vs. {got}")
     for aval, found in zip(avals, closed.out_avals, strict=True):
         if found.shape != () or found.dtype != aval.dtype:
             raise TypeError("Reduction computation must return scalars of the dtypes of its "
@@ -101,7 +103,11 @@ def _operands(name: str, operands: Any, inits: Any) -> tuple[list[Any], list[Any
     for x, init in zip(xs, init_values, strict=True):
         init = arguments.operand(init, name, 1)
         if init.shape:
-            raise ValueError(f"{name} init_values must be scalars, got shape {init.shape}")
+            if name == "reduce":
+                raise ValueError("reduce found non-scalar initial value: init_values must be "
+                                 f"scalars, got shape {init.shape}")
+            raise TypeError(f"{name} expected init_values to be scalars but init_values have "
+                            f"shapes {[np.shape(v) for v in init_values]}.")
         if init.dtype != x.dtype:
             if not init.aval.weak_type:
                 raise TypeError(f"{name} operand and init_value must have the same dtype, got "
@@ -134,7 +140,9 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
     xs, inits, tree = _operands("reduce", operands, init_values)
     rank = xs[0].ndim
     axes = arguments.canonical_axes(dimensions, rank)
-    closed = _scalar_jaxpr(computation, tree, [x.aval for x in xs])
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"duplicate value in 'axes' of reduction: {tuple(dimensions)}")
+    closed = _scalar_jaxpr("reduce", computation, tree, [x.aval for x in xs])
     if len(xs) == 1:
         monoid = _monoid(closed, inits[0], xs[0].dtype)
         if monoid in _REDUCTIONS:
@@ -172,7 +180,7 @@ def reduce_window(operand: Any, init_value: Any, computation: Callable[..., Any]
     xs, inits, tree = _operands("reduce_window", operand, init_value)
     params = window_params(xs[0].shape, window_dimensions, window_strides, padding, base_dilation,
                            window_dilation)
-    closed = _scalar_jaxpr(computation, tree, [x.aval for x in xs])
+    closed = _scalar_jaxpr("reduce_window", computation, tree, [x.aval for x in xs])
     if len(xs) == 1:
         monoid = _monoid(closed, inits[0], xs[0].dtype)
         if monoid in _WINDOWED:

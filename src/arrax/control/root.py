@@ -72,7 +72,12 @@ def custom_root(f: Callable[..., Any], initial_guess: Any, solve: Callable[..., 
         _, slope = linearize(lambda y: residual(f_consts, *pytree.tree_leaves(y)),
                              tree.unflatten(solution))
         right = pytree.tree_map(neg_p.bind, change)
-        dots = custom_linear_solve(slope, right, tangent_solve, tangent_solve)
+
+        def checked_solve(g: Any, y: Any) -> Any:
+            found = tangent_solve(g, y)
+            _check_tree("tangent_solve", "x", pytree.tree_structure(found), tree)
+            return found
+        dots = custom_linear_solve(slope, right, checked_solve, checked_solve)
         rest = [instantiate(Zero(tangent_aval(aval_of(o)))) for o in outs[count:]]
         return outs, [*pytree.tree_leaves(dots), *rest]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.control import messages
+from arrax.control import forwarding, messages
 from arrax.control.jaxprs import convert, same_type
 from arrax.control.scan_rules import scan_p
 from arrax.control.running import avals_of, runs_as_python
@@ -120,12 +120,25 @@ def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None, reverse
     flat_xs = [x if isinstance(x, Tracer) else array_of(x) for x in flat_xs]
     x_avals = [_without_leading_axis(aval_of(x)) for x in flat_xs]
     staged, flat_init = _stage_body(f, flat_init, init_tree, x_avals, xs_tree)
-    operands = [*staged.consts, *flat_init, *flat_xs]
+    consts, closed, first_x = staged.consts, staged.closed, len(staged.consts) + len(flat_init)
+    fixed = forwarding.fixed_carries(closed, len(consts), len(flat_init))
+    places = forwarding.passed(closed)
+    known: list[Any] = [forwarding.as_result(init) if f else None
+                        for init, f in zip(flat_init, fixed, strict=True)]
+    known += [forwarding.as_result(flat_xs[place - first_x])
+              if place is not None and place >= first_x else None
+              for place in places[len(flat_init):]]
+    if any(k is not None for k in known):
+        closed = forwarding.moved_to_consts(closed, len(consts), fixed,
+                                            [i for i, k in enumerate(known) if k is None])
+        first, flat_init = forwarding.split(flat_init, fixed)
+        consts = [*first, *consts]
+    operands = [*consts, *flat_init, *flat_xs]
     outs = scan_p.bind(
-        *operands, reverse=bool(reverse), length=length, jaxpr=staged.closed,
-        num_consts=len(staged.consts), num_carry=len(flat_init), linear=(False,) * len(operands),
-        unroll=_unroll(unroll, length), _split_transpose=bool(_split_transpose))
-    return staged.out_tree.unflatten(outs)
+        *operands, reverse=bool(reverse), length=length, jaxpr=closed, num_consts=len(consts),
+        num_carry=len(flat_init), linear=(False,) * len(operands), unroll=_unroll(unroll, length),
+        _split_transpose=bool(_split_transpose))
+    return staged.out_tree.unflatten(forwarding.merged(known, outs))
 
 
 def _without_leading_axis(aval: Any) -> Any:
@@ -242,13 +255,13 @@ def map(f: Callable[..., Any], xs: Any, *, batch_size: int | None = None) -> Any
     Args:
       f: function of one element (a pytree like `xs` without its leading axes).
       xs: pytree of arrays with equal leading axes.
-      batch_size: apply `f` to this many elements at a time, by `vmap`.
+      batch_size: apply `f` to this many elements at a time, by `vmap`; one by one if None or 0.
 
     Example:
       >>> lax.map(lambda x: x ** 2, jnp.arange(3))
       Array([0, 1, 4], dtype=int32)
     """
-    if batch_size is not None:
+    if batch_size is not None and integer(batch_size, "batch_size"):
         return _batched_map(f, xs, integer(batch_size, "batch_size"))
     _, ys = scan(_Mapped(f), (), xs)
     return ys
@@ -264,8 +277,8 @@ class _Mapped(Adapter):
 
 
 def _batched_map(f: Callable[..., Any], xs: Any, batch_size: int) -> Any:
-    if batch_size <= 0:
-        raise ValueError(f"lax.map: batch_size must be positive, got {batch_size}.")
+    if batch_size < 0:
+        raise ValueError(f"lax.map: batch_size must not be negative, got {batch_size}.")
     flat, tree = flat_operands(xs)
     length = scan_length(flat, None)
     turns, rest = divmod(length, batch_size)

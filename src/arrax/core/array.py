@@ -232,8 +232,8 @@ def _scalar_array(value: Any) -> ArrayImpl:
     try:
         data = np.asarray(value, aval.dtype)
     except OverflowError as error:
-        raise OverflowError(f"Python integer {value} is too large to convert to {aval.dtype}; "
-                            "enable_x64 gives 64-bit integers") from error
+        raise OverflowError(f"Python int {value} too large to convert to {aval.dtype}; enable_x64 "
+                            "gives 64-bit integers") from error
     return with_aval(data, aval)
 
 

@@ -39,7 +39,7 @@ class ConcretizationTypeError(JAXTypeError):
     def __init__(self, tracer: Any, context: str = ""):
         super().__init__(
             "Abstract tracer value encountered where concrete value is expected: "
-            f"{tracer}\n{context}{origin(tracer)}")
+            f"{described(tracer)}\n{context}{origin(tracer)}")
 
 
 class TracerArrayConversionError(JAXTypeError):
@@ -48,7 +48,7 @@ class TracerArrayConversionError(JAXTypeError):
     def __init__(self, tracer: Any):
         super().__init__(
             "The numpy.ndarray conversion method __array__() was called on "
-            f"{tracer}{origin(tracer)}")
+            f"{described(tracer)}{origin(tracer)}")
 
 
 class TracerIntegerConversionError(JAXTypeError):
@@ -56,7 +56,7 @@ class TracerIntegerConversionError(JAXTypeError):
 
     def __init__(self, tracer: Any):
         super().__init__(
-            f"The __index__() method was called on {tracer}{origin(tracer)}")
+            f"The __index__() method was called on {described(tracer)}{origin(tracer)}")
 
 
 class TracerBoolConversionError(ConcretizationTypeError):
@@ -102,6 +102,12 @@ class InconclusiveDimensionOperation(_DocumentedError, Exception):
 
 def _type_of(tracer: Any) -> str:
     return "of unknown type" if tracer.aval is None else str(tracer.aval.str_short())
+
+
+def described(tracer: Any) -> str:
+    """`traced array with shape float32[3]`; the value itself where it is no tracer."""
+    strip = getattr(getattr(tracer, "aval", None), "strip_weak_type", None)
+    return str(tracer) if strip is None else f"traced array with shape {strip().str_short()}"
 
 
 def origin(tracer: Any) -> str:

@@ -76,10 +76,17 @@ _array: Any = quiet(np.array)
 
 
 def scalar_array(value: Any, dtype: Any, weak_type: bool = False) -> Any:
-    """A Python scalar, or a symbolic dimension, as an array of `dtype`; integers wrap around."""
+    """A Python scalar, or a symbolic dimension, as an array of `dtype`; integers wrap around.
+
+    OverflowError for integers that the default integer dtype cannot hold, also where `dtype` is
+    float; wide unsigned dtypes are for positions, which may be large.
+    """
     if isinstance(value, Dimension):
         return lax.convert_element_type_p.bind(value.__jax_array__(), new_dtype=np.dtype(dtype),
                                                weak_type=weak_type, sharding=None)
+    if type(value) is int and not -2 ** 31 <= value < 2 ** 31 and not config.enable_x64.value \
+            and not (dtype.kind == "u" and dtype.itemsize == 4 and value < 2 ** 32):
+        raise OverflowError(f"Python int {value} too large to convert to int32")
     try:
         data = _array(value, dtype)
     except OverflowError:

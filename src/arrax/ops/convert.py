@@ -9,7 +9,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.ad_values import Zero, tangent_aval
-from arrax.core.array import Array, ArrayImpl
+from arrax.core.array import Array, ArrayImpl, from_numpy
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import ExtendedDType, float0
 from arrax.core.primitive import NotApplicable, Primitive
@@ -153,9 +153,19 @@ def convert_element_type(operand: ArrayLike, new_dtype: Any) -> Array:
     if new_dtype is None:
         raise ValueError("dtype must be specified.")
     dtype = _target(new_dtype)
-    if type(operand) is complex:
-        check_real_target(operand, dtype)
+    if type(operand) is int and not isinstance(dtype, dtypes.ExtendedDType):
+        operand = _of_int(operand, dtype)
     return convert_to(operand, dtype, False)
+
+
+def _of_int(value: int, dtype: Any) -> Any:
+    """A Python integer for conversion to `dtype`, however large it is; integers wrap around."""
+    if -2 ** 31 <= value < 2 ** 31:
+        return value
+    if not dtypes.issubdtype(dtype, np.integer):
+        return from_numpy(np.asarray(float(value), dtype))
+    bits = dtypes.itemsize_bits(dtype)
+    return from_numpy(np.asarray(value & (2 ** bits - 1), np.uint64).astype(dtype))
 
 
 def check_real_target(value: Any, dtype: Any) -> None:

@@ -40,7 +40,7 @@ stop_gradient_p = Primitive(
 
 
 def stop_gradient(x: Any) -> Any:
-    """A pytree of arrays, all constant for differentiation; other leaves are returned as they are.
+    """A pytree of arrays, all constant for differentiation; TypeError for leaves that are none.
 
     Example:
       >>> arrax.grad(lambda x: x * lax.stop_gradient(x))(3.)
@@ -53,7 +53,7 @@ def _stop_gradient(x: Any) -> Any:
     try:
         x = _operand(x, "stop_gradient")
     except TypeError:
-        return x
+        raise TypeError(f"Argument {x!r} of type {type(x)} is not a valid JAX type") from None
     return stop_gradient_p.bind(x)
 
 

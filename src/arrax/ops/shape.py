@@ -39,7 +39,8 @@ def _broadcast_type(x: Any, *, shape: Any, broadcast_dimensions: Any, sharding: 
         raise TypeError("broadcast_in_dim broadcast_dimensions must be a subset of output "
                         f"dimensions, got {dims} for operand ndim {x.ndim} and shape {shape}.")
     if len(set(dims)) != len(dims):
-        raise TypeError(f"broadcast_in_dim broadcast_dimensions must be unique, got {dims}.")
+        raise TypeError("broadcast_in_dim broadcast_dimensions must not contain duplicates, got "
+                        f"broadcast_dimensions {dims}")
     if any(size not in (1, shape[d]) for size, d in zip(x.shape, dims, strict=True)):
         raise TypeError(
             "broadcast_in_dim operand dimension sizes must either be 1, or be equal to their "

@@ -321,14 +321,13 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     leaves, tree = pytree.tree_flatten(primals)
     avals = [calls.shaped(x) for x in leaves]
     flat = calls.FlatArgs(fun, tree)
-    closed = trace_to_jaxpr(flat, [a.strip_weak_type() for a in avals],
+    closed = trace_to_jaxpr(flat, avals,
                             calls.debug_info("linear_transpose", fun, primals, {}))
     closed, outer = hoist_consts(closed)
     out_tree, out_avals = flat.out_tree, closed.out_avals
-    for aval in [*avals, *out_avals]:
-        if not dtypes.issubdtype(aval.dtype, dtypes.inexact):
-            raise TypeError("linear_transpose only supports [float or complex] inputs, got "
-                            f"{[a.dtype.name for a in avals]} -> "
-                            f"{[a.dtype.name for a in out_avals]}")
-
+    if not any(all(dtypes.issubdtype(a.dtype, kind) for a in (*avals, *out_avals))
+               for kind in (dtypes.inexact, np.integer)):
+        raise TypeError("linear_transpose only supports [float or complex] -> [float or complex], "
+                        "and integer -> integer functions, but got "
+                        f"{[a.dtype for a in avals]} -> {[a.dtype for a in out_avals]}.")
     return LinearTranspose(closed, outer, avals, tree, out_tree)

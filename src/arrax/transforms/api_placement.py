@@ -69,8 +69,9 @@ def default_backend() -> str:
 def _checked_target(target: Any) -> Any:
     if target is None or isinstance(target, (Device, Sharding)):
         return target.device if isinstance(target, SingleDeviceSharding) else target
-    raise ValueError("device_put expects a Device, a Sharding or None as its `device` argument, "
-                     f"got {target!r} of type {type(target)}")
+    raise ValueError("device_put expects a Device, a Sharding, None or a pytree of these values as "
+                     f"its `device` argument. Received invalid value: {target!r} of type "
+                     f"{type(target)}")
 
 
 def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = False,
@@ -84,6 +85,8 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = Fa
 
     Raises TypeError for leaves that are not array-like, ValueError for targets that do not fit.
     """
+    if donate and may_alias:
+        raise ValueError("may_alias and donate cannot be True at the same time.")
     leaves, tree = pytree.tree_flatten(x)
     if device is None or isinstance(device, (Device, Sharding)):
         targets: Sequence[Any] = [device] * len(leaves)
@@ -130,7 +133,11 @@ def effects_barrier() -> None:
 
 
 def copy_to_host_async(x: Any) -> Any:
-    """Start copying to the host; CPU arrays are there."""
+    """Start copying to the host, leaf by leaf, what has a method for it; CPU arrays are there."""
+    for leaf in pytree.tree_leaves(x):
+        start = getattr(leaf, "copy_to_host_async", None)
+        if start is not None:
+            start()
     return x
 
 

@@ -46,8 +46,13 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: int | Sequence[int] = ()
         leaves, tree = pytree.tree_flatten((dynamic, kwargs))
         flat = calls.FlatCall(dynamic_fun, tree)
         info = calls.debug_info("make_jaxpr", fun, args, kwargs, tuple(fixed))
+
+        def checked(*inner: Any) -> list[Any]:
+            outs = flat(*inner)
+            calls.check_outputs(outs, flat.out_tree, info.func_name)
+            return outs
         with bind_axes(*axes):
-            closed: ClosedJaxpr = trace_to_jaxpr(flat, [calls.shaped(x) for x in leaves], info)
+            closed: ClosedJaxpr = trace_to_jaxpr(checked, [calls.shaped(x) for x in leaves], info)
         if return_shape:
             return closed, flat.out_tree.unflatten(map(struct_of, closed.out_avals))
         return closed

@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from arrax.core import pytree
 from arrax.core.array import array_of
 from arrax.core.aval import aval_of
@@ -11,6 +13,7 @@ from arrax.core.axis_env import Axis
 from arrax.core.dimension import dimension
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import transforming
+from arrax.core.tree_errors import prefix_errors
 from arrax.transforms import calls, refs
 from arrax.transforms.batching import batch_flat, to_dim
 
@@ -45,13 +48,11 @@ def vmap(fun: Callable[_P, _R], in_axes: Any = 0, out_axes: Any = 0, axis_name: 
     calls.check_callable(fun, "vmap")
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
-    if not (in_axes is None or isinstance(in_axes, (int, tuple)) or hasattr(in_axes, "__index__")):
+    if not (in_axes is None or isinstance(in_axes, tuple) or _is_axis(in_axes)):
         raise TypeError("vmap in_axes must be an int, None, or a tuple of entries corresponding to "
                         f"the positional arguments passed to the function, but got {in_axes}.")
-    for leaf in pytree.tree_leaves((in_axes, out_axes)):
-        if not hasattr(leaf, "__index__") and leaf is not None:
-            raise TypeError("vmap in_axes and out_axes must be ints, None or (nested) containers "
-                            f"with those types as leaves, but got {leaf!r}.")
+    check_axes("vmap in_axes", in_axes)
+    check_axes("vmap out_axes", out_axes)
 
     @transforming(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -76,9 +77,24 @@ def vmap(fun: Callable[_P, _R], in_axes: Any = 0, out_axes: Any = 0, axis_name: 
         outs, out_dims = batch_flat(flat, axis, leaves, dims)
         out = flat.out_tree.unflatten(outs)
         targets = flat_axes("vmap out_axes", out_axes, out)
+        for i, (dim, target) in enumerate(zip(out_dims, targets, strict=True)):
+            if target is None and dim is not None:
+                raise _mapped_output(flat.out_tree, i, dim)
         results = [_placed(o, d, t, axis) for o, d, t in zip(outs, out_dims, targets, strict=True)]
         return flat.out_tree.unflatten(results)
     return mapped
+
+
+def _is_axis(value: Any) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, (bool, np.bool_)) \
+        and not getattr(value, "shape", ())
+
+
+def check_axes(what: str, axes: Any) -> None:
+    """TypeError unless the leaves of a specification are integers."""
+    if not all(map(_is_axis, pytree.tree_leaves(axes))):
+        raise TypeError(f"{what} must be an int, None, or (nested) container with those types as "
+                        f"leaves, but got {axes}.")
 
 
 def _map_refs(fun: Any, leaves: Sequence[Any], tree: Any, dims: Sequence[Any], out_axes: Any,
@@ -123,11 +139,16 @@ def _normalized(x: Any, dim: Any, name: str) -> int | None:
     return int(dim) % ndim
 
 
+def _mapped_output(tree: Any, number: int, dim: int) -> ValueError:
+    paths = pytree.tree_flatten_with_path(tree.unflatten(range(tree.num_leaves)))[0]
+    return ValueError(f"at vmap out_axes{pytree.keystr(paths[number][0])}, got axis spec None but "
+                      f"output was batched on axis {dim} (vmap has mapped output but out_axes is "
+                      "None)")
+
+
 def _placed(value: Any, dim: int | None, target: Any, axis: Axis) -> Any:
     value = value if isinstance(value, Tracer) else array_of(value)
     if target is None:
-        if dim is not None:
-            raise ValueError(f"vmap has mapped output but out_axes is {target}")
         return value
     rank = aval_of(value).ndim + (dim is None)
     if not -rank <= target < rank:
@@ -141,9 +162,14 @@ def flat_axes(what: str, axes: Any, tree: Any) -> list[Any]:
     try:
         return pytree.broadcast_prefix(axes, tree, is_leaf=lambda x: x is None)
     except ValueError as error:
+        # Values stand for themselves: positions in `tree`, where an axis may be None.
+        problems = prefix_errors(axes, tree, is_leaf=lambda x: x is None)
+        details = "\n".join(f"  {line}" for make in problems
+                            for line in str(make(what)).split("\n"))
         raise ValueError(
-            f"{what} specification must be a tree prefix of the corresponding value, got "
-            f"specification {axes} for value tree {pytree.tree_structure(tree)}.") from error
+            f"{what} specification must be a tree prefix of the corresponding value;\n"
+            f"  Mismatch details ({len(problems)} found):\n{details}\nGot specification {axes} "
+            f"for value tree {pytree.tree_structure(tree)}.") from error
 
 
 def mapped_axis_size(fun: Any, args: Any, kwargs: Any, leaves: Sequence[Any],
@@ -157,15 +183,32 @@ def mapped_axis_size(fun: Any, args: Any, kwargs: Any, leaves: Sequence[Any],
     if not sizes:
         if not leaves:
             raise ValueError(f"{name} wrapped function must be passed at least one argument "
-                             "containing an array, got empty *args=() and **kwargs={}"
-                             if not args and not kwargs else
-                             f"{name} wrapped function must be passed at least one argument "
-                             f"containing an array, got *args={args} and **kwargs={kwargs}")
+                             "containing an array or axis_size must be specified, got empty "
+                             f"*args={args} and **kwargs={kwargs}")
         raise ValueError(f"{name} must have at least one non-None value in in_axes")
+    raise ValueError(_inconsistent_sizes(fun, args, kwargs, leaves, dims, given, name))
+
+
+def _inconsistent_sizes(fun: Any, args: Any, kwargs: Any, leaves: Sequence[Any],
+                        dims: Sequence[int | None], given: int | None, name: str) -> str:
+    """Which sizes were found how often, the most frequent one first."""
     names = calls.argument_names(fun, args, kwargs)
-    lines = "\n".join(
-        f"  * argument {names[i] if i < len(names) else i} of shape {aval_of(x).shape} has size "
-        f"{aval_of(x).shape[d]} along axis {d}"
-        for i, (x, d) in enumerate(zip(leaves, dims, strict=True)) if d is not None)
-    extra = f"\n  * axis_size is {given}" if given is not None else ""
-    raise ValueError(f"{name} got inconsistent sizes for array axes to be mapped:\n{lines}{extra}")
+    found: dict[int, list[str]] = {}
+    for i, (x, d) in enumerate(zip(leaves, dims, strict=True)):
+        if d is not None:
+            label = names[i] if i < len(names) else str(i)
+            named = label.split("[")[0].split(".")[0] in kwargs
+            where = f"kwargs[{label!r}]" if named else f"argument {label}"
+            found.setdefault(aval_of(x).shape[d], []).append(
+                f"axis {d} of {where} of type {aval_of(x).strip_weak_type().str_short()}")
+    lines = [] if given is None else [f"the `axis_size` argument was {given}"]
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    for number, (size, places) in enumerate(ordered):
+        count = len(places)
+        if count == 1:
+            lines.append(f"one axis had size {size}: {places[0]}")
+        else:
+            most = "most axes" if number == 0 else "some axes"
+            lines.append(f"{most} ({count} of them) had size {size}, e.g. {places[0]}")
+    return f"{name} got inconsistent sizes for array axes to be mapped:\n" + ";\n".join(
+        f"  * {line}" for line in lines)

@@ -144,7 +144,7 @@ def check_outputs(outs: Sequence[Any], out_tree: Any, where: str) -> None:
             checked_aval(out)
         except TypeError:
             path = pytree.tree_flatten_with_path(out_tree.unflatten(range(len(outs))))[0][i][0]
-            at = f" at output component{pytree.keystr(path)}" if path else ""
+            at = f" at output component {pytree.keystr(path)}" if path else ""
             raise TypeError(f"function {where} traced for jit returned a value of type "
                             f"{type(out)}{at}, which is not a valid JAX type") from None
 

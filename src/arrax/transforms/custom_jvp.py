@@ -198,7 +198,10 @@ def _checked(out: Any, tangent: Any) -> Any:
 
 
 class BatchedJvpRule:
-    """A rule over a batch: operand i has its batch axis at `dims[i]`, all results at 0."""
+    """A rule over a batch: operand i has its batch axis at `dims[i]`, all results at 0.
+
+    Without batched operands (an axis may be named inside) results need not be batched.
+    """
 
     def __init__(self, rule: Any, axis: Any, dims: Sequence[int | None]):
         self.rule, self.axis, self.dims = rule, axis, tuple(dims)
@@ -216,6 +219,8 @@ class BatchedJvpRule:
         outs, out_dims = batch_flat(one, self.axis,
                                     [a for a, g in zip(args, given, strict=True) if g],
                                     [d for d, g in zip(dims, given, strict=True) if g])
+        if all(d is None for d in self.dims) and all(d is None for d in out_dims):
+            return outs
         return [batched(o, 0, self.axis.size) if type(o) is Zero else to_dim(o, d, 0, self.axis)
                 for o, d in zip(outs, out_dims, strict=True)]
 
@@ -232,14 +237,21 @@ class BatchedFunction:
 
 
 def batched_call(function: Any, axis: Any, operands: Sequence[Any], dims: Sequence[int | None],
-                 ) -> tuple[Any, list[Any], list[int | None]]:
-    """(the function over a batch, its operands, their dims)."""
+                 ) -> tuple[Any, list[Any], list[int | None], list[int | None]]:
+    """(the function over a batch, its operands, their dims, dims of the results or [] for all 0).
+
+    Results are batched, all of them, unless no operand is and no result needs it.
+    """
     if not isinstance(function, ClosedJaxpr):
-        return BatchedFunction(function, axis, dims), list(operands), list(dims)
+        return BatchedFunction(function, axis, dims), list(operands), list(dims), []
+    if all(d is None for d in dims):
+        new, flags = batch_jaxpr(function, axis, [False] * len(dims))
+        if not any(flags):
+            return new, list(operands), list(dims), [None] * len(flags)
     moved = [x if d is None else move_axis(x, d, 0) for x, d in zip(operands, dims, strict=True)]
     fronts = [None if d is None else 0 for d in dims]
     new, _ = batch_jaxpr(function, axis, [d is not None for d in dims], True)
-    return new, moved, fronts
+    return new, moved, fronts, []
 
 
 # ---- the primitive -------------------------------------------------------------------------------
@@ -258,11 +270,11 @@ def _jvp(primals: Any, tangents: Any, *, jvp: Any, num_consts: int, symbolic_zer
 
 def _batch(axis: Any, operands: Any, dims: Any, *, call_jaxpr: Any, jvp: Any, num_consts: int,
            **params: Any) -> Any:
-    function, operands, dims = batched_call(call_jaxpr, axis, operands, dims)
+    function, operands, dims, out_dims = batched_call(call_jaxpr, axis, operands, dims)
     rule = BatchedJvpRule(jvp, axis, dims[num_consts:])
     outs = custom_jvp_call_p.bind(*operands, call_jaxpr=function, jvp=rule, num_consts=num_consts,
                                   **params)
-    return outs, [0] * len(outs)
+    return outs, out_dims or [0] * len(outs)
 
 
 custom_jvp_call_p = call_primitive("custom_jvp_call", "custom_jvp", _jvp, _batch)

@@ -14,6 +14,7 @@ from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.dtypes import float0
 from arrax.core.errors import UnexpectedTracerError
 from arrax.core.evaluate import EVAL
+from arrax.core.jaxpr import ClosedJaxpr
 from arrax.core.primitive import BY_TYPES, NotApplicable, Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.trace import Tracer, current
@@ -284,11 +285,16 @@ def _checked(ct: Any, aval: Any, path: Any) -> Any:
 
 
 class _BatchedForward:
-    """A forward rule over a batch: results have the batch axis at 0, residuals where it falls."""
+    """A forward rule over a batch: results have the batch axis at 0, residuals where it falls.
+
+    Without batched operands, results are batched where the rule makes them so.
+    """
 
     def __init__(self, rule: Any, axis: Any, dims: Sequence[int | None]):
         self.rule, self.axis, self.dims = rule, axis, dims
+        self.target = None if all(d is None for d in dims) else 0
         self.__name__ = rule.__name__
+        self.function_name = getattr(rule, "function_name", "")
 
     def __call__(self, primals: Sequence[Any], perturbed: Sequence[bool]) -> Any:
         made: list[Any] = []
@@ -299,10 +305,11 @@ class _BatchedForward:
             return [*outs, *residuals]
         flat, dims = batch_flat(one, self.axis, primals, self.dims)
         count, backward = made
-        outs = [to_dim(o, d, 0, self.axis)
-                for o, d in zip(flat[:count], dims[:count], strict=True)]
+        targets = [self.target if d is None else 0 for d in dims[:count]]
+        outs = [o if t is None else to_dim(o, d, 0, self.axis)
+                for o, d, t in zip(flat[:count], dims[:count], targets, strict=True)]
         return outs, flat[count:], _BatchedBackward(backward, self.axis, dims[count:],
-                                                    [0] * count, self.dims)
+                                                    targets, self.dims)
 
 
 class _BatchedBackward:
@@ -341,13 +348,37 @@ class _BatchedBackward:
 
 # ---- the primitives ------------------------------------------------------------------------------
 
-def _jvp(primals: Any, tangents: Any, *, fwd: Any, num_consts: int, symbolic_zeros: bool,
-         **_: Any) -> Any:
+def _check_outputs(fwd: Any, outs: Sequence[Any], call_jaxpr: Any) -> None:
+    """TypeError where the forward rule's values are not of the types of the function's."""
+    if not isinstance(call_jaxpr, ClosedJaxpr):
+        return  # a function that is not traced: its types are those of the rule
+    found = [calls.checked_aval(o) for o in outs]
+    wanted = call_jaxpr.out_avals
+    if len(found) == len(wanted) and all(
+            f.shape == w.shape and f.dtype == w.dtype for f, w in zip(found, wanted, strict=True)):
+        return
+    function = getattr(fwd, "function_name", "")
+    lines = ["\n".join(f"    {a.strip_weak_type().str_short()}" for a in avals)
+             for avals in (found, wanted)]
+    raise TypeError(
+        f"Custom VJP fwd rule {fwd.__name__} for function {function} must produce a pair (list or "
+        "tuple of length two) where the first element represents the primal output (equal to the "
+        f"output of the custom_vjp-decorated function {function}) and the second element "
+        "represents residuals (i.e. values stored from the forward pass for use on the backward "
+        "pass), but instead the fwd rule output's first element had shapes/dtypes of:\n"
+        f"{lines[0]}\nwhile the custom_vjp-decorated function {function} had output "
+        f"shapes/dtypes of:\n{lines[1]}\n(got fwd output type {lines[0].strip()} which doesn't "
+        f"match the primal output type {lines[1].strip()})")
+
+
+def _jvp(primals: Any, tangents: Any, *, call_jaxpr: Any, fwd: Any, num_consts: int,
+         symbolic_zeros: bool, **_: Any) -> Any:
     if any(type(t) is not Zero for t in tangents[:num_consts]):
         raise CustomVJPException()
     primals, tangents = primals[num_consts:], tangents[num_consts:]
     perturbed = [type(t) is not Zero for t in tangents]
     outs, residuals, backward = fwd(primals, perturbed)
+    _check_outputs(fwd, outs, call_jaxpr)
     avals = tuple(tangent_aval(calls.checked_aval(o)) for o in outs)
     dots = iter(custom_lin_p.bind(
         *residuals, *(t for t in tangents if type(t) is not Zero), num_res=len(residuals),
@@ -358,11 +389,11 @@ def _jvp(primals: Any, tangents: Any, *, fwd: Any, num_consts: int, symbolic_zer
 
 def _batch(axis: Any, operands: Any, dims: Any, *, call_jaxpr: Any, fwd: Any, num_consts: int,
            **params: Any) -> Any:
-    function, operands, dims = batched_call(call_jaxpr, axis, operands, dims)
+    function, operands, dims, out_dims = batched_call(call_jaxpr, axis, operands, dims)
     rule = _BatchedForward(fwd, axis, dims[num_consts:])
     outs = custom_vjp_call_p.bind(*operands, call_jaxpr=function, fwd=rule, num_consts=num_consts,
                                   **params)
-    return outs, [0] * len(outs)
+    return outs, out_dims or [0] * len(outs)
 
 
 custom_vjp_call_p = call_primitive("custom_vjp_call", "custom_vjp", _jvp, _batch)

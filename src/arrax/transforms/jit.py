@@ -20,6 +20,7 @@ from arrax.core import config, monitoring, pytree
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of
 from arrax.core.axis_env import current_axes
+from arrax.core.errors import InternalError
 from arrax.core.evaluate import EVAL, check_finite
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
 from arrax.core.primitive import Primitive
@@ -187,7 +188,8 @@ class JitFunction(_native.JitFunction):
     """What `jit` returns: call it like the function; `lower`, `trace`, `eval_shape` look inside."""
 
     def __init__(self, fun: Callable[..., Any], options: Options):
-        super().__init__(self._slow_call, options.static_argnums, options.static_argnames)
+        super().__init__(self._slow_call, tuple(i for i in options.static_argnums
+                                                if -64 <= i < 64), options.static_argnames)
         functools.update_wrapper(self, fun)
         self._fun = fun
         self._options = options
@@ -221,7 +223,10 @@ class JitFunction(_native.JitFunction):
             outs = _bind(program, leaves)
             return program.out_tree.unflatten(outs), None
         executable = compiled(program.closed, program.name, program.donated)
-        arrays = [array_of(leaf) for leaf in leaves]
+        try:
+            arrays = [array_of(leaf) for leaf in leaves]
+        except OverflowError as error:
+            raise self._overflow(args, kwargs, leaves) from error
         if config.debug_nans.value or config.debug_infs.value:
             outs = _run_checked(program, executable, arrays, lambda: self._fun(*args, **kwargs))
             return program.out_tree.unflatten(outs), None
@@ -286,6 +291,9 @@ class JitFunction(_native.JitFunction):
         return program
 
     def _leaf_avals(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
+        if len(args) > 64 and any(not -64 <= i < 64 for i in self._options.static_argnums):
+            raise ValueError("static_argnums of calls with more than 64 arguments must be from -64 "
+                             f"to 63, got {self._options.static_argnums}")
         avals = []
         for i, leaf in enumerate(leaves):
             try:
@@ -300,6 +308,19 @@ class JitFunction(_native.JitFunction):
                     "was not marked as static using the static_argnums or static_argnames "
                     "parameters of jax.jit.") from None
         return avals
+
+    def _overflow(self, args: Any, kwargs: Any, leaves: Sequence[Any]) -> OverflowError:
+        """The error that names the first argument that no default dtype holds."""
+        names = calls.argument_names(self._fun, args, kwargs, self._static_positions(args))
+        for i, leaf in enumerate(leaves):
+            try:
+                array_of(leaf)
+            except OverflowError:
+                return OverflowError(
+                    "An overflow was encountered while parsing an argument to a jitted "
+                    f"computation, whose argument path is {names[i] if i < len(names) else i}. Got "
+                    f"{type(leaf)} with value {leaf}")
+        raise InternalError("no argument overflows")
 
     def _static_positions(self, args: Any) -> tuple[Any, ...]:
         nums = tuple(i % len(args) for i in self._options.static_argnums if args)
@@ -492,6 +513,9 @@ def _numbers_and_names(fun: Any, nums: Any, names: Any, what: str) -> tuple[Any,
     called = _as_tuple(names, str, f"{what}_argnames")
     signature = calls.signature_of(fun)
     if signature is None:
+        if called and not positions:
+            raise ValueError(f"Getting the signature of function {fun} failed. Pass {what}_argnums "
+                             f"instead of {what}_argnames.")
         return positions, called
     parameters = list(signature.parameters.values())
     positional = [p for p in parameters
@@ -500,14 +524,16 @@ def _numbers_and_names(fun: Any, nums: Any, names: Any, what: str) -> tuple[Any,
     for i in positions:
         if not variadic and not -len(positional) <= i < len(positional):
             raise ValueError(
-                f"jitted function has {what}_argnums={positions}, but only accepts "
+                f"Jitted function has {what}_argnums={positions}, but only accepts "
                 f"{len(positional)} positional arguments.")
     keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    for name in called:
-        if name not in signature.parameters and not keywords:
-            raise ValueError(
-                f"jitted function has invalid argnames {{{name!r}}} in {what}_argnames. Function "
-                f"does not take these args.")
+    hidden = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
+    for wrong, why in (([n for n in called if n in hidden], "These are positional-only"),
+                       ([n for n in called if n not in signature.parameters and not keywords],
+                        "Function does not take these args.")):
+        if wrong:
+            raise ValueError(f"Jitted function has invalid argnames {{{', '.join(map(repr, wrong))}"
+                             f"}} in {what}_argnames. {why}")
     if names is None:
         called = tuple(positional[i].name for i in positions if -len(positional) <= i
                        < len(positional) and positional[i].kind is not
@@ -590,12 +616,17 @@ def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = No
             donate_argnums=donate_argnums, donate_argnames=donate_argnames,
             keep_unused=keep_unused, device=device, backend=backend, inline=inline,
             compiler_options=compiler_options)
+    if isinstance(fun, staticmethod):
+        raise TypeError(f"staticmethod arguments are not supported, got {fun}")
     calls.check_callable(fun, "jit")
     check_compiler_options(compiler_options)
     static_nums, static_names = _numbers_and_names(fun, static_argnums, static_argnames, "static")
     donate_nums, donate_names = _numbers_and_names(fun, donate_argnums, donate_argnames, "donate")
-    both = set(static_nums) & set(donate_nums)
+    both = set(static_names) & set(donate_names)
     if both:
+        raise ValueError(f"static_argnames and donate_argnames cannot intersect. Argument names "
+                         f"{both} appear in both static_argnames and donate_argnames")
+    if set(static_nums) & set(donate_nums):
         raise ValueError(f"static_argnums {static_nums} and donate_argnums {donate_nums} cannot "
                          "intersect.")
     if (device is not None or backend is not None) and in_shardings is not None:

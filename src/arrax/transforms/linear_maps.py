@@ -115,10 +115,14 @@ class LinearTranspose:
         if tree != self.out_tree:
             raise TypeError("cotangent tree does not match function output, expected "
                             f"{self.out_tree} but got {tree}")
-        checked = [checked_cotangent(c, a)
-                   for c, a in zip(leaves, self.closed.out_avals, strict=True)]
+        cotangents = [operand(c) for c in leaves]
+        wanted = self.closed.out_avals
+        if any(c.aval.shape != a.shape or c.aval.dtype != a.dtype
+               for c, a in zip(cotangents, wanted, strict=True)):
+            raise TypeError("cotangent type does not match function output, expected "
+                            f"{tuple(wanted)} but got {leaves}")
         operands = [*self.outer, *(UndefinedPrimal(a) for a in self.avals)]
-        found = backward_pass(self.closed.jaxpr, self.closed.consts, operands, checked)
+        found = backward_pass(self.closed.jaxpr, self.closed.consts, operands, cotangents)
         return self.in_tree.unflatten(map(materialized, found[len(self.outer):]))
 
 
@@ -140,6 +144,8 @@ def operand(value: Any) -> Any:
 def checked_tangent(aval: Any, tangent: Any, name: str) -> Any:
     """The tangent of a value of `aval`: a value, or a Zero for float0."""
     want = tangent_aval(aval)
+    if isinstance(tangent, (np.ndarray, np.generic)) and tangent.dtype != float0:
+        tangent = array_of(tangent)
     got = np.shape(tangent) if not hasattr(tangent, "shape") else tangent.shape
     dtype = getattr(tangent, "dtype", None)
     if dtype is None:
@@ -149,6 +155,11 @@ def checked_tangent(aval: Any, tangent: Any, name: str) -> Any:
                 and dtypes.issubdtype(want.dtype, dtypes.inexact):
             tangent = array_of(np.asarray(tangent).astype(want.dtype))
             dtype = want.dtype
+    if name == "linearize" and (dtype != want.dtype or tuple(got) != want.shape):
+        raise ValueError(
+            "linearized function called on tangent values inconsistent with the original primal "
+            f"values:\nGot tangent aval {dtypes.dtype_name(dtype)}{list(got)} for primal aval "
+            f"{aval.str_short()} but expected {want.str_short()}.")
     if dtype != want.dtype:
         raise TypeError(
             f"primal and tangent arguments to jax.{name} do not match; dtypes must be equal, or in "
@@ -182,15 +193,9 @@ def checked_cotangent(cotangent: Any, aval: Any) -> Any:
         cotangent = convert_element_type_p.bind(
             cotangent, new_dtype=want.dtype, weak_type=False, sharding=None)
         got = aval_of(cotangent)
-    if got.dtype != want.dtype:
+    if got.dtype != want.dtype or got.shape != want.shape:
         raise ValueError(
-            f"unexpected JAX type (e.g. shape/dtype) for argument to vjp function: got "
-            f"{got.str_short(True)}, but expected {want.str_short(True)} because the corresponding "
-            f"output of the function had JAX type {aval.str_short(True)}")
-    if got.shape != want.shape:
-        raise ValueError(
-            "Shape of cotangent input to vjp pullback function "
-            f"{got.shape} must be the same as the shape of corresponding primal input {want.shape}."
-            f" (unexpected JAX type for argument to vjp function: got {got.str_short(True)}, but "
-            f"expected {want.str_short(True)})")
+            "unexpected JAX type (e.g. shape/dtype) for argument to VJP function: got "
+            f"{got.str_short()}, but expected {want.str_short()} because the corresponding output "
+            f"of the differentiated function had JAX type {aval.str_short()}")
     return cotangent

@@ -18,7 +18,7 @@ from arrax.core.device import Device, Mesh, NamedSharding, PartitionSpec, cpu_de
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import looking_like, transforming
 from arrax.transforms import calls
-from arrax.transforms.api_vmap import flat_axes, mapped_axis_size, vmap
+from arrax.transforms.api_vmap import check_axes, flat_axes, mapped_axis_size, vmap
 from arrax.transforms.jit import jit
 
 
@@ -44,6 +44,8 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
       Array([[1., 1., 1.]], dtype=float32)
     """
     calls.check_callable(fun, "pmap")
+    check_axes("pmap in_axes", in_axes)
+    check_axes("pmap out_axes", out_axes)
     name = axis_name if axis_name is not None else _Unnamed(fun)
     static = (static_broadcasted_argnums,) if isinstance(static_broadcasted_argnums, int) \
         else tuple(static_broadcasted_argnums)
