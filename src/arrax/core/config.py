@@ -5,6 +5,8 @@ Read a flag with `config.enable_x64.value`, override it with `with config.enable
 from __future__ import annotations
 
 import enum
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -118,21 +120,27 @@ legacy_prng_key = declare("legacy_prng_key", LegacyPrngKeyState.ALLOW, LegacyPrn
 enable_custom_prng = declare("enable_custom_prng", False, boolean,
                            "random.PRNGKey makes typed keys.", in_key=True)
 softmax_custom_jvp = declare("softmax_custom_jvp", False, boolean,
-                           "nn.softmax differentiates by its own, more stable rule.", in_key=True)
+                           "nn.softmax differentiates by its own, more stable rule.", in_key=True,
+    no_effect="softmax has one derivative, that of its own operations")
 default_device = declare("default_device", None, _device,
                        "Where uncommitted arrays live: a device or a platform name.", in_key=True)
 allow_f16_reductions = declare("allow_f16_reductions", True, boolean,
-                             "float16 and bfloat16 sums may keep their dtype.", in_key=True)
+                             "float16 and bfloat16 sums may keep their dtype.", in_key=True,
+    no_effect="sums of float16 and bfloat16 are accumulated in float32 always")
 disable_jit = declare("disable_jit", False, boolean,
                     "Run the functions under jit, scan, cond, … as Python.", in_key=True)
 use_direct_linearize = declare("use_direct_linearize", True, boolean,
-                             "Linearize in one pass.", in_key=True)
+                             "Linearize in one pass.", in_key=True,
+    no_effect="there is one way to linearize")
 auto_pcast = declare("auto_pcast", True, boolean,
-                   "Insert varying-ness casts in shard_map.", in_key=True)
-check_vma = declare("check_vma", False, boolean, "Check varying axes in shard_map.", in_key=True)
+                   "Insert varying-ness casts in shard_map.", in_key=True,
+    no_effect="casts of varying-ness are always inserted")
+check_vma = declare("check_vma", False, boolean, "Check varying axes in shard_map.", in_key=True,
+    no_effect="shard_map's own argument check_vma decides")
 remove_size_one_mesh_axis_from_type = declare(
     "remove_size_one_mesh_axis_from_type", False, boolean,
-    "Mesh axes of size one do not show in types.", in_key=True)
+    "Mesh axes of size one do not show in types.", in_key=True,
+    no_effect="types name all axes of the mesh")
 disable_bwd_checks = declare("disable_bwd_checks", False, boolean,
                            "Do not check what custom_vjp backward rules return.", in_key=True)
 
@@ -153,41 +161,54 @@ check = declare("check", False, boolean,
               "Check every access of compiled programs as they run (InternalError if one fails).",
               in_key=True)
 mutable_array_checks = declare("mutable_array_checks", True, boolean,
-                             "Check that mutable references are not aliased.", in_key=True)
+                             "Check that mutable references are not aliased.", in_key=True,
+    no_effect="references are always checked")
 error_checking_behavior_nan = declare(
     "error_checking_behavior_nan", "ignore", choice("ignore", "raise"),
-    "experimental.error_checking: NaNs.", in_key=True)
+    "experimental.error_checking: NaNs.", in_key=True,
+    no_effect="experimental.error_checking is not in this version; use checkify")
 error_checking_behavior_divide = declare(
     "error_checking_behavior_divide", "ignore", choice("ignore", "raise"),
-    "experimental.error_checking: division by zero.", in_key=True)
+    "experimental.error_checking: division by zero.", in_key=True,
+    no_effect="experimental.error_checking is not in this version; use checkify")
 error_checking_behavior_oob = declare(
     "error_checking_behavior_oob", "ignore", choice("ignore", "raise"),
-    "experimental.error_checking: indices out of bounds.", in_key=True)
+    "experimental.error_checking: indices out of bounds.", in_key=True,
+    no_effect="experimental.error_checking is not in this version; use checkify")
 no_tracing = declare("no_tracing", False, boolean, "Raise when jit would trace.")
-no_execution = declare("no_execution", False, boolean, "Raise when a computation would run.")
+no_execution = declare("no_execution", False, boolean, "Raise when a computation would run.",
+    no_effect="this engine runs operations wherever they are called")
 thread_guard = declare("thread_guard", False, boolean,
-                     "Raise when devices of several processes are used from several threads.")
+                     "Raise when devices of several processes are used from several threads.",
+    no_effect="all devices belong to one process")
 log_compiles = declare("log_compiles", False, boolean, "Log each trace and each compile.")
 explain_cache_misses = declare("explain_cache_misses", False, boolean,
                              "Log why a call of a jit function traced again.")
 log_checkpoint_residuals = declare("log_checkpoint_residuals", False, boolean,
                                  "Log what checkpoint saves.", in_key=True)
-logging_level = declare("logging_level", "NOTSET", string, "Level of the package's logger.")
+logging_level = declare("logging_level", "NOTSET", choice(
+    "NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "Level of the package's logger.")
 debug_log_modules = declare("debug_log_modules", "", string, "Modules that log at level DEBUG.")
 traceback_filtering = declare(
     "traceback_filtering", "auto", choice("off", "tracebackhide", "remove_frames",
                                            "quiet_remove_frames", "auto"),
     "How tracebacks hide frames of the library.")
-transfer_guard_ = declare("transfer_guard", None, _GUARDS, "Implicit transfers of all kinds.")
+transfer_guard_ = declare("transfer_guard", None, _GUARDS, "Implicit transfers of all kinds.",
+    no_effect="arrays live in the host's memory, nothing is transferred")
 transfer_guard_host_to_device = declare("transfer_guard_host_to_device", None, _GUARDS,
-                                      "Implicit transfers from host to device.")
+                                      "Implicit transfers from host to device.",
+    no_effect="arrays live in the host's memory, nothing is transferred")
 transfer_guard_device_to_device = declare("transfer_guard_device_to_device", None, _GUARDS,
-                                        "Implicit transfers between devices.")
+                                        "Implicit transfers between devices.",
+    no_effect="all devices share one memory, nothing is transferred")
 transfer_guard_device_to_host = declare("transfer_guard_device_to_host", None, _GUARDS,
-                                      "Implicit transfers from device to host.")
+                                      "Implicit transfers from device to host.",
+    no_effect="arrays live in the host's memory, nothing is transferred")
 array_garbage_collection_guard = declare(
     "array_garbage_collection_guard", None, choice("allow", "log", "fatal", optional=True),
-    "Arrays kept alive by reference cycles.")
+    "Arrays kept alive by reference cycles.",
+    no_effect="memory is given back when an array's last reference goes; "
+              "Python's collector is not watched")
 debug = declare("debug", 0, integer,
               "What is dumped: 1 names of compiled programs and times, 2 the jaxpr of each pass, "
               "3 loop IR, 4 LLVM IR, 5 assembly.")
@@ -201,7 +222,8 @@ platform_name = declare("platform_name", "", string, "The default platform.")
 num_cpu_devices = declare("num_cpu_devices", -1, integer, "Number of CPU devices; -1 means one.")
 num_threads = declare("num_threads", -1, integer, "Threads of one computation; -1 means all cores.")
 cpu_enable_async_dispatch = declare("cpu_enable_async_dispatch", True, boolean,
-                                  "CPU computations may run behind the caller.")
+                                  "CPU computations may run behind the caller.",
+    no_effect="computations run in the caller's thread, on all cores")
 enable_compilation_cache = declare("enable_compilation_cache", True, boolean,
                                  "Use the compilation cache on disk.")
 export_calling_convention_version = declare(
@@ -210,21 +232,22 @@ export_calling_convention_version = declare(
 compilation_cache_dir = declare("compilation_cache_dir", None, path,
                               "Folder of the compilation cache on disk; None turns it off.")
 compilation_cache_max_size = declare("compilation_cache_max_size", -1, integer,
-                                   "Bytes the cache on disk may take; -1 means any number.")
+                                   "Bytes the cache on disk may take; -1 means any number.",
+    no_effect="the cache on disk is bounded by its layout (320 MB)")
 persistent_cache_min_compile_time_secs = declare(
-    "persistent_cache_min_compile_time_secs", 1.0, number,
+    "persistent_cache_min_compile_time_secs", 0.0, number,
     "Programs that compile faster are not written to disk.")
 persistent_cache_min_entry_size_bytes = declare(
     "persistent_cache_min_entry_size_bytes", 0, integer,
     "Smaller programs are not written to disk.")
 raise_persistent_cache_errors = declare("raise_persistent_cache_errors", False, boolean,
                                       "Errors of the cache on disk raise instead of warn.")
-pprint_use_color = declare("pprint_use_color", True, boolean, "Colours in printed programs.")
+pprint_use_color = declare("pprint_use_color", True, boolean, "Colours in printed programs.",
+    no_effect="programs are printed without colours")
 disable_most_optimizations = declare("disable_most_optimizations", False, boolean,
                                    "Compile fast, run slowly.", in_key=True)
 
-# Flags of JAX that steer XLA or its own internals: they can be set and read, and change nothing
-# on the CPU engine.
+# Flags of JAX that steer XLA or its own internals.
 _FOREIGN: tuple[tuple[str, Any], ...] = (
     ("backend_target", ""), ("bcoo_cusparse_lowering", False), ("check_proxy_envs", True),
     ("captured_constants_report_frames", 0), ("compilation_cache_check_contents", False),
@@ -261,7 +284,8 @@ _FOREIGN: tuple[tuple[str, Any], ...] = (
     ("use_simplified_jaxpr_constants", False), ("xla_backend", ""), ("xla_profile_version", 0),
 )
 for _name, _default in _FOREIGN:
-    declare(_name, _default, anything, "A setting of XLA; no effect on the CPU engine.")
+    declare(_name, _default, anything, "A setting of XLA or of JAX's internals.",
+            no_effect="it steers XLA or JAX's internals, which are not here")
 
 
 def checking_leaks() -> Override:
@@ -355,6 +379,29 @@ class Config:
 
 config = Config()
 
+
+def _set_levels(change: Change) -> None:
+    """Levels of loggers: of the package's, and of single modules (comma-separated names)."""
+    if change.flag is logging_level:
+        logging.getLogger("arrax").setLevel(change.value or "NOTSET")
+    elif change.flag is debug_log_modules:
+        for name in filter(None, (change.value or "").split(",")):
+            logging.getLogger(name).setLevel("DEBUG")
+
+
+def _set_threads(change: Change) -> None:
+    """The number of threads of the process: blocks in one thread change it for all."""
+    if change.flag is num_threads:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        _native.set_num_threads(change.value if (change.value or -1) > 0 else cores or 1)
+
+
+for _apply, _flags in ((_set_levels, (logging_level, debug_log_modules)),
+                       (_set_threads, (num_threads,))):
+    on_change(_apply)
+    for _flag in _flags:
+        if _flag.value != _flag.default:
+            _apply(Change(_flag, _flag.value, True))
 
 # The native call path keeps the key of each thread until it is told of a change.
 _native.set_context_provider(context_key)

@@ -111,7 +111,15 @@ _cpu_devices: list[Device] = []
 
 
 def cpu_devices() -> list[Device]:
-    """The CPU devices: one, or as many as the flag `num_cpu_devices` says."""
+    """The CPU devices: one, or as many as the flag `num_cpu_devices` says.
+
+    RuntimeError where the flag `platforms` (`JAX_PLATFORMS`) names platforms, and no CPU.
+    """
+    wanted = config.platforms.value or config.platform_name.value
+    if wanted and "cpu" not in wanted.lower().split(","):
+        raise RuntimeError(
+            f"Unable to initialize backend '{wanted}': this version of arrax runs on the platform "
+            "'cpu' alone (set JAX_PLATFORMS=cpu, or leave it unset)")
     count = max(1, config.num_cpu_devices.value)
     while len(_cpu_devices) < count:
         _cpu_devices.append(Device("cpu", len(_cpu_devices), "cpu"))

@@ -4,6 +4,9 @@ A flag has a process-wide value (its default, then `ARRAX_NAME` or `JAX_NAME` in
 then `config.update`) and may be overridden in one thread by `with flag(value):`. Overrides nest,
 end on any exit, and are invisible to other threads.
 
+A flag either changes what it says, or is one of JAX's that means nothing here: then its row says
+why (`no_effect`), and the first time it is given another value than its default a warning does.
+
 Flags declared with `in_key=True` change what is traced or compiled. `context_key()` is one object
 per combination of their values: same values, same object.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -72,11 +76,13 @@ class Flag:
       ...   x = jnp.arange(3.0)   # float64
     """
 
-    __slots__ = ("name", "default", "help", "in_key", "_check", "_global", "_overridden", "_local")
+    __slots__ = ("name", "default", "help", "in_key", "no_effect", "_warned", "_check", "_global",
+                 "_overridden", "_local")
 
     def __init__(self, name: str, default: Any, help: str, check: Callable[[Any], Any],
-                 in_key: bool = False):
+                 in_key: bool = False, no_effect: str = ""):
         self.name, self.default, self.help, self.in_key = name, default, help, in_key
+        self.no_effect, self._warned = no_effect, False
         self._check = check
         self._global = default
         self._overridden = 0  # how many overrides are active in all threads together
@@ -98,7 +104,7 @@ class Flag:
     def set(self, value: Any) -> None:
         """Set the process-wide value; ValueError when the flag does not take `value`."""
         global _version
-        value = self._check(value)
+        value = self._checked(value)
         with _lock:
             self._global = value
             _version += 1
@@ -133,7 +139,16 @@ class Flag:
             if self._check is not boolean:
                 raise TypeError(f"{self.name} needs a value: `with {self.name}(value):`")
             new_val = True
-        return Override(self, self._check(new_val))
+        return Override(self, self._checked(new_val))
+
+    def _checked(self, value: Any) -> Any:
+        """`value` as the flag takes it; a warning where it has no effect."""
+        value = self._check(value)
+        if self.no_effect and value != self.default and not self._warned:
+            self._warned = True
+            warnings.warn(f"jax_{self.name}={value!r} is accepted and has no effect: "
+                          f"{self.no_effect}.", UserWarning, stacklevel=4)
+        return value
 
     def __repr__(self) -> str:
         return f"<flag {self.name}={self.value!r}>"
@@ -236,9 +251,9 @@ def choice(*names: str, optional: bool = False) -> Callable[[Any], Any]:
 
 
 def declare(name: str, default: Any, check: Callable[[Any], Any], help: str,
-          in_key: bool = False) -> Flag:
+          in_key: bool = False, no_effect: str = "") -> Flag:
     """Declare a flag; its first value comes from the environment where that has one."""
-    flag = Flag(name, default, help, check, in_key)
+    flag = Flag(name, default, help, check, in_key, no_effect)
     for alias in (name, f"jax_{name}", f"arrax_{name}"):
         by_name[alias] = flag
     flags[name] = flag
@@ -247,7 +262,7 @@ def declare(name: str, default: Any, check: Callable[[Any], Any], help: str,
     for variable in (f"ARRAX_{name.upper()}", f"JAX_{name.upper()}"):
         text = os.environ.get(variable)
         if text is not None:
-            flag._global = _from_environment(variable, text, flag)
+            flag._global = flag._checked(_from_environment(variable, text, flag))
             break
     return flag
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arrax.core import dimension as dimensions
-from arrax.core import dtypes
+from arrax.core import config, dtypes
 from arrax.core.array import ArrayImpl
 from arrax.core.errors import NonConcreteBooleanIndexError
 from arrax.core.evaluate import EVAL
@@ -203,6 +203,8 @@ def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
         for entry in found:
             if full_shape[len(entries)] == 0 and _is_integer(entry):
                 raise IndexError(f"index is out of bounds for axis {len(entries)} with size 0")
+            if isinstance(entry, StaticInt) and config.check_static_indices.value:
+                _check_bounds(entry, full_shape[len(entries)], len(entries))
             marks.append(len(entries))
             entries.append(entry)
     places = [i for i, m in enumerate(marks) if m is not None and not isinstance(entries[m], Span)]
@@ -210,6 +212,13 @@ def _assemble(shape: tuple[int, ...], items: list[Any]) -> Index:
         and not places[0] < gap <= places[-1]
     return Index(tuple(full_shape), entries, _new_axes(marks, entries, contiguous), added,
                  contiguous)
+
+
+def _check_bounds(entry: StaticInt, size: Any, axis: int) -> None:
+    if dimensions.is_symbolic(size) or -size <= entry.value < size:
+        return
+    raise IndexError(f"index {entry.value} is out of bounds for axis {axis} with size {size} "
+                     "(the flag check_static_indices is set)")
 
 
 def _is_integer(entry: Any) -> bool:

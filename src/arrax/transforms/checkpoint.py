@@ -7,10 +7,11 @@ the arguments (and what the policy lets be saved) and computes the residuals aga
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from arrax.core import pytree
+from arrax.core import config, pytree
 from arrax.core.aliases import alias
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.aval import aval_of
@@ -200,6 +201,8 @@ def _split(jaxpr: ClosedJaxpr, unknowns: tuple[bool, ...], policy: Policy | None
     count = len(body.outvars) - len(residual_avals)
     residuals = body.outvars[count:]
     saved = _needed_saved(body, residuals, policy)
+    if config.log_checkpoint_residuals.value:
+        _log_residuals(body, saved)
     again = Jaxpr(body.constvars, [*saved, *body.invars], residuals,
                   [_without(e, saved) for e in body.eqns if not e.effects],
                   debug_info=no_debug_info)
@@ -218,6 +221,14 @@ def _split(jaxpr: ClosedJaxpr, unknowns: tuple[bool, ...], policy: Policy | None
     known = ClosedJaxpr(body.replace(outvars=[*body.outvars[:count], *saved]), full.consts)
     live, _ = dce_jaxpr(known.jaxpr, [True] * len(known.jaxpr.outvars), keep_inputs=True)
     return ClosedJaxpr(live, full.consts), staged, out_unknowns, used_known
+
+
+def _log_residuals(body: Jaxpr, saved: Sequence[Var]) -> None:
+    made_by = {v: eqn for eqn in body.eqns for v in eqn.outvars}
+    lines = [f"  {v.aval.str_short(True)} output of {made_by[v].primitive.name} from "
+             f"{made_by[v].source_info}" for v in saved]
+    logging.getLogger("arrax").warning(
+        "checkpoint saves %d values and its arguments:\n%s", len(saved), "\n".join(lines))
 
 
 def _without(eqn: Eqn, saved: Sequence[Var]) -> Eqn:

@@ -38,7 +38,8 @@ from arrax.transforms.jvp import jvp_jaxpr
 from arrax.transforms.partial_eval import dce_closed, partial_eval_jaxpr
 from arrax.transforms.stages import Traced
 from arrax.transforms.staging import OuterRefs, hoist_consts, trace_to_jaxpr
-from arrax.transforms.traced_programs import TracedProgram, check_compiler_options, compiled
+from arrax.transforms.traced_programs import (TracedProgram, check_compiler_options, compiled,
+                                                explain_miss)
 from arrax.transforms.transpose import transpose_jaxpr
 
 _P = ParamSpec("_P")
@@ -285,6 +286,8 @@ class JitFunction(_native.JitFunction):
         key = (in_tree, avals, static, config.context_key(), current_axes())
         program = self._programs.get(key)
         if program is None:
+            if config.explain_cache_misses.value:
+                explain_miss(self._fun, key, self._programs)
             program = self._trace(args, kwargs, avals, in_tree, static, dynamic)
             if not program.outer_values:
                 self._programs[key] = program

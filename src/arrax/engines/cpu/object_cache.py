@@ -6,7 +6,7 @@ compiler's settings and versions). It holds a mark, the SHA-256 of its name and 
 It is read only when it is a regular file, when folder and file belong to this user and nobody else
 can write them, when the checksum fits and the code passes the caller's check; it appears by an
 atomic rename. Whatever the disk does (full, read-only, files that vanish or turn out to be pipes)
-costs a compile at most.
+costs a compile at most, unless the flag `raise_persistent_cache_errors` makes failed writes errors.
 
 Files lie in folders by the first digits of their names. Each has a bound on its bytes and on its
 files, and a write looks at one folder only, so it takes the same time however much was ever
@@ -54,8 +54,11 @@ def cached(parts: tuple[str, ...], make: Callable[[], bytes],
         code = _read(place / name)
         if code is not None and check(code):
             return code
+    start = time.perf_counter()
     code = make()
-    _write(folder, name, code)
+    if time.perf_counter() - start >= config.persistent_cache_min_compile_time_secs.value \
+            and len(code) >= config.persistent_cache_min_entry_size_bytes.value:
+        _write(folder, name, code)
     return code
 
 
@@ -146,6 +149,8 @@ def _write(folder: Path, name: str, code: bytes) -> None:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL
                          | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o600)
     except OSError:
+        if config.raise_persistent_cache_errors.value:
+            raise
         return
     try:
         with os.fdopen(handle, "wb") as file:
@@ -153,7 +158,7 @@ def _write(folder: Path, name: str, code: bytes) -> None:
         os.replace(temporary, place / name)
     except BaseException as error:  # Ctrl-C must leave nothing behind either
         _remove(temporary)
-        if not isinstance(error, OSError):
+        if not isinstance(error, OSError) or config.raise_persistent_cache_errors.value:
             raise
 
 

@@ -8,10 +8,13 @@ The last step, `code`, takes the object code of the same loop IR where that is k
 """
 from __future__ import annotations
 
+import itertools
+import re
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from arrax.core import config
@@ -163,8 +166,12 @@ def run_pass(entry: Pass, compilation: Compilation) -> None:
         _report(entry, compilation, level)
 
 
+_dumps = itertools.count()
+
+
 def _report(entry: Pass, compilation: Compilation, level: int) -> None:
-    """Write what a pass did to stderr; "(unchanged)" where the text is the one before."""
+    """Write what a pass did to stderr, or its text to a file of the folder `dump_ir_to`;
+    "(unchanged)" where the text is the one before."""
     seconds = compilation.seconds[entry.name]
     print(f"arrax {compilation.name}: {entry.name} {seconds * 1e3:.2f} ms", file=sys.stderr)
     if entry.name == "simplify" and level >= 2:
@@ -175,5 +182,11 @@ def _report(entry: Pass, compilation: Compilation, level: int) -> None:
         text = str(llvm_module(compilation))
     else:
         return
-    print("(unchanged)" if text == compilation.shown else text, file=sys.stderr)
+    folder = config.dump_ir_to.value
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"\W", "_", compilation.name)
+        (Path(folder) / f"{name}-{next(_dumps):04d}-{entry.name}.txt").write_text(text + "\n")
+    else:
+        print("(unchanged)" if text == compilation.shown else text, file=sys.stderr)
     compilation.shown = text
