@@ -3,7 +3,7 @@
 # make parity compare with JAX, in an environment of its own
 # make ecosystem   libraries that are written for JAX, on arrax, in an environment of their own
 # make lower-bounds   test with the oldest dependencies that are allowed
-# make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,passes,jit PROGRAMS=)
+# make fuzz   random programs, computed in several ways (MINUTES=2 SEED=0 WORKERS=2 WAYS=eager,passes,jit,check PROGRAMS=)
 # make check   the engine's tests on programs that check every access
 # make sanitize   the C++ runtime's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make dev    the contributor's environment: Python files used in place; `make native` rebuilds C++
@@ -64,7 +64,7 @@ lint: dev
 MINUTES := 2
 SEED := 0
 WORKERS := 2
-WAYS := eager,passes,jit
+WAYS := eager,passes,jit,check
 PROGRAMS :=
 
 # Fails if one program fails; the line of a fault has its seed. With ways that include jax it runs

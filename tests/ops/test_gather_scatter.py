@@ -6,6 +6,9 @@ import itertools
 import ml_dtypes
 import numpy as np
 import pytest
+
+import arrax
+import arrax.numpy as jnp
 from arrax import lax
 from arrax.ops.scatter import window_sizes
 
@@ -153,6 +156,15 @@ def test_ties_share_the_tangent_of_an_extremum():  # type: ignore[no-untyped-def
                  (0, 1))(x, updates)
     np.testing.assert_allclose(total[0].data, [[1 / 3]], rtol=1e-6)
     np.testing.assert_allclose(total[1].data, [[1 / 3]] * 2, rtol=1e-6)
+
+
+def test_no_element_attains_an_extremum_that_is_nan():  # type: ignore[no-untyped-def]
+    x, update = jnp.array([0.5, np.nan]), jnp.array([np.nan, 1.0])
+    for write in (lambda x, u: x.at[:].max(u), lambda x, u: x.at[:].min(u)):
+        _, pull = arrax.vjp(write, x, update)
+        for cotangent in (0.0, 1.0):
+            for found in pull(jnp.full(2, cotangent)):
+                np.testing.assert_array_equal(found, 0)
 
 
 REFUSALS = [

@@ -6,13 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+import arrax
+from tests.ops.all_rows import all_rows
+from tests.ops.reach import primitives_bound, primitives_in, trace
+from tests.ops.test_coverage import PRIMITIVES
+from tools import missing_rules
 from tools.fuzz import ways
 from tools.fuzz.compare import first_difference
 from tools.fuzz.files import file_text
+from tools.fuzz.drawing import Drawing
 from tools.fuzz.generate import Profile, generate
 from tools.fuzz.operations import TABLE
+from tools.fuzz.operations_rows import draw_row
 from tools.fuzz.program import Argument, Aval, Program, Step, text_of, without_dead_steps
 from tools.fuzz.reduce import reduced
+from tools.fuzz.rows import NOT_DRAWN, drawn_rows
 from tools.fuzz.runner import Worker
 from tools.fuzz.ways import verdict
 from tools.fuzz.worker import packed
@@ -47,6 +55,32 @@ def test_drawings_reach_every_operation(monkeypatch: pytest.MonkeyPatch):
     for seed in range(500):
         generate(seed, SMALL)
     assert drawn == {operation.name for operation in TABLE}
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_each_row_can_be_drawn(x64: bool):
+    """So each primitive is, but for those that no row binds, and a new row is drawn by itself."""
+    missing = []
+    for name in drawn_rows():
+        with arrax.enable_x64(x64), arrax.disable_jit():
+            d = Drawing(1, 2 ** 18, x64)
+            for dtype in ("float32", "int32", "bool", "complex64"):
+                d.argument((3, 5), dtype)
+            drawn = any(draw_row(d, name) is not None for _ in range(12))
+        if not drawn:
+            missing.append(name)
+    assert not missing
+
+
+def test_each_primitive_is_drawn_by_a_row_or_has_a_reason():
+    found: set[str] = set(PRIMITIVES)
+    with primitives_bound() as bound:
+        for row in drawn_rows().values():
+            for closed in trace(row):
+                found.update(primitives_in(closed.jaxpr))
+    everything = {primitive.name for primitive in missing_rules.primitives()}
+    assert everything - bound - found == set()
+    assert set(NOT_DRAWN) <= set(all_rows())
 
 
 def test_a_wrong_element_is_a_fault_and_rounding_is_none(monkeypatch: pytest.MonkeyPatch):

@@ -4,6 +4,7 @@
 
     program.py     what a program is: steps as Python text, functions nested in steps
     arguments.py   values for the arguments of programs, determined by shape, dtype and fill
+    rows.py        the rows of the tests, as names in programs
     reference.py   runs programs operation by operation, exactly or with noise in every value
     drawing.py     the state of a drawing: scopes, picks, steps that are run as they are drawn
     operations_*.py  the operations, one function each

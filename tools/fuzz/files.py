@@ -46,7 +46,10 @@ def file_text(program: Program, fault: Fault) -> str:
                            detail=fault.detail.replace('"""', "'''"))]
     if program.x64:
         lines.append('arrax.config.update("jax_enable_x64", True)')
-    lines.append("\n\n" + text_of(program))
+    text = text_of(program)
+    if "row(" in text:  # in the root of the repository
+        lines.append("from tools.fuzz.rows import operand, row")
+    lines.append("\n\n" + text)
     lines.append("\narguments = (")
     lines += [f"    {argument_text(a)}," for a in program.arguments]
     lines.append(")")

@@ -9,6 +9,7 @@ from tools.fuzz import (  # noqa: F401  (their operations enter the table)
     operations_elements,
     operations_folds,
     operations_indexing,
+    operations_rows,
     operations_shapes,
 )
 from tools.fuzz.drawing import Drawing, StepFailed

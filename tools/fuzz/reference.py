@@ -22,6 +22,7 @@ from arrax.core.lowering import Reinterpret, View
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Tracer, use
 from arrax.ops.p import mul_p
+from tools.fuzz import rows
 from tools.fuzz.arguments import dtype_of, is_float, value_of
 from tools.fuzz.program import Program, text_of
 
@@ -72,7 +73,8 @@ def names(**changed: Any) -> dict[str, Any]:
     """The names that texts of programs may use."""
     return {"np": np, "jnp": jnp, "lax": lax, "nn": arrax.nn, "random": arrax.random,
             "vmap": arrax.vmap, "grad": arrax.grad, "jvp": arrax.jvp, "jit": arrax.jit,
-            "checkpoint": arrax.checkpoint, "custom": None, **changed}
+            "checkpoint": arrax.checkpoint, "row": rows.row,
+            "operand": rows.operand, **changed}
 
 
 def reference_names(**changed: Any) -> dict[str, Any]:
@@ -92,7 +94,8 @@ def run_reference(program: Program) -> list[np.ndarray]:
 def run_noisy(program: Program, seed: int, where: str = "values") -> list[np.ndarray]:
     """The results with noise in every value, use of a value, or result of a primitive."""
     noise = Noise(seed)
-    scope = reference_names(moved=noise, used=noise)
+    scope = reference_names(moved=noise, used=noise,
+                            operand=lambda *given: noise(rows.operand(*given)))
     with arrax.enable_x64(program.x64), arrax.disable_jit():
         if where == "primitives":
             function = load(text_of(program), scope)
@@ -138,7 +141,7 @@ class Noise:
 
     def _move(self, x: Any) -> Any:
         factors = self.factors(x, NOISE)
-        return x if factors is None else x * jnp.asarray(factors)
+        return x if factors is None else jnp.asarray(x) * jnp.asarray(factors)
 
     def factors(self, x: Any, amount: float) -> np.ndarray | None:
         """Random factors beside one, of the shape and dtype of `x`; None if it is not inexact."""

@@ -416,7 +416,8 @@ scatter_mul_p = _declare("scatter-mul", ScatterKind.MULTIPLY, np.multiply, _scat
 
 @attached
 def _scatter_extremum_jvp(primitive: Primitive) -> Callable[..., Any]:
-    """The tangent of an element is the mean of the tangents of those that attain the extremum."""
+    """The tangent of an element is the mean of the tangents of those that attain the extremum: of
+    none where it is NaN, whose tangent is zero."""
     def rule(primals: Any, tangents: Any, **params: Any) -> Any:
         x, indices, updates = primals
         out = primitive.bind(*primals, **params)
@@ -438,7 +439,8 @@ def _scatter_extremum_jvp(primitive: Primitive) -> Callable[..., Any]:
         count = scatter_add_p.bind(x_attains, indices, update_attains, **adding)
         total = scatter_add_p.bind(mul_p.bind(x_attains, x_tangent), indices,
                                    mul_p.bind(update_attains, update_tangent), **adding)
-        return out, div_p.bind(total, count)
+        one = broadcast_in_dim(constant(1, aval), aval.shape, ())
+        return out, div_p.bind(total, max_p.bind(count, one))
     return rule
 
 

@@ -8,11 +8,12 @@ their context, so each module has its own; what else of LLVM grows with use is `
 """
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,30 @@ class MachineCode:
 _known: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictionary()
 
 
-@functools.lru_cache(maxsize=1)
 def _target_machine() -> Any:
     """For this CPU, with all its features."""
+    return _machine_with(**OPTIMIZATION["machine"])
+
+
+@functools.lru_cache(maxsize=2)
+def _machine_with(**options: Any) -> Any:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_default_triple()
     return target.create_target_machine(
         cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(),
-        jit=True, **OPTIMIZATION["machine"])
+        jit=True, **options)
+
+
+@contextlib.contextmanager
+def selecting_quickly() -> Iterator[None]:
+    """Compiles in less time what runs only once: LLVM selects instructions without optimizing."""
+    before = OPTIMIZATION["machine"]
+    OPTIMIZATION["machine"] = {**before, "opt": 0}
+    try:
+        yield
+    finally:
+        OPTIMIZATION["machine"] = before
 
 
 class _Renewed:
@@ -142,12 +158,15 @@ def _cleaned(text: str, name: str) -> Any:
     return parsed
 
 
-@functools.lru_cache(maxsize=1)
 def _identity() -> tuple[str, ...]:
     """What object code depends on beside the loop IR: the CPU, and who compiles, and how."""
-    return (str(OPTIMIZATION), binding.get_host_cpu_name(),
-            binding.get_host_cpu_features().flatten(), str(binding.llvm_version_info),
-            llvmlite.__version__, _sources())
+    return (str(OPTIMIZATION), *_compiler())
+
+
+@functools.lru_cache(maxsize=1)
+def _compiler() -> tuple[str, ...]:
+    return (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(),
+            str(binding.llvm_version_info), llvmlite.__version__, _sources())
 
 
 def _sources() -> str:
