@@ -98,25 +98,6 @@ class _Backends:
 backends = _Backends()
 
 
-class _AllowedEffects:
-    """JAX's sets of effect types that a transformation admits: all are admitted here."""
-
-    def add_type(self, effect_type: type) -> None:
-        """Admit a type of effects; it is admitted already."""
-
-    def contains(self, effect: Any) -> bool:
-        return True
-
-    def filter_in(self, effects: Any) -> list[Any]:
-        return list(effects)
-
-    def filter_not_in(self, effects: Any) -> list[Any]:
-        return []
-
-
-allowed_effects = _AllowedEffects()
-
-
 class _GlobalState:
     """JAX's state of the distributed runtime, of one process."""
 
