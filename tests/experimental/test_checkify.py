@@ -164,3 +164,59 @@ def test_examples() -> None:
     assert sum(len(test.examples) for test in found) >= 4
     for test in found:
         assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+
+
+# ---- as under JAX --------------------------------------------------------------------------------
+
+def test_no_tracer_is_left_behind():
+    def body(c, y):
+        checkify.check(y > 3, "hi {y}", y=y)
+        return c, y
+    with jax.checking_leaks():
+        err, _ = checkify.checkify(lambda x: lax.scan(body, x, jnp.arange(3.0)))(1.0)
+        assert err.get() == "hi 0.0 (`check` failed)"
+        err, _ = checkify.checkify(jax.jit(lambda x: (checkify.check(x > 0, "no"), x)))(-1.0)
+        assert err.get() == "no (`check` failed)"
+
+
+@pytest.mark.parametrize("read", [
+    lambda x: x[5], lambda x: x[-3, 0], lambda x: x.at[0, 7].set(1.0), lambda x: x[1:, 9]],
+    ids=["front", "back", "update", "with a slice"])
+def test_static_indices_are_checked(read):
+    err, _ = checkify.checkify(read, errors=checkify.index_checks)(jnp.ones((2, 3)))
+    assert err.get().startswith("out-of-bounds indexing for array of shape (2, 3)")
+    err, _ = checkify.checkify(lambda x: x[1, -1], errors=checkify.index_checks)(jnp.ones((2, 3)))
+    assert err.get() is None
+
+
+def test_checks_outside_are_traced_and_raise_when_they_run():
+    def f(x):
+        checkify.check(jnp.sum(x) == 1.0, "{x} does not sum to one", x=x)
+        return x
+    assert jax.eval_shape(f, jnp.ones(2)).shape == (2,)
+    assert "check" in str(jax.make_jaxpr(f)(jnp.ones(2)))
+    jax.vmap(f)(jnp.array([[0.5, 0.5], [1.0, 0.0]]))
+    with pytest.raises(checkify.JaxRuntimeError, match=r"\[2. 3.\] does not sum to one"):
+        jax.vmap(f)(jnp.array([[0.5, 0.5], [2.0, 3.0]]))
+    with pytest.raises(ValueError, match="Cannot abstractly evaluate a checkify.check"):
+        jax.jit(f)(jnp.ones(2))
+
+
+def test_errors_of_a_scan_are_one_error():
+    def body(carry, x):
+        err, out = checkify.checkify(lambda x: (checkify.check(x > 0, "{x}", x=x), x)[1])(x)
+        return carry, (out, err)
+
+    def f(xs):
+        _, (out, errs) = lax.scan(body, None, xs)
+        checkify.check_error(errs)
+        return out
+    err, _ = checkify.checkify(f)(jnp.array([1, 0, -1]))
+    assert err.get() == "0 (`check` failed)"
+
+
+def test_strict_promotion_is_the_programs_own():
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        err, _ = checkify.checkify(jax.jit(lambda x, i: x[(i, i), (i, i)]),
+                                   errors=checkify.index_checks)(jnp.ones((2, 3)), 2)
+    assert "index 2 is out of bounds for axis 0 with size 2" in err.get()

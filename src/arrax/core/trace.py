@@ -40,6 +40,7 @@ class Trace:
     """One interpretation of primitives."""
 
     __slots__ = ("__weakref__",)
+    watches_indices = False  # whether static indices out of bounds must reach it as they are
 
     def process(self, primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """The result(s) of `primitive` under this interpretation.

@@ -32,12 +32,14 @@ from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
 from arrax.core.lazy import listing
-from arrax.core.lowering import Inline
-from arrax.core.primitive import Primitive
+from arrax.core.effects import Effect
+from arrax.core.lowering import Expand, Inline
+from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Trace, Tracer, current, use
+from arrax.numpy.promotion import promotes_freely
 from arrax.ops import p
 from arrax.ops.gather import gather_p
-from arrax.ops.rules import zeros
+from arrax.ops.rules import batch_at, zeros
 from arrax.ops.scatter import (scatter_add_p, scatter_max_p, scatter_min_p, scatter_mul_p,
                                scatter_p)
 from arrax.ops.slicing import dynamic_slice_p, dynamic_update_slice_p
@@ -284,18 +286,42 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
     if not _active.cells:
         if debug:
             return
-        if any(isinstance(x, Tracer) and x.concrete() is None for x in (holds, *values)):
-            raise ValueError(
-                "Cannot abstractly evaluate a checkify.check which was not functionalized. This "
-                "probably means you tried to stage (jit/scan/...) a `check` without using "
-                "`checkify.checkify` on the function that calls it.")
-        if not bool(holds):
-            shown = [np.asarray(v)[()] for v in values]
-            args, kwargs = structure.unflatten(shown)
-            raise JaxRuntimeError(f"{msg.format(*args, **kwargs)} (`check` failed)")
+        _check_p.bind(holds, *values, text=f"{msg} (`check` failed)", structure=structure)
         return
     if FailedCheckError in _active.cells[-1].errors:
         _note(FailedCheckError, f"{msg} (`check` failed)", structure, holds, values)
+
+
+def _evaluate_check(holds: np.ndarray, *values: np.ndarray, text: str,
+                    structure: Any) -> list[np.ndarray]:
+    if not holds.all():
+        failed = np.unravel_index(int(np.argmin(holds)), holds.shape)
+        args, kwargs = structure.unflatten([np.asarray(v[failed])[()] for v in values])
+        raise JaxRuntimeError(text.format(*args, **kwargs))
+    return []
+
+
+def _batch_check(axis: Any, operands: Any, dims: Any, **params: Any) -> Any:
+    """Values and predicate have the batch's axes in front."""
+    _check_p.bind(*(batch_at(x, d, 0, axis.size) for x, d in zip(operands, dims, strict=True)),
+                  **params)
+    return [], []
+
+
+def _not_functionalized(*_: Any, **__: Any) -> Any:
+    raise ValueError(
+        "Cannot abstractly evaluate a checkify.check which was not functionalized. This probably "
+        "means you tried to stage (jit/scan/...) a `check` without using `checkify.checkify` on "
+        "the function that calls it.")
+
+
+# A check outside of `checkify`: it can be traced, and raises where it is evaluated.
+_check_p: Primitive = Primitive(
+    "check", multiple_results=True, evaluate=_evaluate_check, weak_type="none",
+    type_rule=lambda *avals, **_: [], effects=frozenset({Effect("Check")}),
+    jvp=lambda primals, tangents, **params: (_check_p.bind(*primals, **params), []),
+    transpose=NotApplicable("it has no results"), batch=_batch_check,
+    lower=Expand(_not_functionalized), stablehlo=_not_functionalized, registered=False)
 
 
 def debug_check(pred: Any, msg: str, *fmt_args: Any, **fmt_kwargs: Any) -> None:
@@ -325,7 +351,15 @@ def check_error(error: Error) -> None:
         if failed is not None:
             raise JaxRuntimeError(str(failed)) from failed
         return
-    for number, (site, payload) in enumerate(zip(error._sites, error._payloads, strict=True), 1):
+    payloads = error._payloads
+    if aval_of(code).shape:  # errors of several calls: the first that failed
+        flat = jnp.ravel(jnp.asarray(code))
+        which = jnp.argmax(flat != 0)
+        rank = len(aval_of(code).shape)
+        code = flat[which]
+        payloads = tuple(tuple(jnp.reshape(v, (-1, *aval_of(v).shape[rank:]))[which] for v in part)
+                         for part in payloads)
+    for number, (site, payload) in enumerate(zip(error._sites, payloads, strict=True), 1):
         if site.kind in _active.cells[-1].errors:
             _note(site.kind, site.text, site.structure, code != number, list(payload))
 
@@ -391,6 +425,10 @@ class CheckTrace(Trace):
     def __init__(self, parent: Trace, cells: _Cells):
         self.parent, self.cells = parent, cells
 
+    @property
+    def watches_indices(self) -> bool:  # type: ignore[override]
+        return OOBError in self.cells.errors
+
     def process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         errors = self.cells.errors
         form = _FORMS.get(primitive)
@@ -438,6 +476,7 @@ _INDEXED = {gather_p, scatter_p, scatter_add_p, scatter_mul_p, scatter_min_p, sc
             dynamic_slice_p, dynamic_update_slice_p}
 
 
+@promotes_freely
 def _check_indices(trace: CheckTrace, primitive: Primitive, args: Sequence[Any],
                    params: dict[str, Any]) -> None:
     """That windows lie inside of their array."""

@@ -20,6 +20,8 @@ from arrax.core.array import ArrayImpl
 from arrax.core.errors import NonConcreteBooleanIndexError
 from arrax.core.evaluate import EVAL
 from arrax.core.trace import Tracer, current
+from arrax.numpy.promotion import promote_dtypes
+from arrax.ops.join import stack
 
 
 class StaticInt(NamedTuple):
@@ -153,11 +155,11 @@ def _array_item(item: Any) -> Any:
 
 def _sequence(item: Any) -> Any:
     """A list inside an index tuple, as an array; an empty one is of integers."""
-    if any(isinstance(v, (Tracer, ArrayImpl)) for v in item):
-        from_arrays = [v if isinstance(v, Tracer) else np.asarray(v) for v in item]
+    parts = [_sequence(v) if isinstance(v, (tuple, list)) else v for v in item]
+    if any(isinstance(v, (Tracer, ArrayImpl)) for v in parts):
+        from_arrays = [v if isinstance(v, Tracer) else np.asarray(v) for v in parts]
         if any(isinstance(v, Tracer) for v in from_arrays):
-            raise TypeError("Indexing with a list that holds traced values is not supported; "
-                            "use jnp.stack to make an array of them.")
+            return stack(promote_dtypes("getitem", *from_arrays), 0)
         item = from_arrays
     found = np.asarray(item)
     return found.astype(np.int32) if found.size == 0 and not isinstance(item, np.ndarray) else found

@@ -48,7 +48,7 @@ def read(x: Any, index: Index, mode: GatherScatterMode | None = None, fill_value
          wrap_negative: bool = True) -> Any:
     """The elements of `x` that a parsed index selects."""
     fills = mode in (GatherScatterMode.FILL_OR_DROP, GatherScatterMode.ONE_HOT)
-    if index.is_static and (not fills or _in_bounds(index)):
+    if index.is_static and (not (fills or current().watches_indices) or _in_bounds(index)):
         return _add_new_axes(_read_static(x, index), index.new_axes)
     if index.added_axes:
         x = lax.expand_dims(x, index.added_axes)
@@ -56,7 +56,7 @@ def read(x: Any, index: Index, mode: GatherScatterMode | None = None, fill_value
         if type(x) is ArrayImpl and index.is_known and wrap_negative and current() is EVAL \
                 and 0 not in index.shape:
             return _add_new_axes(_read_known(x, index), index.new_axes)
-        if not index.has_arrays and wrap_negative:
+        if not index.has_arrays and wrap_negative and not index.is_static:
             return _add_new_axes(_read_dynamic(x, index), index.new_axes)
     return _add_new_axes(_gather(x, index, mode, fill_value, indices_are_sorted, unique_indices,
                                  wrap_negative), index.new_axes)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from arrax.core import pytree, user_types
@@ -84,6 +85,30 @@ def struct_of(aval: Any) -> ShapeDtypeStruct:
     return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
+CompilerOptions = dict[str, str | bool]
+
+
+@dataclass(frozen=True)
+class ArgInfo:
+    """What is known of an argument: its type, and whether its buffer is donated.
+
+    Example:
+      >>> jit(lambda x: x).lower(jnp.ones(3)).args_info
+      ((ArgInfo(_aval=ShapedArray(float32[3]), donated=False),), {})
+    """
+
+    _aval: Any
+    donated: bool
+
+    @property
+    def shape(self) -> Any:
+        return self._aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self._aval.dtype
+
+
 _HERE = "cpu"  # the platform of the engine that compiles
 
 
@@ -108,9 +133,12 @@ class _Stage:
 
     @property
     def args_info(self) -> Any:
-        count = len(self._program.outer_values)
-        return self._program.in_tree.unflatten(
-            [struct_of(a) for a in self._program.closed.in_avals[count:]])
+        program, count = self._program, len(self._program.outer_values)
+        avals = program.closed.in_avals
+        donated = program.donated or (False,) * len(avals)
+        return program.in_tree.unflatten(
+            [ArgInfo(aval, flag) for aval, flag in zip(avals[count:], donated[count:],
+                                                       strict=True)])
 
     @property
     def out_info(self) -> Any:

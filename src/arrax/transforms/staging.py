@@ -256,6 +256,7 @@ def _staged(trace: StagingTrace, fun: Callable[..., Sequence[Any]],
             return ClosedJaxpr(*trace.to_jaxpr(outs))
     finally:
         trace.alive = False
+        trace.cells.clear()  # the values would count as leaks
 
 
 def stages_eager_call() -> bool:
