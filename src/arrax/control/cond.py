@@ -15,7 +15,9 @@ from arrax.core.caching import memoize_on_jaxpr
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, Var, no_debug_info
 from arrax.core.tracebacks import filtered
 from arrax.ops.p import clamp_p, convert_element_type_p, ne_p
-from arrax.transforms.refs import cells, read_all, with_outer_refs, write_all
+from arrax.transforms.calls import argument_names, function_name
+from arrax.transforms.refs import (cells, closing_over, read_all, with_outer_refs,
+                                   write_all)
 from arrax.transforms.staged import Adapter, Staged, WithRefs, flat_operands, stage_function
 
 _missing = object()
@@ -167,6 +169,12 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any,
 def _branch(name: str, index: Any, functions: Sequence[tuple[str, Any]], operands: Any,
             order: Sequence[int]) -> Any:
     """Trace the branches, check that they agree, and bind; `order` arranges them by index."""
+    given = operands
+    texts, plain = zip(*functions, strict=True)
+    closed, operands = closing_over(plain, operands, f"{function_name(plain[0])} for {name}",
+                                    lambda: argument_names(plain[0], given, {}))
+    functions = list(zip(texts, closed, strict=True))
+
     def run(refs: list[Any]) -> Any:
         if not refs:
             return _run_branch(name, index, functions, operands, order)

@@ -157,7 +157,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False,
     flat, aux = _with_aux(fun, tree, has_aux)
     outs, linear = _linearize(flat, flat_primals)
     out_tree = flat.out_tree
-    f_vjp = VJP(linear, tree, out_tree, [aval_of(o) for o in outs])
+    f_vjp = VJP.of(linear, flat_primals, tree, out_tree, [aval_of(o) for o in outs])
     out = out_tree.unflatten(map(array_of, outs))
     return (out, f_vjp, aux()) if has_aux else (out, f_vjp)
 

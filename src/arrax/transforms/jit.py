@@ -244,7 +244,9 @@ class JitFunction(_native.JitFunction):
             self._stateful = {known: function for known, function in self._stateful.items()
                               if all(ref.is_alive() for ref in known)}
             outer = [*dict.fromkeys([*(r for known in self._stateful for r in known), *outer])]
-            slots, own = refs.slotted(leaves, outer)
+            slots, own = refs.slotted(
+                leaves, outer, f"{calls.function_name(self._fun)} for jit",
+                lambda: calls.argument_names(self._fun, args, kwargs))
             function = self._stateful.get(tuple(outer))
             if function is None:
                 options = replace(

@@ -7,6 +7,7 @@ maps have one structure if they come from one linearization.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,18 @@ class Linear:
                  in_avals: Sequence[Any], out_avals: Sequence[Any]):
         self.jaxpr, self.consts, self.nonzeros = jaxpr, tuple(consts), tuple(nonzeros)
         self.in_avals, self.out_avals = tuple(in_avals), tuple(out_avals)
+
+    def with_consts(self, consts: Sequence[Any]) -> Linear:
+        """The map with other residuals, or without them."""
+        return Linear(self.jaxpr, consts, self.nonzeros, self.in_avals, self.out_avals)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Linear) and self.jaxpr is other.jaxpr and \
+            len(self.consts) == len(other.consts) and \
+            all(a is b for a, b in zip(self.consts, other.consts, strict=True))
+
+    def __hash__(self) -> int:
+        return id(self.jaxpr)
 
     def apply(self, tangents: Sequence[Any]) -> list[Any]:
         outs = iter(eval_jaxpr(self.jaxpr, self.consts, *tangents))
@@ -80,21 +93,130 @@ class Linearized(_Map):
         return self.out_tree.unflatten(map(materialized, self.linear.apply(checked)))
 
 
-class VJP(_Map):
-    """What `vjp` returns: from the cotangent of the result to those of the arguments."""
+@dataclass(frozen=True)
+class GradValue:
+    """In `VJP.with_refs`: the cotangent of this argument is to be returned."""
 
-    __slots__ = ()
 
-    def __call__(self, cotangent: Any) -> Any:
+@dataclass(frozen=True)
+class DontWant:
+    """In `VJP.with_refs`: the cotangent of this argument is not needed."""
+
+
+@dataclass(frozen=True)
+class DidntWant:
+    """In place of a cotangent that was not wanted."""
+
+
+@dataclass(frozen=True)
+class GradRef:
+    """In place of a cotangent that was added to a Ref."""
+
+
+@dataclass(frozen=True)
+class NotNeeded:
+    """In `VJP.args_res`: the value of this argument is no residual."""
+
+
+class VJP:
+    """What `vjp` returns: from the cotangent of the result to those of the arguments.
+
+    `args_res` holds the arguments whose values it needs, in a tree for each, with `NotNeeded` for
+    others; they may be taken out and put back before the call. `opaque_residuals` holds what else
+    it needs.
+    """
+
+    __slots__ = ("linear", "in_tree", "out_tree", "avals", "places", "args_res",
+                 "opaque_residuals")
+
+    def __init__(self, linear: Linear, in_tree: Any, out_tree: Any, avals: Sequence[Any],
+                 places: Sequence[int | None], args_res: list[Any], opaque_residuals: list[Any]):
+        self.linear, self.in_tree, self.out_tree = linear, in_tree, out_tree
+        self.avals = tuple(avals)  # of the outputs
+        self.places = tuple(places)  # for each residual, the argument that it is, or None
+        self.args_res, self.opaque_residuals = args_res, opaque_residuals
+
+    @staticmethod
+    def of(linear: Linear, primals: Sequence[Any], in_tree: Any, out_tree: Any,
+           avals: Sequence[Any]) -> VJP:
+        """The map of a linearization at flat `primals`."""
+        numbers = {id(p): i for i, p in enumerate(primals)}
+        places = [numbers.get(id(c)) for c in linear.consts]
+        needed = [p if i in places else NotNeeded() for i, p in enumerate(primals)]
+        opaque = [c for c, place in zip(linear.consts, places, strict=True) if place is None]
+        return VJP(linear.with_consts(()), in_tree, out_tree, avals, places,
+                   list(in_tree.unflatten(needed)), opaque)
+
+    def __call__(self, cotangent: Any, *extra: Any) -> Any:
+        """The cotangents of the arguments."""
+        if extra:
+            raise TypeError(f"the function returned by vjp takes one argument, the cotangent of "
+                            f"the result, but was called with {1 + len(extra)}; pass a tuple for "
+                            "functions that return tuples")
+        return self._pulled(cotangent, None)
+
+    def with_refs(self, *wanted: Any) -> Any:
+        """A function of the cotangent that adds cotangents of arguments to refs.
+
+        Args:
+          *wanted: for each argument a Ref to add to, `jax.ad.GradValue()` for a value to return,
+            or `jax.ad.DontWant()` (any other object means a value, too).
+
+        Returns a function whose results are `jax.ad.GradRef()` and `jax.ad.DidntWant()` in the
+        places of cotangents that are not returned.
+
+        Example:
+          >>> total = arrax.new_ref(jnp.zeros(()))
+          >>> _, f_vjp = vjp(lambda x: 3.0 * x, 2.0)
+          >>> for _ in range(2):
+          ...   _ = f_vjp.with_refs(total)(1.0)
+          >>> total[...]
+          Array(6., dtype=float32)
+        """
+        leaves, tree = pytree.tree_flatten(wanted)
+        if tree != self.in_tree:
+            raise ValueError(f"with_refs takes a tree like the arguments, {self.in_tree}, got "
+                             f"{tree}")
+        return pytree.Partial(self._pulled, wanted=_Wanted(leaves))
+
+    def _residuals(self) -> list[Any]:
+        leaves = pytree.tree_leaves(self.args_res, is_leaf=lambda x: isinstance(x, NotNeeded))
+        others = iter(self.opaque_residuals)
+        return [next(others) if place is None else array_of(leaves[place])
+                if not isinstance(leaves[place], Tracer) else leaves[place]
+                for place in self.places]
+
+    def _pulled(self, cotangent: Any, wanted: _Wanted | None) -> Any:
         leaves, tree = pytree.tree_flatten(cotangent)
         if tree != self.out_tree:
             raise ValueError(
                 "unexpected tree structure of argument to vjp function: got "
                 f"{tree}, but expected to match {self.out_tree}")
         checked = [checked_cotangent(c, a) for c, a in zip(leaves, self.avals, strict=True)]
-        found = self.linear.transpose(checked)
-        return self.in_tree.unflatten(
-            materialized(f) if type(f) is Zero else f for f in found)
+        found = self.linear.with_consts(self._residuals()).transpose(checked)
+        if wanted is None:
+            return self.in_tree.unflatten(
+                materialized(f) if type(f) is Zero else f for f in found)
+        return self.in_tree.unflatten(map(_given, found, wanted.leaves))
+
+
+class _Wanted:
+    """What is to become of each cotangent."""
+
+    __slots__ = ("leaves",)
+
+    def __init__(self, leaves: Sequence[Any]):
+        self.leaves = leaves
+
+
+def _given(cotangent: Any, wanted: Any) -> Any:
+    if isinstance(wanted, DontWant):
+        return DidntWant()
+    if hasattr(wanted, "addupdate"):
+        if type(cotangent) is not Zero:
+            wanted.addupdate(cotangent)
+        return GradRef()
+    return materialized(cotangent) if type(cotangent) is Zero else cotangent
 
 
 class LinearTranspose:
@@ -128,7 +250,12 @@ class LinearTranspose:
 
 pytree.register_pytree_node(Linearized, Linearized._fields,
                             lambda fields, children: Linearized(*children, *fields))
-pytree.register_pytree_node(VJP, VJP._fields, lambda fields, children: VJP(*children, *fields))
+pytree.register_pytree_node(
+    VJP, lambda m: ((m.args_res, m.opaque_residuals),
+                    (m.linear, m.in_tree, m.out_tree, m.avals, m.places)),
+    lambda fields, children: VJP(*fields, *children))
+for _marker in (NotNeeded, GradRef, DidntWant):
+    pytree.register_static(_marker)
 pytree.register_pytree_node(
     LinearTranspose, lambda m: ((m.outer,), (m.closed, m.avals, m.in_tree, m.out_tree)),
     lambda fields, children: LinearTranspose(fields[0], children[0], *fields[1:]))

@@ -19,6 +19,7 @@ Invariant: a cell holds no tracer of a trace that is inside of the one the cell 
 """
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,7 @@ from arrax.core.dtypes import dtype_name
 from arrax.core.jaxpr import Var
 from arrax.core.trace import Trace, Tracer, current
 from arrax.ops.rules import zeros
+from arrax.transforms.calls import argument_names
 from arrax.transforms.staging import OuterRefs, StagingTrace
 
 Index = Any
@@ -100,6 +102,7 @@ class Ref:
         self._owner: Any = None  # what makes values fit to be written by `write_all`, or None
 
     aval = property(lambda self: self._aval)
+    sharding = property(lambda self: _read(self).sharding)
     shape = property(lambda self: self._aval.inner_aval.shape)
     dtype = property(lambda self: self._aval.inner_aval.dtype)
     ndim = property(lambda self: self._aval.inner_aval.ndim)
@@ -219,6 +222,31 @@ class TransformedRef:
         self.ref.swap(new, self.index)
 
 
+_ARRAY = object()  # stands for an array in the structure of an index
+
+
+def _flatten_part(part: TransformedRef) -> tuple[list[Any], Any]:
+    """The Ref and the arrays of the index; the rest of the index is structure."""
+    index = part.index if isinstance(part.index, tuple) else (part.index,)
+    is_array = [hasattr(i, "shape") and hasattr(i, "dtype") for i in index]
+    fixed = tuple(_ARRAY if a else (slice, i.start, i.stop, i.step) if isinstance(i, slice) else i
+                  for i, a in zip(index, is_array, strict=True))
+    arrays = [i for i, a in zip(index, is_array, strict=True) if a]
+    return [part.ref, *arrays], (isinstance(part.index, tuple), fixed)
+
+
+def _unflatten_part(structure: Any, children: Sequence[Any]) -> TransformedRef:
+    is_tuple, fixed = structure
+    ref, *arrays = children
+    given = iter(arrays)
+    index = tuple(next(given) if i is _ARRAY else slice(*i[1:]) if isinstance(i, tuple) else i
+                  for i in fixed)
+    return TransformedRef(ref, index if is_tuple else index[0])
+
+
+pytree.register_pytree_node(TransformedRef, _flatten_part, _unflatten_part)
+
+
 def _fitting(value: Any, aval: Any, broadcasts: bool = False) -> Any:
     """A value to store where a value of `aval` is."""
     if isinstance(value, (Ref, TransformedRef)):
@@ -331,15 +359,19 @@ def with_outer_refs(call: Callable[[list[Ref]], Any]) -> Any:
             refs = [*refs, *new]
 
 
-def refuse_refs(name: str, traced_for: str, outs: Sequence[Any]) -> None:
-    """Raise ValueError if a function returned a Ref."""
+def refuse_refs(name: str, traced_for: str, outs: Sequence[Any], own: Sequence[Any] = (),
+                names: Callable[[], Sequence[str]] = tuple) -> None:
+    """Raise ValueError if a function returned a Ref; `own` are the leaves of its arguments."""
     for out in outs:
-        if isinstance(out, (Ref, TransformedRef)):
-            kind = out.aval if isinstance(out, Ref) else "a part of a Ref"
+        if isinstance(out, Ref):
+            known = list(names())
+            at = next((known[i] for i, x in enumerate(own) if x is out and i < len(known)), None)
+            origin = "" if at is None else \
+                f"\n\nThe returned mutable array was passed in as the argument {at}."
             raise ValueError(
                 f"function {name} traced for {traced_for} returned a mutable array reference of "
-                f"type {kind}, but mutable array references cannot be returned. Return its value: "
-                "ref[...], or jax.freeze(ref).")
+                f"type {out.aval}, but mutable array references cannot be returned. Return its "
+                f"value: ref[...], or jax.freeze(ref).{origin}")
 
 
 class Slot:
@@ -370,26 +402,57 @@ class Stateful:
                                        (args, kwargs), is_leaf=lambda x: isinstance(x, Slot))
         with cells(self.outer, values[count:]) as last:
             out = self.function(*args, **kwargs)
+            refuse_refs(self.__name__, "jit", pytree.tree_leaves(out),
+                        pytree.tree_leaves((args, kwargs)), lambda: argument_names(
+                            self.function, args, kwargs))
             return out, [*read_all(own), *last()]
 
 
-def slotted(leaves: Sequence[Any], outer: Sequence[Ref]) -> tuple[list[Any], list[Ref]]:
+def slotted(leaves: Sequence[Any], outer: Sequence[Ref], name: str = "a function",
+            names: Callable[[], Sequence[str]] = tuple) -> tuple[list[Any], list[Ref]]:
     """Leaves of arguments with slots for refs, and these refs, each of which may occur once."""
     own: list[Ref] = []
     new: list[Any] = []
-    for leaf in leaves:
+    places: list[int] = []
+    for i, leaf in enumerate(leaves):
         if isinstance(leaf, Ref):
             if leaf in own or leaf in outer:
+                known = list(names())
+                label = [known[k] if k < len(known) else f"#{k}" for k in range(len(leaves))]
                 raise ValueError(
                     "only one reference to a mutable array may be passed as an argument to a "
-                    f"function, but {leaf.aval} occurs " + (
-                        "twice among the arguments" if leaf in own else
-                        "as an argument and is closed over by the function"))
+                    f"function, but when tracing {name} the mutable array reference of type "
+                    f"{leaf.aval} " + (
+                        f"appeared at both {label[places[own.index(leaf)]]} and {label[i]}: it "
+                        "occurs twice among the arguments" if leaf in own else
+                        f"was both closed over and passed as the argument {label[i]}: it occurs as "
+                        "an argument and is closed over by the function"))
             new.append(Slot(len(own)))
+            places.append(i)
             own.append(leaf)
         else:
             new.append(leaf)
     return new, own
+
+
+def closing_over(functions: Sequence[Callable[..., Any]], operands: tuple[Any, ...], name: str,
+                 names: Callable[[], Sequence[str]]) -> tuple[list[Any], tuple[Any, ...]]:
+    """Functions and their operands, with refs among these closed over in place of passed."""
+    leaves, tree = pytree.tree_flatten(operands)
+    if not any(isinstance(leaf, Ref) for leaf in leaves):
+        return list(functions), operands
+    slots, own = slotted(leaves, (), name, names)
+    rest = tuple(x for x in slots if not isinstance(x, Slot))
+
+    def closed(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*values: Any) -> Any:
+            given = iter(values)
+            args = tree.unflatten([own[x.number] if isinstance(x, Slot) else next(given)
+                                   for x in slots])
+            return function(*args)
+        return call
+    return [closed(f) for f in functions], rest
 
 
 def call_with_refs(function: Callable[..., Any], args: tuple[Any, ...],
