@@ -17,7 +17,7 @@ import arrax as jax
 import arrax.numpy as jnp
 from arrax import _native, export, random
 from arrax.core import config
-from arrax.engines.cpu import object_cache
+from arrax.engines.cpu import machine, object_cache
 
 # Flags that act before Python code can change them: seen in a process of their own.
 IN_A_PROCESS = {
@@ -204,6 +204,18 @@ def test_dumps_go_to_a_folder(tmp_path: Any) -> None:
     names = {path.name.split("-")[-1] for path in tmp_path.iterdir()}
     assert "simplify.txt" in names and len(names) > 3
     assert all(path.read_text().strip() for path in tmp_path.iterdir())
+
+
+def test_most_optimizations_can_be_left_out() -> None:
+    def program(x: Any) -> Any:
+        return jnp.tanh(x) * jnp.exp(x) + jnp.sqrt(x) / (1 + x)
+
+    plain = jax.jit(program)(jnp.linspace(0, 3, 100))
+    usual = machine._machine_options()
+    with config.disable_most_optimizations(True):
+        assert machine._machine_options() != usual
+        quick = jax.jit(program)(jnp.linspace(0, 3, 100))
+    np.testing.assert_allclose(plain, quick, rtol=1e-6)
 
 
 OTHERS = {*CACHE, "dump_ir_to", "disable_most_optimizations"}

@@ -14,7 +14,6 @@ way that is asked for alone is taken for each program.
 """
 from __future__ import annotations
 
-import contextlib
 import importlib
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,6 @@ import numpy as np
 
 import arrax
 from arrax.core import config
-from arrax.engines.cpu import machine
 from arrax.engines.cpu.interpreter.program import results_after_passes
 from arrax.transforms.staging import trace_to_jaxpr
 from tools.fuzz.compare import first_difference
@@ -58,7 +56,7 @@ def verdict(program: Program, ways: tuple[str, ...] = WAYS) -> Fault | None:
     quickly = program.seed % OPTIMIZED != 0
     try:
         want = run_reference(program)
-        with machine.selecting_quickly() if quickly else contextlib.nullcontext():
+        with config.disable_most_optimizations(quickly):
             for way in ways:
                 if len(ways) > 1 and not _takes(program, way):
                     continue

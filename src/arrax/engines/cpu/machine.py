@@ -8,12 +8,11 @@ their context, so each module has its own; what else of LLVM grows with use is `
 """
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from llvmlite import binding
 from llvmlite.binding import ffi
 
 from arrax import _native
+from arrax.core import config
 from arrax.core.errors import InternalError
 from arrax.core.forking import fork_lock, fork_waits_for
 from arrax.engines.cpu import object_cache
@@ -49,9 +49,15 @@ class MachineCode:
 _known: weakref.WeakValueDictionary[str, MachineCode] = weakref.WeakValueDictionary()
 
 
+def _machine_options() -> dict[str, Any]:
+    """With the flag `disable_most_optimizations` LLVM selects instructions without optimizing."""
+    options = OPTIMIZATION["machine"]
+    return {**options, "opt": 0} if config.disable_most_optimizations.value else options
+
+
 def _target_machine() -> Any:
     """For this CPU, with all its features."""
-    return _machine_with(**OPTIMIZATION["machine"])
+    return _machine_with(**_machine_options())
 
 
 @functools.lru_cache(maxsize=2)
@@ -62,17 +68,6 @@ def _machine_with(**options: Any) -> Any:
     return target.create_target_machine(
         cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(),
         jit=True, **options)
-
-
-@contextlib.contextmanager
-def selecting_quickly() -> Iterator[None]:
-    """Compiles in less time what runs only once: LLVM selects instructions without optimizing."""
-    before = OPTIMIZATION["machine"]
-    OPTIMIZATION["machine"] = {**before, "opt": 0}
-    try:
-        yield
-    finally:
-        OPTIMIZATION["machine"] = before
 
 
 class _Renewed:
@@ -104,7 +99,8 @@ _pass_builder = _Renewed(
 def code_of(source: str, module: Callable[[], Any], entry: str = "entry") -> MachineCode:
     """The code of the program whose loop IR reads `source`; `module()` emits its LLVM module where
     the object code is not known."""
-    code = _known.get(source)
+    known = f"{_machine_options()['opt']} {source}"
+    code = _known.get(known)
     if code is None:
         parts = (source, *_identity())
         image = object_cache.cached(parts, lambda: _compiled(module()), is_object)
@@ -113,7 +109,7 @@ def code_of(source: str, module: Callable[[], Any], entry: str = "entry") -> Mac
         except RuntimeError:  # the file was no code of ours after all, or there is another reason
             object_cache.discard(parts)
             code = _load(_compiled(module()), entry)
-        _known[source] = code
+        _known[known] = code
     return code
 
 
@@ -160,7 +156,7 @@ def _cleaned(text: str, name: str) -> Any:
 
 def _identity() -> tuple[str, ...]:
     """What object code depends on beside the loop IR: the CPU, and who compiles, and how."""
-    return (str(OPTIMIZATION), *_compiler())
+    return (str(OPTIMIZATION), str(_machine_options()["opt"]), *_compiler())
 
 
 @functools.lru_cache(maxsize=1)
