@@ -282,7 +282,8 @@ def test_registration_errors():
 
 
 def test_partial():
-    assert repr(tree_map(lambda x: x + 1, Partial(max, 1, k=2))) == (
+    # Python 3.13 puts the module in front.
+    assert repr(tree_map(lambda x: x + 1, Partial(max, 1, k=2))).endswith(
         "Partial(<built-in function max>, 2, k=3)")
     assert Partial(Partial(max, 5), 2).args == (2,) and Partial(Partial(max, 5), 2)() == 5
     inner = Partial(max, 1)
