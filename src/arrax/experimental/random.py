@@ -37,7 +37,7 @@ class StatefulPRNG:
     Example:
       >>> rng = stateful_rng(0)
       >>> print(rng.uniform(size=2), rng.uniform(size=2))
-      [0.8423141  0.18237865] [0.7026156 0.2792014]
+      [0.8423141  0.18237865] [0.00729382 0.02089119]
 
     Source: `jax.experimental.random.StatefulPRNG`.
     """
