@@ -176,6 +176,19 @@ def test_dead_carries_go():
     assert eqn.params["num_carry"] == 1 and len(eqn.outvars) == 2 and used == [True, True]
 
 
+def test_a_carry_that_no_cotangent_reaches_is_not_transposed():
+    """Its part of the body would make 0 * inf."""
+    def last_and_rest(x):
+        def body(carry, y):
+            return (carry[0] + jnp.log(y), carry[1] * y), jnp.sin(y)
+        return lax.scan(body, (0.0, 1.0), x)
+    x = jnp.array([0.0, 0.5, 1.0])
+    np.testing.assert_allclose(arrax.grad(lambda x: last_and_rest(x)[1].sum())(x), np.cos(x), 1e-6)
+    np.testing.assert_allclose(arrax.grad(lambda x: last_and_rest(x)[0][1])(x), [0.5, 0, 0], 1e-6)
+    text = str(arrax.make_jaxpr(arrax.grad(lambda x: last_and_rest(x)[1].sum()))(x))
+    assert "div" not in text.split("scan[")[-1]
+
+
 def test_the_same_function_is_traced_once():
     count = [0]
 

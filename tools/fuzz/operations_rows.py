@@ -51,7 +51,7 @@ def _any_values(d: Drawing, found: Row) -> Any:
     kind = np.asarray(found.operands[0]).dtype.kind
     alike = d.chance(0.7)
     x = d.pick(lambda v: v.inexact if d.differentiable else not alike or _kind(v.dtype) == kind)
-    if x is None:
+    if x is None or (d.differentiable and found.active is not None):
         return None
     values: list[Value] = [x]
     for given in found.operands[1:]:
@@ -67,8 +67,10 @@ def _any_values(d: Drawing, found: Row) -> Any:
 def _moved_operands(d: Drawing, name: str, found: Row) -> Any:
     """The row's own operands, the inexact ones moved."""
     texts = []
+    moved = found.differentiable()
     for k, given in enumerate(found.operands):
-        y = d.pick(lambda v: v.floating) if np.asarray(given).dtype.kind in "fc" else None
+        moves = np.asarray(given).dtype.kind in "fc" and (not d.differentiable or k in moved)
+        y = d.pick(lambda v: v.floating) if moves else None
         by = "" if y is None else f", {d.adapt(y, np.shape(given))}"
         texts.append(f"operand({name!r}, {k}{by})")
     return texts, found.operands

@@ -2,7 +2,8 @@
 
 The equations of the jaxpr that depend on linear inputs must be linear in them. The others are
 evaluated on the way forward; then the linear ones are transposed in reverse order, and cotangents
-of a variable that is used several times are added.
+of a variable that is used several times are added. An equation that carries jaxprs sheds what no
+cotangent reaches first: transposing that is work for zeros, and NaN where a zero meets an infinity.
 """
 from __future__ import annotations
 
@@ -65,11 +66,15 @@ def _accumulate(found: dict[Var, Any], linear: set[Var], atom: Any, cotangent: A
 
 def _transpose_eqn(eqn: Eqn, values: dict[Var, Any], linear: set[Var],
                    found: dict[Var, Any]) -> None:
-    outs = [found.pop(v, None) for v in eqn.outvars]
-    if all(o is None for o in outs) and not eqn.effects:
+    given = {v: found.pop(v) for v in eqn.outvars if v in found}
+    if not given and not eqn.effects:
         return
-    outs = [Zero(tangent_aval(v.aval)) if o is None else o
-            for v, o in zip(eqn.outvars, outs, strict=True)]
+    if len(given) < len(eqn.outvars) and eqn.primitive.dce is not None:
+        _, kept = eqn.primitive.dce([v in given for v in eqn.outvars], eqn)
+        if kept is None:
+            return
+        eqn = kept
+    outs = [given[v] if v in given else Zero(tangent_aval(v.aval)) for v in eqn.outvars]
     operands = [a.val if type(a) is Literal else
                 UndefinedPrimal(a.aval) if a in linear else values[a] for a in eqn.invars]
     cotangent = outs if eqn.primitive.multiple_results else outs[0]
