@@ -6,7 +6,10 @@ import pytest
 
 import arrax
 import arrax.numpy as jnp
-from arrax.engines.cpu import loop_ir
+from arrax import lax
+from arrax.engines.cpu import loop_ir, machine
+from arrax.engines.cpu.kernels import long_blocks
+from tests.engines.cpu.compiling import check, llvm_of
 
 START = np.linspace(0, 1, 40, dtype=np.float32)
 
@@ -120,3 +123,31 @@ def test_equal_kernels_become_one_function():
     want = arrax.grad(network, argnums=1)(jnp.asarray(rows), weights)
     for one, other in zip(gradient(rows, weights), want, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_blocks_are_of_bounded_length():
+    """LLVM takes quadratic time for a block: that of 10,000 arguments is cut."""
+    args = [np.float32(k) for k in range(3000)]
+    blocks = [block for function in llvm_of(lambda *a: [sum(a)], *args).functions
+              for block in function.blocks]
+    assert max(len(block.instructions) for block in blocks) <= long_blocks.LONGEST + 1
+    assert float(arrax.jit(lambda *a: sum(a))(*args)) == sum(range(3000))
+
+
+CUT = {
+    "a fold with an epilogue": lambda x: [jnp.exp(x - x.max()) / jnp.exp(x - x.max()).sum()],
+    "loops in loops": lambda x: [lax.fori_loop(0, 3, lambda i, y: lax.scan(
+        lambda c, z: (c * 0.5 + z, jnp.sin(c)), y.sum(), y)[1], x)],
+    "branches": lambda x: [lax.cond(x[0] > 0, jnp.sin, jnp.cos, x)],
+    "the library": lambda x: [jnp.sort(x) + jnp.cumsum(x)],
+    "a host call": lambda x: [arrax.pure_callback(lambda y: y * 2, x, x + 1) * x],
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+@pytest.mark.parametrize("longest", [3, 20])
+def test_cut_blocks_compute_the_same(name, longest, monkeypatch):
+    monkeypatch.setattr(long_blocks, "LONGEST", longest)
+    monkeypatch.setattr(machine, "code_of", lambda source, module, entry="entry":
+                        machine.compile_module(module(), entry))  # known code is not cut
+    check(CUT[name], START)

@@ -18,6 +18,7 @@ from arrax.engines.cpu.kernels.addresses import Address, place_addresses
 from arrax.engines.cpu.kernels.checks import Checks
 from arrax.engines.cpu.kernels.emit_kernel import KernelEmitter, block_of, choose_lanes
 from arrax.engines.cpu.kernels.kernel_key import kernel_key
+from arrax.engines.cpu.kernels.long_blocks import cut_long_blocks
 from arrax.engines.cpu.kernels.lanes import I8, I32, I64, mark_wide
 from arrax.engines.cpu.kernels.levels import constant64
 from arrax.engines.cpu.kernels.values import LAYOUTS
@@ -133,6 +134,7 @@ class ProgramEmitter:
             self.call_python(len(self.numbers), [], [])
         self.builder.ret(ir.Constant(I32, 0))
         self.writer.finish()
+        cut_long_blocks(self.module)
         return self.module
 
     def region(self, region: Region) -> None:
