@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from arrax import export, lax
+from arrax.sharding import Mesh, NamedSharding, PartitionSpec
 from tests.ops.all_rows import all_rows
 
 X = np.arange(4, dtype=np.float32)
@@ -130,6 +131,9 @@ SYMBOLIC = [
     ("concatenate", lambda x: jnp.concatenate([x, x[:1], jnp.zeros((x.shape[1], x.shape[1]))]),
      "a, b", (4, 3)),
     ("pad", lambda x: jnp.pad(x, ((0, x.shape[1]), (1, 0))), "a, b", (4, 3)),
+    ("pad by places", lambda x: [jnp.pad(x, ((0, x.shape[1]), (1, x.shape[0] - 1)), mode=mode)
+                                 for mode in ("edge", "reflect", "wrap", "symmetric")],
+     "a, b", (4, 3)),
     ("products", lambda x: (x.T @ x, jnp.einsum("ij,kj->ik", x, x)), "a, b", (4, 3)),
     ("sorting", lambda x: (jnp.sort(x, 0), jnp.argmax(x, 1), jnp.cumsum(x, 0)), "a, b", (4, 3)),
     ("softmax", lambda x: arrax.nn.softmax(x, 1), "a, b", (4, 3)),
@@ -238,6 +242,22 @@ def test_other_bytes_are_refused(damage, message):
 def test_bad_uses_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+MESH = Mesh(np.array(arrax.devices()[:1]), ("i",))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: lax.with_sharding_constraint(x, NamedSharding(MESH, PartitionSpec("i"))) * 2,
+    arrax.shard_map(lambda x: lax.psum(x, "i") * 2, mesh=MESH, in_specs=PartitionSpec("i"),
+                    out_specs=PartitionSpec()),
+    lambda x: arrax.device_put(x, arrax.devices()[0]) * 2],
+    ids=["constraint", "shard_map", "device_put"])
+def test_placement_is_written_without_devices(function):
+    exported = through_bytes(arrax.jit(function), vjp_order=1)(X)
+    np.testing.assert_array_equal(exported.call(X), 2 * X)
+    slope = arrax.grad(lambda x: exported.call(x).sum())(X)
+    np.testing.assert_array_equal(slope, np.full(4, 2))
 
 
 def test_checks_can_be_disabled():

@@ -88,3 +88,35 @@ def test_an_exception_leaves_nothing_half_done(fails_at):
         else:
             assert run(x).tolist() == [4, 4, 4] and seen == [0, 1, 2]
     assert x.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("callback, announced", [
+    (lambda x: (x, x), jax.ShapeDtypeStruct((), np.float32)),
+    (lambda x: np.ones(2, np.float32), jax.ShapeDtypeStruct((), np.float32)),
+    (lambda x: "text", jax.ShapeDtypeStruct((), np.float32))], ids=["more", "shape", "dtype"])
+@pytest.mark.parametrize("way", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_other_results_than_announced_end_the_run(callback, announced, way):
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        way(lambda x: jax.pure_callback(callback, announced, x))(1.0)
+
+
+def test_failures_are_logged(caplog):
+    def fail(x):
+        raise KeyError("inside")
+    with pytest.raises(jax.errors.JaxRuntimeError, match="inside"):
+        jax.jit(lambda x: jax.pure_callback(fail, x, x))(1.0)
+    assert "jax.pure_callback failed" in caplog.text and "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("use, error, message", [
+    (lambda f: jax.grad(lambda x: jax.pure_callback(f, x, x))(1.0), ValueError,
+     "Pure callbacks do not support JVP"),
+    (lambda f: jax.pure_callback(f, np.zeros((), np.float64), 1.0), ValueError, "64-bit types"),
+    (lambda f: jax.vmap(lambda p: lax.cond(p, lambda: io_callback(f, None), lambda: None))(
+        np.array([True, False])), NotImplementedError, "IO effect not supported in vmap-of-cond"),
+    (lambda f: jax.vmap(lambda x: lax.while_loop(
+        lambda i: i < 3, lambda i: (io_callback(f, None), i + 1)[1], x))(np.arange(2)),
+     NotImplementedError, "not supported in while_loop with batched predicate")])
+def test_uses_that_have_no_meaning(use, error, message):
+    with pytest.raises(error, match=message):
+        use(lambda *x: None)

@@ -14,6 +14,8 @@ Variables are numbered in the order in which a jaxpr binds them; avals and jaxpr
 and referred to by number. Values of parameters are JSON's own scalars or lists whose first member
 says what they are (`_Writer.value`). Checksums catch damage, and the version files of the future;
 what a primitive's parameters mean is JAX 0.10.2's contract, which the version stands for too.
+Devices are those of the process that runs a program: meshes are written without them, and a device
+that a value was put on is not written.
 """
 from __future__ import annotations
 
@@ -29,6 +31,8 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.array import array_of, with_aval
 from arrax.core.aval import AbstractToken, ShapedArray, abstract_token
+from arrax.core.device import (AbstractMesh, AxisType, Device, Mesh, NamedSharding, PartitionSpec,
+                               SingleDeviceSharding)
 from arrax.core.dimension import Dimension
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.parameter_types import parameter_types
@@ -225,6 +229,12 @@ _PARTS: tuple[tuple[Any, str, Callable[[_Writer, Any], list[Any]]], ...] = (
     (Dimension, "size", lambda w, v: [str(v)]),
     (ClosedJaxpr, "closed", lambda w, v: w.closed(v)),
     (Jaxpr, "jaxpr", lambda w, v: [w.jaxpr(v)]),
+    ((Device, SingleDeviceSharding), "here", lambda w, v: []),
+    ((Mesh, AbstractMesh), "mesh", lambda w, v: [
+        list(v.axis_sizes), [w.value(n) for n in v.axis_names], [t.name for t in v.axis_types]]),
+    (PartitionSpec, "spec", lambda w, v: [w.value(part) for part in v]),
+    (NamedSharding, "sharding", lambda w, v: [w.value(v.mesh), w.value(v.spec)]),
+    (frozenset, "set", lambda w, v: [w.value(item) for item in sorted(v, key=str)]),
     (list, "list", _Writer._sequence),
     (tuple, "tuple", _Writer._sequence),
     (KeyImplementation, "keys", lambda w, v: [_dtype_text(v.dtype)]),
@@ -333,6 +343,23 @@ class _Reader:
 
     def _read_opaque(self, parts: Any) -> Any:
         return Opaque(parts[0])
+
+    def _read_here(self, parts: Any) -> Any:
+        return None
+
+    def _read_mesh(self, parts: Any) -> Any:
+        sizes, names, types = parts
+        return AbstractMesh(tuple(sizes), tuple(map(self.value, names)),
+                            tuple(AxisType[t] for t in types))
+
+    def _read_spec(self, parts: Any) -> Any:
+        return PartitionSpec(*map(self.value, parts))
+
+    def _read_sharding(self, parts: Any) -> Any:
+        return NamedSharding(*map(self.value, parts))
+
+    def _read_set(self, parts: Any) -> Any:
+        return frozenset(map(self.value, parts))
 
     def _read_keys(self, parts: Any) -> Any:
         return implementation_of(dtype_names[parts[0]])

@@ -13,7 +13,9 @@ from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import Array, ArrayImpl, array_of, from_numpy, owned, with_aval
 from arrax.core.aval import ShapedArray
-from arrax.core.dimension import Dimension, dimension, is_constant_shape, max_dim
+from arrax.core.dimension import (Dimension, dimension, is_constant_shape, max_dim,
+                                  surely_at_most)
+from arrax.core.errors import InconclusiveDimensionOperation
 from arrax.core.evaluate import EVAL
 from arrax.core.remembered import remembered
 from arrax.core.source_info import stack_level
@@ -396,7 +398,16 @@ def _symbolic_range(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
     """`arange` of bounds that are integers or symbolic dimensions."""
     if stop is None:
         start, stop = 0, start
+    for value in (start, stop, step):
+        if not isinstance(value, (int, np.integer, Dimension)):
+            raise TypeError("jnp.arange: bounds and steps beside symbolic dimensions must be "
+                            f"integers or symbolic dimensions, got {value!r}")
     first, last, by = map(dimension, (start, stop, step))
+    if by == 0:
+        raise ZeroDivisionError("division by zero")
+    if not (surely_at_most(by, -1) or surely_at_most(1, by)):
+        raise InconclusiveDimensionOperation(
+            f"jnp.arange: the step {by} must be resolved statically if it is > 0 or < 0")
     count = max_dim((last - first + (by - 1 if by > 0 else by + 1)) // by, 0)
     found = dtypes.default_int_dtype() if dtype is None else \
         dtypes.check_user_dtype(dtype, "arange")

@@ -8,7 +8,7 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import errors, pytree
-from arrax.core.dimension import Dimension, dimension, is_constant_shape
+from arrax.core.dimension import Dimension, dimension, is_constant_shape, max_dim, min_dim
 from arrax.core.array import Array
 from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, reductions, rounding, shaping,
@@ -338,7 +338,9 @@ def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str,
     if mode in ("edge", "wrap", "reflect", "symmetric"):
         if length == 0:
             raise ValueError(f"can't extend empty axis {axis} using mode '{mode}'")
-        places = np.arange(-before, length + after)
+        known = is_constant_shape((before, length, after))
+        places = np.arange(-before, length + after) if known else \
+            creation.arange(-before, length + after)
         return _pad_by_places(x, axis, places, mode, kwargs.get("reflect_type", "even"))
     if mode == "linear_ramp":
         ends = _values_by_axis(kwargs.get("end_values", 0), x.ndim)[axis]
@@ -346,37 +348,38 @@ def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str,
     return _pad_statistic(x, axis, before, after, mode, kwargs.get("stat_length"))
 
 
-def _pad_by_places(x: Any, axis: int, places: np.ndarray, mode: str, reflect_type: str) -> Any:
-    """Every element of the result comes from a place of the array."""
+def _pad_by_places(x: Any, axis: int, places: Any, mode: str, reflect_type: str) -> Any:
+    """Every element of the result comes from a place of the array. Places are known; where sizes
+    are symbolic, they are traced."""
     length = x.shape[axis]
+    where: Any = np.where if isinstance(places, np.ndarray) else elementwise.where
     if reflect_type not in ("even", "odd"):
         raise ValueError(f"reflect_type must be 'even' or 'odd', got {reflect_type!r}")
     if mode == "edge":
-        source = np.clip(places, 0, length - 1)
+        source = where(places < 0, 0, where(places < length, places, length - 1))
     elif mode == "wrap":
         source = places % length
     elif mode == "reflect":
-        period = max(2 * (length - 1), 1)
+        period = max_dim(2 * (length - 1), 1)
         source = places % period
-        source = np.where(source >= length, period - source, source) if length > 1 \
-            else np.zeros_like(places)
+        source = where(source >= length, period - source, source)
     else:
         source = places % (2 * length)
-        source = np.where(source >= length, 2 * length - 1 - source, source)
+        source = where(source >= length, 2 * length - 1 - source, source)
     out = x[(slice(None),) * axis + (source.astype(np.int32),)]
     if mode in ("reflect", "symmetric") and reflect_type == "odd":
-        return _odd_reflection(x, out, axis, places, mode)
+        return _odd_reflection(x, out, axis, places, mode, where)
     return out
 
 
-def _odd_reflection(x: Any, even: Any, axis: int, places: np.ndarray, mode: str) -> Any:
+def _odd_reflection(x: Any, even: Any, axis: int, places: Any, mode: str, where: Any) -> Any:
     """Reflected parts rise where the array falls: twice the edge less the reflected element."""
     length = x.shape[axis]
     span = length - 1 if mode == "reflect" else length
-    span = max(span, 1)
-    period = np.floor_divide(places, span) if mode == "reflect" else np.floor_divide(places, length)
+    span = max_dim(span, 1)
+    period = places // span if mode == "reflect" else places // length
     if mode == "reflect":
-        period = np.where((places >= 0) & (places < length), 0, period)
+        period = where((places >= 0) & (places < length), 0, period)
     first = lax.slice_in_dim(x, 0, 1, axis=axis)
     last = lax.slice_in_dim(x, length - 1, length, axis=axis)
     rise = elementwise._subtract(last, first)
@@ -416,7 +419,7 @@ def _pad_statistic(x: Any, axis: int, before: int, after: int, mode: str,
         counts = _pairs(stat_length, x.ndim, "stat_length")[axis]
         if min(counts) < 1:
             raise ValueError(f"stat_length of 0 yields no value for padding mode='{mode}'")
-        counts = (min(counts[0], length), min(counts[1], length))
+        counts = (min_dim(counts[0], length), min_dim(counts[1], length))
     from_front = lax.slice_in_dim(x, 0, counts[0], axis=axis)
     from_back = lax.slice_in_dim(x, length - counts[1], length, axis=axis)
     out = [x]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core import pytree
+from arrax.core import dtypes, pytree
 from arrax.core.array import ArrayImpl, array_of, from_numpy, owned
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.effects import Effect, Effects
@@ -59,7 +59,7 @@ class FlatCallback:
         if self.out_tree is None:
             return []
         leaves, tree = pytree.tree_flatten(out)
-        if tree != self.out_tree:
+        if len(leaves) != self.out_tree.num_leaves:
             raise JaxRuntimeError(f"INTERNAL: callback {self.__name__} returned a value with tree "
                                   f"structure {tree}, but its result_shape_dtypes have "
                                   f"{self.out_tree}")
@@ -213,6 +213,9 @@ def _result_avals(result_shape_dtypes: Any) -> tuple[tuple[Any, ...], Any]:
         if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
             raise TypeError("result_shape_dtypes must have leaves with shape and dtype (such as "
                             f"ShapeDtypeStruct), got {leaf!r} of type {type(leaf)}")
+        if dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype:
+            raise ValueError("result_shape_dtypes cannot specify 64-bit types when "
+                             f"`jax_enable_x64` is disabled, got {leaf.dtype}")
     return tuple(ShapedArray(x.shape, x.dtype) for x in leaves), tree
 
 
