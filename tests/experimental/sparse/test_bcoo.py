@@ -266,3 +266,19 @@ def test_errors(name: str) -> None:
     call, kind, message = ERRORS[name]
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_joined_layouts_may_differ() -> None:
+    x = dense((4, 3))
+    mats = [BCOO.fromdense(x), BCOO.fromdense(x, n_batch=1), BCOO.fromdense(x, n_dense=1)]
+    out = sparse.bcoo_concatenate(mats, dimension=0)
+    assert (out.n_batch, out.n_dense) == (0, 0)
+    np.testing.assert_array_equal(out.todense(), np.concatenate([x, x, x]))
+
+
+def test_repeated_products_are_remembered() -> None:
+    mat, v = BCOO.fromdense(dense((4, 3))), jnp.arange(3.)
+    first = mat @ v
+    for _ in range(5):
+        np.testing.assert_array_equal(mat @ v, first)
+    np.testing.assert_array_equal(mat @ (2 * v), 2 * first)

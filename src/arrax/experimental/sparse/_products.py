@@ -10,6 +10,7 @@ import numpy as np
 
 from arrax import lax
 from arrax import numpy as jnp
+from arrax.core.remembered import remembered
 from arrax.experimental.sparse import _entries as entries
 from arrax.experimental.sparse._arrays import BCOO
 from arrax.experimental.sparse._conversions import (at_most, bcoo_fromdense,
@@ -145,16 +146,24 @@ def _check_sizes(lhs: Any, rhs: Any, left: Sequence[int], right: Sequence[int]) 
 
 
 def _sparse_dense(mat: BCOO, dense: Any, numbers: Any, precision: Any, dtype: Any) -> Any:
-    """The product as a dense array [batch axes, free axes of `mat`, free axes of `dense`].
+    return _product(mat.data, mat.indices, dense, mat.shape, numbers, precision, dtype)
+
+
+@remembered
+def _product(data: Any, indices: Any, dense: Any, shape: tuple[int, ...], numbers: Any,
+             precision: Any, dtype: Any) -> Any:
+    """The product of a BCOO and a dense array, as a dense array [batch axes, free axes of the
+    BCOO, free axes of the other].
 
     Every axis of `mat` has a label (its number), shared by the axis of `dense` that it meets; the
     others of `dense` have labels from `mat.ndim` on. Without batch axes: gather the rows of `dense`
     that the entries meet, multiply, and add each product to its place.
     """
     (contract, dense_contract), (batch, dense_batch) = numbers
-    data, dense = promoted(mat.data, dense)
+    data, dense = promoted(data, dense)
     if dtype is not None:
         data, dense = data.astype(dtype), dense.astype(dtype)
+    mat = BCOO((data, indices), shape=shape)
     meets = dict(zip((*dense_contract, *dense_batch), (*contract, *batch), strict=True))
     fresh = iter(range(mat.ndim, mat.ndim + dense.ndim))
     labels = [meets[a] if a in meets else next(fresh) for a in range(dense.ndim)]
@@ -166,8 +175,7 @@ def _sparse_dense(mat: BCOO, dense: Any, numbers: Any, precision: Any, dtype: An
             if done in outer:
                 outer.remove(done)
         function = _mapped(function, outer.index(axis) if axis in outer else None)
-    full = BCOO((data, mat.indices), shape=mat.shape)
-    full = whole(full) if mat.n_batch else full
+    full = whole(mat) if mat.n_batch else mat
     out = function(full.data, full.indices, dense)
     have = [*range(mat.n_batch), *plan.results]
     summed = [a for a in contract if a < mat.n_batch]

@@ -268,8 +268,10 @@ def bcoo_broadcast_in_dim(mat: BCOO, *, shape: Sequence[int], broadcast_dimensio
 def bcoo_concatenate(operands: Sequence[BCOO], *, dimension: int) -> BCOO:
     """Arrays joined along a batch or sparse axis.
 
-    Errors: TypeError for other arrays; ValueError for different layouts or shapes that do not fit;
-    NotImplementedError for dense axes.
+    Of different layouts the result has the smallest numbers of batch and dense axes.
+
+    Errors: TypeError for other arrays; ValueError for shapes that do not fit; NotImplementedError
+    for dense axes.
 
     Source: `jax.experimental.sparse.bcoo_concatenate`.
     """
@@ -277,11 +279,12 @@ def bcoo_concatenate(operands: Sequence[BCOO], *, dimension: int) -> BCOO:
     if not operands or not all(isinstance(x, BCOO) for x in operands):
         raise TypeError("bcoo_concatenate expects one or more BCOO arrays, got "
                         f"{[type(x) for x in operands]}")
-    first = operands[0]
-    (axis,) = _axes("bcoo_concatenate", [dimension], first.ndim)
-    if len({(x.n_batch, x.n_sparse, x.n_dense) for x in operands}) > 1 or len(
-            {x.shape[:axis] + x.shape[axis + 1:] for x in operands}) > 1:
+    (axis,) = _axes("bcoo_concatenate", [dimension], operands[0].ndim)
+    if len({x.shape[:axis] + x.shape[axis + 1:] for x in operands}) > 1:
         raise ValueError(f"bcoo_concatenate: arrays {operands} do not fit along axis {axis}")
+    n_batch, n_dense = (min(getattr(x, name) for x in operands) for name in ("n_batch", "n_dense"))
+    operands = [bcoo_update_layout(x, n_batch=n_batch, n_dense=n_dense) for x in operands]
+    first = operands[0]
     shape = list(first.shape)
     shape[axis] = sum(x.shape[axis] for x in operands)
     n = first.n_batch

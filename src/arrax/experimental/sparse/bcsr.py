@@ -1,7 +1,7 @@
 """`arrax.experimental.sparse.bcsr`: batched arrays in compressed row format.
 
-Rows are where a binary search finds the number of an element among the row pointers, and row
-pointers are sums of counts; all else is done in coordinate format.
+Row numbers are sums of the ends of rows, and row pointers sums of the lengths of rows; all else is
+done in coordinate format.
 
 Source: `jax.experimental.sparse.bcsr`.
 """
@@ -25,9 +25,9 @@ __all__ = ["BCSR", "BCSRProperties", "bcsr_broadcast_in_dim", "bcsr_concatenate"
 
 
 def row_numbers(indices: Any, indptr: Any) -> Any:
-    """The row of each element, of one batch; one too many for elements behind the last row."""
-    places = jnp.arange(indices.shape[0], dtype=indptr.dtype)
-    return (jnp.searchsorted(indptr, places, side="right") - 1).astype(indices.dtype)
+    """The row of each element, of one batch: how many rows have ended before it."""
+    ends = jnp.zeros(indices.shape[0], indices.dtype).at[indptr[1:]].add(1, mode="drop")
+    return jnp.cumsum(ends, dtype=indices.dtype)
 
 
 def row_pointers(rows: Any, count: int) -> Any:
