@@ -39,5 +39,7 @@ def test_errors():
     _, unravel = ravel_pytree([np.ones(2, np.float32)])
     with pytest.raises(ValueError, match=r"array of shape \(3,\), but expected shape \(2,\)"):
         unravel(jnp.ones(3))
+    assert unravel(jnp.ones(2, jnp.int32))[0].dtype == jnp.int32
+    _, unravel = ravel_pytree([np.ones(2, np.float32), np.ones(1, np.int32)])
     with pytest.raises(TypeError, match="array of dtype int32, but expected dtype float32"):
-        unravel(jnp.ones(2, jnp.int32))
+        unravel(jnp.ones(3, jnp.int32))

@@ -22,7 +22,8 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     Returns:
       A pair: the vector, of the dtype that the leaves promote to, and the function that turns a
-      vector of that size and dtype back into a pytree with the leaves' shapes and dtypes.
+      vector of that size and dtype back into a pytree with the leaves' shapes and dtypes. Where the
+      leaves have one dtype, the vector may have another, which its parts then keep.
 
     Example:
       >>> flat, unravel = ravel_pytree({'a': jnp.ones(2), 'b': 3.0})
@@ -48,7 +49,8 @@ def _ravel_leaves(leaves: list[Any]) -> tuple[Any, Callable[[Any], list[Any]]]:
         flat = jnp.concatenate([jnp.ravel(jnp.asarray(leaf)).astype(to_dtype) for leaf in leaves])
 
     def unravel(vector: Any) -> list[Any]:
-        _check_vector(vector, flat.shape, to_dtype)
+        _check_vector(vector, flat.shape,
+                      None if all(dtype == to_dtype for dtype in leaf_dtypes) else to_dtype)
         parts = [lax.slice_in_dim(vector, start, end).reshape(shape)
                  for start, end, shape in zip(ends, ends[1:], shapes, strict=False)]
         if all(dtype == to_dtype for dtype in leaf_dtypes):
@@ -66,7 +68,7 @@ def _check_vector(vector: Any, shape: tuple[int, ...], dtype: Any) -> None:
         raise ValueError("unravel function given an array of shape "
                          f"{jnp.shape(vector)}, but expected shape {shape}")
     found = dtypes.dtype_of(vector)
-    if found != dtype:
+    if dtype is not None and found != dtype:
         raise TypeError(f"unravel function given array of dtype {found}, "
                         f"but expected dtype {dtype}")
 

@@ -128,6 +128,10 @@ class ArrayImpl(_ArrayBase):
         aval = self.aval.update(shape=self.aval.shape[1:])
         return (with_aval(np.asarray(row), aval) for row in self._value())
 
+    def tobytes(self, order: Any = "C") -> bytes:
+        """The bytes of all elements, in row-major ("C") or column-major ("F") order."""
+        return self._value().tobytes(order)
+
     def tolist(self) -> Any:
         return self._numbers().tolist()
 

@@ -163,7 +163,9 @@ def storage_dtype(dtype: DType) -> np.dtype[Any]:
 
 
 def itemsize_bits(dtype: DTypeLike) -> int:
-    """Bits of one value: 4 for int4, 8 for bool."""
+    """Bits of one value: 4 for int4, 8 for bool; ValueError for None."""
+    if dtype is None:
+        raise ValueError("dtype cannot be None.")
     if isinstance(dtype, ExtendedDType):
         return 8 * dtype.itemsize
     dtype = np.dtype(dtype)

@@ -57,7 +57,7 @@ class Record:
         return self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash(self._values())
+        return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
         pairs = zip(self.__match_args__, self._values())

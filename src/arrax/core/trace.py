@@ -143,6 +143,9 @@ class Tracer(_LikeArray):
         value = self.concrete()
         if value is None:
             check_scalar_conversion(self, name)
+            if name in ("tolist", "item", "tobytes"):
+                raise errors.ConcretizationTypeError(
+                    self, f"The {name}() method was called on {errors.described(self)}.")
             raise errors.ConcretizationTypeError(
                 self, f"The problem arose with the `{name}` function. If trying to convert the "
                 f"data type of a value, try using `x.astype({name})` or `jnp.array(x, {name})` "
@@ -158,6 +161,9 @@ class Tracer(_LikeArray):
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         raise errors.TracerArrayConversionError(self)
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        return self._concrete_for("tobytes").tobytes(order)  # type: ignore[no-any-return]
 
     def tolist(self) -> Any:
         return self._concrete_for("tolist").tolist()

@@ -87,7 +87,9 @@ class PyTreeDef:
             if structure is None:
                 leaf = next(source)
                 return f_leaf(leaf) if f_leaf is not None else leaf
-            return f_node(tuple(visit(c) for c in structure[2]), structure[1])
+            data = structure[1]
+            return f_node(tuple(visit(c) for c in structure[2]),
+                          list(data) if structure[0] is dict else data)
 
         return visit(self.structure)
 

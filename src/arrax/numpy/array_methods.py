@@ -20,6 +20,7 @@ from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, products, reductions, rounding,
                          selection, shaping, sorting, ufuncs)
 from arrax.numpy.index_update import IndexUpdateHelper
+from arrax.numpy.promotion import is_arraylike
 from arrax.numpy.promotion import inexact_dtypes
 from arrax.transforms.api_placement import device_put
 
@@ -125,8 +126,11 @@ def _contains(self: Any, element: Any) -> bool:
     if self.ndim != 1:
         raise ValueError("Array.__contains__: search array must be one-dimensional, got "
                          f"arr.shape={self.shape}.")
+    if not is_arraylike(element):
+        raise TypeError("Array.__contains__: unsupported operand type: requires ndarray or scalar "
+                        f"arguments, got {type(element)} at position 0.")
     if np.ndim(element) != 0:
-        raise ValueError("Array.__contains__: search element must be scalar, got shape "
+        raise ValueError("Array.__contains__: query value must be a scalar, got shape "
                          f"{np.shape(element)}.")
     return bool(reductions.any(elementwise.equal(self, element)))
 
@@ -213,6 +217,18 @@ def _at(self: Any) -> IndexUpdateHelper:
 def _flat(self: Any) -> Any:
     raise NotImplementedError("JAX Arrays do not implement the arr.flat property: "
                               "consider arr.flatten() instead.")
+
+
+def _byteswap(self: Any, inplace: bool = False) -> Any:
+    """The array with the bytes of each element in reverse order."""
+    if inplace:
+        raise NotImplementedError("byteswap: arrays do not change, so inplace must be False")
+    if self.dtype.itemsize == 1:
+        return self
+    if dtypes.issubdtype(self.dtype, np.complexfloating):
+        return lax.complex(_byteswap(lax.real(self)), _byteswap(lax.imag(self)))
+    parts = lax.bitcast_convert_type(self, np.uint8)
+    return lax.bitcast_convert_type(lax.rev(parts, (parts.ndim - 1,)), self.dtype)
 
 
 def _itemsize(self: Any) -> int:
@@ -316,7 +332,8 @@ _shared: dict[str, Any] = {
     "__contains__": _contains, "__array_namespace__": _array_namespace,
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax,
     "argmin": reductions.argmin, "argpartition": sorting.argpartition, "argsort": sorting.argsort,
-    "astype": _astype, "at": property(_at, doc=_at.__doc__), "choose": ufuncs.choose,
+    "astype": _astype, "at": property(_at, doc=_at.__doc__), "byteswap": _byteswap,
+    "choose": ufuncs.choose,
     "clip": _clip, "compress": lambda self, condition, axis=None, *, out=None, size=None,
     fill_value=0: selection.compress(condition, self, axis, size=size, fill_value=fill_value),
     "conj": elementwise.conjugate, "conjugate": elementwise.conjugate, "copy": _copy,

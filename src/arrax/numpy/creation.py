@@ -23,6 +23,7 @@ from arrax.core.trace import Tracer, current
 from arrax.core.warn import warn
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike, convert,
                                    inexact_dtypes, promote_dtypes_inexact, scalar_array)
+from arrax.ops.convert import whole_number
 from arrax.ops.arguments import canonical_shape, integer
 from arrax.transforms.api_placement import device_put
 from arrax.typing import ArrayLike, DTypeLike
@@ -53,11 +54,10 @@ def array(object: Any, dtype: DTypeLike | None = None, *args: Any,
       Array([[1. , 2. ],
              [3. , 4.5]], dtype=float32)
     """
+    if args:
+        copy, order, ndmin = _positional(args, copy, order, ndmin)
     if order is not None and order != "K":
         raise NotImplementedError("Only implemented for order='K'")
-    if args:
-        raise TypeError(f"array() takes from 1 to 2 positional arguments but {len(args) + 2} "
-                        "were given")
     dtype = dtypes.check_user_dtype(dtype, "array")
     result = _of(object, dtype, copy)
     if ndmin > result.ndim:
@@ -75,6 +75,19 @@ def asarray(a: Any, dtype: DTypeLike | None = None, order: str | None = None, *,
         raise NotImplementedError("Only implemented for order='K'")
     result = _of(a, dtype, bool(copy))
     return result if device is None else device_put(result, device)
+
+
+def _positional(args: tuple[Any, ...], *named: Any) -> tuple[Any, ...]:
+    """`copy`, `order` and `ndmin` of `array` with those that were passed by position."""
+    if len(args) > 3:
+        raise TypeError(f"array() takes at most 5 positional arguments, got {len(args) + 2}")
+    defaults = (("copy", True), ("order", "K"), ("ndmin", 0))
+    for (name, default), value, _ in zip(defaults, named, args, strict=False):
+        if value != default:
+            raise TypeError(f"array() got multiple values for argument {name!r}")
+    warn("Passing the copy, order, and ndmin arguments to jnp.array by position is deprecated; "
+         "pass them by keyword.", DeprecationWarning, stacklevel=3)
+    return (*args, *named[len(args):])
 
 
 def _of(value: Any, dtype: Any, copy: bool) -> Any:
@@ -297,6 +310,8 @@ def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, d
     """An array of `shape` filled with a number, or with an array that broadcasts to it."""
     known = dtypes.check_user_dtype(dtype, "full")
     check_arraylike("full", fill_value)
+    if type(fill_value) is int:
+        fill_value = whole_number(fill_value, dtypes.default_int_dtype() if known is None else known)
     value = asarray(fill_value)
     weak = known is None and value.weak_type
     value = convert(value, value.dtype if known is None else known, weak)
@@ -563,6 +578,8 @@ def eye(N: int, M: int | None = None, k: Any = 0, dtype: DTypeLike | None = None
         raise ValueError(f"negative dimensions are not allowed, got {rows} and {columns}")
     if np.ndim(k) or not dtypes.issubdtype(dtypes.result_type(k), np.integer):
         raise ValueError(f"eye: k must be a scalar integer; got {k}")
+    if not isinstance(k, Tracer):
+        k = min(max(integer(k, "k"), -rows - 1), columns + 1)  # beyond, no diagonal is left
     if current() is EVAL and not isinstance(k, Tracer):
         result = from_numpy(np.eye(rows, columns, integer(k, "k")).astype(known))
         return result if device is None else device_put(result, device)
@@ -584,6 +601,8 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None
     """An N × M matrix with ones on and below diagonal `k`, zeros above."""
     known = dtypes.check_user_dtype(np.float32 if dtype is None else dtype, "tri")
     canonical_shape((N, N if M is None else M))
+    if isinstance(k, int):
+        array_of(k)  # OverflowError for what no default dtype holds
     return convert(lower_mask(N, N if M is None else M, k), known)
 
 

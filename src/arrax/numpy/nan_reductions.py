@@ -29,6 +29,8 @@ def _without_nan(name: str, reduction: Callable[..., Any], fill: float) -> Calla
     def function(a: Any, axis: Any, keepdims: bool, initial: Any, where: Any,
                  **options: Any) -> Any:
         x, missing = _filled(name, a, fill)
+        if where is not None:
+            where = reductions.mask_array(name, where)
         out = reduction(x, axis=axis, keepdims=keepdims, initial=initial, where=where, **options)
         if missing is None or name not in ("nanmax", "nanmin"):
             return out

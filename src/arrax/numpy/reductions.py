@@ -53,10 +53,11 @@ def _masked(name: str, x: Any, where: Any, fill: Any) -> Any:
     """`x` with `fill` where the mask is false."""
     if where is None:
         return x
-    return elementwise.where(_mask(name, where), x, scalar_array(fill, x.dtype))
+    return elementwise.where(mask_array(name, where), x, scalar_array(fill, x.dtype))
 
 
-def _mask(name: str, where: Any) -> Any:
+def mask_array(name: str, where: Any) -> Any:
+    """A `where` argument as an array of bools."""
     mask = as_array(name, where)
     if mask.dtype != bool_dtype:
         raise ValueError(f"jnp.{name}: where must be None or a boolean array; got "
@@ -91,7 +92,7 @@ def _accumulate_dtype(x: Any, dtype: Any, promote_integers: bool) -> tuple[Any, 
             f"{own.kind}{default.itemsize}")
     else:
         result = own
-    return (_float32 if result in _half_floats else result), result
+    return (_float32 if result in _half_floats and dtype is None else result), result
 
 
 def _summing(name: str, reducer: Callable[..., Any], identity: int,
@@ -120,7 +121,8 @@ def _initial(name: str, initial: Any, dtype: Any) -> Any:
         return convert(initial, dtype)
     value = as_array(name, initial)
     if value.ndim:
-        raise ValueError(f"{name}: initial must be a scalar, got shape {value.shape}")
+        raise ValueError(f"{name}: initial value must be a scalar. Got array of shape "
+                         f"{value.shape}")
     return convert(value, dtype)
 
 
@@ -303,7 +305,7 @@ def mean(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: No
             total = keep_axes(total, axes, aval.ndim)
         result = lax.div_p.bind(total, scalar_array(_count(x, axes), working))
     else:
-        mask = broadcast_to_shape(_mask("mean", where), x.shape)
+        mask = broadcast_to_shape(mask_array("mean", where), x.shape)
         counts = sum(mask, axis, dtype=working, keepdims=keepdims)
         result = lax.div(sum(_masked("mean", x, mask, 0), axis, keepdims=keepdims), counts)
     return result if working == result_dtype else convert(result, result_dtype)
@@ -388,7 +390,7 @@ def var(a: ArrayLike, axis: Any = None, dtype: DTypeLike | None = None, out: Non
     if where is None:
         count: Any = scalar_array(_count(x, axes), squares.dtype)
     else:
-        mask = broadcast_to_shape(_mask("var", where), x.shape)
+        mask = broadcast_to_shape(mask_array("var", where), x.shape)
         count = sum(mask, axes, dtype=squares.dtype, keepdims=keepdims)
     divisor = elementwise._subtract(count, correction)
     total = _finish(_reduce_sum(squares, axes), axes, kept, x.ndim)
@@ -490,6 +492,8 @@ def _running(name: str, scan: Callable[..., Any], nan_fill: int | None = None
             x = elementwise.where(elementwise.isnan(x), scalar_array(nan_fill, x.dtype), x)
         if known is None:
             known = dtypes.default_int_dtype() if x.dtype == bool_dtype else x.dtype
+        if known == bool_dtype:  # whether any, or all, were true so far
+            return convert(scan(convert(x, np.dtype(np.int32)), axis), known)
         return scan(convert(x, known), axis)
     return function
 

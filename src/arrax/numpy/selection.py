@@ -188,7 +188,7 @@ def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, out: None = 
     elif mode == "clip":
         known = GatherScatterMode.CLIP
     if x.shape[axis] == 0 and index.size:
-        raise IndexError("cannot do a non-empty take from an empty axis")
+        raise IndexError("cannot do a non-empty jnp.take from an empty axis")
     entries: list[Any] = [Span(0, d, 1) for d in x.shape]
     entries[axis] = index._value() if type(index) is ArrayImpl else index
     parsed = Index(x.shape, entries, [], [], True)

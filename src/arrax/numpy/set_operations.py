@@ -199,10 +199,15 @@ def union1d(ar1: ArrayLike, ar2: ArrayLike, *, size: int | None = None,
 def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, *,
               size: int | None = None, fill_value: ArrayLike | None = None) -> Array:
     """The elements of the first array that are not in the second, ascending."""
-    x, y = _two_flat("setdiff1d", ar1, ar2)
+    x, y = (shaping.ravel(as_array("setdiff1d", a, i)) for i, a in enumerate((ar1, ar2)))
     if size is None:
         x = x if assume_unique else unique(x)
         return x[isin(x, y, invert=True)]
+    fill_value = 0 if fill_value is None else fill_value
+    if size > x.size:  # more than there can be: filled up
+        found = setdiff1d(x, y, assume_unique, size=x.size, fill_value=fill_value) if x.size else x
+        fill = as_array("setdiff1d", fill_value).astype(x.dtype)
+        return lax.concatenate([found, lax.full((size - x.size,), fill)], 0)
     if not assume_unique:
         fill = 0 if fill_value is None else fill_value
         found = unique(x, size=x.size)

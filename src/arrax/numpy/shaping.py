@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
-from arrax.core.array import Array, ArrayImpl
+from arrax.core.array import Array, ArrayImpl, array_of
 from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
@@ -25,12 +25,14 @@ from arrax.typing import ArrayLike
 
 def shape(a: Any) -> tuple[int, ...]:
     """The shape of an array or of nested lists."""
-    return tuple(a.shape) if hasattr(a, "shape") else np.shape(a)
+    if hasattr(a, "shape"):
+        return tuple(a.shape)
+    return tuple(array_of(a).shape) if hasattr(a, "__jax_array__") else np.shape(a)
 
 
 def ndim(a: Any) -> int:
     """The number of dimensions of an array or of nested lists."""
-    return a.ndim if hasattr(a, "ndim") else np.ndim(a)
+    return a.ndim if hasattr(a, "ndim") else len(shape(a))
 
 
 def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
@@ -38,6 +40,9 @@ def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
     dimensions = shape(a)
     if axis is None:
         return math.prod(dimensions)
+    if isinstance(axis, Sequence) and len({i % max(len(dimensions), 1)
+                                        for i in axis}) < len(axis):
+        raise ValueError(f"size: repeated axis in {tuple(axis)}")
     return math.prod(dimensions[i] for i in canonical_axes(axis, len(dimensions)))
 
 
@@ -244,6 +249,9 @@ def flipud(m: ArrayLike) -> Array:
 def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """`m` turned by `k` quarters in the plane of two axes, from the first towards the second."""
     x = as_array("rot90", m)
+    if x.ndim < 2:
+        raise ValueError("rot90 requires its first argument to have ndim at least two, but got "
+                         f"first argument of shape {x.shape}")
     if len(axes) != 2:
         raise ValueError(f"rot90: axes must be two, got {axes}")
     first, second = (canonical_axis(i, x.ndim) for i in axes)
@@ -270,6 +278,8 @@ def roll(a: ArrayLike, shift: Any, axis: int | Sequence[int] | None = None) -> A
     """
     x = as_array("roll", a)
     check_arraylike("roll", *(shift if isinstance(shift, (tuple, list)) else (shift,)))
+    if hasattr(shift, "__jax_array__"):
+        shift = array_of(shift)
     if axis is None:
         return reshape(roll(reshape(x, (x.size,)), shift, 0), x.shape)
     axes = axis_tuple(axis)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
+from arrax.core import config
+from arrax.core.warn import warn
 from arrax.numpy.promotion import as_array
 from arrax.transforms.api_vmap import vmap
 
@@ -90,11 +92,19 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Collection[int | str] = f
         context = (f"on vectorized function with excluded={excluded!r} and "
                    f"signature={signature!r}")
         function, mapped = _without_excluded(pyfunc, excluded, args, kwargs)
+        absent = [i for i, a in enumerate(mapped) if a is None]
+        if absent:
+            if parsed is not None and any(parsed[0][i] for i in absent if i < len(parsed[0])):
+                raise ValueError(f"Cannot pass None at locations {set(absent)} with "
+                                 f"signature={signature!r}")
+            function, mapped = _without_none(function, mapped)
         arrays = [as_array("vectorize", a, i) for i, a in enumerate(mapped)]
-        if parsed is not None and len(parsed[0]) != len(arrays):
-            raise TypeError(f"wrong number of positional arguments: expected {len(parsed[0])}, "
+        inputs = None if parsed is None else [d for i, d in enumerate(parsed[0])
+                                              if i not in absent]
+        if inputs is not None and len(inputs) != len(arrays):
+            raise TypeError(f"wrong number of positional arguments: expected {len(inputs)}, "
                             f"got {len(arrays)} {context}")
-        cores: list[CoreDims] = [()] * len(arrays) if parsed is None else parsed[0]
+        cores: list[CoreDims] = [()] * len(arrays) if inputs is None else inputs
         return _map(function, arrays, cores, None if parsed is None else parsed[1], context)
     return wrapped
 
@@ -118,6 +128,17 @@ def _without_excluded(function: Callable[..., Any], excluded: Collection[int | s
     return call, mapped + [kwargs[k] for k in names]
 
 
+def _without_none(function: Callable[..., Any], args: list[Any],
+                  ) -> tuple[Callable[..., Any], list[Any]]:
+    """`function` of the arguments that are not None, and these."""
+    is_none = [a is None for a in args]
+
+    def call(*values: Any) -> Any:
+        given = iter(values)
+        return function(*(None if none else next(given) for none in is_none))
+    return call, [a for a in args if a is not None]
+
+
 def _map(function: Callable[..., Any], arrays: list[Any], cores: list[CoreDims],
          results: list[CoreDims] | None, context: str) -> Any:
     sizes: dict[str, int] = {}
@@ -133,6 +154,7 @@ def _map(function: Callable[..., Any], arrays: list[Any], cores: list[CoreDims],
     if results is not None:
         function = _check_outputs(function, results, sizes, context)
     _check_broadcast(loops)
+    _check_ranks(loops, [x.shape for x in arrays])
     squeezed, mapped_axes = _squeeze_loops(arrays, loops, rank)
     for axis in range(rank - 1, -1, -1):
         dims = tuple(0 if axis in axes else None for axes in mapped_axes)
@@ -159,6 +181,19 @@ def _check_broadcast(loops: list[tuple[int, ...]]) -> None:
     for axis in range(1, rank + 1):
         if len({s[-axis] for s in loops if len(s) >= axis} - {1}) > 1:
             raise ValueError(f"Incompatible shapes for broadcasting: shapes={loops}")
+
+
+def _check_ranks(loops: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> None:
+    """What `numpy_rank_promotion` says of loops over different numbers of axes."""
+    mode = config.numpy_rank_promotion.value
+    if mode == "allow" or len({len(s) for s in loops if s}) < 2:
+        return
+    message = (f"operands with shapes {shapes} require rank promotion, and the config option "
+               f"jax_numpy_rank_promotion is {mode!r}. For more information, see "
+               "https://docs.jax.dev/en/latest/rank_promotion_warning.html.")
+    if mode == "raise":
+        raise ValueError(message)
+    warn(message, stacklevel=4)
 
 
 def _squeeze_loops(arrays: list[Any], loops: list[tuple[int, ...]], rank: int

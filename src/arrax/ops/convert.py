@@ -153,14 +153,14 @@ def convert_element_type(operand: ArrayLike, new_dtype: Any) -> Array:
     if new_dtype is None:
         raise ValueError("dtype must be specified.")
     dtype = _target(new_dtype)
-    if type(operand) is int and not isinstance(dtype, dtypes.ExtendedDType):
-        operand = _of_int(operand, dtype)
+    if type(operand) is int:
+        operand = whole_number(operand, dtype)
     return convert_to(operand, dtype, False)
 
 
-def _of_int(value: int, dtype: Any) -> Any:
+def whole_number(value: int, dtype: Any) -> Any:
     """A Python integer for conversion to `dtype`, however large it is; integers wrap around."""
-    if -2 ** 31 <= value < 2 ** 31:
+    if -2 ** 31 <= value < 2 ** 31 or isinstance(dtype, dtypes.ExtendedDType):
         return value
     if not dtypes.issubdtype(dtype, np.integer):
         return from_numpy(np.asarray(float(value), dtype))

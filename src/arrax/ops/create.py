@@ -14,7 +14,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Form, HostCall
 from arrax.ops.arguments import canonical_shape
-from arrax.ops.convert import check_real_target, convert
+from arrax.ops.convert import check_real_target, convert, whole_number
 from arrax.ops.p import convert_element_type_p
 from arrax.ops.shape import broadcast, broadcast_in_dim_p, filled
 from arrax.typing import ArrayLike, DTypeLike
@@ -101,6 +101,9 @@ def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *,
 
 def _scalar(value: Any, aval: Any, dtype: Any) -> Any:
     """`value` in `dtype` (None: its own), as an operand of `bind`."""
+    if type(value) is int:
+        value = whole_number(value, dtypes.default_int_dtype() if dtype is None else
+                             dtypes.check_user_dtype(dtype, "full"))
     if dtype is None:
         return value
     dtype = dtypes.check_user_dtype(dtype, "full")

@@ -99,9 +99,9 @@ def typed_key(function: str, key: Any, consumed: bool = True) -> Any:
     if is_typed(key):
         typed = key
     else:
+        typed = _wrapped(key, resolve_implementation(None))
         if config.legacy_prng_key.value != "allow":
             _complain_of_raw_keys()
-        typed = _wrapped(key, resolve_implementation(None))
     if typed.ndim:
         raise ValueError(f"{function} accepts a single key, but was given a key array of shape "
                          f"{tuple(key.shape)} != (). Use jax.vmap for batching.")

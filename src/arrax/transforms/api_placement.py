@@ -12,6 +12,7 @@ import numpy as np
 from arrax.core import config, pytree
 from arrax.core.aliases import alias
 from arrax.core.array import ArrayImpl, array_of
+from arrax.core.dtypes import ExtendedDType
 from arrax.core.device import Device, Mesh, Sharding, SingleDeviceSharding, cpu_devices
 from arrax.core.engine import engines
 from arrax.core.forking import import_late
@@ -110,11 +111,12 @@ def _put(value: Any, target: Any, semantics: ArrayCopySemantics) -> Any:
 
 
 def device_get(x: Any) -> Any:
-    """The arrays of a pytree as NumPy arrays."""
+    """The arrays of a pytree as NumPy arrays; typed keys stay as they are."""
     def get(value: Any) -> Any:
         if isinstance(value, Tracer):
             return value.__array__()
-        return np.asarray(value) if isinstance(value, ArrayImpl) else value
+        is_key = isinstance(getattr(value, "dtype", None), ExtendedDType)
+        return np.asarray(value) if isinstance(value, ArrayImpl) and not is_key else value
     return pytree.tree_map(get, x)
 
 
