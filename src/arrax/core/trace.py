@@ -142,10 +142,10 @@ class Tracer(_LikeArray):
     def _concrete_for(self, name: str) -> Any:
         value = self.concrete()
         if value is None:
-            check_scalar_conversion(self, name)
-            if name in ("tolist", "item", "tobytes"):
+            if name in ("tolist", "tobytes"):
                 raise errors.ConcretizationTypeError(
                     self, f"The {name}() method was called on {errors.described(self)}.")
+            check_scalar_conversion(self, name)
             raise errors.ConcretizationTypeError(
                 self, f"The problem arose with the `{name}` function. If trying to convert the "
                 f"data type of a value, try using `x.astype({name})` or `jnp.array(x, {name})` "

@@ -311,7 +311,8 @@ def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, d
     known = dtypes.check_user_dtype(dtype, "full")
     check_arraylike("full", fill_value)
     if type(fill_value) is int:
-        fill_value = whole_number(fill_value, dtypes.default_int_dtype() if known is None else known)
+        fill_value = whole_number(
+            fill_value, dtypes.default_int_dtype() if known is None else known)
     value = asarray(fill_value)
     weak = known is None and value.weak_type
     value = convert(value, value.dtype if known is None else known, weak)
@@ -365,6 +366,8 @@ def full_like(a: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, sha
     """
     check_arraylike("full_like", fill_value)
     found = _like("full_like", a, dtype, shape)
+    if type(fill_value) is int:
+        fill_value = whole_number(fill_value, found[1])
     value = convert(asarray(fill_value), found[1], found[2])
     result = broadcast_to_shape(value, found[0])
     return result if device is None else device_put(result, device)
