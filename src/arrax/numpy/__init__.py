@@ -46,6 +46,7 @@ from arrax.numpy.interop import (array_repr, array_str, can_cast, from_dlpack, f
 from arrax.numpy.joining import (append, array_split, atleast_1d, atleast_2d, atleast_3d, block,
                                  column_stack, concat, concatenate, dsplit, dstack, hsplit, hstack,
                                  repeat, split, stack, tile, unstack, vsplit, vstack)
+from arrax.numpy.namespace_info import __array_namespace_info__
 from arrax.numpy.nan_reductions import (nanargmax, nanargmin, nanmax, nanmean, nanmin, nanprod,
                                         nanstd, nansum, nanvar)
 from arrax.numpy.polynomial import (poly, polyadd, polyder, polydiv, polyfit, polyint, polymul,
@@ -165,4 +166,5 @@ __all__ = [
     "unique_values", "unpackbits", "unravel_index", "unsignedinteger", "unstack", "unwrap",
     "vander", "var", "vdot", "vecdot", "vecmat", "vectorize", "vsplit", "vstack", "where",
     "zeros", "zeros_like"]
+__array_api_version__ = "2024.12"
 __dir__ = listing(__name__)

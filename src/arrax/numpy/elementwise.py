@@ -444,7 +444,10 @@ def fmod(x1: Any, x2: Any, /) -> Array:
 
 @remembered
 def floor_divide(x1: Any, x2: Any, /) -> Array:
-    """The greatest integer not above `x1 / x2`, in the promoted dtype."""
+    """The greatest integer not above `x1 / x2`, in the promoted dtype.
+
+    A number over an infinity is a zero of the quotient's sign, as the array API standard says.
+    """
     x1, x2 = pair("floor_divide", x1, x2)
     dtype = x1.aval.dtype
     if dtype is bool_dtype:
@@ -459,7 +462,8 @@ def floor_divide(x1: Any, x2: Any, /) -> Array:
         signs_differ = lax.ne_p.bind(lax.sign_p.bind(x1), lax.sign_p.bind(x2))
         inexact = not_equal(lax.rem_p.bind(x1, x2), 0)
         return where(lax.and_p.bind(signs_differ, inexact), _subtract(quotient, 1), quotient)
-    return _float_divmod(x1, x2)[0]
+    infinite = lax.and_p.bind(isinf(x2), isfinite(x1))
+    return where(infinite, lax.div_p.bind(x1, x2), _float_divmod(x1, x2)[0])
 
 
 def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:

@@ -567,5 +567,10 @@ def cumulative_sum(x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike
 @remembered
 def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike | None = None,
                     include_initial: bool = False) -> Array:
-    """The running products along `axis`, from 1 on if `include_initial`."""
+    """The running products along `axis`, from 1 on if `include_initial` (array API standard).
+
+    Unlike those of `cumprod`, products of narrow integers have the default integer dtype.
+    """
+    x = as_array("cumulative_prod", x)
+    dtype = _accumulate_dtype(x, dtype, True)[1] if dtype is None else dtype
     return _cumulative("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)
