@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from arrax import export, lax
+from arrax.extend import core
+from arrax.interpreters import mlir
 from arrax.sharding import Mesh, NamedSharding, PartitionSpec
 from tests.ops.all_rows import all_rows
 
@@ -242,6 +244,18 @@ def test_other_bytes_are_refused(damage, message):
 def test_bad_uses_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_primitives_of_programs_are_exported_by_their_lowerings():
+    triple_p = core.Primitive("triple")
+    triple_p.def_abstract_eval(lambda x: x)
+    mlir.register_lowering(triple_p, mlir.lower_fun(lambda x: 3 * x, multiple_results=False))
+    exported = through_bytes(arrax.jit(lambda x: triple_p.bind(x) + 1))(symbolic("n"))
+    np.testing.assert_array_equal(exported.call(X), 3 * X + 1)
+    silent_p = core.Primitive("silent")
+    silent_p.def_abstract_eval(lambda x: x)
+    with pytest.raises((ValueError, NotImplementedError), match="silent"):
+        export.export(arrax.jit(silent_p.bind))(X)
 
 
 MESH = Mesh(np.array(arrax.devices()[:1]), ("i",))

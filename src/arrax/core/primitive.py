@@ -241,6 +241,11 @@ _RULE_NAMES = {"jvp": "Differentiation", "transpose": "Transpose", "batch": "Bat
                "evaluate": "Evaluation", "type_rule": "Type"}
 
 
+def is_registered(primitive: Primitive) -> bool:
+    """Whether the primitive is arrax's own."""
+    return registry.get(primitive.name) is primitive
+
+
 def handle(name: str) -> Primitive:
     """A primitive to import where its block cannot be; `Primitive(name, ...)` makes it whole."""
     known = registry.get(name) or _awaited.get(name)

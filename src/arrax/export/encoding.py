@@ -37,7 +37,7 @@ from arrax.core.dimension import Dimension
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.parameter_types import parameter_types
 from arrax.core.parser import Opaque, dtype_names
-from arrax.core.primitive import registry
+from arrax.core.primitive import is_registered, registry
 from arrax.export.parsing import parse_expression
 from arrax.export.scopes import SymbolicScope
 from arrax.ops.random import KeyImplementation, implementation_of
@@ -177,7 +177,7 @@ class _Writer:
         consts, inputs = ([bind(v) for v in group] for group in (jaxpr.constvars, jaxpr.invars))
         eqns = []
         for eqn in jaxpr.eqns:
-            if registry.get(eqn.primitive.name) is not eqn.primitive:
+            if not is_registered(eqn.primitive):
                 raise ValueError(f"export: the primitive {eqn.primitive.name!r} is not arrax's own "
                                  "and has no lowering, so that it cannot be serialized")
             operands = [atom(v) for v in eqn.invars]

@@ -12,11 +12,13 @@ from typing import Any
 from arrax.core.aval import AbstractToken, ShapedArray
 from arrax.core.dimension import is_constant_shape
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
-from arrax.core.lowering import Inline
+from arrax.core.lowering import Expand, Inline
+from arrax.core.primitive import is_registered
 from arrax.core.record import Record
 from arrax.export.expressions import Expression, Size
 from arrax.ops.create import dim_as_value_p
 from arrax.transforms.jit import jit_p
+from arrax.transforms.staging import trace_to_jaxpr
 
 Values = Mapping[str, Size]
 
@@ -86,7 +88,8 @@ class _Specializer:
 
 def without_rules(closed: ClosedJaxpr) -> ClosedJaxpr:
     """`closed` with calls in place of equations that are calls but for their derivatives or names
-    (`custom_jvp_call`, `checkpoint`, …): what they carry beside the program is Python functions."""
+    (`custom_jvp_call`, `checkpoint`, …), since what they carry beside the program is Python
+    functions, and of primitives that are not arrax's own, by their lowerings."""
     return ClosedJaxpr(_jaxpr_without_rules(closed.jaxpr, {}), closed.consts)
 
 
@@ -107,10 +110,8 @@ def _without_rules(eqn: Eqn, done: dict[int, Jaxpr]) -> Eqn:
         if type(value) in (tuple, list):
             return type(value)(map(inside, value))
         return value
-    if isinstance(eqn.primitive.lower, Inline) and eqn.primitive is not jit_p:
-        called = eqn.primitive.lower.jaxpr(eqn.params)
-        if type(called) is Jaxpr:
-            called = ClosedJaxpr(called)
+    called = _called(eqn)
+    if called is not None:
         name = str(eqn.params.get("name", eqn.primitive.name))
         return eqn.replace(primitive=jit_p, params={
             "jaxpr": inside(called), "name": name, "donated": (), "keep_unused": False,
@@ -120,3 +121,17 @@ def _without_rules(eqn: Eqn, done: dict[int, Jaxpr]) -> Eqn:
         params["donated"] = ()
     return eqn.replace(params=params)
 
+
+def _called(eqn: Eqn) -> ClosedJaxpr | None:
+    """The program that an equation is a call of, or that the lowering of a program's own primitive
+    makes; None for other equations."""
+    primitive, lower = eqn.primitive, eqn.primitive.lower
+    if isinstance(lower, Inline) and primitive is not jit_p:
+        called = lower.jaxpr(eqn.params)
+        return ClosedJaxpr(called) if type(called) is Jaxpr else called
+    if isinstance(lower, Expand) and not is_registered(primitive):
+        def lowered(*operands: Any) -> list[Any]:
+            out = lower.rewrite(*operands, **eqn.params)
+            return list(out) if isinstance(out, (tuple, list)) else [out]
+        return trace_to_jaxpr(lowered, [v.aval for v in eqn.invars])
+    return None
