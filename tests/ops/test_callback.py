@@ -120,3 +120,19 @@ def test_failures_are_logged(caplog):
 def test_uses_that_have_no_meaning(use, error, message):
     with pytest.raises(error, match=message):
         use(lambda *x: None)
+
+
+@pytest.mark.parametrize("over", [
+    lambda f: jax.pmap(f),
+    lambda f: jax.shard_map(f, mesh=jax.make_mesh((1,), ("i",)), in_specs=jax.P("i"),
+                            out_specs=jax.P("i"), check_vma=False)], ids=["pmap", "shard_map"])
+def test_devices_call_back_each(over):
+    """Where an axis is one of devices, no method of vmap is asked for."""
+    seen = []
+
+    def double(x):
+        seen.append(x.shape)
+        return np.asarray(x) * 2
+    out = over(lambda x: jax.pure_callback(double, x, x))(jnp.ones((1, 3)))
+    np.testing.assert_array_equal(out, np.full((1, 3), 2))
+    assert len(seen) == 1

@@ -17,13 +17,15 @@ class Axis:
 
     `checked` axes are those of a `shard_map` in whose types (`ShapedArray.vma`) they are tracked.
     `spmd_name` is the mesh axis (or axes) that the mapped axis is split over, where constraints
-    inside say how values are split.
+    inside say how values are split. The instances of `devices` axes are programs of their own, as
+    those of `pmap` and `shard_map`: callbacks are called by each.
     """
 
     name: AxisName
     size: int
     checked: bool = False
     spmd_name: Any = None
+    devices: bool = False
 
 
 def current_axes() -> tuple[Axis, ...]:

@@ -123,6 +123,8 @@ def _vectorized_batch(primitive: Callable[..., list[Any]], axis: Any, operands: 
                       vmap_method: str | None, result_avals: Any, **params: Any) -> Any:
     def bind(*args: Any, avals: Any = result_avals) -> list[Any]:
         return primitive(*args, vmap_method=vmap_method, result_avals=avals, **params)
+    if vmap_method is None and axis.devices:
+        vmap_method = "sequential"
     if vmap_method is None:
         raise NotImplementedError(
             "vmap is only supported for pure_callback and io_callback with a vmap_method: one of "

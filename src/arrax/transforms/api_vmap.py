@@ -53,7 +53,14 @@ def vmap(fun: Callable[_P, _R], in_axes: Any = 0, out_axes: Any = 0, axis_name: 
                         f"the positional arguments passed to the function, but got {in_axes}.")
     check_axes("vmap in_axes", in_axes)
     check_axes("vmap out_axes", out_axes)
+    spmd = tuple(spmd_axis_name) if isinstance(spmd_axis_name, list) else spmd_axis_name
+    return mapped_function(fun, in_axes, out_axes, axis_size,
+                           lambda size: Axis(axis_name, size, spmd_name=spmd))
 
+
+def mapped_function(fun: Callable[_P, _R], in_axes: Any, out_axes: Any, axis_size: int | None,
+                    axis_of: Callable[[int], Axis]) -> Callable[_P, _R]:
+    """`vmap` over the axis that `axis_of` makes for the size at hand."""
     @transforming(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
@@ -65,14 +72,13 @@ def vmap(fun: Callable[_P, _R], in_axes: Any = 0, out_axes: Any = 0, axis_name: 
         dims = flat_axes("vmap in_axes", (in_axes, 0), (args, kwargs))
         if any(type(x) is refs.Ref for x in leaves):
             return _map_refs(fun, leaves, tree, dims, out_axes,
-                             lambda f, axes, out: vmap(f, axes, out, axis_name, axis_size,
-                                                         spmd_axis_name))
+                             lambda f, axes, out: mapped_function(f, axes, out, axis_size,
+                                                                  axis_of))
         leaves = [x if isinstance(x, Tracer) else _checked(x, fun, d)
                   for x, d in zip(leaves, dims, strict=True)]
         dims = [_normalized(x, d, "vmap") for x, d in zip(leaves, dims, strict=True)]
         size = mapped_axis_size(fun, args, kwargs, leaves, dims, axis_size, "vmap")
-        spmd = tuple(spmd_axis_name) if isinstance(spmd_axis_name, list) else spmd_axis_name
-        axis = Axis(axis_name, size, spmd_name=spmd)
+        axis = axis_of(size)
         flat = calls.FlatCall(fun, tree)
         outs, out_dims = batch_flat(flat, axis, leaves, dims)
         out = flat.out_tree.unflatten(outs)

@@ -14,11 +14,13 @@ import numpy as np
 
 from arrax.core import pytree
 from arrax.core.array import ArrayImpl, with_aval
+from arrax.core.axis_env import Axis
 from arrax.core.device import Device, Mesh, NamedSharding, PartitionSpec, cpu_devices
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import looking_like, transforming
 from arrax.transforms import calls
-from arrax.transforms.api_vmap import check_axes, flat_axes, mapped_axis_size, vmap
+from arrax.transforms.api_vmap import (check_axes, flat_axes, mapped_axis_size,
+                                         mapped_function)
 from arrax.transforms.jit import jit
 
 
@@ -60,7 +62,8 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
         axes = in_axes
         if isinstance(axes, (tuple, list)):
             axes = tuple(a for i, a in enumerate(axes) if i not in fixed)
-        return vmap(dynamic, axes, out_axes, axis_name=name, axis_size=axis_size)(
+        return mapped_function(dynamic, axes, out_axes, axis_size,
+                               lambda size: Axis(name, size, devices=True))(
             *(a for i, a in enumerate(args) if i not in fixed), **kwargs)
     compiled = jit(looking_like(fun, instance_call), static_argnums=static,
                    donate_argnums=donate_argnums)

@@ -165,7 +165,7 @@ def expanded(*, jaxpr: ClosedJaxpr, mesh: Any, in_specs: Specs, out_specs: Specs
              newly_manual_axes: Any) -> ClosedJaxpr:
     """The batched program that a `shard_map` equation stands for."""
     sizes = mesh.shape
-    axes = tuple(Axis(n, sizes[n]) for n in manual_axes(mesh, newly_manual_axes))
+    axes = tuple(Axis(n, sizes[n], devices=True) for n in manual_axes(mesh, newly_manual_axes))
     avals = tuple(_erased(whole_aval(v.aval, spec, mesh, newly_manual_axes))
                   for v, spec in zip(jaxpr.jaxpr.invars, in_specs, strict=True))
     return _expanded(jaxpr, axes, tuple(in_specs), tuple(out_specs), avals)
