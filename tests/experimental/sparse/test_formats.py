@@ -137,6 +137,14 @@ def test_mapped() -> None:
     np.testing.assert_array_equal(both.todense(), x)
 
 
+@pytest.mark.parametrize("kind", [BCOO, BCSR], ids=lambda k: k.__name__)
+def test_only_batch_axes_are_mapped(kind: Any) -> None:
+    for n_batch, axis in ((0, 0), (1, 1), (1, 2)):
+        mat = kind.fromdense(dense((2, 4, 3, 2)), n_batch=n_batch, n_dense=2 - n_batch)
+        with pytest.raises((ValueError, TypeError, IndexError), match="(?i)axes|axis|dim"):
+            arrax.vmap(lambda m: m.todense(), axis)(mat)
+
+
 def test_gradients_are_sparse() -> None:
     mat, v = BCOO.fromdense(X), jnp.arange(3.)
 

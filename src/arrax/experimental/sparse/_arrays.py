@@ -60,8 +60,9 @@ class _Batched(JAXSparse):
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], Any]:
         """The arrays, and what is known of them."""
-        return self._children(), (self.shape, self.n_batch, self.indices_sorted,
-                                  self.unique_indices)
+        n_batch = self.n_batch
+        return self._children(), (self.shape, n_batch, tuple(self.indices.shape[n_batch:]),
+                                  self.indices_sorted, self.unique_indices)
 
 
 def _leader(x: Any, rest: int) -> Shape:
@@ -112,8 +113,9 @@ class BCOO(_Batched):
         """The array of arrays, whatever these are."""
         new = object.__new__(cls)
         new.data, new.indices = children
-        new.shape, n_batch, new.indices_sorted, new.unique_indices = known
+        new.shape, n_batch, entries, new.indices_sorted, new.unique_indices = known
         if all(hasattr(x, "shape") for x in children):
+            _check_mapped("BCOO", n_batch, entries, new.indices)
             rest = len(new.shape) - n_batch - getattr(new.indices, "shape", (0,))[-1] + 1
             new.shape = shape_of_children(new.shape, n_batch, _leader(new.data, rest),
                                           _leader(new.indices, 2))
@@ -164,12 +166,21 @@ class BCSR(_Batched):
         """The array of arrays, whatever these are."""
         new = object.__new__(cls)
         new.data, new.indices, new.indptr = children
-        new.shape, n_batch, new.indices_sorted, new.unique_indices = known
+        new.shape, n_batch, entries, new.indices_sorted, new.unique_indices = known
         if all(hasattr(x, "shape") for x in children):
+            _check_mapped("BCSR", n_batch, entries, new.indices)
             new.shape = shape_of_children(
                 new.shape, n_batch, _leader(new.data, len(new.shape) - n_batch - 1),
                 _leader(new.indices, 1), _leader(new.indptr, 1))
         return new
+
+
+def _check_mapped(name: str, n_batch: int, entries: Shape, indices: Any) -> None:
+    """ValueError if a transformation took an axis away that is no batch axis."""
+    lost = n_batch + len(entries) - len(indices.shape)
+    if lost > 0 and (lost > n_batch or tuple(indices.shape[n_batch - lost:]) != entries):
+        raise ValueError(f"Cannot map over a {name} array with n_batch={n_batch} along other axes "
+                         "than its batch axes; use update_layout to have more of them")
 
 
 def _check_bcoo(mat: BCOO) -> None:
