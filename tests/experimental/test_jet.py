@@ -190,3 +190,9 @@ def test_rules_of_programs() -> None:
     module.defzero(cube)
     np.testing.assert_allclose(jet(cube.bind, (2.,), ([1., 3.],))[1], [0, 0])
     del module.jet_rules[cube]
+
+
+def test_high_orders() -> None:
+    """Factorials beyond 32 bits are floats."""
+    terms = jet(jnp.exp, (0.,), ([1.] + [0.] * 19,))[1]
+    np.testing.assert_allclose(terms, np.ones(20), rtol=1e-5)

@@ -73,7 +73,7 @@ def jet(fun: Callable[..., Any], primals: Any, series: Any, factorial_scaled: bo
     """
     values, terms = _checked(primals, series)
     order = max(map(len, terms), default=0)
-    scales = [math.factorial(k + 1) if factorial_scaled else 1 for k in range(order)]
+    scales = [float(math.factorial(k + 1)) if factorial_scaled else 1. for k in range(order)]
     coefficients = [[t if s == 1 else t / s for t, s in zip(ts, scales, strict=True)]
                     for ts in terms]
     tree: list[Any] = []
