@@ -26,12 +26,12 @@ def drawn_rows() -> dict[str, Row]:
 # ---- names in texts of programs ----------------------------------------------------------------
 
 def row(name: str) -> Any:
-    """The function of a row, its results a tuple."""
+    """The function of a row, its results a tuple of arrays."""
     function = all_rows()[name].function
 
     def results(*operands: Any) -> tuple[Any, ...]:
         out = function(*operands)
-        return tuple(out) if isinstance(out, (tuple, list)) else (out,)
+        return tuple(map(jnp.asarray, out if isinstance(out, (tuple, list)) else (out,)))
     return results
 
 

@@ -9,6 +9,7 @@ import arrax.numpy as jnp
 from arrax import lax
 from arrax.engines.cpu import loop_ir, machine
 from arrax.engines.cpu.kernels import long_blocks
+from arrax.engines.cpu.passes import verify_aliases
 from tests.engines.cpu.compiling import check, llvm_of
 
 START = np.linspace(0, 1, 40, dtype=np.float32)
@@ -132,6 +133,23 @@ def test_blocks_are_of_bounded_length():
               for block in function.blocks]
     assert max(len(block.instructions) for block in blocks) <= long_blocks.LONGEST + 1
     assert float(arrax.jit(lambda *a: sum(a))(*args)) == sum(range(3000))
+
+
+def test_memory_is_checked_in_linear_time(monkeypatch):
+    """Of all results of one kernel, each is compared with what shares its memory only."""
+    def comparisons(length):
+        count = 0
+        clash = verify_aliases._Checker._clash
+
+        def counted(self, step, target, nearby):
+            nonlocal count
+            count += len(nearby)
+            return clash(self, step, target, nearby)
+        with monkeypatch.context() as patch:
+            patch.setattr(verify_aliases._Checker, "_clash", counted)
+            llvm_of(lambda x: every_result(x, length), START)
+        return count
+    assert comparisons(200) <= 2 * comparisons(100) + 10
 
 
 CUT = {

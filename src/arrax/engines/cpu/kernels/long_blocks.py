@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-LONGEST = 2048  # instructions of a block; loop bodies are hardly ever so long
+LONGEST = 512  # instructions of a block; few loop bodies are so long
 
 
 def cut_long_blocks(module: ir.Module) -> None:

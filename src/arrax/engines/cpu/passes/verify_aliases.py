@@ -238,9 +238,11 @@ class _Checker:
         if isinstance(step, ir.ScanStep):
             return ""
         written = {b.value for b, access in touched if access.writes}
+        nearby = self._by_memory(touched)
         for buffer, access in touched:
             problem = memory.missing(buffer) if access.reads and buffer.value not in written else ""
-            problem = problem or (self._clash(step, buffer, touched) if access.writes else "")
+            problem = problem or (self._clash(step, buffer, nearby[self.memory(buffer)])
+                                  if access.writes else "")
             if problem:
                 return problem
         for buffer, access in touched:
@@ -252,16 +254,15 @@ class _Checker:
                     return problem
         return ""
 
-    def _clash(self, step: Any, target: Buffer, touched: list[tuple[Buffer, Access]]) -> str:
-        """Whether writing `target` disturbs what else the step touches."""
+    def _clash(self, step: Any, target: Buffer, nearby: list[tuple[Buffer, Access]]) -> str:
+        """Whether writing `target` disturbs what else the step touches of overlapping memory."""
         mine = self.memory(target)
-        for buffer, access in touched:
-            other = self.memory(buffer)
-            if buffer.value is target.value or not self._overlap(mine, other):
+        for buffer, access in nearby:
+            if buffer.value is target.value:
                 continue
             if access.writes:
                 return "two values are written into one memory"
-            if mine is not other:
+            if mine is not self.memory(buffer):
                 return "memory that is read overlaps with memory that is written"
             if isinstance(step, ir.Copy):
                 continue
@@ -270,8 +271,18 @@ class _Checker:
                 return "a step writes over what it still reads"
         return ""
 
-    def _overlap(self, a: Buffer, b: Buffer) -> bool:
-        if a is b:
-            return True
-        return self.in_arena(a) and self.in_arena(b) \
-            and a.offset < b.offset + b.nbytes and b.offset < a.offset + a.nbytes
+    def _by_memory(self, touched: list[tuple[Buffer, Access]],
+                   ) -> dict[Buffer, list[tuple[Buffer, Access]]]:
+        """What a step touches of each memory and of what overlaps with that in the arena."""
+        own: dict[Buffer, list[tuple[Buffer, Access]]] = {}
+        for buffer, access in touched:
+            own.setdefault(self.memory(buffer), []).append((buffer, access))
+        found = {place: list(given) for place, given in own.items()}
+        before: list[Buffer] = []  # memory that reaches beyond the beginning of the next
+        for place in sorted(filter(self.in_arena, own), key=lambda place: place.offset):
+            before = [other for other in before if other.offset + other.nbytes > place.offset]
+            for other in before:
+                found[place] += own[other]
+                found[other] += own[place]
+            before.append(place)
+        return found
