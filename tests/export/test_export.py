@@ -136,6 +136,22 @@ SYMBOLIC = [
     ("pad by places", lambda x: [jnp.pad(x, ((0, x.shape[1]), (1, x.shape[0] - 1)), mode=mode)
                                  for mode in ("edge", "reflect", "wrap", "symmetric")],
      "a, b", (4, 3)),
+    ("layer norm", lambda x: (x - x.mean(1, keepdims=True)) / jnp.std(x, 1, keepdims=True),
+     "a, b", (4, 3)),
+    ("attention", lambda x: arrax.nn.dot_product_attention(
+        *[x.reshape(1, x.shape[0], 1, x.shape[1])] * 3, is_causal=True), "a, b", (4, 3)),
+    ("statistics", lambda x: (jnp.median(x, 0), jnp.corrcoef(x), jnp.histogram(x[0], 4)[0]),
+     "a, b", (4, 3)),
+    ("copies", lambda x: (jnp.tile(x, (2, x.shape[0])), jnp.repeat(x, 3, 0), jnp.outer(x[0], x)),
+     "a, b", (4, 3)),
+    ("matrices", lambda x: (jnp.linspace(0, 1, x.shape[0]), jnp.eye(x.shape[0]), jnp.tril(x),
+                            jnp.diag(x[0]), jnp.meshgrid(x[0], x[:, 0])), "a, b", (4, 3)),
+    ("searches", lambda x: (jnp.searchsorted(jnp.sort(x[0]), x[:, 0]), jnp.nonzero(
+        x[0], size=2), jnp.unique(x[0], size=3)), "a, b", (4, 3)),
+    ("loops", lambda x: lax.fori_loop(0, x.shape[0], lambda i, c: c + x[i],
+                                      jnp.zeros(x.shape[1])), "a, b", (4, 3)),
+    ("pooling", lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (2, 2), (2, 2), "VALID"),
+     "2*a, b", (4, 3)),
     ("products", lambda x: (x.T @ x, jnp.einsum("ij,kj->ik", x, x)), "a, b", (4, 3)),
     ("sorting", lambda x: (jnp.sort(x, 0), jnp.argmax(x, 1), jnp.cumsum(x, 0)), "a, b", (4, 3)),
     ("softmax", lambda x: arrax.nn.softmax(x, 1), "a, b", (4, 3)),
@@ -166,7 +182,29 @@ def test_one_program_serves_all_shapes(function, spec, shape):
         found, expected = exported.call(x), arrax.jit(function)(x)
         assert arrax.tree.structure(found) == arrax.tree.structure(expected)
         for one, other in zip(arrax.tree.leaves(found), arrax.tree.leaves(expected), strict=True):
-            np.testing.assert_array_equal(one, other)
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+DIFFERENTIATED = [
+    ("embedding", lambda p, i: arrax.nn.log_softmax(p[i] @ p.T), ("_, _", "b, t"),
+     (np.eye(5, 3, dtype=np.float32), np.array([[0, 4], [2, 2]], np.int32))),
+    ("pooling", lambda p, x: lax.reduce_window(
+        x * p, -jnp.inf, lax.max, (1, 2), (1, 2), "VALID"), ("_", "b, 2*c"),
+     (np.float32(2), np.arange(8, dtype=np.float32).reshape(2, 4))),
+    ("cholesky", lambda x: jnp.linalg.cholesky(x @ x.T + jnp.eye(x.shape[0])), ("a, b",),
+     (np.arange(6, dtype=np.float32).reshape(2, 3),)),
+    ("slices", lambda x: jnp.roll(x, 1, 0)[1:] * x[:-1], ("a, b",),
+     (np.arange(6, dtype=np.float32).reshape(2, 3),))]
+
+
+@pytest.mark.parametrize("function, specs, args", [row[1:] for row in DIFFERENTIATED],
+                         ids=[row[0] for row in DIFFERENTIATED])
+def test_derivatives_serve_all_shapes(function, specs, args):
+    specs = export.symbolic_args_specs(args, specs if np.ndim(args[0]) else (None, *specs[1:]))
+    exported = through_bytes(arrax.jit(function), vjp_order=1)(*specs)
+    found = arrax.grad(lambda *a: (exported.call(*a) ** 2).sum())(*args)
+    np.testing.assert_allclose(found, arrax.grad(lambda *a: (function(*a) ** 2).sum())(*args),
+                               rtol=1e-4, atol=1e-5)
 
 
 def test_shapes_of_results_are_expressions():

@@ -12,6 +12,7 @@ import numpy as np
 
 from arrax.core import pytree
 from arrax.core.aval import aval_of
+from arrax.core.dimension import Dimension
 from arrax.core.tracebacks import filtered
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.join import concatenate, pad
@@ -66,6 +67,8 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
 
 def _scan(combine: Combine, elems: list[Any], axis: int) -> list[Any]:
     size = aval_of(elems[0]).shape[axis]
+    if isinstance(size, Dimension):
+        raise NotImplementedError(f"associative scan over axis of non-constant size: {size}")
     if size < 2:
         return elems
     pairs = combine(_cut(elems, axis, 0, size - 1, 2), _cut(elems, axis, 1, size, 2))

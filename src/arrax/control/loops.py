@@ -13,6 +13,7 @@ from arrax.control.while_rules import bind_while
 from arrax.core import dtypes, pytree
 from arrax.core.array import array_of
 from arrax.core.aval import aval_of
+from arrax.core.dimension import Dimension
 from arrax.core.tracebacks import filtered
 from arrax.ops.p import add_p, lt_p
 from arrax.transforms.refs import cells, read_all, with_outer_refs, write_all
@@ -198,6 +199,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[..., Any], init_val: An
     """
     if not callable(body_fun):
         raise TypeError("lax.fori_loop: body_fun argument should be callable.")
+    lower, upper = (x.__jax_array__() if isinstance(x, Dimension) else x for x in (lower, upper))
     if type(lower) is type(upper) is int:
         array_of(lower), array_of(upper)  # OverflowError for what no default dtype holds
     lower_aval, upper_aval = aval_of(lower), aval_of(upper)

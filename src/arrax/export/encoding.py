@@ -37,7 +37,7 @@ from arrax.core.dimension import Dimension
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.parameter_types import parameter_types
 from arrax.core.parser import Opaque, dtype_names
-from arrax.core.primitive import is_registered, registry
+from arrax.core.primitive import Primitive, is_registered, registry
 from arrax.export.parsing import parse_expression
 from arrax.export.scopes import SymbolicScope
 from arrax.ops.random import KeyImplementation, implementation_of
@@ -237,6 +237,7 @@ _PARTS: tuple[tuple[Any, str, Callable[[_Writer, Any], list[Any]]], ...] = (
     (frozenset, "set", lambda w, v: [w.value(item) for item in sorted(v, key=str)]),
     (list, "list", _Writer._sequence),
     (tuple, "tuple", _Writer._sequence),
+    (Primitive, "primitive", lambda w, v: [v.name]),
     (KeyImplementation, "keys", lambda w, v: [_dtype_text(v.dtype)]),
     (dict, "dict", lambda w, v: [[w.value(k), w.value(x)] for k, x in v.items()]),
     (complex, "complex", lambda w, v: [v.real, v.imag]),
@@ -360,6 +361,9 @@ class _Reader:
 
     def _read_set(self, parts: Any) -> Any:
         return frozenset(map(self.value, parts))
+
+    def _read_primitive(self, parts: Any) -> Any:
+        return registry[parts[0]]
 
     def _read_keys(self, parts: Any) -> Any:
         return implementation_of(dtype_names[parts[0]])

@@ -7,6 +7,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax.core.array import Array
+from arrax.core.trace import Tracer
 from arrax.nn.normalization import logsumexp, softmax
 from arrax.numpy.promotion import as_array
 from arrax.typing import ArrayLike, DTypeLike
@@ -106,11 +107,13 @@ def _attend(q: Any, k: Any, v: Any, bias: Any, mask: Any, scale: float | None, i
             query_lengths: Any, key_lengths: Any, window: Any) -> tuple[Any, Any]:
     batch, queries, heads, depth = q.shape
     keys, groups = k.shape[1], k.shape[2]
-    scale = 1 / np.sqrt(depth) if scale is None else scale
+    if scale is None:
+        scale = 1 / (np.sqrt(depth) if isinstance(depth, int) else jnp.sqrt(depth))
     grouped = q.reshape(batch, queries, groups, heads // groups, depth)
     logits = jnp.einsum("btgnh,bsgh->bgnts", grouped, k,
                         preferred_element_type=np.float32 if q.dtype.itemsize < 4 else None)
-    logits = logits.reshape(batch, heads, queries, keys) * float(scale)
+    factor = scale if isinstance(scale, Tracer) else float(scale)
+    logits = logits.reshape(batch, heads, queries, keys) * factor
     if bias is not None:
         logits = (logits + _four(bias)).astype(logits.dtype)
     known = _mask_of((batch, heads, queries, keys), None if mask is None else _four(mask),

@@ -13,8 +13,8 @@ from arrax import lax
 from arrax.core import dtypes, errors
 from arrax.core.array import Array, ArrayImpl, array_of, from_numpy, owned, with_aval
 from arrax.core.aval import ShapedArray
-from arrax.core.dimension import (Dimension, dimension, is_constant_shape, max_dim,
-                                  surely_at_most)
+from arrax.core.dimension import (Dimension, broadcast_shapes, dimension, is_constant_shape,
+                                  max_dim, surely_at_most)
 from arrax.core.errors import InconclusiveDimensionOperation
 from arrax.core.evaluate import EVAL
 from arrax.core.remembered import remembered
@@ -487,8 +487,8 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
     Raises:
       ValueError: `num` is negative.
     """
-    num = integer(num, "num")
-    if num < 0:
+    num = dimension(num, "num")
+    if surely_at_most(num, -1):
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     check_arraylike("linspace", start, stop)
     known = dtypes.check_user_dtype(dtype, "linspace")
@@ -496,12 +496,12 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
     working = first.dtype
     result_dtype = working if known is None else known
     intervals = num - 1 if endpoint else num
-    shape = np.broadcast_shapes(first.shape, last.shape)
+    shape = broadcast_shapes(first.shape, last.shape)
     first, last = (broadcast_to_shape(convert(v, working), shape) for v in (first, last))
     axis = integer(axis, "axis")
     axis = axis + len(shape) + 1 if axis < 0 else axis
-    step = lax.div(lax.sub(last, first), scalar_array(max(intervals, 1), working)) \
-        if intervals > 0 else full_like(first, np.nan)
+    step = lax.div(lax.sub(last, first), scalar_array(max_dim(intervals, 1), working)) \
+        if not surely_at_most(intervals, 0) else full_like(first, np.nan)
     points = _points(first, last, num, intervals, endpoint, shape, working)
     if axis:
         order = [*range(1, axis + 1), 0, *range(axis + 1, len(shape) + 1)]
@@ -517,7 +517,7 @@ def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = 
 def _points(first: Any, last: Any, num: int, intervals: int, endpoint: bool,
             shape: tuple[int, ...], dtype: Any) -> Any:
     """The points along a leading axis. The last one is `last` exactly."""
-    if num < 2 and endpoint or num == 0:
+    if surely_at_most(num, 1) and endpoint or num == 0:
         return lax.broadcast_in_dim(first, (num, *shape), tuple(range(1, len(shape) + 1)))
     inner = num - 1 if endpoint else num
     real_dtype = np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype

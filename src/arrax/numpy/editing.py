@@ -8,7 +8,8 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import errors, pytree
-from arrax.core.dimension import Dimension, dimension, is_constant_shape, max_dim, min_dim
+from arrax.core.dimension import (Dimension, broadcast_shapes, dimension, is_constant_shape,
+                                  max_dim, min_dim)
 from arrax.core.array import Array
 from arrax.core.trace import Tracer
 from arrax.numpy import (creation, elementwise, indexing, joining, reductions, rounding, shaping,
@@ -209,7 +210,7 @@ def put_along_axis(arr: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: 
         raise ValueError("put_along_axis arguments 'arr' and 'indices' must have same ndim. Got "
                          f"{x.ndim} and {index.ndim}.")
     axis = canonical_axis(axis, x.ndim)
-    shape = list(np.broadcast_shapes(*(tuple(1 if i == axis else d for i, d in enumerate(v.shape))
+    shape = list(broadcast_shapes(*(tuple(1 if i == axis else d for i, d in enumerate(v.shape))
                                        for v in (x, index))))
     shape[axis] = index.shape[axis]
     index = shaping.broadcast_to(index, tuple(shape))

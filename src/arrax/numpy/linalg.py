@@ -10,6 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import Array
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.lazy import listing
 from arrax.core.remembered import remembered
 from arrax.lax import linalg as lax_linalg
@@ -259,7 +260,7 @@ def solve(a: ArrayLike, b: ArrayLike) -> Array:
     if y.shape[-2] != x.shape[-1]:
         raise ValueError("linalg.solve: dimensions do not match, got shapes "
                          f"{x.shape} and {np.shape(b)}")
-    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
     y = broadcast_to_shape(y, (*batch, *y.shape[-2:]))
     out = _solve(broadcast_to_shape(x, (*batch, *x.shape[-2:])), y)
     return out[..., 0] if vector else out

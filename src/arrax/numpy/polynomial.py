@@ -8,6 +8,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import Array
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.numpy import creation, elementwise, joining, linalg, products, reductions, shaping
@@ -20,7 +21,7 @@ from arrax.typing import ArrayLike
 def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
     """The values at `x` of the polynomial with coefficients `p`, by Horner's rule."""
     p, x = promote_dtypes("polyval", as_array("polyval", p), as_array("polyval", x, 1))
-    shape = np.broadcast_shapes(p.shape[1:], x.shape)
+    shape = broadcast_shapes(p.shape[1:], x.shape)
     value = creation.zeros(shape, p.dtype)
     for i in range(p.shape[0]) if p.shape[0] <= unroll else ():
         value = elementwise._add(elementwise._multiply(value, x), p[i])

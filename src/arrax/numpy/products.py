@@ -151,7 +151,7 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1, precision: Any = 
                          f"{x.shape[-1]} and {y.shape[-1]}")
     if x.dtype in complex_dtypes:
         x = lax.conj(x)
-    shape = np.broadcast_shapes(x.shape, y.shape)
+    shape = broadcast_shapes(x.shape, y.shape)
     x, y, dtype = _pair("vecdot", x, y, preferred_element_type)
     x, y = shaping.broadcast_to(x, shape), shaping.broadcast_to(y, shape)
     batch = tuple(range(len(shape) - 1))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from arrax import lax
+from arrax.core import dimension as dimensions
 from arrax.core.array import Array, ArrayImpl, array_of
 from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
@@ -319,7 +320,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     """The shape that `shapes` broadcast to. ValueError when they do not."""
     known = [canonical_shape(s) for s in shapes]
     try:
-        return tuple(np.broadcast_shapes(*known))
+        return tuple(dimensions.broadcast_shapes(*known))
     except ValueError:
         raise ValueError(f"Incompatible shapes for broadcasting: shapes={known}") from None
 

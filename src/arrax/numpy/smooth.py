@@ -12,6 +12,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import Array
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise
 from arrax.numpy.promotion import (complex_dtypes, convert, inexact_array, promote_inexact,
@@ -107,7 +108,7 @@ logaddexp_of.__name__, logaddexp2_of.__name__ = "logaddexp", "logaddexp2"
 
 def _full(operands: list[Any]) -> list[Any]:
     """The operands in one shape, scalars too, for `lax.select` takes equal shapes."""
-    shape = np.broadcast_shapes(*(x.shape for x in operands))
+    shape = broadcast_shapes(*(x.shape for x in operands))
     return [lax.broadcast_in_dim(x, shape, tuple(range(len(shape) - x.ndim, len(shape))))
             if x.shape != shape else x for x in operands]
 

@@ -8,7 +8,8 @@ import numpy as np
 from arrax import lax
 from arrax.core import config, dtypes
 from arrax.core.array import Array, ArrayImpl
-from arrax.core.positions import check_positions
+from arrax.core.dimension import Dimension, surely_at_most
+from arrax.core.positions import check_positions, is_beyond
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions, shaping
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
@@ -132,7 +133,7 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
                                             as_array("searchsorted", v, 1))
     if sorter is not None:
         sorted_values = sorted_values[sorter]
-    wide = sorted_values.size >= 2**31 and config.enable_x64.value
+    wide = is_beyond(sorted_values.size, np.dtype(np.int32)) and config.enable_x64.value
     dtype = np.dtype(np.int64 if wide else np.int32)
     check_positions("searchsorted", sorted_values.size + 1, dtype)
     if sorted_values.size == 0:
@@ -142,7 +143,7 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
         found = np.searchsorted(sorted_values._value(), queries._value(),
                                 "left" if side == "left" else "right")
         return creation.asarray(np.asarray(found).astype(dtype))
-    few = sorted_values.size * queries.size <= MOST_COMPARISONS
+    few = surely_at_most(sorted_values.size * queries.size, MOST_COMPARISONS)
     if method == "compare_all" or (few and stages_eager_call()):
         return _search_all(sorted_values, queries, side, dtype)
     if method == "sort":
@@ -169,7 +170,8 @@ def _before(queries: Any, values: Any, side: str) -> Any:
 
 def _bisect(values: Any, queries: Any, side: str, dtype: Any, unroll: bool) -> Any:
     """Halve [low, high) as often as the length needs, for all queries together."""
-    steps = int(np.ceil(np.log2(values.shape[0] + 1)))
+    size = values.shape[0]
+    steps = 32 if isinstance(size, Dimension) else int(np.ceil(np.log2(size + 1)))
     low = creation.zeros(queries.shape, dtype)
     high = creation.full(queries.shape, values.shape[0], dtype)
 

@@ -8,8 +8,9 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import Array
+from arrax.core.dimension import min_dim
 from arrax.core.remembered import remembered
-from arrax.numpy import elementwise, products, reductions, shaping
+from arrax.numpy import creation, elementwise, products, reductions, shaping
 from arrax.numpy.promotion import (as_array, complex_dtypes, convert, integer_dtypes,
                                    promote_dtypes_inexact, promotes_freely)
 from arrax.typing import ArrayLike, DTypeLike
@@ -72,7 +73,8 @@ def _weights(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any]
             w = elementwise.absolute(w)
         weights = w if weights is None else elementwise._multiply(weights, w)
     if weights is None:
-        return None, float(count - ddof)
+        divisor = count - ddof
+        return None, float(divisor) if isinstance(divisor, int) else divisor
     total = reductions.sum(weights)
     if ddof == 0:
         return weights, total
@@ -104,5 +106,5 @@ def _unit(x: Any) -> Any:
 
 def _main_diagonal(c: Any) -> Any:
     """The main diagonal of a matrix."""
-    n = min(c.shape)
-    return c[np.arange(n), np.arange(n)]
+    diagonal = creation.arange(min_dim(*c.shape))
+    return c[diagonal, diagonal]

@@ -9,6 +9,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import Array
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, reductions
 from arrax.numpy.index_update import IndexUpdateRef
@@ -200,7 +201,7 @@ def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
     """Whether the arrays broadcast to one shape and are equal there."""
     x, y = as_array("array_equiv", a1), as_array("array_equiv", a2, 1)
     try:
-        np.broadcast_shapes(x.shape, y.shape)
+        broadcast_shapes(x.shape, y.shape)
     except ValueError:
         return as_array("array_equiv", np.bool_(False))
     return reductions.all(elementwise.equal(x, y))
@@ -241,7 +242,7 @@ def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 def gcd(x1: ArrayLike, x2: ArrayLike) -> Array:
     """The greatest common divisor of integers, by Euclid's algorithm."""
     x, y = _integers("gcd", x1, x2)
-    shape = np.broadcast_shapes(x.shape, y.shape)
+    shape = broadcast_shapes(x.shape, y.shape)
     x, y = (lax.broadcast_in_dim(lax.abs(v) if v.dtype.kind == "i" else v, shape,
                                  tuple(range(len(shape) - v.ndim, len(shape)))) for v in (x, y))
 

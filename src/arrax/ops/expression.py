@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 
 from arrax.core.aval import aval_of
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.primitive import Primitive
 from arrax.ops import matrices as m
 from arrax.ops.formulas import Operators
@@ -57,7 +57,7 @@ def _scalar(value: Any, like: Any) -> Any:
 def where(condition: Expression, x: Any, y: Any) -> Expression:
     """`x` where `condition` holds, else `y`; one of the two may be a Python scalar."""
     like = x if isinstance(x, Expression) else y
-    shape = np.broadcast_shapes(condition.shape, like.shape, getattr(y, "shape", ()))
+    shape = broadcast_shapes(condition.shape, like.shape, getattr(y, "shape", ()))
     mask, on_true, on_false = (_spread(_scalar(v, like.value), shape) for v in (condition, x, y))
     return Expression(select_n_p.bind(mask, on_false, on_true))
 

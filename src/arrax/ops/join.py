@@ -283,7 +283,7 @@ tile_p: Primitive = Primitive(
 def tile(operand: Any, reps: Sequence[int]) -> Array:
     """Repeat `operand` `reps[i]` times along axis `i`; one number per axis."""
     operand = arguments.operand(operand, "tile")
-    reps = tuple(map(int, reps))
+    reps = tuple(map(dimension, reps))
     _tile_type(operand.aval, reps=reps)
     return tile_p.bind(operand, reps=reps)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.primitive import Primitive
 from arrax.library import linear_algebra
 from arrax.library.calls import Spec
@@ -104,7 +105,7 @@ def binary(primitive: Primitive) -> Callable[[Any, Any], Any]:
         dtype = a.dtype if a.dtype.itemsize >= b.dtype.itemsize else b.dtype
         if a.dtype != b.dtype:
             x, y = as_dtype(x, dtype), as_dtype(y, dtype)
-        shape = np.broadcast_shapes(a.shape, b.shape)
+        shape = broadcast_shapes(a.shape, b.shape)
         return primitive.bind(_stretch(x, shape), _stretch(y, shape))
     return fn
 

@@ -21,6 +21,7 @@ import numpy as np
 from arrax.core import config, dtypes
 from arrax.core.array import array_of, from_numpy, with_aval
 from arrax.core.aval import ShapedArray, aval_of
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.library.calls import call_eagerly
 from arrax.library.rows import threefry_spec
@@ -69,7 +70,7 @@ def _emit_threefry(b: Any, k1: Any, k2: Any, x1: Any, x2: Any) -> tuple[Any, Any
 
 
 def _four_words_type(*avals: Any, **_: Any) -> Any:
-    shape = np.broadcast_shapes(*(a.shape for a in avals))
+    shape = broadcast_shapes(*(a.shape for a in avals))
     for aval in avals:
         if aval.dtype != np.uint32:
             raise TypeError("Arguments to threefry2x32 must have uint32 type, got "
@@ -515,7 +516,7 @@ random_split_p: Primitive = Primitive(
 
 def _fold_in_type(keys: Any, data: Any) -> Any:
     impl = _key_aval(keys, "random_fold_in")
-    return ShapedArray(np.broadcast_shapes(keys.shape, data.shape), impl.dtype)
+    return ShapedArray(broadcast_shapes(keys.shape, data.shape), impl.dtype)
 
 
 def _fold_in_batch(axis: Any, operands: Any, dims: Any) -> Any:

@@ -79,7 +79,8 @@ def _slice_transpose(cotangent: Any, x: Any, *, start_indices: Any, limit_indice
     shape, config = aval_of(cotangent).shape, []
     for i, size in enumerate(x.shape):
         step = 1 if strides is None else strides[i]
-        covered = start_indices[i] + (shape[i] - 1) * step + 1 if shape[i] else start_indices[i]
+        covered = start_indices[i] + (shape[i] - 1) * step + 1 if shape[i] != 0 \
+            else start_indices[i]
         config.append((start_indices[i], size - covered, step - 1))
     return pad_p.bind(cotangent, constant(0, aval_of(cotangent)),
                       padding_config=tuple(config))

@@ -9,6 +9,7 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import config, dtypes
 from arrax.core.array import Array
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.lazy import listing
 from arrax.core.remembered import remembered
 from arrax.random.arguments import (draw_shape, float_dtype, inexact_dtype, result_shape,
@@ -222,7 +223,7 @@ def double_sided_maxwell(key: ArrayLike, loc: Any, scale: Any, shape: Any = (),
     """
     dtype = float_dtype("double_sided_maxwell", dtype)
     typed = typed_key("double_sided_maxwell", key)
-    full = (*draw_shape(shape), *np.broadcast_shapes(np.shape(loc), np.shape(scale)))
+    full = (*draw_shape(shape), *broadcast_shapes(np.shape(loc), np.shape(scale)))
     return _double_sided_maxwell(typed, full, dtype, loc, scale)
 
 

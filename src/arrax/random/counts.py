@@ -9,6 +9,7 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
 from arrax.core.array import Array
+from arrax.core.dimension import broadcast_shapes
 from arrax.core.dtypes import key_fry
 from arrax.core.remembered import remembered
 from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, param, result_shape,
@@ -263,7 +264,7 @@ def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = Non
     if not p.ndim:
         raise ValueError("axis -1 is out of bounds for array of dimension 0")
     if shape is None:
-        shape = (*np.broadcast_shapes(n.shape, p.shape[:-1]), p.shape[-1])
+        shape = (*broadcast_shapes(n.shape, p.shape[:-1]), p.shape[-1])
     else:
         shape = draw_shape(shape)
         check_broadcast(shape, p.shape)

@@ -16,8 +16,10 @@ from arrax.core import dtypes, pytree
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
 from arrax.core.array import array_of, from_numpy
 from arrax.core.aval import aval_of
+from arrax.core.dimension import is_constant_shape
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
 from arrax.core.trace import Tracer
+from arrax.ops.create import empty_p
 from arrax.ops.p import convert_element_type_p
 from arrax.ops.rules import instantiate
 from arrax.transforms.transpose import backward_pass
@@ -302,8 +304,11 @@ def checked_tangent(aval: Any, tangent: Any, name: str) -> Any:
 def materialized(tangent: Any) -> Any:
     """Tangents and cotangents as users see them: float0 ones are NumPy arrays."""
     if type(tangent) is Zero and tangent.aval.dtype == float0:
+        if not is_constant_shape(tangent.aval.shape):
+            return empty_p.bind(shape=tangent.aval.shape, dtype=np.dtype(float0),
+                                out_sharding=None)
         return np.zeros(tangent.aval.shape, float0)
-    if type(tangent) is Zero and tangent.aval.weak_type:
+    if type(tangent) is Zero and tangent.aval.weak_type and is_constant_shape(tangent.aval.shape):
         return from_numpy(np.zeros(tangent.aval.shape, tangent.aval.dtype), True)
     return array_of(instantiate(tangent))
 
