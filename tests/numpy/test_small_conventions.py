@@ -106,3 +106,14 @@ def test_devices_leave_keys_as_they_are() -> None:
 def test_key_paths_hash_by_kind() -> None:
     from arrax.tree_util import FlattenedIndexKey, SequenceKey
     assert hash(SequenceKey(1)) != hash(FlattenedIndexKey(1))
+
+
+def test_copies_that_share_no_memory() -> None:
+    x = arrax.device_put(jnp.arange(3.0), arrax.devices()[0])
+    assert arrax.device_put(x, may_alias=True) is x
+    for target in (None, arrax.devices()[0]):
+        copy = arrax.device_put(x, target, may_alias=False)
+        assert copy.unsafe_buffer_pointer() != x.unsafe_buffer_pointer()
+        np.testing.assert_array_equal(copy, x)
+    with pytest.raises(ValueError, match="cannot be True at the same time"):
+        arrax.device_put(x, may_alias=True, donate=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from arrax.core import config, pytree
 from arrax.core.aliases import alias
-from arrax.core.array import ArrayImpl, array_of
+from arrax.core.array import ArrayImpl, array_of, with_aval
 from arrax.core.dtypes import ExtendedDType
 from arrax.core.device import Device, Mesh, Sharding, SingleDeviceSharding, cpu_devices
 from arrax.core.engine import engines
@@ -83,6 +83,7 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = Fa
       x: pytree of arrays or array-like values.
       device: a Device, a Sharding, or a pytree prefix of them; None leaves arrays uncommitted.
       donate: the arrays passed are deleted.
+      may_alias: False for arrays that share no memory with those passed.
 
     Raises TypeError for leaves that are not array-like, ValueError for targets that do not fit.
     """
@@ -105,6 +106,8 @@ def _put(value: Any, target: Any, semantics: ArrayCopySemantics) -> Any:
                                  copy_semantics=(semantics,))[0]
     value = array_of(value)
     out = placed(value, target)
+    if semantics is ArrayCopySemantics.ALWAYS_COPY:
+        out = with_aval(out._value().copy(), out.aval, out.placement)
     if semantics is ArrayCopySemantics.DONATE_INPUT and out is not value:
         value.delete()
     return out
