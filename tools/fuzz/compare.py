@@ -15,7 +15,8 @@ import numpy as np
 
 CLOSE = 8.0  # units in the last place, relative to the element
 SPREAD = 3.0  # times the largest effect of noise
-STAGES = ((3, "values"), (24, "uses"), (12, "primitives"))  # runs with noise, and where it is
+# Runs with noise, and where it is.
+STAGES = ((3, "values"), (24, "uses"), (12, "primitives"), (24, "ties"))
 
 
 def wide(x: np.ndarray) -> np.ndarray:

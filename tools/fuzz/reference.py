@@ -92,8 +92,9 @@ def run_reference(program: Program) -> list[np.ndarray]:
 
 
 def run_noisy(program: Program, seed: int, where: str = "values") -> list[np.ndarray]:
-    """The results with noise in every value, use of a value, or result of a primitive."""
-    noise = Noise(seed)
+    """The results with noise in every value, use of a value, or result of a primitive; "ties": in
+    every value, so that equal elements stay equal."""
+    noise = Noise(seed, where == "ties")
     scope = reference_names(moved=noise, used=noise,
                             operand=lambda *given: noise(rows.operand(*given)))
     with arrax.enable_x64(program.x64), arrax.disable_jit():
@@ -133,8 +134,9 @@ def as_list(results: Any) -> list[np.ndarray]:
 class Noise:
     """Moves inexact arrays by random relative amounts; all else stays as it is."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, keeps_ties: bool = False):
         self.rng = np.random.default_rng(seed)
+        self.keeps_ties = keeps_ties
 
     def __call__(self, value: Any) -> Any:
         return arrax.tree.map(self._move, value)
@@ -150,6 +152,9 @@ class Noise:
             return None
         unit = float(jnp.finfo(dtype_of(dtype.name)).eps)
         amounts = self.rng.uniform(-amount, amount, x.shape) * unit
+        if self.keeps_ties and not isinstance(x, Tracer):
+            _, first, place = np.unique(np.asarray(x), return_index=True, return_inverse=True)
+            amounts = amounts.reshape(-1)[first[place.reshape(-1)]].reshape(x.shape)
         if dtype.kind == "c":
             amounts = amounts * self._turns(x.shape)
         return np.asarray(1 + amounts, dtype)
