@@ -19,8 +19,9 @@ from arrax.core.config import (check_tracer_leaks, checking_leaks, config, debug
                                transfer_guard_device_to_device, transfer_guard_device_to_host,
                                transfer_guard_host_to_device)
 from arrax.core.config import disable_jit_context as disable_jit
-from arrax.core.device import Device, NamedSharding, Shard
-from arrax.core.device import PartitionSpec as P
+from arrax.core.device import Device
+from arrax.core.shardings import NamedSharding, Shard
+from arrax.core.shardings import PartitionSpec as P
 from arrax.core.dtypes import float0
 from arrax.core.evaluate import typeof
 from arrax.core.lazy import submodules as _submodules

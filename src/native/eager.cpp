@@ -10,6 +10,7 @@
 
 namespace {
 
+bool mesh_in_scope = false;
 PyObject* eager_hook = nullptr;  // not NULL: every bind goes through the trace's `process`
 
 PyObject *name_evaluate, *name_process, *name_execute, *name_typed_results, *name_weak_type,
@@ -37,10 +38,13 @@ inline PyObject* slot(PyObject* object, Py_ssize_t offset) {
 
 }  // namespace
 
+bool in_mesh() { return mesh_in_scope; }
+
 PyObject* plain_data(PyObject* value) {
   if (!is_array(value)) return nullptr;
   auto* array = reinterpret_cast<ArrayObject*>(value);
-  if (!array->data || Py_TYPE(array->aval) != aval_type || !PyArray_Check(array->data))
+  if (!array->data || Py_TYPE(array->aval) != aval_type || !PyArray_Check(array->data) ||
+      is_placed(array))
     return nullptr;
   PyArray_Descr* dtype = PyArray_DESCR(reinterpret_cast<PyArrayObject*>(array->data));
   return slot(array->aval, dtype_offset) == reinterpret_cast<PyObject*>(dtype) ? array->data
@@ -197,7 +201,7 @@ PyObject* process(PyObject* self, PyObject* const* arguments, Py_ssize_t count, 
 PyObject* bind(PyObject* object, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   auto* self = reinterpret_cast<PrimitiveObject*>(object);
   uint64_t unchecked = 0;
-  if (!thread_trace && !eager_hook) {
+  if (!thread_trace && !eager_hook && !mesh_in_scope) {
     int kind = self->kind == kUnknown ? read_kind(self) : self->kind;
     if (kind > kGeneral) {
       PyObject* result = evaluate(self, arguments, count, names, &unchecked);
@@ -333,6 +337,11 @@ PyObject* set_error_state(PyObject*, PyObject* arguments) {
   Py_RETURN_NONE;
 }
 
+PyObject* set_in_mesh(PyObject*, PyObject* flag) {
+  mesh_in_scope = PyObject_IsTrue(flag) == 1;
+  Py_RETURN_NONE;
+}
+
 PyObject* set_eager_hook(PyObject*, PyObject* hook) {
   Py_XSETREF(eager_hook, hook == Py_None ? nullptr : Py_NewRef(hook));
   Py_RETURN_NONE;
@@ -352,6 +361,9 @@ PyMethodDef eager_functions[] = {
     {"set_error_state", guarded<set_error_state>, METH_VARARGS,
      "set_error_state(variable, state): the context variable of NumPy's floating-point error state,\n"
      "and its value that reports nothing. `Quiet` functions run with it."},
+    {"set_in_mesh", guarded<set_in_mesh>, METH_O,
+     "set_in_mesh(flag): whether some thread has a mesh in scope; then eager calls all go through\n"
+     "the trace's `process`, and none is recorded."},
     {"set_eager_hook", guarded<set_eager_hook>, METH_O,
      "While the hook is not None, `bind` calls the trace's `process` for plain arrays too."},
     {nullptr}};

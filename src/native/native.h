@@ -34,6 +34,11 @@ struct ArrayObject {
   PyObject* weak_references;
 };
 
+// Whether somebody said where the array is: then traces look after it.
+inline bool is_placed(const ArrayObject* array) {
+  return array->placement && array->placement != Py_None;
+}
+
 extern PyTypeObject ArrayBaseType;
 extern PyTypeObject* array_type;  // the registered concrete class (never NULL after import)
 
@@ -62,6 +67,9 @@ extern PyTypeObject PrimitiveBaseType;
 extern PyTypeObject QuietType;
 // The data (borrowed) of an Array whose dtype is that of its data; NULL for everything else.
 PyObject* plain_data(PyObject* value);
+
+// Whether some thread has a mesh in scope: then traces see every eager call (`set_in_mesh`).
+bool in_mesh();
 bool is_weak(PyObject* array);
 // Told the class of avals, to read its slots directly.
 void learn_aval_type(PyObject* factory);

@@ -126,7 +126,7 @@ PyObject* call(PyObject* object, PyObject* const* arguments, size_t flagged_coun
                PyObject* names) {
   auto* self = reinterpret_cast<RememberedObject*>(object);
   size_t count = size_t(PyVectorcall_NARGS(flagged_count));
-  if (thread_trace || !recorder || !program_maker)
+  if (thread_trace || !recorder || !program_maker || in_mesh())
     return call_function(self, arguments, flagged_count, names);
   Signature signature;
   if (!read_values(&signature, arguments, count, names))

@@ -39,7 +39,7 @@ inline void push_leaf(Signature* s, PyObject* value, LeafKind kind) {
 bool read_array(Signature* s, PyObject* value) {
   auto* array = reinterpret_cast<ArrayObject*>(value);
   if (!array->data || array->data == Py_None) return false;  // deleted: the slow path raises
-  bool placed = array->placement && array->placement != Py_None;
+  bool placed = is_placed(array);
   s->words.push(address_word(array->aval, placed ? kPlacedArray : kArray));
   s->pinned.push(array->aval);
   if (placed) {
@@ -330,7 +330,7 @@ bool read_value(Signature* s, PyObject* value) {
   PyTypeObject* type = Py_TYPE(value);
   if (type == array_type) {
     auto* array = reinterpret_cast<ArrayObject*>(value);
-    if (!array->data || !PyArray_Check(array->data)) return false;
+    if (!array->data || !PyArray_Check(array->data) || is_placed(array)) return false;
     s->words.push(address_word(array->aval, kArray));
     s->pinned.push(array->aval);
     push_leaf(s, value, LeafKind::Array);

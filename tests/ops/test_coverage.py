@@ -28,6 +28,7 @@ PRIMITIVES = {
     "empty": "has undefined contents" + _ELSEWHERE,
     **dict.fromkeys(("psum_invariant", "pvary", "shard_map"),
                     "works on parts of arrays: tests/transforms/test_shard_map.py"),
+    "reshard": "changes where an array is: tests/transforms/test_placement.py",
     "ragged_all_to_all": "has six operands of its own kind" + _ELSEWHERE,
     "random_gamma_of": "what `random_gamma` of such keys is compiled to: tests/random",
     "rng_uniform": "gives other numbers at each call: tests/ops/test_random.py",

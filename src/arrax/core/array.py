@@ -6,6 +6,7 @@ NumPy-like methods are installed by `arrax.numpy` on `ArrayImpl` and `Tracer` (`
 """
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ import numpy as np
 from arrax import _native
 from arrax.core import dtypes, user_types
 from arrax.core.aval import ShapedArray, scalar_aval
-from arrax.core.device import Device, Shard, Sharding, placement_sharding, shard_indices
+from arrax.core.device import Device
+from arrax.core.shardings import (Shard, Sharding, placement_sharding, shard_indices,
+                                  type_sharding)
 from arrax.core.trace import (Tracer, check_integer_conversion, check_scalar_conversion)
 
 
@@ -171,13 +174,20 @@ class ArrayImpl(_ArrayBase):
     def is_fully_replicated(self) -> bool:
         return self.sharding.is_fully_replicated
 
+    _committed = committed
+
     @property
     def addressable_shards(self) -> list[Shard]:
         """The part of each device, as views."""
         data = self._value()
-        return [Shard(device, index, 0, with_aval(part, self.aval.update(shape=part.shape), device))
-                for device, index in shard_indices(self.placement, self.aval.shape)
-                for part in [np.asarray(data[index])]]
+        copies: dict[Any, int] = {}
+        shards = []
+        for device, index in shard_indices(self.placement, self.aval.shape):
+            key = tuple((s.start, s.stop) for s in index)
+            number = copies[key] = copies.get(key, -1) + 1
+            shards.append(Shard(device, index, number, functools.partial(
+                _part, data, index, self.aval, device)))
+        return shards
 
     @property
     def global_shards(self) -> list[Shard]:
@@ -198,6 +208,19 @@ class ArrayImpl(_ArrayBase):
     def is_deleted(self) -> bool:
         """Whether the buffer was donated or deleted."""
         return self.data is None
+
+
+def _part(data: np.ndarray, index: Any, aval: Any, device: Device) -> ArrayImpl:
+    part = np.asarray(data[index])
+    return with_aval(part, aval.update(shape=part.shape), device)
+
+
+def placed_array(data: np.ndarray, aval: Any, placement: Any) -> ArrayImpl:
+    """An array that is said to be at `placement`; its type tells its spec on explicit axes."""
+    sharding = type_sharding(placement, aval.ndim)
+    if sharding is not aval.located and sharding != aval.located:
+        aval = aval.update(sharding=sharding)
+    return with_aval(data, aval, placement)
 
 
 _native.set_array_type(ArrayImpl)

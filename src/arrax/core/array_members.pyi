@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from arrax.core.array import Array
-from arrax.core.device import Device, Shard, Sharding
+from arrax.core.device import Device
+from arrax.core.shardings import Shard, Sharding
 from arrax.typing import ArrayLike, DTypeLike
 
 Axis = int | Sequence[int] | None

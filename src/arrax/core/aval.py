@@ -13,6 +13,7 @@ from arrax import _native
 from arrax.core import dtypes, user_types
 from arrax.core.dimension import Dimension
 from arrax.core.record import Record
+from arrax.core.shardings import no_sharding, spec_names, type_sharding
 
 Shape = tuple[int, ...]
 
@@ -44,29 +45,35 @@ INVARIANT: frozenset[Any] = frozenset()
 class ShapedArray(AbstractValue):
     """An array of known shape and dtype; `weak_type` marks values that came from Python scalars.
 
-    Inside a checked `shard_map`, `vma` names the mesh axes along which the value varies.
+    Inside a checked `shard_map`, `vma` names the mesh axes along which the value varies. On a mesh
+    with explicit axes, `spec` is the sharding that the type tells (`sharding` where it is None: of
+    no mesh); it says how the axes of `shape` are split, and goes where `update` gives a new shape.
     """
 
-    __slots__ = ("shape", "dtype", "weak_type", "ndim", "size", "vma", "__weakref__")
+    __slots__ = ("shape", "dtype", "weak_type", "ndim", "size", "vma", "located", "__weakref__")
     shape: Shape
     dtype: Any
     weak_type: bool
     ndim: int
     size: int
     vma: frozenset[Any]
+    located: Any
 
-    def __new__(cls, shape: Any, dtype: Any, weak_type: bool = False, *, sharding: None = None,
+    def __new__(cls, shape: Any, dtype: Any, weak_type: bool = False, *, sharding: Any = None,
                 manual_axis_type: ManualAxisType | None = None, memory_space: None = None,
                 vma: frozenset[Any] = INVARIANT) -> ShapedArray:
-        if sharding is not None or memory_space is not None:
+        if memory_space is not None:
             raise NotImplementedError(
-                "ShapedArray: types do not say where arrays are in this version; sharding "
-                f"and memory_space must be None, got {sharding}, {memory_space}")
+                "ShapedArray: types do not name memories in this version; memory_space must be "
+                f"None, got {memory_space}")
+        if sharding is not None:
+            sharding = type_sharding(sharding, len(shape))
         if type(shape) is not tuple:
             shape = tuple(shape)
         if manual_axis_type is not None:
             vma = frozenset(manual_axis_type.varying)
-        key: Any = (shape, dtype, weak_type, vma) if vma else (shape, dtype, weak_type)
+        key: Any = (shape, dtype, weak_type, vma, sharding) if vma or sharding is not None else \
+            (shape, dtype, weak_type)
         try:
             return _interned[key]
         except (KeyError, TypeError):
@@ -78,7 +85,7 @@ class ShapedArray(AbstractValue):
         self = _interned.get(key)
         if self is None:
             self = object.__new__(cls)
-            self.vma = vma
+            self.vma, self.located = vma, sharding
             self.shape, self.dtype, self.weak_type = shape, dtype, bool(weak_type)
             self.ndim, self.size = len(shape), math.prod(shape)
             self = _interned.setdefault(key, self)
@@ -88,10 +95,12 @@ class ShapedArray(AbstractValue):
         return self
 
     def update(self, **fields: Any) -> ShapedArray:
-        """The same aval with `shape`, `dtype`, `weak_type` or `vma` replaced."""
+        """The same aval with `shape`, `dtype`, `weak_type`, `vma` or `sharding` replaced."""
+        located = self.located if "shape" not in fields else None
         return ShapedArray(fields.get("shape", self.shape), fields.get("dtype", self.dtype),
                            fields.get("weak_type", self.weak_type),
-                           vma=fields.get("vma", self.vma))
+                           vma=fields.get("vma", self.vma),
+                           sharding=fields.get("sharding", located))
 
     def strip_weak_type(self) -> ShapedArray:
         return self.update(weak_type=False) if self.weak_type else self
@@ -110,7 +119,7 @@ class ShapedArray(AbstractValue):
         """The aval of tangents: itself for inexact dtypes, `float0` for integers, bools, keys."""
         if dtypes.issubdtype(self.dtype, dtypes.inexact):
             return self
-        return ShapedArray(self.shape, dtypes.float0, vma=self.vma)
+        return self.update(dtype=dtypes.float0, weak_type=False)
 
     to_ct_aval = at_least_vspace = to_tangent_aval
 
@@ -123,12 +132,17 @@ class ShapedArray(AbstractValue):
         return self.size * self.itemsize
 
     def __reduce__(self) -> Any:
-        return _unpickled, (self.shape, self.dtype, self.weak_type, self.vma)
+        return _unpickled, (self.shape, self.dtype, self.weak_type, self.vma, self.located)
 
     def str_short(self, short_dtypes: bool = False) -> str:
         name_of = dtypes.short_dtype_name if short_dtypes else dtypes.dtype_name
         name = name_of(self.dtype)
-        text = f"{name}[{','.join(map(str, self.shape))}]"
+        sizes = list(map(str, self.shape))
+        if self.located is not None:
+            for dim, axes in enumerate(spec_names(self.located.spec, self.ndim)):
+                if axes:
+                    sizes[dim] += f"@{axes[0] if len(axes) == 1 else '(' + ','.join(axes) + ')'}"
+        text = f"{name}[{','.join(sizes)}]"
         return text if not self.vma else f"{text}{{V:{_names_text(self.vma)}}}"
 
     def __str__(self) -> str:
@@ -139,8 +153,9 @@ class ShapedArray(AbstractValue):
         return f"ShapedArray({self.str_short()}{weak})"
 
     @property
-    def sharding(self) -> None:
-        return None
+    def sharding(self) -> Any:
+        """How the value is split over explicit mesh axes."""
+        return no_sharding(self.ndim) if self.located is None else self.located
 
 
 def _names_text(names: frozenset[Any]) -> str:
@@ -148,8 +163,9 @@ def _names_text(names: frozenset[Any]) -> str:
     return texts[0] if len(texts) == 1 else f"({','.join(texts)})"
 
 
-def _unpickled(shape: Any, dtype: Any, weak_type: bool, vma: frozenset[Any]) -> ShapedArray:
-    return ShapedArray(shape, dtype, weak_type, vma=vma)
+def _unpickled(shape: Any, dtype: Any, weak_type: bool, vma: frozenset[Any],
+               sharding: Any) -> ShapedArray:
+    return ShapedArray(shape, dtype, weak_type, vma=vma, sharding=sharding)
 
 
 # Programs of ever new shapes leave avals behind: now and then those that nobody holds go.
@@ -194,7 +210,7 @@ class AbstractToken(ShapedArray):
     def __new__(cls) -> AbstractToken:
         self: AbstractToken = object.__new__(cls)
         self.shape, self.dtype, self.weak_type = (0,), np.dtype(bool), False
-        self.ndim, self.size, self.vma = 1, 0, INVARIANT
+        self.ndim, self.size, self.vma, self.located = 1, 0, INVARIANT, None
         return self
 
     def update(self, **fields: Any) -> AbstractToken:

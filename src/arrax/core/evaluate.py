@@ -4,17 +4,19 @@ Invariant: arrays are immutable, so `evaluate` rules may return views; nobody wr
 """
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 
 from arrax import _native
-from arrax.core import config, dtypes, errors
-from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
+from arrax.core import config, dtypes, errors, spread
+from arrax.core.array import ArrayImpl, array_of, from_numpy, placed_array, with_aval
 from arrax.core.aval import aval_of
 from arrax.core.dtypes import ExtendedDType
-from arrax.core.primitive import Primitive
-from arrax.core.trace import Trace, Tracer, set_bottom, set_current
+from arrax.core.mesh import EMPTY_MESH, Mesh, mesh_in_scope
+from arrax.core.primitive import BY_EXECUTION, Primitive
+from arrax.core.trace import Trace, Tracer, current, set_bottom, set_current
 
 operands = _native.operands
 # What may run a primitive on large operands (`Primitive.large`; `native/eager.cpp` sends them here)
@@ -35,6 +37,29 @@ class EvalTrace(Trace):
         return out
 
     def _process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        mesh = mesh_in_scope.value
+        if (type(mesh) is Mesh and mesh is not EMPTY_MESH) or any(
+                type(a) is ArrayImpl and a.placement is not None for a in args):
+            return self._process_placed(primitive, args, params, mesh)
+        return self._process_unplaced(primitive, args, params)
+
+    def _process_placed(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any],
+                        mesh: Any) -> Any:
+        """The operation, with results where its operands are (`core/spread.py`)."""
+        _refuse_tracers(args)
+        if primitive.sharding is BY_EXECUTION:
+            return primitive.execute(*args, **params)
+        bare = tuple(with_aval(a._value(), a.aval.update(sharding=None))
+                     if type(a) is ArrayImpl else a for a in args)
+        out = self._process_unplaced(primitive, bare, params)
+        outs = out if primitive.multiple_results else [out]
+        placements = spread.result_placements(
+            primitive, args, params, [o.aval for o in outs], mesh)
+        found = [placed_array(o.data, o.aval, p) for o, p in zip(outs, placements, strict=True)]
+        return found if primitive.multiple_results else found[0]
+
+    def _process_unplaced(self, primitive: Primitive, args: tuple[Any, ...],
+                          params: dict[str, Any]) -> Any:
         if primitive.execute is not None:
             _refuse_tracers(args)
             return primitive.execute(*args, **params)
@@ -137,15 +162,34 @@ def typeof(x: Any) -> Any:
     return aval_of(x) if high is None else high(x)
 
 
+def computes_at_once(*arrays: Any) -> bool:
+    """Whether NumPy may compute on the data of these arrays, past the trace: operations are
+    evaluated, no mesh is in scope, and no array was placed."""
+    for x in arrays:
+        if type(x) is not ArrayImpl or x.placement is not None:
+            return False
+    return current() is EVAL and not _threads_in_mesh
+
+
 EVAL = EvalTrace()
 set_bottom(EVAL)
 set_current(EVAL)
 
 
+_threads_in_mesh: set[int] = set()
+
+
 def _watch_results(change: config.Change) -> None:
-    """From the first use of these flags on, no eager call bypasses `EvalTrace.process`."""
+    """From the first use of these flags on, and while a mesh is in scope, no eager call bypasses
+    `EvalTrace.process`."""
     if change.flag in (config.debug_nans, config.debug_infs) and change.value:
         _native.set_eager_hook(EVAL)
+    elif change.flag is mesh_in_scope:
+        if type(change.value) is Mesh and change.value is not EMPTY_MESH:
+            _threads_in_mesh.add(threading.get_ident())
+        else:
+            _threads_in_mesh.discard(threading.get_ident())
+        _native.set_in_mesh(bool(_threads_in_mesh))
 
 
 config.on_change(_watch_results)

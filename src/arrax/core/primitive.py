@@ -48,7 +48,8 @@ FEW = 1 << 12  # the same for functions whose `Elementwise` lowering costs as mu
 COSTLY = 4
 
 
-BY_TYPES = "by types"  # in `Primitive.varying`
+BY_TYPES = "by types"  # in `Primitive.varying` and `Primitive.sharding`
+BY_EXECUTION = "by execution"  # in `Primitive.sharding`
 
 
 class NotApplicable(Record):
@@ -79,8 +80,10 @@ class Primitive(_native.PrimitiveBase):
     `weak_type` ("all": the result is weak if all operands are; "first": if the first operand is;
     "none": never; "rule": as the type rule says, the default for primitives with `execute`; or a
     function of the avals and params),
-    `effects` (a set, or a function of the params), `typed_results` (the type rule gives the avals
-    of eager results because NumPy cannot tell them, as for key arrays), `stored` (whether, by
+    `effects` (a set, or a function of the params), `sharding` (how results are split over mesh
+    axes, given how operands are: see `core/spread.py`; BY_TYPES, as the type rule says;
+    BY_EXECUTION, so, and `execute` places results itself), `typed_results` (the type rule gives the
+    avals of eager results because NumPy cannot tell them, as for key arrays), `stored` (whether, by
     avals, `evaluate` does what `execute` does, so that recorded calls keep to it), `hidden`
     (params that the printer omits when they have the value given here), `shown` (how the printer
     writes a param that has a form of its own), `named_axes` (for collectives:
@@ -115,7 +118,7 @@ class Primitive(_native.PrimitiveBase):
             weak_type: str | Callable[..., bool] | None = None,
             effects: Effects | Callable[..., Effects] = no_effects,
             named_axes: Callable[..., Collection[Any]] | None = None,
-            varying: Any = None,
+            varying: Any = None, sharding: Any = None,
             typed_results: bool = False, stored: Callable[..., bool] | None = None,
             hidden: dict[str, Any] | None = None,
             shown: dict[str, Callable[[Any], str]] | None = None, registered: bool = True):
@@ -137,6 +140,7 @@ class Primitive(_native.PrimitiveBase):
         self.weak_type = weak_type or ("rule" if execute is not None else "all")
         self.effects = effects
         self.named_axes = named_axes
+        self.sharding = sharding or (BY_TYPES if named_axes is not None else None)
         self.varying = varying or (BY_TYPES if named_axes is not None else None)
         self._avals: dict[tuple[Any, ...], Any] = {}
         self._accepted: set[tuple[Any, ...]] = set()

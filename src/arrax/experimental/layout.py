@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from arrax.core import pytree
 from arrax.core.aval import aval_of
-from arrax.core.device import Sharding
 from arrax.core.lazy import listing
+from arrax.core.shardings import Sharding
 from arrax.core.record import Record
 from arrax.transforms.api_vmap import flat_axes
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from arrax.core import pytree
-from arrax.core.device import Mesh, NamedSharding, PartitionSpec
 from arrax.core.lazy import listing
+from arrax.core.mesh import Mesh
+from arrax.core.shardings import NamedSharding, PartitionSpec
 from arrax.transforms.api_placement import device_put
 from arrax.transforms.api_vmap import flat_axes
 

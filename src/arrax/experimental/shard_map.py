@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from arrax.core.device import AbstractMesh, Mesh
 from arrax.core.lazy import listing
+from arrax.core.mesh import AbstractMesh, Mesh
 from arrax.transforms.api_shard_map import shard_map as _shard_map
 
 __all__ = ["shard_map"]

@@ -31,8 +31,9 @@ import numpy as np
 from arrax.core import dtypes
 from arrax.core.array import array_of, with_aval
 from arrax.core.aval import AbstractToken, ShapedArray, abstract_token
-from arrax.core.device import (AbstractMesh, AxisType, Device, Mesh, NamedSharding, PartitionSpec,
-                               SingleDeviceSharding)
+from arrax.core.device import Device
+from arrax.core.mesh import AbstractMesh, AxisType, Mesh
+from arrax.core.shardings import NamedSharding, PartitionSpec, SingleDeviceSharding
 from arrax.core.dimension import Dimension
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var
 from arrax.core.parameter_types import parameter_types

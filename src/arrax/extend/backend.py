@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 from arrax.core.caching import clear_caches
-from arrax.core.device import Client, Device, placement_sharding
+from arrax.core.device import Client, Device
+from arrax.core.shardings import placement_sharding
 from arrax.core.engine import engines
 from arrax.core.lazy import listing
 from arrax.transforms.api_placement import devices

@@ -1,6 +1,6 @@
 """`arrax.interpreters.pxla`: meshes, under the name that older programs use."""
-from arrax.core.device import Mesh
 from arrax.core.lazy import listing
+from arrax.core.mesh import Mesh
 
 __all__ = ["Mesh"]
 

@@ -294,11 +294,11 @@ def _reduce(self: ArrayImpl) -> Any:
 
 
 def _deepcopy(self: ArrayImpl, memo: Any) -> ArrayImpl:
-    return with_aval(self._value().copy(), self.aval)
+    return with_aval(self._value().copy(), self.aval, self.placement)
 
 
 def _shallow_copy(self: ArrayImpl) -> ArrayImpl:
-    return with_aval(self._value(), self.aval)
+    return with_aval(self._value(), self.aval, self.placement)
 
 
 def _deep_copied(self: ArrayImpl) -> ArrayImpl:

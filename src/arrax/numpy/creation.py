@@ -16,7 +16,7 @@ from arrax.core.aval import ShapedArray
 from arrax.core.dimension import (Dimension, broadcast_shapes, dimension, is_constant_shape,
                                   max_dim, surely_at_most)
 from arrax.core.errors import InconclusiveDimensionOperation
-from arrax.core.evaluate import EVAL
+from arrax.core.evaluate import EVAL, computes_at_once
 from arrax.core.remembered import remembered
 from arrax.core.source_info import stack_level
 from arrax.core.trace import Tracer, current
@@ -339,8 +339,8 @@ def _like(name: str, a: Any, dtype: Any, shape: Any) -> tuple[Any, Any, bool]:
 def zeros_like(a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None,
                out_sharding: Any = None) -> Array:
     """Zeros with the shape and dtype of `a`, unless others are given."""
-    if type(a) is ArrayImpl and dtype is None and shape is None and device is None \
-            and current() is EVAL and not isinstance(a.aval.dtype, dtypes.ExtendedDType):
+    if dtype is None and shape is None and device is None and computes_at_once(a) \
+            and not isinstance(a.aval.dtype, dtypes.ExtendedDType):
         return from_numpy(np.zeros(a.aval.shape, a.aval.dtype), a.aval.weak_type)
     found = _like("zeros_like", a, dtype, shape)
     return _filled("zeros_like", found[0], 0, found[1], found[2], device)

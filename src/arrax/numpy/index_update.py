@@ -13,8 +13,7 @@ import numpy as np
 from arrax import _native, lax
 from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, from_numpy
-from arrax.core.evaluate import EVAL
-from arrax.core.trace import current
+from arrax.core.evaluate import computes_at_once
 from arrax.core.warn import warn
 from arrax.numpy import creation, elementwise
 from arrax.numpy.index_plan import Index, StaticInt, parse, plan
@@ -165,7 +164,7 @@ IndexUpdateRef.__name__ = IndexUpdateRef.__qualname__ = "_IndexUpdateRef"
 def update(kind: str, x: Any, idx: Any, values: Any, indices_are_sorted: bool,
            unique_indices: bool, mode: Any, wrap_negative: bool) -> Any:
     """`x` with `values` put, added, … at `idx`; the result has the dtype of `x`."""
-    if mode is None and type(x) is ArrayImpl and current() is EVAL and wrap_negative:
+    if mode is None and wrap_negative and computes_at_once(x):
         done = _update_in_copy(kind, x, idx, values)
         if done is not None:
             return done

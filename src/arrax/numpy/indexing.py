@@ -15,7 +15,7 @@ from arrax.core import dtypes
 from arrax.core.array import ArrayImpl, array_of, from_numpy
 from arrax.core.dimension import (Dimension, is_constant_shape, max_dim, min_dim,
                                   surely_at_most)
-from arrax.core.evaluate import EVAL
+from arrax.core.evaluate import EVAL, computes_at_once
 from arrax.core.positions import is_beyond, position_dtype
 from arrax.core.trace import current
 from arrax.numpy.index_plan import Index, Plan, Span, StaticInt, parse, plan
@@ -53,7 +53,7 @@ def read(x: Any, index: Index, mode: GatherScatterMode | None = None, fill_value
     if index.added_axes:
         x = lax.expand_dims(x, index.added_axes)
     if not fills:
-        if type(x) is ArrayImpl and index.is_known and wrap_negative and current() is EVAL \
+        if index.is_known and wrap_negative and computes_at_once(x) \
                 and 0 not in index.shape:
             return _add_new_axes(_read_known(x, index), index.new_axes)
         if not index.has_arrays and wrap_negative and not index.is_static:
@@ -128,7 +128,7 @@ def numpy_slice(span: Span) -> slice:
 
 def _read_static(x: Any, index: Index) -> Any:
     """Integers and slices only."""
-    if type(x) is ArrayImpl and current() is EVAL:
+    if computes_at_once(x):
         items = tuple(numpy_item(e, d) for e, d in zip(index.entries, index.shape, strict=True))
         return _wrap(x, x._value()[items])
     starts, limits, strides, reverse, drop = [], [], [], [], []

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from arrax.core import config, dtypes
-from arrax.core.device import Device, Sharding, cpu_devices
+from arrax.core.device import Device, cpu_devices
+from arrax.core.shardings import Sharding
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "bool": ("bool",),

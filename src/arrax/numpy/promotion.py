@@ -17,7 +17,7 @@ from arrax.core import config, dtypes, source_info
 from arrax.core.array import ArrayImpl, array_of, from_numpy, with_aval
 from arrax.core.aval import aval_of
 from arrax.core.dimension import Dimension
-from arrax.core.evaluate import EVAL
+from arrax.core.evaluate import EVAL, computes_at_once
 from arrax.core.trace import Tracer, current
 from arrax.core.warn import warn
 from arrax.ops.arguments import axis_tuple, canonical_axis as canonical_axis
@@ -110,7 +110,8 @@ def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
         return scalar_array(x, dtype, weak_type)
     if aval.dtype == dtype and aval.weak_type == weak_type:
         return x
-    if type(x) is ArrayImpl and aval.ndim == 0 and _plainly(aval.dtype, dtype):
+    if aval.ndim == 0 and type(x) is ArrayImpl and x.placement is None \
+            and _plainly(aval.dtype, dtype):
         return from_numpy(_cast(x._value(), dtype), weak_type)
     return lax.convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type, sharding=None)
 
@@ -290,7 +291,7 @@ def broadcast_to_shape(x: Any, shape: tuple[int, ...]) -> Any:
     """Array or tracer `x` broadcast by NumPy's rules; the caller knows that it can be."""
     if x.shape == shape:
         return x
-    if type(x) is ArrayImpl and current() is EVAL:
+    if computes_at_once(x):
         return view_of(x, np.broadcast_to(x._value(), shape))
     offset = len(shape) - x.ndim
     kept = [i for i in range(x.ndim) if x.shape[i] == shape[i + offset]]
@@ -344,4 +345,4 @@ def numpy_of(value: Any) -> np.ndarray:
 
 def evaluating() -> bool:
     """Whether operations are evaluated at once."""
-    return current() is EVAL
+    return computes_at_once()

@@ -15,6 +15,7 @@ from arrax.core.array import Array, ArrayImpl, array_of
 from arrax.core.dimension import dimension
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
+from arrax.core.evaluate import computes_at_once
 from arrax.ops.arguments import axis_tuple, integer
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axes, canonical_axis,
                                    check_arraylike, evaluating, view_of)
@@ -59,14 +60,14 @@ def reshape(a: ArrayLike, shape: Any, order: str = "C", *, copy: bool | None = N
     Raises:
       TypeError: the sizes do not match, or the shape is not known now.
     """
-    x = a if type(a) is ArrayImpl or isinstance(a, Tracer) else as_array("reshape", a)
+    x: Any = a if type(a) is ArrayImpl or isinstance(a, Tracer) else as_array("reshape", a)
     if copy is False:
         raise NotImplementedError("copy=False not supported: a reshaped array may be a copy.")
     new = resolve_shape(x, shape)
     if order == "C":
         if new == x.shape:
             return x
-        if type(x) is ArrayImpl and evaluating():
+        if computes_at_once(x):
             return view_of(x, x._value().reshape(new))
         return lax.reshape_p.bind(x, new_sizes=new, dimensions=None, sharding=None)
     if order != "F":
@@ -139,7 +140,7 @@ def expand_dims(a: ArrayLike, axis: int | tuple[int, ...] | list[int]) -> Array:
     places = [canonical_axis(p, rank) for p in positions]
     if len(set(places)) != len(places):
         raise ValueError(f"repeated axis in lax.expand_dims: {positions}")
-    if type(x) is ArrayImpl and evaluating():
+    if computes_at_once(x):
         return view_of(x, np.expand_dims(x._value(), tuple(places)))
     return lax.expand_dims(x, places)
 
@@ -161,7 +162,7 @@ def squeeze(a: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
 
 def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
     """`a` with its axes in the order `axes`; reversed if None."""
-    x = a if type(a) is ArrayImpl or isinstance(a, Tracer) else as_array("transpose", a)
+    x: Any = a if type(a) is ArrayImpl or isinstance(a, Tracer) else as_array("transpose", a)
     rank = x.ndim
     if axes is None:
         order = tuple(range(rank))[::-1]
@@ -173,7 +174,7 @@ def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
                             f"permutation {order} for operand shape {x.shape}.")
     if order == tuple(range(rank)):
         return x
-    if type(x) is ArrayImpl and evaluating():
+    if computes_at_once(x):
         return view_of(x, x._value().transpose(order))
     return lax.transpose_p.bind(x, permutation=order)
 

@@ -7,13 +7,14 @@ import numpy as np
 
 from arrax import lax
 from arrax.core import config, dtypes
-from arrax.core.array import Array, ArrayImpl
+from arrax.core.array import Array
 from arrax.core.dimension import Dimension, surely_at_most
 from arrax.core.positions import check_positions, is_beyond
 from arrax.core.remembered import remembered
+from arrax.core.evaluate import computes_at_once
 from arrax.numpy import creation, elementwise, reductions, shaping
 from arrax.numpy.promotion import (as_array, canonical_axis, check_arraylike, complex_dtypes,
-                                   convert, evaluating, inexact_dtypes, promote_dtypes,
+                                   convert, inexact_dtypes, promote_dtypes,
                                    scalar_array)
 from arrax.ops.arguments import integer
 from arrax.transforms.staging import stages_eager_call
@@ -138,7 +139,7 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: ArrayLi
     check_positions("searchsorted", sorted_values.size + 1, dtype)
     if sorted_values.size == 0:
         return creation.zeros(queries.shape, dtype)
-    if type(sorted_values) is ArrayImpl and type(queries) is ArrayImpl and evaluating() \
+    if computes_at_once(sorted_values, queries) \
             and getattr(sorted_values.dtype, "kind", "?") in "biuf":
         found = np.searchsorted(sorted_values._value(), queries._value(),
                                 "left" if side == "left" else "right")

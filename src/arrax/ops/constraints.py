@@ -3,25 +3,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from arrax.core.array import array_of, with_aval
-from arrax.core.device import Mesh, NamedSharding, PartitionSpec, Sharding
+from arrax.core.mesh import current_mesh, entered_mesh
+from arrax.core.shardings import (NamedSharding, PartitionSpec, Sharding, spec_names,
+                                  spec_of)
 from arrax.core.effects import Effect
-from arrax.core.primitive import NotApplicable, Primitive
+from arrax.core.primitive import BY_EXECUTION, NotApplicable, Primitive
 from arrax.core.pytree import broadcast_prefix, tree_flatten, tree_unflatten
 from arrax.core.lowering import Elementwise, Expand
 from arrax.ops.arguments import operand
+from arrax.ops.device_put import placed
 from arrax.ops.rules import linear_jvp, transpose_unary
 
 # ---- sharding constraints ------------------------------------------------------------------------
 
-_no_mesh = Mesh(np.empty((), object), ())
-
-
 def _execute(x: Any, *, sharding: Any, **_: Any) -> Any:
-    array = array_of(x)
-    return with_aval(array._value(), array.aval, sharding)
+    return placed(x, sharding)
 
 
 def _batch(axis: Any, operands: Any, dims: Any, *, sharding: Any, **params: Any) -> Any:
@@ -35,8 +31,8 @@ def _batch(axis: Any, operands: Any, dims: Any, *, sharding: Any, **params: Any)
 
 
 sharding_constraint_p: Primitive = Primitive(
-    "sharding_constraint", type_rule=lambda x, **_: x, evaluate=lambda x, **_: x, execute=_execute,
-    jvp=linear_jvp(),
+    "sharding_constraint", sharding=BY_EXECUTION, type_rule=lambda x, **_: x,
+    evaluate=lambda x, **_: x, execute=_execute, jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, **ps: sharding_constraint_p.bind(ct, **ps)),
     batch=_batch, lower=Elementwise(lambda b, x: x, 0), stablehlo=lambda b, x, **_: x)
 
@@ -46,23 +42,45 @@ def _checked(x: Any, sharding: Any) -> Any:
         raise ValueError("One of with_sharding_constraint arguments got sharding None which is not "
                          "allowed. Please only pass `jax.sharding.Sharding` instances.")
     if isinstance(sharding, PartitionSpec):
-        raise RuntimeError("with_sharding_constraint requires a non-empty mesh in context if you "
-                           "are passing `PartitionSpec`s to shardings. Provide `Sharding`s to "
-                           f"shardings instead, got {sharding}.")
+        mesh = current_mesh()
+        mesh = entered_mesh.value if mesh.empty else mesh
+        if mesh.empty:
+            raise RuntimeError(
+                "with_sharding_constraint requires a non-empty mesh in context if you are passing "
+                "`PartitionSpec`s to shardings. You can define a context mesh via "
+                "`jax.set_mesh(mesh)`. Alternatively, provide `Sharding`s to shardings and then "
+                f"the mesh context manager is not required. Got {sharding}.")
+        sharding = NamedSharding(mesh, sharding)
     if not isinstance(sharding, Sharding):
         raise TypeError("with_sharding_constraint requires shardings, got "
                         f"{sharding!r} of type {type(sharding)}")
-    problem = None
     if isinstance(sharding, NamedSharding):
-        if len(sharding.spec) > x.ndim:
-            problem = (f"it is only valid for values of rank at least {len(sharding.spec)}, but "
-                       f"was applied to a value of rank {x.ndim}")
-        elif any(size % parts for size, parts in zip(x.shape, sharding.parts(x.ndim))):
-            problem = f"its parts do not divide the shape {x.shape} evenly"
-    if problem:
-        raise ValueError("One of with_sharding_constraint arguments is incompatible with its "
-                         f"sharding annotation {sharding}: {problem}")
+        try:
+            sharding.check_compatible_aval(x.shape)
+        except ValueError as error:
+            raise ValueError("One of with_sharding_constraint arguments is incompatible with its "
+                             f"sharding annotation {sharding}: {error}") from None
+    sharding.shard_shape(x.shape)
     return sharding
+
+
+def _constrained(x: Any, sharding: Any) -> Any:
+    sharding = _checked(x, sharding)
+    mesh = getattr(sharding, "mesh", None)
+    if mesh is not None and mesh.are_all_axes_explicit and x.aval.located is not None:
+        wanted = spec_of(spec_names(sharding.spec, x.ndim))
+        if x.aval.located.spec != wanted:
+            raise AssertionError(
+                "`with_sharding_constraint` acts as an assert when all axes of mesh are of type "
+                f"`Explicit`. The array sharding: {x.aval.located.spec} did not match the sharding "
+                f"provided: {wanted}. Please use `jax.sharding.reshard` to shard your input to the "
+                "sharding you want.")
+        return x
+    unconstrained = frozenset(i for i, part in enumerate(getattr(sharding, "spec", ()))
+                              if part is PartitionSpec.UNCONSTRAINED)
+    return sharding_constraint_p.bind(
+        x, sharding=sharding, layout=None, context_mesh=current_mesh().abstract_mesh,
+        unconstrained_dims=unconstrained)
 
 
 def with_sharding_constraint(x: Any, shardings: Any) -> Any:
@@ -70,11 +88,12 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
 
     Args:
       x: pytree of arrays.
-      shardings: a Sharding, or a pytree prefix of them.
+      shardings: a Sharding, a PartitionSpec (of the mesh in scope), or a pytree prefix of them.
 
     Raises:
       ValueError: a sharding that does not fit the shape of its array, or None.
-      RuntimeError: a PartitionSpec, for there is no mesh in context that it could refer to.
+      RuntimeError: a PartitionSpec, if there is no mesh in scope that it could refer to.
+      AssertionError: on explicit mesh axes, an array that is split in another way.
     """
     leaves, tree = tree_flatten(x)
     if isinstance(shardings, (Sharding, PartitionSpec)) or shardings is None:
@@ -83,9 +102,7 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
         targets = broadcast_prefix(shardings, x, is_leaf=lambda s: s is None)
     values = [operand(leaf, "with_sharding_constraint", i) for i, leaf in enumerate(leaves)]
     return tree_unflatten(tree, [
-        sharding_constraint_p.bind(v, sharding=_checked(v, t), layout=None, context_mesh=_no_mesh,
-                                   unconstrained_dims=frozenset())
-        for v, t in zip(values, targets, strict=True)])
+        _constrained(v, t) for v, t in zip(values, targets, strict=True)])
 
 
 # ---- values that must be kept --------------------------------------------------------------------

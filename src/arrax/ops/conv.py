@@ -14,7 +14,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import Library
 from arrax.library import products
-from arrax.ops import arguments
+from arrax.ops import arguments, sharding_rules
 from arrax.ops.arguments import check_same_dtypes
 from arrax.ops.conv_dims import (ConvDimensionNumbers, canonical_pads, conv_dimension_numbers,
                                  conv_shape_tuple, dilated, in_spec_order, padtype_to_pads,
@@ -391,7 +391,8 @@ def _labelled(spec: Sequence[int], letters: str) -> str:
 
 
 conv_general_dilated_p: Primitive = Primitive(
-    "conv_general_dilated", type_rule=_conv_type, evaluate=quiet(_conv_evaluate),
+    "conv_general_dilated", sharding=sharding_rules.convolution,
+    type_rule=_conv_type, evaluate=quiet(_conv_evaluate),
     jvp=by_operand(lambda t, out, x, y, **params: conv_general_dilated_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: conv_general_dilated_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_conv_batch,

@@ -15,6 +15,7 @@ from arrax.core.remembered import remembered
 from arrax.library.calls import call_eagerly
 from arrax.library.rows import ScanKind, scan, scan_spec
 from arrax.core.lowering import Library
+from arrax.ops import sharding_rules
 from arrax.ops import formulas as f
 from arrax.ops.arguments import axis_number, operand
 from arrax.ops.arithmetic import add_any, add_p, max_p, min_p, mul_p
@@ -160,7 +161,8 @@ def _cumulative(name: str, kind: ScanKind, kinds: Any, evaluate: Any, jvp: Any, 
         (x,), (dim,) = operands, dims
         return primitive.bind(x, axis=axis + (axis >= dim), reverse=reverse), dim
     primitive = Primitive(
-        name, type_rule=_type_rule(name, kinds), evaluate=evaluate, jvp=jvp, transpose=transpose,
+        name, sharding=sharding_rules.along_unsplit("cumulative"),
+        type_rule=_type_rule(name, kinds), evaluate=evaluate, jvp=jvp, transpose=transpose,
         batch=batch, lower=Library(scan(kind)), stablehlo=stablehlo)
     return primitive
 

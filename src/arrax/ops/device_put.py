@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from arrax.core.ad_values import Zero, is_undefined
-from arrax.core.array import array_of, with_aval
-from arrax.core.device import Sharding
+from arrax.core.array import array_of, placed_array
+from arrax.core.shardings import Sharding, placement_of
 from arrax.core.parameter_types import parameter_type
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import BY_EXECUTION, Primitive
 from arrax.core.lowering import Expand
 from arrax.ops.rules import linear_jvp
 
@@ -33,7 +33,10 @@ def placed(value: Any, target: Any) -> Any:
         return value
     if isinstance(target, Sharding):
         target.shard_shape(value.shape)  # raises for shapes that it cannot divide
-    return with_aval(value._value(), value.aval, target)
+    placement = placement_of(target)
+    if placement is value.placement:
+        return value
+    return placed_array(value._value(), value.aval, placement)
 
 
 def _execute(*values: Any, devices: Sequence[Any], **params: Any) -> list[Any]:
@@ -57,7 +60,7 @@ def _transpose(cotangents: Any, *operands: Any, devices: Any, srcs: Any, copy_se
 
 
 device_put_p: Primitive = Primitive(
-    "device_put", multiple_results=True, weak_type="rule",
+    "device_put", multiple_results=True, weak_type="rule", sharding=BY_EXECUTION,
     type_rule=lambda *avals, **params: list(avals), execute=_execute, jvp=linear_jvp(),
     transpose=_transpose,
     batch=lambda axis, operands, dims, **params: (device_put_p.bind(*operands, **params),

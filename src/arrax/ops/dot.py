@@ -16,7 +16,7 @@ from arrax.core.remembered import remembered
 from arrax.library import products
 from arrax.library.calls import CODES
 from arrax.core.lowering import Product
-from arrax.ops import arguments
+from arrax.ops import arguments, sharding_rules
 from arrax.ops.arguments import positions
 from arrax.ops.arithmetic import add_p, mul_p
 from arrax.ops.dot_stablehlo import dot_general_form
@@ -248,7 +248,8 @@ def _numbers_text(dimension_numbers: Any) -> str:
 
 
 dot_general_p: Primitive = Primitive(
-    "dot_general", type_rule=_dot_type, evaluate=quiet(_dot_evaluate),
+    "dot_general", sharding=sharding_rules.dot_general,
+    type_rule=_dot_type, evaluate=quiet(_dot_evaluate),
     jvp=by_operand(lambda t, out, x, y, **params: dot_general_p.bind(t, y, **params),
                    lambda t, out, x, y, **params: dot_general_p.bind(x, t, **params)),
     transpose=transpose_bilinear(_left_cotangent, _right_cotangent), batch=_dot_batch,

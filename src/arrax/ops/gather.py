@@ -14,7 +14,7 @@ from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import Form
-from arrax.ops import arguments
+from arrax.ops import arguments, sharding_rules
 from arrax.ops.arguments import canonical_shape, positions
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
                                    ScatterDimensionNumbers, check_batching, check_in_range,
@@ -323,7 +323,8 @@ def _gather_stablehlo(b: Any, x: Any, indices: Any, *, dimension_numbers: Any, s
     return filled_outside(b, out, x, indices, dimension_numbers, slice_sizes, fill)
 
 
-gather_p = Primitive("gather", type_rule=_gather_type, evaluate=_gather_evaluate, jvp=_gather_jvp,
+gather_p = Primitive("gather", sharding=sharding_rules.gather,
+    type_rule=_gather_type, evaluate=_gather_evaluate, jvp=_gather_jvp,
                      transpose=_gather_transpose, batch=_gather_batch, weak_type="first",
                      linear=True, lower=Form(), stablehlo=_gather_stablehlo)
 

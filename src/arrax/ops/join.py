@@ -15,7 +15,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer
 from arrax.core.lowering import Form, Part
-from arrax.ops import arguments
+from arrax.ops import arguments, sharding_rules
 from arrax.ops.added_window import add_window
 from arrax.ops.arguments import canonical_axis, check_same_dtypes
 from arrax.ops.p import reduce_sum_p, select_n_p, slice_p, sub_p
@@ -84,7 +84,8 @@ def _concatenate_batch(axis: Any, operands: Any, dims: Any, *, dimension: int) -
 
 
 concatenate_p = Primitive(
-    "concatenate", type_rule=_concatenate_type,
+    "concatenate", sharding=sharding_rules.concatenate,
+    type_rule=_concatenate_type,
     evaluate=lambda *xs, dimension: np.concatenate(xs, dimension), jvp=linear_jvp(),
     transpose=_concatenate_transpose, batch=_concatenate_batch, lower=Form(),
     stablehlo=lambda b, *xs, dimension: b.op(
@@ -144,7 +145,8 @@ def _stack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 
 stack_p = Primitive(
-    "stack", type_rule=_stack_type, evaluate=_stack_evaluate,
+    "stack", sharding=sharding_rules.stack,
+    type_rule=_stack_type, evaluate=_stack_evaluate,
     jvp=linear_jvp(), transpose=_stack_transpose, batch=_stack_batch, lower=Form(),
     stablehlo=lambda b, *xs, axis: concatenate_p.bind(
         *(expand_dims(x, (axis,)) for x in xs), dimension=axis))
@@ -183,7 +185,8 @@ def _unstack_batch(batch: Any, operands: Any, dims: Any, *, axis: int) -> Any:
 
 
 unstack_p = Primitive(
-    "unstack", multiple_results=True, type_rule=_unstack_type, evaluate=_unstack_evaluate,
+    "unstack", sharding=sharding_rules.unstack,
+    multiple_results=True, type_rule=_unstack_type, evaluate=_unstack_evaluate,
     jvp=linear_jvp(), transpose=_unstack_transpose, batch=_unstack_batch, lower=Form(),
     stablehlo=lambda b, x, *, axis: [
         squeeze(_slice_axis(x, i, i + 1, axis), (axis,)) for i in range(x.shape[axis])])
@@ -225,7 +228,8 @@ def _split_batch(batch: Any, operands: Any, dims: Any, *, sizes: Any, axis: int)
 
 
 split_p = Primitive(
-    "split", multiple_results=True, type_rule=_split_type,
+    "split", sharding=sharding_rules.resized("split"),
+    multiple_results=True, type_rule=_split_type,
     evaluate=_split_evaluate,
     jvp=linear_jvp(), transpose=_split_transpose, batch=_split_batch, lower=Form(),
     stablehlo=lambda b, x, *, sizes, axis: [
@@ -273,7 +277,8 @@ def _tile_stablehlo(b: Any, x: Any, *, reps: Any) -> Any:
 
 
 tile_p: Primitive = Primitive(
-    "tile", type_rule=_tile_type, evaluate=_tile_evaluate, jvp=linear_jvp(),
+    "tile", sharding=sharding_rules.tile,
+    type_rule=_tile_type, evaluate=_tile_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_tile_transpose),
     batch=lambda axis, operands, dims, *, reps: (
         tile_p.bind(operands[0], reps=(*reps[:dims[0]], 1, *reps[dims[0]:])), dims[0]),
@@ -380,7 +385,8 @@ def _add_padded(total: Any, x: Any, _: Any, *, padding_config: Any) -> Any:
 
 SMALL_PART = 8  # of this many, from which a part is better added by itself
 
-pad_p = Primitive("pad", type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_jvp(),
+pad_p = Primitive("pad", sharding=sharding_rules.resized("padding"),
+    type_rule=_pad_type, evaluate=pad_evaluate, jvp=linear_jvp(),
                   transpose=_pad_transpose, batch=_pad_batch, lower=Form(),
                   part=Part(_add_padded, base=1), stablehlo=_pad_stablehlo)
 

@@ -17,6 +17,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import HostCall, Library
 from arrax.library import linear_algebra
+from arrax.ops import sharding_rules
 from arrax.ops import matrices as m
 from arrax.ops.linalg_orthogonal_stablehlo import eigh_form
 from arrax.ops.linalg_triangular import _lapack, solve_by_lu, symmetrized
@@ -82,7 +83,8 @@ def _eigh_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
 
 
 eigh_p: Primitive = Primitive(
-    "eigh", multiple_results=True, type_rule=_eigh_type, evaluate=quiet(_eigh_evaluate),
+    "eigh", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_eigh_type, evaluate=quiet(_eigh_evaluate),
     jvp=_eigh_jvp,
     batch=batch_by_moving(lambda size, x, **params: eigh_p.bind(x, **params)),
     stablehlo=eigh_form,
@@ -185,7 +187,8 @@ def _normalized_tangent(v: Any, moved: Any) -> Any:
 
 
 eig_p: Primitive = Primitive(
-    "eig", multiple_results=True, type_rule=_eig_type, evaluate=quiet(_eig_evaluate), jvp=_eig_jvp,
+    "eig", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_eig_type, evaluate=quiet(_eig_evaluate), jvp=_eig_jvp,
     batch=batch_by_moving(lambda size, x, **params: eig_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
@@ -228,7 +231,8 @@ def _schur_evaluate(x: np.ndarray, *, compute_schur_vectors: bool, **params: Any
 
 
 schur_p: Primitive = Primitive(
-    "schur", multiple_results=True, type_rule=_schur_type, evaluate=quiet(_schur_evaluate),
+    "schur", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_schur_type, evaluate=quiet(_schur_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x, **params: schur_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,
     lower=HostCall("LAPACK, through NumPy and SciPy"))
@@ -262,7 +266,8 @@ def _hessenberg_evaluate(x: np.ndarray) -> list[np.ndarray]:
 
 
 hessenberg_p: Primitive = Primitive(
-    "hessenberg", multiple_results=True, type_rule=_hessenberg_type,
+    "hessenberg", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_hessenberg_type,
     evaluate=quiet(_hessenberg_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: hessenberg_p.bind(x)),
     stablehlo=_ONLY_CPU,
@@ -298,7 +303,8 @@ def _tridiagonal_evaluate(x: np.ndarray, *, lower: bool) -> list[np.ndarray]:
 
 
 tridiagonal_p: Primitive = Primitive(
-    "tridiagonal", multiple_results=True, type_rule=_tridiagonal_type,
+    "tridiagonal", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_tridiagonal_type,
     evaluate=quiet(_tridiagonal_evaluate), jvp=_NO_DERIVATIVE,
     batch=batch_by_moving(lambda size, x, **params: tridiagonal_p.bind(x, **params)),
     stablehlo=_ONLY_CPU,

@@ -17,6 +17,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.core.lowering import HostCall, Library
 from arrax.library import linear_algebra
+from arrax.ops import sharding_rules
 from arrax.ops import arguments, linalg_orthogonal_stablehlo as form, matrices as m
 from arrax.ops.linalg_triangular import _lapack, _solve
 from arrax.ops.p import eq_p
@@ -78,7 +79,8 @@ def _qr_jvp(primals: Any, tangents: Any, *, pivoting: bool, full_matrices: bool,
 
 
 qr_p: Primitive = Primitive(
-    "qr", multiple_results=True, type_rule=_qr_type, evaluate=quiet(_qr_evaluate), jvp=_qr_jvp,
+    "qr", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_qr_type, evaluate=quiet(_qr_evaluate), jvp=_qr_jvp,
     batch=batch_by_moving(lambda size, x, **params: qr_p.bind(x, **params)),
     stablehlo=form.qr_form,
     lower=Library(linear_algebra.qr))
@@ -106,7 +108,8 @@ def _geqrf_type(x: Any) -> list[Any]:
 
 
 geqrf_p: Primitive = Primitive(
-    "geqrf", multiple_results=True, type_rule=_geqrf_type,
+    "geqrf", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_geqrf_type,
     evaluate=lambda x: m.each_matrix(lambda a: _lapack("geqrf", x)(a)[:2], _geqrf_type(x), x)
     if x.size else [np.zeros(o.shape, o.dtype) for o in _geqrf_type(x)],
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(lambda size, x: geqrf_p.bind(x)),
@@ -142,7 +145,8 @@ def _householder_evaluate(a: np.ndarray, taus: np.ndarray) -> np.ndarray:
 
 
 householder_product_p: Primitive = Primitive(
-    "householder_product", type_rule=_householder_type, evaluate=quiet(_householder_evaluate),
+    "householder_product", sharding=sharding_rules.batch_of_matrices,
+    type_rule=_householder_type, evaluate=quiet(_householder_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus: householder_product_p.bind(a, taus)),
     stablehlo=form.householder_product_form,
@@ -172,7 +176,8 @@ def _ormqr_evaluate(a: np.ndarray, taus: np.ndarray, c: np.ndarray, *, left: boo
 
 
 ormqr_p: Primitive = Primitive(
-    "ormqr", type_rule=lambda a, taus, c, **params: c, evaluate=quiet(_ormqr_evaluate),
+    "ormqr", sharding=sharding_rules.batch_of_matrices,
+    type_rule=lambda a, taus, c, **params: c, evaluate=quiet(_ormqr_evaluate),
     jvp=_NO_DERIVATIVE, batch=batch_by_moving(
         lambda size, a, taus, c, **params: ormqr_p.bind(a, taus, c, **params)),
     stablehlo=form.ormqr_form,
@@ -270,7 +275,8 @@ def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bo
 
 
 svd_p: Primitive = Primitive(
-    "svd", multiple_results=True, type_rule=_svd_type, evaluate=quiet(_svd_evaluate), jvp=_svd_jvp,
+    "svd", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_svd_type, evaluate=quiet(_svd_evaluate), jvp=_svd_jvp,
     batch=batch_by_moving(lambda size, x, **params: svd_p.bind(x, **params)),
     stablehlo=form.svd_form,
     lower=Library(linear_algebra.svd))

@@ -17,6 +17,7 @@ from arrax.core.remembered import remembered
 from arrax.library.calls import call_eagerly
 from arrax.core.lowering import Expand, Library
 from arrax.library import linear_algebra
+from arrax.ops import sharding_rules
 from arrax.ops import arguments, linalg_stablehlo as form, matrices as m
 from arrax.ops.elementwise_rules import check_kind
 from arrax.ops.p import add_p, div_p, neg_p, pad_p, slice_p, squeeze_p
@@ -103,7 +104,8 @@ def _triangular_solve_transpose(cotangent: Any, a: Any, b: Any, *, transpose_a: 
 
 
 triangular_solve_p: Primitive = Primitive(
-    "triangular_solve", type_rule=_triangular_solve_type,
+    "triangular_solve", sharding=sharding_rules.batch_of_matrices,
+    type_rule=_triangular_solve_type,
     evaluate=quiet(_triangular_solve_evaluate),
     jvp=by_operand(_solve_matrix_tangent,
                    lambda t, out, a, b, **params: triangular_solve_p.bind(a, t, **params)),
@@ -187,7 +189,8 @@ def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
 
 
 cholesky_p: Primitive = Primitive(
-    "cholesky", type_rule=_square_type("cholesky"), evaluate=quiet(_cholesky_evaluate),
+    "cholesky", sharding=sharding_rules.batch_of_matrices,
+    type_rule=_square_type("cholesky"), evaluate=quiet(_cholesky_evaluate),
     jvp=_cholesky_jvp,
     batch=batch_by_moving(lambda size, x: cholesky_p.bind(x)), stablehlo=form.cholesky_form,
     lower=Library(linear_algebra.cholesky))
@@ -240,7 +243,8 @@ def _cholesky_update_type(r: Any, w: Any) -> Any:
 
 
 cholesky_update_p: Primitive = Primitive(
-    "cholesky_update", type_rule=_cholesky_update_type, evaluate=quiet(_cholesky_update_evaluate),
+    "cholesky_update", sharding=sharding_rules.batch_of_matrices,
+    type_rule=_cholesky_update_type, evaluate=quiet(_cholesky_update_evaluate),
     jvp=NotApplicable("differentiate through `cholesky`"),
     batch=batch_by_moving(lambda size, r, w: cholesky_update_p.bind(r, w)),
     stablehlo=form.cholesky_update_form,
@@ -355,7 +359,8 @@ def _widen(x: Any, rows: int, columns: int) -> Any:
 
 
 lu_p: Primitive = Primitive(
-    "lu", multiple_results=True, type_rule=_lu_type, evaluate=quiet(_lu_evaluate), jvp=_lu_jvp,
+    "lu", sharding=sharding_rules.batch_of_matrices,
+    multiple_results=True, type_rule=_lu_type, evaluate=quiet(_lu_evaluate), jvp=_lu_jvp,
     batch=batch_by_moving(lambda size, x: lu_p.bind(x)), stablehlo=form.lu_form,
     lower=Library(linear_algebra.lu))
 
@@ -432,7 +437,8 @@ def _symmetric_product_jvp(primals: Any, tangents: Any, *, alpha: float, beta: f
 
 
 symmetric_product_p: Primitive = Primitive(
-    "symmetric_product", type_rule=_symmetric_product_type, weak_type="none",
+    "symmetric_product", sharding=sharding_rules.batch_of_matrices,
+    type_rule=_symmetric_product_type, weak_type="none",
     evaluate=quiet(_symmetric_product_evaluate), jvp=_symmetric_product_jvp,
     batch=batch_by_moving(lambda size, a, c, **params: symmetric_product_p.bind(a, c, **params)),
     lower=Expand(_symmetric_product),

@@ -27,7 +27,7 @@ from arrax.library.calls import call_eagerly
 from arrax.library.rows import threefry_spec
 from arrax.core.lowering import Elementwise, Expand, Reinterpret
 from arrax.ops import random_stablehlo as form
-from arrax.ops import unsafe_rbg
+from arrax.ops import sharding_rules, unsafe_rbg
 from arrax.ops.create import broadcasted_iota
 from arrax.ops.join import stack
 from arrax.ops.p import convert_element_type_p
@@ -450,14 +450,16 @@ def _wrap_type(words: Any, *, impl: KeyImplementation) -> Any:
 
 
 random_wrap_p: Primitive = Primitive(
-    "random_wrap", typed_results=True, weak_type="none", type_rule=_wrap_type,
+    "random_wrap", sharding=sharding_rules.key_elements,
+    typed_results=True, weak_type="none", type_rule=_wrap_type,
     evaluate=lambda words, *, impl: wrapped(words, impl.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_wrap_p.bind(*xs, **ps)), lower=Reinterpret(),
     stablehlo=form.wrap_form)
 
 random_unwrap_p: Primitive = Primitive(
-    "random_unwrap", weak_type="none",
+    "random_unwrap", sharding=sharding_rules.key_elements,
+    weak_type="none",
     type_rule=lambda keys: ShapedArray((*keys.shape, _key_aval(keys, "random_unwrap").words),
                                        np.uint32),
     evaluate=unwrapped, jvp=zero_jvp(), transpose=_DISCRETE,
@@ -500,7 +502,8 @@ def _of_own(expand: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..
 
 
 random_split_p: Primitive = Primitive(
-    "random_split", typed_results=True, weak_type="none",
+    "random_split", sharding=sharding_rules.key_elements,
+    typed_results=True, weak_type="none",
     type_rule=lambda keys, *, shape: ShapedArray((*keys.shape, *shape),
                                                  _key_aval(keys, "random_split").dtype),
     evaluate=lambda keys, *, shape: wrapped(key_implementation(keys).split(unwrapped(keys), shape),
@@ -575,7 +578,8 @@ def _execute_bits(keys: Any, *, bit_width: int, shape: tuple[int, ...]) -> Any:
 
 
 random_bits_p: Primitive = Primitive(
-    "random_bits", weak_type="none", type_rule=_bits_type, evaluate=_evaluate_bits,
+    "random_bits", sharding=sharding_rules.key_elements,
+    weak_type="none", type_rule=_bits_type, evaluate=_evaluate_bits,
     execute=_execute_bits, stored=lambda keys: is_stored_alone(keys.dtype),
     jvp=zero_jvp(), transpose=_DISCRETE,
     batch=_leading_batch(lambda *xs, **ps: random_bits_p.bind(*xs, **ps)),

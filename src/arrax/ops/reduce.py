@@ -17,6 +17,7 @@ from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.remembered import remembered
 from arrax.library.calls import CODES
 from arrax.core.lowering import Pairs, Reduce
+from arrax.ops import sharding_rules
 from arrax.ops.arguments import axis_number, operand, positions
 from arrax.ops.arithmetic import add_any, add_p, div_p, max_p, min_p, mul_p
 from arrax.ops.bits import and_p, or_p, xor_p
@@ -111,7 +112,8 @@ def _reduction(name: str, kinds: Any, evaluate: Any, *, jvp: Any, combine: Primi
                identity: Callable[[Any], Any], transpose: Any = None,
                type_rule: Any = _reduction_type, **facts: Any) -> Primitive:
     primitive = Primitive(
-        name, type_rule=type_rule(name, kinds), evaluate=evaluate, jvp=jvp, **facts,
+        name, sharding=sharding_rules.reduce, type_rule=type_rule(name, kinds),
+        evaluate=evaluate, jvp=jvp, **facts,
         transpose=transpose or NotApplicable("not linear"),
         batch=reduction_batch(lambda: primitive),
         lower=Reduce(combine, identity),
@@ -400,7 +402,8 @@ def _position(name: str, fn: Any, compare: str, worst: Callable[[Any], Any]) -> 
         values = x.astype(wide_dtype(x.dtype)) if is_small(x.dtype) else x
         return np.asarray(fn(values, axis=axes[0])).astype(index_dtype)
     primitive = Primitive(
-        name, type_rule=_position_type(name), evaluate=evaluate, jvp=piecewise_constant,
+        name, sharding=sharding_rules.reduce, type_rule=_position_type(name),
+        evaluate=evaluate, jvp=piecewise_constant,
         transpose=NotApplicable("not linear"), batch=reduction_batch(lambda: primitive),
         weak_type="none", exact=ANY,
         lower=Reduce(Pairs(

@@ -16,7 +16,7 @@ from arrax.core.jaxpr import Eqn, Jaxpr, Var
 from arrax.core.primitive import NotApplicable, Primitive
 from arrax.core.lowering import Part, Scatter
 from arrax.library.rows import ScatterKind, scatter_rows_spec
-from arrax.ops import arguments
+from arrax.ops import arguments, sharding_rules
 from arrax.ops.arguments import check_same_dtypes, positions
 from arrax.ops.arithmetic import add_p, max_p, min_p, mul_p, sub_p
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
@@ -256,7 +256,8 @@ def _scatter_stablehlo(b: Any, x: Any, indices: Any, updates: Any, **params: Any
 def _declare(name: str, kind: ScatterKind, combine: Any, jvp: Any, transpose: Any,
              by: Primitive | None = None, part: Part | None = None,
              linear: bool = False) -> Primitive:
-    return Primitive(name, type_rule=_scatter_type(name.replace("-", "_")),
+    return Primitive(name, sharding=sharding_rules.scatter,
+                     type_rule=_scatter_type(name.replace("-", "_")),
                      evaluate=quiet(_scatter_evaluate(combine)), jvp=jvp, transpose=transpose,
                      batch=_scatter_batch, weak_type="first", part=part, linear=linear,
                      lower=Scatter(partial(scatter_rows_spec, kind), by),

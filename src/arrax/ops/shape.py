@@ -14,6 +14,7 @@ from arrax.core.aval import aval_of
 from arrax.core.primitive import Primitive
 from arrax.core.printer import ALWAYS
 from arrax.core.lowering import Form
+from arrax.ops import sharding_rules
 from arrax.ops.arguments import canonical_axes, canonical_shape, operand, positions
 from arrax.ops.p import reduce_sum_p
 from arrax.ops.rules import linear_jvp, move_axis, transpose_unary
@@ -108,7 +109,8 @@ def _broadcast_batch(axis: Any, operands: Any, dims: Any, *, shape: Any, broadca
 
 
 broadcast_in_dim_p = Primitive(
-    "broadcast_in_dim", type_rule=_broadcast_type, evaluate=_broadcast_evaluate, jvp=linear_jvp(),
+    "broadcast_in_dim", sharding=sharding_rules.broadcast_in_dim,
+    type_rule=_broadcast_type, evaluate=_broadcast_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_broadcast_transpose), batch=_broadcast_batch,
     hidden={"shape": ALWAYS, "sharding": None, "broadcast_dimensions": ()},
     lower=Form(),
@@ -257,7 +259,8 @@ def _reshape_batch(axis: Any, operands: Any, dims: Any, *, new_sizes: Any, dimen
 
 
 reshape_p = Primitive(
-    "reshape", type_rule=_reshape_type, evaluate=_reshape_evaluate, jvp=linear_jvp(),
+    "reshape", sharding=sharding_rules.reshape,
+    type_rule=_reshape_type, evaluate=_reshape_evaluate, jvp=linear_jvp(),
     transpose=transpose_unary(_reshape_transpose), batch=_reshape_batch, lower=Form(),
     stablehlo=_reshape_stablehlo)
 
@@ -310,7 +313,8 @@ def _transpose_batch(axis: Any, operands: Any, dims: Any, *, permutation: Any) -
 
 
 transpose_p = Primitive(
-    "transpose", type_rule=_transpose_type,
+    "transpose", sharding=sharding_rules.transpose,
+    type_rule=_transpose_type,
     evaluate=lambda x, *, permutation: x.transpose(permutation), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, permutation: transpose(ct, np.argsort(permutation))),
     batch=_transpose_batch, lower=Form(),
@@ -347,7 +351,8 @@ def _squeeze_batch(axis: Any, operands: Any, dims: Any, *, dimensions: Any) -> A
 
 
 squeeze_p = Primitive(
-    "squeeze", type_rule=_squeeze_type,
+    "squeeze", sharding=sharding_rules.squeeze,
+    type_rule=_squeeze_type,
     evaluate=lambda x, *, dimensions: x.squeeze(dimensions), jvp=linear_jvp(),
     transpose=transpose_unary(lambda ct, x, *, dimensions: expand_dims(ct, dimensions)),
     batch=_squeeze_batch, lower=Form(),

@@ -19,7 +19,7 @@ from arrax.core.primitive import Primitive
 from arrax.core.remembered import remembered
 from arrax.core.trace import Tracer, current
 from arrax.core.lowering import Form, Part
-from arrax.ops import arguments
+from arrax.ops import arguments, sharding_rules
 from arrax.ops.added_window import add_window
 from arrax.ops.arguments import canonical_axis, canonical_shape, check_same_dtypes
 from arrax.ops.index_types import (GatherDimensionNumbers, GatherScatterMode,
@@ -99,7 +99,8 @@ def _slice_batch(axis: Any, operands: Any, dims: Any, *, start_indices: Any, lim
     return out, dim
 
 
-slice_p = Primitive("slice", type_rule=_slice_type, evaluate=_slice_evaluate, jvp=linear_jvp(),
+slice_p = Primitive("slice", sharding=sharding_rules.resized("slicing"),
+    type_rule=_slice_type, evaluate=_slice_evaluate, jvp=linear_jvp(),
                     transpose=transpose_unary(_slice_transpose), batch=_slice_batch,
                     lower=Form(),
                     stablehlo=lambda b, x, *, start_indices, limit_indices, strides: b.op(
@@ -244,7 +245,8 @@ def _window_gather(slice_sizes: Any, batch_size: int | None) -> Any:
 
 
 dynamic_slice_p = Primitive(
-    "dynamic_slice", type_rule=_dynamic_slice_type,
+    "dynamic_slice", sharding=sharding_rules.resized("dynamic_slice"),
+    type_rule=_dynamic_slice_type,
     evaluate=lambda x, *starts, slice_sizes: x[_window(x.shape, starts, slice_sizes)],
     jvp=_dynamic_slice_jvp, transpose=_dynamic_slice_transpose, batch=_dynamic_slice_batch,
     weak_type="first", linear=True, lower=Form(),
@@ -430,7 +432,8 @@ def _add_updated(total: Any, _: Any, update: Any, *starts: Any) -> Any:
 
 
 dynamic_update_slice_p = Primitive(
-    "dynamic_update_slice", type_rule=_dynamic_update_slice_type,
+    "dynamic_update_slice", sharding=sharding_rules.dynamic_update_slice,
+    type_rule=_dynamic_update_slice_type,
     evaluate=_dynamic_update_slice_evaluate, jvp=_dynamic_update_slice_jvp,
     transpose=_dynamic_update_slice_transpose, batch=_dynamic_update_slice_batch,
     linear=True, lower=Form(), part=Part(_add_updated),

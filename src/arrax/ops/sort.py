@@ -18,7 +18,7 @@ from arrax.core.trace import Tracer
 from arrax.library import rows
 from arrax.library.calls import call_eagerly
 from arrax.core.lowering import HostCall, Library
-from arrax.ops import arguments
+from arrax.ops import arguments, sharding_rules
 from arrax.ops.arguments import canonical_axis
 from arrax.ops.index_types import GatherDimensionNumbers, GatherScatterMode
 from arrax.ops.p import gather_p, iota_p
@@ -137,7 +137,8 @@ def _sort_batch(axis: Any, operands: Any, dims: Any, *, dimension: int, is_stabl
     return outs, [place] * len(outs)
 
 
-sort_p = Primitive("sort", multiple_results=True, type_rule=_sort_type, evaluate=_sort_evaluate,
+sort_p = Primitive("sort", sharding=sharding_rules.along_unsplit("sort"),
+    multiple_results=True, type_rule=_sort_type, evaluate=_sort_evaluate,
                    jvp=_sort_jvp, batch=_sort_batch, weak_type="rule", typed_results=True,
                    lower=Library(rows.sort), stablehlo=sort_form)
 
@@ -233,7 +234,8 @@ def _top_k_batch(batch: Any, operands: Any, dims: Any, *, k: int, axis: int) -> 
     return top_k_p.bind(operands[0], k=k, axis=axis if axis < dim else axis + 1), [dim, dim]
 
 
-top_k_p = Primitive("top_k", multiple_results=True, type_rule=_top_k_type,
+top_k_p = Primitive("top_k", sharding=sharding_rules.along_unsplit("top_k"),
+    multiple_results=True, type_rule=_top_k_type,
                     evaluate=_top_k_evaluate, jvp=_top_k_jvp, batch=_top_k_batch,
                     lower=Library(rows.top_k), stablehlo=top_k_form)
 

@@ -11,13 +11,17 @@ import numpy as np
 
 from arrax.core import config, pytree
 from arrax.core.aliases import alias
-from arrax.core.array import ArrayImpl, array_of, with_aval
+from arrax.core.array import ArrayImpl, array_of, placed_array
+from arrax.core.device import Device, cpu_devices
+from arrax.core.mesh import AbstractMesh, AxisType, Mesh, current_mesh
+from arrax.core.shardings import (NamedSharding, PartitionSpec, Sharding, placement_sharding,
+                                  spec_names, spec_of)
 from arrax.core.dtypes import ExtendedDType
-from arrax.core.device import Device, Mesh, Sharding, SingleDeviceSharding, cpu_devices
 from arrax.core.engine import engines
 from arrax.core.forking import import_late
 from arrax.core.trace import Tracer
 from arrax.ops.device_put import ArrayCopySemantics, device_put_p, placed
+from arrax.ops.reshard import reshard_p
 from arrax.transforms.api_vmap import flat_axes
 
 
@@ -69,7 +73,15 @@ def default_backend() -> str:
 
 def _checked_target(target: Any) -> Any:
     if target is None or isinstance(target, (Device, Sharding)):
-        return target.device if isinstance(target, SingleDeviceSharding) else target
+        return target
+    if isinstance(target, PartitionSpec):
+        mesh = current_mesh()
+        if mesh.empty:
+            raise ValueError("Please set a mesh via `jax.set_mesh` if a PartitionSpec is passed to "
+                             "device_put")
+        return NamedSharding(mesh, target)
+    if hasattr(target, "sharding") and isinstance(target.sharding, (Sharding, type(None))):
+        return target.sharding  # of a Format
     raise ValueError("device_put expects a Device, a Sharding, None or a pytree of these values as "
                      f"its `device` argument. Received invalid value: {target!r} of type "
                      f"{type(target)}")
@@ -90,7 +102,7 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = Fa
     if donate and may_alias:
         raise ValueError("may_alias and donate cannot be True at the same time.")
     leaves, tree = pytree.tree_flatten(x)
-    if device is None or isinstance(device, (Device, Sharding)):
+    if device is None or isinstance(device, (Device, Sharding, PartitionSpec)):
         targets: Sequence[Any] = [device] * len(leaves)
     else:
         targets = flat_axes("device_put device", device, x)
@@ -105,12 +117,68 @@ def _put(value: Any, target: Any, semantics: ArrayCopySemantics) -> Any:
         return device_put_p.bind(value, devices=(target,), srcs=(None,),
                                  copy_semantics=(semantics,))[0]
     value = array_of(value)
+    if target is None and value.placement is None and not current_mesh().empty:
+        target = NamedSharding(current_mesh(), PartitionSpec())
+    if isinstance(target, NamedSharding) and not isinstance(target.mesh, Mesh):
+        target = target.update(mesh=_mesh_of(value, target.mesh))
     out = placed(value, target)
     if semantics is ArrayCopySemantics.ALWAYS_COPY:
-        out = with_aval(out._value().copy(), out.aval, out.placement)
+        out = placed_array(out._value().copy(), out.aval, out.placement)
     if semantics is ArrayCopySemantics.DONATE_INPUT and out is not value:
         value.delete()
     return out
+
+
+def _mesh_of(value: Any, abstract: AbstractMesh) -> Mesh:
+    """The mesh of that shape that an array is on; ValueError if it is on none."""
+    placement = value.placement
+    if not isinstance(placement, NamedSharding) or placement.mesh.shape != abstract.shape:
+        raise ValueError(f"An array on {placement_sharding(placement)} cannot be laid out over "
+                         f"{abstract}, which has no devices")
+    return placement.mesh  # type: ignore[no-any-return]
+
+
+def reshard(xs: Any, out_shardings: Any, *, _mesh: Any = None) -> Any:
+    """The arrays of a pytree, split over the axes of a mesh in another way.
+
+    Args:
+      out_shardings: a NamedSharding, a PartitionSpec (of the mesh in scope), or a pytree prefix of
+        these.
+
+    Raises ValueError without a mesh, and for shapes that cannot be split like that.
+    """
+    leaves, tree = pytree.tree_flatten(xs)
+    if isinstance(out_shardings, (Sharding, PartitionSpec)):
+        targets: Sequence[Any] = [out_shardings] * len(leaves)
+    else:
+        targets = flat_axes("reshard out_shardings", out_shardings, xs)
+    return tree.unflatten(_reshard(v, t, _mesh) for v, t in zip(leaves, targets, strict=True))
+
+
+def _reshard(value: Any, target: Any, mesh: Any) -> Any:
+    if not isinstance(value, Tracer):
+        value = array_of(value)
+    scope = current_mesh()
+    if isinstance(target, PartitionSpec):
+        over = mesh if mesh is not None else scope
+        if over.empty and isinstance(getattr(value, "placement", None), NamedSharding):
+            over = value.placement.mesh
+        if over.empty and value.aval.located is not None:
+            over = value.aval.located.mesh
+        if over.empty:
+            raise ValueError("reshard: a PartitionSpec needs a mesh in scope, such as `with "
+                             "jax.set_mesh(mesh):`")
+        target = NamedSharding(over, target)
+    if not isinstance(target, NamedSharding):
+        raise ValueError("Reshard should only be used with out_shardings which are non-None and "
+                         f"NamedShardings or PartitionSpecs. Got {target!r}")
+    concrete = target.mesh if isinstance(target.mesh, Mesh) else scope
+    names = spec_names(target.spec, value.ndim)
+    target.shard_shape(value.shape)
+    located = NamedSharding(target.mesh.abstract_mesh, spec_of(names))
+    if isinstance(value, Tracer) and value.aval.located == located:
+        return value
+    return reshard_p.bind(value, dst_sharding=located, concrete_mesh=concrete)
 
 
 def device_get(x: Any) -> Any:
@@ -151,11 +219,13 @@ def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[str], axis_types:
     """A mesh of the given shape over the first devices.
 
     Args:
-      axis_types: an `AxisType` for each axis, or one for all; Auto if None.
+      axis_types: an `AxisType` for each axis, or one for all; Explicit if None.
 
     Raises ValueError if there are too few devices.
     """
     chosen = list(devices) if devices is not None else cpu_devices()
+    if axis_types is None:
+        axis_types = (AxisType.Explicit,) * len(axis_names)
     count = int(np.prod(axis_shapes))
     if count > len(chosen):
         raise ValueError(f"Number of devices {len(chosen)} must be >= the product of mesh_shape "

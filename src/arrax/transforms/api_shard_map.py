@@ -11,8 +11,8 @@ from arrax.core import pytree
 from arrax.core.aval import aval_of
 from arrax.core.axis_env import checked_axes
 from arrax.core.caching import memoize_on_jaxpr
-from arrax.core.device import (AbstractMesh, AxisType, DuplicateSpecError, Infer, Mesh,
-                               NamedSharding, PartitionSpec, current_mesh, spec_names)
+from arrax.core.mesh import AbstractMesh, AxisType, Mesh, current_mesh
+from arrax.core.shardings import DuplicateSpecError, Infer, NamedSharding, PartitionSpec, spec_names
 from arrax.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from arrax.core.tracebacks import transforming
 from arrax.core.tree_errors import prefix_errors

@@ -9,7 +9,7 @@ import numpy as np
 
 from arrax.core import dtypes
 from arrax.core.array import array_of
-from arrax.core.device import Sharding, shard_indices
+from arrax.core.shardings import Sharding, shard_indices
 from arrax.transforms.api_placement import device_put
 
 

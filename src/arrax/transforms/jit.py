@@ -23,7 +23,7 @@ from arrax.core.axis_env import current_axes
 from arrax.core.errors import InternalError
 from arrax.core.evaluate import EVAL, check_finite
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, eval_jaxpr
-from arrax.core.primitive import Primitive
+from arrax.core.primitive import BY_EXECUTION, BY_TYPES, Primitive
 from arrax.core.source_info import stack_level
 from arrax.core.trace import Tracer, current, use
 from arrax.core.tree_registry import node_type
@@ -31,7 +31,7 @@ from arrax.core.tracebacks import filtered
 from arrax.core.warn import warn
 from arrax.core.lowering import Inline
 from arrax.ops.rules import move_axis
-from arrax.transforms import calls, refs
+from arrax.transforms import calls, jit_shardings, refs
 from arrax.transforms.batching import axes_in, batch_jaxpr
 from arrax.transforms.guarding import Guard, guarded, origins
 from arrax.transforms.jvp import jvp_jaxpr
@@ -50,7 +50,13 @@ _R = TypeVar("_R", covariant=True)
 
 
 def _execute(*args: Any, jaxpr: ClosedJaxpr, name: str, **_: Any) -> list[Any]:
-    return compiled(jaxpr, name)([array_of(a) for a in args])  # type: ignore[no-any-return]
+    program = TracedProgram(jaxpr, [], None, None, name, (), False, False)
+    arrays = [array_of(a) for a in args]
+    placements = jit_shardings.placements_of_call(program, arrays, jaxpr.jaxpr.debug_info.arg_name)
+    executable: Any = compiled(jaxpr, name)
+    if placements is not None:
+        executable = jit_shardings.Placed(executable, placements)
+    return executable(arrays)  # type: ignore[no-any-return]
 
 
 def _type_rule(*avals: Any, jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
@@ -140,6 +146,7 @@ jit_p = Primitive(
     transpose=_transpose, batch=_batch, partial_eval=_partial_eval, stage=_stage, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=lambda jaxpr, **_: axes_in(jaxpr),
     hidden={"donated": lambda donated: not any(donated), "inline": False, "keep_unused": False},
+    sharding=BY_EXECUTION, varying=BY_TYPES,
     lower=Inline(lambda params: params["jaxpr"]),
     stablehlo=lambda b, *args, jaxpr, name, **_: b.call(name, jaxpr, args),
     guard=Guard(lambda eqn, number: origins(eqn.params["jaxpr"])[number], _bind_guarded))
@@ -223,7 +230,12 @@ class JitFunction(_native.JitFunction):
         if current() is not EVAL or program.outer_values or _any_tracer(leaves):
             outs = _bind(program, leaves)
             return program.out_tree.unflatten(outs), None
-        executable = compiled(program.closed, program.name, program.donated)
+        jit_shardings.check_inputs(program.asked_in, leaves, program.closed.in_avals, dynamic[0])
+        placements = jit_shardings.placements_of_call(
+            program, leaves, program.closed.jaxpr.debug_info.arg_name)
+        executable: Any = compiled(program.closed, program.name, program.donated)
+        if placements is not None:
+            executable = jit_shardings.Placed(executable, placements)
         try:
             arrays = [array_of(leaf) for leaf in leaves]
         except OverflowError as error:
@@ -291,6 +303,9 @@ class JitFunction(_native.JitFunction):
             if config.explain_cache_misses.value:
                 explain_miss(self._fun, key, self._programs)
             program = self._trace(args, kwargs, avals, in_tree, static, dynamic)
+            program.asked_in = jit_shardings.asked_inputs(self._options.in_shardings, *dynamic)
+            program.asked_out = jit_shardings.asked_outputs(
+                self._options.out_shardings, program.out_tree, program.closed.out_avals)
             if not program.outer_values:
                 self._programs[key] = program
         return program
@@ -411,9 +426,11 @@ class JitFunction(_native.JitFunction):
 
 def _bind(program: TracedProgram, leaves: Sequence[Any]) -> list[Any]:
     """The call as an equation under the current trace."""
-    return jit_p.bind(  # type: ignore[no-any-return]
-        *program.outer_values, *leaves, jaxpr=program.closed, name=program.name,
-        donated=program.donated, keep_unused=program.keep_unused, inline=program.inline)
+    outs = jit_p.bind(
+        *program.outer_values, *jit_shardings.constrained(leaves, program.asked_in),
+        jaxpr=program.closed, name=program.name, donated=program.donated,
+        keep_unused=program.keep_unused, inline=program.inline)
+    return jit_shardings.constrained(outs, program.asked_out)
 
 
 def _run_checked(program: TracedProgram, executable: Any, arrays: list[Any],
@@ -498,6 +515,8 @@ class Options:
     donate_argnames: tuple[str, ...] = ()
     keep_unused: bool = False
     inline: bool = False
+    in_shardings: Any = None
+    out_shardings: Any = None
 
 
 def _as_tuple(value: Any, kind: type, what: str) -> tuple[Any, ...]:
@@ -595,7 +614,9 @@ def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = No
 
     Args:
       fun: the function; without it, `jit` returns a decorator.
-      in_shardings, out_shardings, device, backend: accepted; on one device they change nothing.
+      in_shardings, out_shardings: where arguments and results are: a Sharding, a PartitionSpec
+        (of the mesh in scope) or a pytree prefix of these; None leaves it open.
+      device: where results are. backend: the platform, "cpu".
       static_argnums, static_argnames: arguments to specialize on; they must be hashable.
       donate_argnums, donate_argnames: arguments whose buffers results may take over; the arrays
         passed are deleted.
@@ -605,7 +626,7 @@ def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = No
 
     Raises:
       TypeError: for arguments that are no arrays and not static. ValueError: for static arguments
-        that cannot be hashed.
+        that cannot be hashed, arguments that are elsewhere, and shardings that do not fit.
 
     Example:
       >>> @jit
@@ -637,7 +658,12 @@ def jit(fun: Any = None, /, *, in_shardings: Any = None, out_shardings: Any = No
     if (device is not None or backend is not None) and in_shardings is not None:
         raise ValueError("If backend or device is specified on jit, then in_shardings should not "
                          "be specified.")
-    return JitFunction(fun, Options(static_nums, static_names, donate_nums, donate_names,
-                                    keep_unused, inline))
+    if device is not None and backend is not None:
+        raise ValueError("can't specify both a device and a backend for jit, got "
+                         f"device={device} and backend={backend}")
+    return JitFunction(fun, Options(
+        static_nums, static_names, donate_nums, donate_names, keep_unused, inline,
+        jit_shardings.read("in_shardings", in_shardings),
+        jit_shardings.read("out_shardings", device if out_shardings is None else out_shardings)))
 
 

@@ -15,7 +15,9 @@ import numpy as np
 from arrax.core import pytree
 from arrax.core.array import ArrayImpl, with_aval
 from arrax.core.axis_env import Axis
-from arrax.core.device import Device, Mesh, NamedSharding, PartitionSpec, cpu_devices
+from arrax.core.device import Device, cpu_devices
+from arrax.core.mesh import Mesh
+from arrax.core.shardings import NamedSharding, PartitionSpec
 from arrax.core.trace import Tracer
 from arrax.core.tracebacks import looking_like, transforming
 from arrax.transforms import calls

@@ -21,16 +21,16 @@ from dataclasses import replace
 from typing import Any
 
 from arrax.core.ad_values import UndefinedPrimal, Zero, tangent_aval
-from arrax.core.array import array_of, with_aval
+from arrax.core.array import array_of, placed_array
 from arrax.core.aval import INVARIANT, aval_of
 from arrax.core.axis_env import Axis, bind_axes
 from arrax.core.caching import memoize_on_jaxpr
-from arrax.core.device import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec,
-                               enter_mesh, spec_names)
+from arrax.core.mesh import AbstractMesh, AxisType, Mesh, enter_mesh
+from arrax.core.shardings import NamedSharding, PartitionSpec, placement_of, spec_names
 from arrax.core.dtypes import float0
 from arrax.core.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, eval_jaxpr
 from arrax.core.lowering import Inline
-from arrax.core.primitive import BY_TYPES, Primitive
+from arrax.core.primitive import BY_EXECUTION, BY_TYPES, Primitive
 from arrax.core.trace import use
 from arrax.ops.collective import psum_p
 from arrax.ops.p import div_p, reshape_p, slice_p, transpose_p
@@ -222,7 +222,7 @@ def _execute(*args: Any, **params: Any) -> list[Any]:
     mesh = params["mesh"]
     if not isinstance(mesh, Mesh):
         return outs  # type: ignore[no-any-return]
-    return [with_aval(o.data, o.aval, NamedSharding(mesh, PartitionSpec(*spec)))
+    return [placed_array(o.data, o.aval, placement_of(NamedSharding(mesh, PartitionSpec(*spec))))
             for o, spec in zip(outs, params["out_specs"], strict=True)]
 
 
@@ -435,5 +435,6 @@ shard_map_p: Primitive = Primitive(
     "shard_map", multiple_results=True, type_rule=_type_rule, execute=_execute, jvp=_jvp,
     transpose=_transpose, batch=_batch, partial_eval=_partial_eval, dce=_dce,
     effects=lambda jaxpr, **_: jaxpr.effects, named_axes=_named_axes, varying=BY_TYPES,
+    sharding=BY_EXECUTION,
     lower=Inline(lambda params: expanded(**params)),
     stablehlo=lambda b, *args, **params: b.call("shard_map", expanded(**params), args))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core import config, source_info, user_types
+from arrax.core import config, source_info, spread, user_types
 from arrax.core.array import ArrayImpl, array_of
 from arrax.core.aval import aval_of
 from arrax.core.axis_env import checked_axes
@@ -23,6 +23,7 @@ from arrax.core.evaluate import EVAL, leaked_tracer_error
 from arrax.core.jaxpr import (ClosedJaxpr, DebugInfo, DropVar, Eqn, Jaxpr, Literal, Var,
                               no_debug_info)
 from arrax.core.leaks import refuse_leaks
+from arrax.core.mesh import current_mesh
 from arrax.core.primitive import BY_TYPES, Primitive
 from arrax.core.printer import eqn_text
 from arrax.core.trace import Trace, Tracer, current, use
@@ -80,7 +81,7 @@ class StagingTrace(Trace):
     """Records equations."""
 
     __slots__ = ("eqns", "invars", "constants", "debug_info", "alive", "tracer_class", "eager",
-                 "cells", "outer_refs", "checked")
+                 "cells", "outer_refs", "checked", "mesh")
 
     def __init__(self, debug_info: DebugInfo = no_debug_info, tracer_class: Any = JitTracer,
                  eager: bool = False):
@@ -91,12 +92,17 @@ class StagingTrace(Trace):
         self.debug_info = debug_info
         self.alive = True
         self.checked = bool(checked_axes())  # whether types tell how values vary over mesh axes
+        mesh = current_mesh()
+        # Types tell how values are split over the explicit axes of this mesh.
+        self.mesh: Any = mesh.abstract_mesh if mesh.explicit_axes else None
         self.tracer_class = tracer_class
         self.cells: dict[Any, Any] = {}  # values of refs that were made outside (`refs.py`)
         self.outer_refs: list[Any] = []  # those of them whose values are no arguments
 
     def new_arg(self, aval: Any) -> Any:
         """A tracer for the next input."""
+        if self.mesh is None and getattr(aval, "located", None) is not None:
+            self.mesh = aval.located.mesh
         var = Var(aval)
         self.invars.append(var)
         return self.tracer_class(self, aval, var)
@@ -117,6 +123,8 @@ class StagingTrace(Trace):
         out = primitive.result_avals([a.aval for a in atoms], params)
         if self.checked:
             out = varying_results(primitive, atoms, params, out)
+        if self.mesh is not None:
+            out = spread.typed_results(primitive, atoms, params, out, self.mesh)
         avals = out if primitive.multiple_results else (out,)
         outvars = [Var(aval) for aval in avals]
         effects = primitive.effects_of(params) if primitive.effects else primitive.effects
@@ -156,7 +164,10 @@ class StagingTrace(Trace):
     def _constant(self, value: Any) -> Var:
         known = self.constants.get(id(value))
         if known is None:
-            known = self.constants[id(value)] = (value, Var(aval_of(value)))
+            aval = aval_of(value)
+            if self.mesh is None and getattr(aval, "located", None) is not None:
+                self.mesh = aval.located.mesh
+            known = self.constants[id(value)] = (value, Var(aval))
         return known[1]
 
     def to_tracer(self, value: Any) -> Any:

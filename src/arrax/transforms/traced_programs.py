@@ -29,6 +29,8 @@ class TracedProgram:
     donated: tuple[bool, ...]
     keep_unused: bool
     inline: bool
+    asked_in: tuple[Any, ...] | None = None  # placements, by `in_shardings`
+    asked_out: tuple[Any, ...] | None = None
 
 
 @memoize_on_jaxpr
