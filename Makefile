@@ -18,7 +18,7 @@ PARITY := .venv-parity
 LOWEST := .venv-lowest
 ECOSYSTEM := .venv-ecosystem
 
-.PHONY: demo test parity ecosystem lower-bounds lint fuzz bench dev native clean sanitize check
+.PHONY: demo test parity ecosystem libraries lower-bounds lint fuzz bench dev native clean sanitize check
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -42,12 +42,14 @@ parity: dev
 
 # Programs over libraries that say `import jax`, unchanged, on arrax. The libraries bring JAX along,
 # which is taken out again, so that nothing can fall back on it.
-ecosystem: dev
+ecosystem: libraries
+	PYTHONPATH=src timeout 1200 $(ECOSYSTEM)/bin/python -m pytest -q tests/ecosystem
+
+libraries: dev
 	@test -e $(ECOSYSTEM)/bin/python || $(BIN)/python -m venv $(ECOSYSTEM)
 	@$(ECOSYSTEM)/bin/python tools/dependencies.py --missing ecosystem > $(ECOSYSTEM)/missing.txt
 	@test ! -s $(ECOSYSTEM)/missing.txt || { $(ECOSYSTEM)/bin/python -m pip install -q -r $(ECOSYSTEM)/missing.txt; \
 	  $(ECOSYSTEM)/bin/python -m pip uninstall -q -y jax jaxlib; }
-	PYTHONPATH=src timeout 1200 $(ECOSYSTEM)/bin/python -m pytest -q tests/ecosystem
 
 # The oldest versions of the dependencies that pyproject.toml allows, on the programs that people run.
 lower-bounds: dev
