@@ -1,5 +1,5 @@
 """`arrax.custom_derivatives`: functions that bring their own derivatives."""
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.transforms.custom_gradients import closure_convert, custom_gradient, linear_call
 from arrax.transforms.custom_jvp import custom_jvp, custom_jvp_call_p
 from arrax.transforms.custom_rules import SymbolicZero, zero_from_primal
@@ -10,4 +10,4 @@ __all__ = ["CustomVJPPrimal", "SymbolicZero", "closure_convert", "custom_gradien
            "custom_jvp_call_p", "custom_vjp", "custom_vjp_call_p", "custom_vjp_primal_tree_values",
            "linear_call", "zero_from_primal"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.ops.callback import debug_callback as callback
 from arrax.ops.callback import debug_effect as _debug_effect
 from arrax.ops.callback import ordered_debug_effect as _ordered_debug_effect
@@ -132,4 +132,4 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "DebugEffect", "OrderedDebugEffect", "breakpoint", "callback", "log", "print",
     "visualize_array_sharding"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 __all__ = ["initialize", "is_initialized", "shutdown"]
 
@@ -43,4 +43,4 @@ def shutdown() -> None:
     """Undo `initialize`."""
     _state["initialized"] = False
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy import from_dlpack
 
 __all__ = ["from_dlpack", "is_supported_dtype"]
@@ -25,4 +25,4 @@ def is_supported_dtype(dtype: Any) -> bool:
     """
     return np.dtype(dtype).name in _SUPPORTED
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

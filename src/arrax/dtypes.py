@@ -13,9 +13,9 @@ from arrax.core.dtypes import (
                                result_type,
                                scalar_type_of,
 )
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 __all__ = ["TypePromotionError", "bfloat16", "canonicalize_dtype", "extended", "finfo", "float0",
            "iinfo", "issubdtype", "itemsize_bits", "prng_key", "result_type", "scalar_type_of"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

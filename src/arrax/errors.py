@@ -4,7 +4,7 @@ from arrax.core.errors import (ConcretizationTypeError, InconclusiveDimensionOpe
                                KeyReuseError, NonConcreteBooleanIndexError,
                                TracerArrayConversionError, TracerBoolConversionError,
                                TracerIntegerConversionError, UnexpectedTracerError)
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 __all__ = [
     "ConcretizationTypeError", "InconclusiveDimensionOperation", "JAXIndexError", "JAXTypeError",
@@ -12,4 +12,4 @@ __all__ = [
     "TracerArrayConversionError", "TracerBoolConversionError", "TracerIntegerConversionError",
     "UnexpectedTracerError"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

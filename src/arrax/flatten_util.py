@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 import arrax.numpy as jnp
 from arrax import lax
 from arrax.core import dtypes
@@ -72,4 +72,4 @@ def _check_vector(vector: Any, shape: tuple[int, ...], dtype: Any) -> None:
         raise TypeError(f"unravel function given array of dtype {found}, "
                         f"but expected dtype {dtype}")
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

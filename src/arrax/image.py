@@ -18,7 +18,7 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core.dimension import dimension
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 
 __all__ = ["ResizeMethod", "resize", "scale_and_translate"]
@@ -231,4 +231,4 @@ def _nearest(size: int, out_size: int) -> Any:
     places = np.floor((np.arange(out_size) + 0.5) * (size / max(out_size, 1)))
     return np.minimum(places, size - 1).astype(np.int32)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

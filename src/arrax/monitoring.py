@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrax.core import monitoring as _monitoring
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 __all__ = [
     "clear_event_listeners", "record_event", "record_event_duration_secs",
@@ -90,4 +90,4 @@ def clear_event_listeners() -> None:
     """Forget all listeners of all kinds."""
     _monitoring.clear()
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

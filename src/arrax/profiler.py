@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from arrax.core import monitoring
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.source_info import is_internal
 
 __all__ = ["ProfileOptions", "StepTraceAnnotation", "TraceAnnotation", "annotate_function",
            "start_trace", "stop_trace", "trace"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)
 
 _SPANS = {monitoring.TRACE_DURATION: "trace", monitoring.COMPILE_DURATION: "compile"}
 

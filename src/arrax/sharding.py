@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax.core.aval import ManualAxisType
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.mesh import AbstractDevice, AbstractMesh, AxisType, Mesh
 from arrax.core.shardings import (Infer, NamedSharding, PartitionSpec, Sharding,
                                   SingleDeviceSharding)
@@ -27,4 +27,4 @@ def make_single_device_sharding(device: Any, *, memory_kind: str | None = None) 
     """
     return SingleDeviceSharding(device, memory_kind=memory_kind)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import dtypes, pytree
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.transforms.api_ad import jvp, linearize, vjp
 
 __all__ = ["check_grads", "check_jvp", "check_vjp"]
@@ -214,4 +214,4 @@ def _compare(got: Any, expected: Any, atol: Any, rtol: Any, what: str, judge: An
         np.testing.assert_allclose(a, b, atol=_tolerance(atol, dtype) * size,
                                    rtol=_tolerance(rtol, dtype) * size, err_msg=what)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -1,5 +1,5 @@
 """Functions on pytrees, under short names: `arrax.tree.map` is `arrax.tree_util.tree_map`."""
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.pytree import static
 from arrax.core.pytree import tree_all as all
 from arrax.core.pytree import tree_broadcast as broadcast
@@ -19,4 +19,4 @@ __all__ = ["all", "broadcast", "flatten", "flatten_with_path", "leaves", "leaves
            "map_with_path", "reduce", "reduce_associative", "static", "structure", "transpose",
            "unflatten"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -1,5 +1,5 @@
 """Pytrees: containers of arrays, taken apart and put together; and how to register new ones."""
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.pytree import (
                                DictKey,
                                FlattenedIndexKey,
@@ -51,4 +51,4 @@ __all__ = [
 
 KeyEntry = DictKey | SequenceKey | GetAttrKey | FlattenedIndexKey
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

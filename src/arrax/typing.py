@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 
 @runtime_checkable
@@ -23,4 +23,4 @@ DTypeLike = str | type | np.dtype | SupportsDType
 
 __all__ = ["ArrayLike", "DTypeLike"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

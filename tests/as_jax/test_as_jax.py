@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 import textwrap
@@ -165,7 +166,7 @@ def test_every_room_is_there() -> None:
         for room in set(rooms) - PLANNED:
             importlib.import_module("arrax" if room == "." else f"arrax.{room}")
         parent = module.rpartition(".")[0]
-        assert parent in ("", "jax") or private_names.is_table_module(parent), module
+        assert parent in ("", "jax", "jax.experimental") or private_names.is_table_module(parent), module
 
 
 def test_names_are_the_objects_of_arrax() -> None:
@@ -173,3 +174,32 @@ def test_names_are_the_objects_of_arrax() -> None:
     assert private_names.resolve("jax._src.pjit", "jit_p") is jit_p
     assert private_names.resolve("jax._src.linear_util", "wrap_init") is \
         arrax.extend.linear_util.wrap_init
+
+
+def test_programs_may_read_the_names_of_a_module() -> None:
+    """As libraries do that wrap all of `jax.numpy`; nothing is loaded for it."""
+    code = """
+import sys
+import arrax.as_jax; arrax.as_jax.install()
+import jax.numpy as jnp
+before = set(sys.modules)
+names = {n for n, v in jnp.__dict__.items() if callable(v) and not n.startswith("_")}
+assert {"abs", "sum", "einsum", "float32"} <= names, names
+assert set(sys.modules) == before
+import jax.experimental.pallas.ops.tpu.splash_attention as unused
+try:
+    unused.kernel
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "a name of JAX that is not in this version of arrax" in done.stdout
+
+
+def test_arguments_by_position_and_name() -> None:
+    infer = private_names.resolve("jax._src.api_util", "infer_argnums_and_argnames")
+    signature = inspect.signature(lambda x, y, *, z: x)
+    assert infer(signature, None, None) == ((), ())
+    assert infer(signature, 1, None) == ((1,), ("y",))
+    assert infer(signature, None, ["x", "z"]) == ((0,), ("x", "z"))

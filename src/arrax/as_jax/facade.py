@@ -1,7 +1,8 @@
 """Modules that show arrax's objects under JAX's names.
 
-A facade looks a name up in its target when it is first asked for, and keeps what it found, so that
-later accesses cost what those of any module cost. A submodule of arrax becomes a facade in turn.
+A facade holds what its target holds, looks up what comes late when it is first asked for, and keeps
+what it found, so that later accesses cost what those of any module cost. A
+submodule of arrax becomes a facade in turn.
 """
 from __future__ import annotations
 
@@ -18,6 +19,13 @@ _VERSION = {"__version__": JAX_VERSION,
 _OWN: dict[str, dict[str, Any]] = {"jax": _VERSION, "jax.version": _VERSION}
 
 
+class _Missing:
+    pass
+
+
+_MISSING = _Missing()
+
+
 class Facade(ModuleType):
     """The public module `jax.X`, over `arrax.X`."""
 
@@ -28,6 +36,10 @@ class Facade(ModuleType):
         fields["__path__"] = []  # `import jax.X.Y` asks the finder
         fields["__file__"] = getattr(target, "__file__", None)
         fields["__all__"] = _exported(target)
+        for member in fields["__all__"]:  # for programs that read `vars(jax.numpy)`
+            value = vars(target).get(member, _MISSING)
+            if value is not _MISSING and not isinstance(value, ModuleType):
+                fields[member] = value
         fields.update(_OWN.get(name, {}))
 
     def __getattr__(self, name: str) -> Any:
@@ -85,13 +97,6 @@ class PrivateModule(ModuleType):
 
     def __repr__(self) -> str:
         return f"<module {self.__name__!r} (arrax.as_jax)>"
-
-
-class _Missing:
-    pass
-
-
-_MISSING = _Missing()
 
 
 def _exported(target: ModuleType) -> list[str]:

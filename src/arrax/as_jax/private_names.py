@@ -13,6 +13,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from arrax.core import absent
 from arrax.core.record import Record
 
 _TABLE = Path(__file__).with_name("private_names.txt")
@@ -85,6 +86,8 @@ def resolve(module: str, name: str) -> Any:
                                name)
             except (AttributeError, ModuleNotFoundError):
                 continue
+    if module.startswith("jax.experimental."):  # public, and not here
+        raise AttributeError(absent.message(module, name))
     raise unknown_name(module, name)
 
 

@@ -1,6 +1,7 @@
 """What private names of JAX mean where arrax has no such thing: each harmless, or a clear error."""
 from __future__ import annotations
 
+import inspect
 from collections.abc import MutableSet
 from types import TracebackType
 from typing import Any
@@ -42,6 +43,22 @@ result_handlers: dict[Any, Any] = {}
 
 def identity(value: Any) -> Any:
     return value
+
+
+def infer_argnums_and_argnames(sig: inspect.Signature, argnums: Any, argnames: Any
+                               ) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Positions and names of the same arguments of a signature, where one of them is given."""
+    named = {p.name: i for i, p in enumerate(sig.parameters.values())
+             if p.kind is p.POSITIONAL_OR_KEYWORD}
+    by_position = {i: name for name, i in named.items()}
+    numbers = None if argnums is None else tuple(np.atleast_1d(argnums).tolist())
+    names = None if argnames is None else (
+        (argnames,) if isinstance(argnames, str) else tuple(argnames))
+    if names is None:
+        names = tuple(by_position[i] for i in numbers or () if i in by_position)
+    if numbers is None:
+        numbers = tuple(named[n] for n in names if n in named)
+    return numbers, names
 
 
 def physical_aval(aval: Any) -> Any:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from arrax import numpy as jnp
 from arrax import tree_util
 from arrax.core import pytree
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 __all__ = [
     "InitFn", "JoinPoint", "Optimizer", "OptimizerState", "ParamsFn", "Schedule", "Step",
@@ -394,4 +394,4 @@ def pack_optimizer_state(marked_pytree: Any) -> OptimizerState:
     parts = [pytree.tree_flatten(point.subtree) for point in points]
     return OptimizerState([state for state, _ in parts], tree, tuple(s for _, s in parts))
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -20,7 +20,7 @@ from typing import Any
 
 from arrax import lax, random
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.nn import (elu, gelu, leaky_relu, log_softmax, relu, selu, sigmoid, softmax, softplus,
                       standardize)
 from arrax.nn.initializers import glorot_normal, normal, ones, zeros
@@ -312,4 +312,4 @@ def shape_dependent(make_layer: Callable[[Any], Layer]) -> Layer:
         return make_layer(jnp.shape(inputs))[1](params, inputs, **kwargs)
     return init_fun, apply_fun
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

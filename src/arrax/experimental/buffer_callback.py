@@ -18,7 +18,7 @@ from arrax import tree_util
 from arrax.core.aval import aval_of
 from arrax.core.dtypes import canonicalize_dtype
 from arrax.core.errors import JaxRuntimeError
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.ops.callback import io_callback, pure_callback
 from arrax.transforms.stages import ShapeDtypeStruct
 
@@ -153,4 +153,4 @@ def _run(callback: Callable[..., None], in_tree: Any, out_tree: Any, ndims: list
     return outs
 
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

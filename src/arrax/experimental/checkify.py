@@ -31,7 +31,7 @@ from arrax.core import pytree, source_info
 from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.effects import Effect
 from arrax.core.lowering import Expand, Inline
 from arrax.core.primitive import NotApplicable, Primitive
@@ -554,4 +554,4 @@ def _cond(trace: CheckTrace, args: Sequence[Any], params: dict[str, Any]) -> lis
 _FORMS: dict[Primitive, Callable[..., list[Any]]] = {
     scan_p: _scan, while_p: _while, cond_p: _cond}
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax import tree_util
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.transforms.jit import jit
 
 __all__ = ["fused"]
@@ -49,4 +49,4 @@ def fused(*, out_spaces: Sequence[Any]) -> Callable[[Callable[..., Any]], Callab
     return wrap
 
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

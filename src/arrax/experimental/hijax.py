@@ -23,7 +23,7 @@ from arrax.core import ad_values, pytree
 from arrax.core.aval import AbstractValue, ShapedArray, aval_of
 from arrax.core.effects import allowed_effects as control_flow_allowed_effects
 from arrax.core.evaluate import high_types
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.ops.rules import instantiate
 from arrax.transforms.custom_jvp import custom_jvp
 from arrax.transforms.custom_vjp import custom_vjp
@@ -307,4 +307,4 @@ __all__ = [
     "HiType", "MutableHiType", "ShapedArray", "TransformedRef", "VJPHiPrimitive", "Zero",
     "aval_method", "aval_property", "control_flow_allowed_effects", "instantiate_zeros",
     "is_undefined_primal", "register_hitype"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -23,7 +23,7 @@ from arrax.control.while_rules import while_p
 from arrax.core.aval import aval_of
 from arrax.core.dtypes import inexact, issubdtype
 from arrax.core.jaxpr import ClosedJaxpr, jaxpr_as_fun
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.primitive import Primitive
 from arrax.transforms.power_series import SeriesTrace, expand
 
@@ -321,4 +321,4 @@ def _forms() -> dict[Primitive, Any]:
 __all__ = [
     "ZeroSeries", "ZeroTerm", "def_comp", "def_deriv", "deflinear", "defzero", "deriv_prop",
     "fact", "jet", "jet2", "jet_rules", "linear_prop", "zero_prop", "zero_series", "zero_term"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from arrax.core import pytree
 from arrax.core.aval import aval_of
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.shardings import Sharding
 from arrax.core.record import Record
 from arrax.transforms.api_vmap import flat_axes
@@ -102,4 +102,4 @@ def with_layout_constraint(x: Any, layouts: Any) -> Any:
                                       f"row-major, got {layout}")
     return x
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

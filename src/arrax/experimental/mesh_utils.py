@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.transforms.api_placement import devices as _devices
 
 __all__ = ["create_device_mesh", "create_hybrid_device_mesh"]
@@ -51,4 +51,4 @@ def create_hybrid_device_mesh(mesh_shape: Sequence[int], dcn_mesh_shape: Sequenc
     return create_device_mesh(mesh_shape, devices,
                               allow_split_physical_axes=allow_split_physical_axes)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

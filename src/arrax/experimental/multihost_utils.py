@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from arrax.core import pytree
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.mesh import Mesh
 from arrax.core.shardings import NamedSharding, PartitionSpec
 from arrax.transforms.api_placement import device_put
@@ -73,4 +73,4 @@ def global_array_to_host_local_array(global_inputs: Any, global_mesh: Mesh, pspe
     """
     return host_local_array_to_global_array(global_inputs, global_mesh, pspecs)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

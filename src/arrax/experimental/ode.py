@@ -23,7 +23,7 @@ from arrax import lax, tree_util
 from arrax import numpy as jnp
 from arrax.core.aval import aval_of
 from arrax.core.dtypes import float0, inexact, issubdtype
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.flatten_util import ravel_pytree
 from arrax.numpy import linalg
 from arrax.transforms.api_ad import vjp
@@ -270,4 +270,4 @@ _odeint.defvjp(_forward, _backward)
 __all__ = [
     "abs2", "fit_4th_order_polynomial", "initial_step_size", "interp_fit_dopri",
     "mean_error_ratio", "odeint", "optimal_step_size", "ravel_first_arg", "runge_kutta_step"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

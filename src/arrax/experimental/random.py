@@ -18,7 +18,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax import random, tree_util
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.trace import Trace, Tracer, current
 from arrax.random.keys import is_typed
 from arrax.transforms.batching import BatchTrace
@@ -190,4 +190,4 @@ tree_util.register_pytree_with_keys(
     _unflatten)
 
 __all__ = ["StatefulPRNG", "stateful_rng"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -15,7 +15,7 @@ import numpy as np
 
 from arrax import lax, nn, random
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 sigmoid = nn.sigmoid
 tanh = jnp.tanh
@@ -176,4 +176,4 @@ def _direction(x: Any, h_0: Any, c_0: Any, weights: list[Any], inside: Any, reve
 __all__ = [
     "get_num_params_in_lstm", "init_lstm_weight", "lstm", "lstm_ref", "sigmoid",
     "swap_lstm_gates", "tanh", "unpack_lstm_weights"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

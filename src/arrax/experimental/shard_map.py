@@ -4,12 +4,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.mesh import AbstractMesh, Mesh
 from arrax.transforms.api_shard_map import shard_map as _shard_map
 
 __all__ = ["shard_map"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)
 
 
 def shard_map(f: Callable[..., Any], mesh: Mesh | AbstractMesh, in_specs: Any, out_specs: Any,

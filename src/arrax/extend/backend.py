@@ -5,7 +5,7 @@ from arrax.core.caching import clear_caches
 from arrax.core.device import Client, Device
 from arrax.core.shardings import placement_sharding
 from arrax.core.engine import engines
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.transforms.api_placement import devices
 
 __all__ = ["backends", "clear_backends", "clear_in_memory_compilation_cache", "get_backend",
@@ -44,4 +44,4 @@ def clear_in_memory_compilation_cache() -> None:
     """Forget compiled programs."""
     clear_caches()
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy import concatenate, ravel, reshape, zeros
 from arrax.ops.random import implementations, threefry2x32_p
 from arrax.random import key as _key
@@ -57,4 +57,4 @@ def threefry_2x32(keypair: Any, count: Any) -> Any:
     out = threefry2x32_p.bind(first, second, words[:half], words[half:])
     return reshape(concatenate(out)[:size], count.shape)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -1,7 +1,7 @@
 """`arrax.extend.source_info_util`: where equations come from, and whose frames errors show."""
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.source_info import SourceInfo
 from arrax.core.source_info import here as current
 from arrax.core.source_info import name_stack as current_name_stack
@@ -21,4 +21,4 @@ def summarize(source_info: SourceInfo, num_frames: int = 1) -> str:
                          f"{num_frames}")
     return str(source_info)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

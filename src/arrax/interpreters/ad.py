@@ -12,7 +12,7 @@ Example:
 """
 from arrax.core.ad_values import UndefinedPrimal, Zero
 from arrax.core.ad_values import is_undefined as is_undefined_primal
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.ops.arithmetic import add_any_p as add_jaxvals_p
 from arrax.ops.rules import add_tangents
 from arrax.transforms.jvp import JVPTrace, JVPTracer
@@ -27,4 +27,4 @@ __all__ = [
     "get_primitive_transpose", "instantiate_zeros", "is_undefined_primal",
     "primitive_jvps", "primitive_transposes", "zeros_like_aval"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -1,7 +1,7 @@
 """`arrax.interpreters.pxla`: meshes, under the name that older programs use."""
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.mesh import Mesh
 
 __all__ = ["Mesh"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

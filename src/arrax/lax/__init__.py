@@ -16,7 +16,7 @@ from arrax.control.platforms import platform_dependent
 from arrax.control.reduce_rules import reduce_p, reduce_window_p, select_and_scatter_p
 from arrax.control.reductions import reduce, reduce_window
 from arrax.control.scatter_apply import scatter_apply
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.lax import linalg
 from arrax.ops.constraints import (dce_sink, dce_sink_p, sharding_constraint_p,
                                    with_sharding_constraint)
@@ -159,4 +159,4 @@ __all__ = [
     "tan", "tan_p", "tanh", "tanh_p", "tile", "tile_p", "top_k", "top_k_p", "transpose",
     "transpose_p", "unstack", "unstack_p", "while_loop", "while_p", "with_sharding_constraint",
     "xor_p", "zeta", "zeta_p"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -1,7 +1,7 @@
 """Linear algebra on the last two axes, batched over the others."""
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.ops.linalg_eigen import (EighImplementation, EigImplementation, eig, eig_p, eigh, eigh_p,
                                     hessenberg, hessenberg_p, schur, schur_p, tridiagonal,
                                     tridiagonal_p)
@@ -24,4 +24,4 @@ __all__ = [
     "triangular_solve", "triangular_solve_p", "tridiagonal", "tridiagonal_p", "tridiagonal_solve",
     "tridiagonal_solve_p"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.nn.attention import dot_product_attention, scaled_matmul
 from arrax.nn.functions import (celu, elu, gelu, glu, hard_sigmoid, hard_silu, hard_swish,
                                 hard_tanh, identity, leaky_relu, log1mexp, log_sigmoid, mish, relu,
@@ -27,4 +27,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("arrax.nn.initializers")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -15,7 +15,7 @@ from arrax import numpy as jnp
 from arrax import random
 from arrax.core import dtypes
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.typing import ArrayLike
 
 
@@ -232,4 +232,4 @@ __all__ = [
     "he_normal", "he_uniform", "kaiming_normal", "kaiming_uniform", "lecun_normal",
     "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform",
     "variance_scaling", "xavier_normal", "xavier_uniform", "zeros"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

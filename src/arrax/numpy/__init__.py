@@ -13,7 +13,7 @@ from arrax.core.array import Array as ndarray
 from arrax.core.dtypes import (complexfloating, finfo, floating, generic, iinfo, inexact, integer,
                                issubdtype, number, promote_types, result_type, signedinteger,
                                unsignedinteger)
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.scalar_types import (bfloat16, bool_, complex64, complex128, float4_e2m1fn,
                                      float6_e2m3fn, float6_e3m2fn, float8_e3m4, float8_e4m3,
                                      float8_e4m3b11fnuz, float8_e4m3fn, float8_e4m3fnuz,
@@ -167,4 +167,4 @@ __all__ = [
     "vander", "var", "vdot", "vecdot", "vecmat", "vectorize", "vsplit", "vstack", "where",
     "zeros", "zeros_like"]
 __array_api_version__ = "2024.12"
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

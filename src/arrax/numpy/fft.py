@@ -10,7 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.remembered import remembered
 from arrax.numpy import creation, elementwise, shaping
 from arrax.ops.arguments import axis_tuple, integer
@@ -301,4 +301,4 @@ def ifftshift(x: ArrayLike, axes: Any = None) -> Array:
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
     "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -11,7 +11,7 @@ from arrax import lax
 from arrax.core import dtypes
 from arrax.core.array import Array
 from arrax.core.dimension import broadcast_shapes
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.remembered import remembered
 from arrax.lax import linalg as lax_linalg
 from arrax.numpy import (creation, elementwise, linalg_products, products, reductions, selection,
@@ -565,4 +565,4 @@ __all__ = [
     "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "multi_dot", "norm",
     "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv",
     "tensorsolve", "trace", "vecdot", "vector_norm"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

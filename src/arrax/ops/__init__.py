@@ -8,10 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ Make a key with `key(seed)`, make new ones with `split` and `fold_in`, and use e
 """
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.ops.random_gamma import random_gamma_p
 from arrax.random import generators as _generators
 from arrax.random.basic import (bernoulli, bits, normal, rademacher, randint, truncated_normal,
@@ -33,4 +33,4 @@ __all__ = [
     "poisson", "rademacher", "randint", "random_gamma_p", "rayleigh", "split", "t", "triangular",
     "truncated_normal", "uniform", "wald", "weibull_min", "wrap_key_data"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -10,7 +10,7 @@ from arrax import numpy as jnp
 from arrax.core import config, dtypes
 from arrax.core.array import Array
 from arrax.core.dimension import broadcast_shapes
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.remembered import remembered
 from arrax.random.arguments import (draw_shape, float_dtype, inexact_dtype, result_shape,
                                     safe_param, spread)
@@ -268,4 +268,4 @@ __all__ = ["cauchy", "double_sided_maxwell", "exponential", "gumbel", "laplace",
            "logistic", "lognormal", "maxwell", "pareto", "rayleigh", "triangular", "wald",
            "weibull_min"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

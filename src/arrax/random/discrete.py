@@ -11,7 +11,7 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.core import dtypes
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.remembered import remembered
 from arrax.numpy.promotion import check_arraylike
 from arrax.ops.arguments import canonical_axis, integer
@@ -242,4 +242,4 @@ def _choose_by_weight(key: Any, p: Any, shape: Any, replace: bool, draws: int,
 
 __all__ = ["categorical", "choice", "geometric", "permutation"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

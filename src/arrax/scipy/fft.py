@@ -10,7 +10,7 @@ import numpy as np
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import canonical_axes, inexact_array, promotes_freely
 
 __all__ = ["dct", "dctn", "idct", "idctn"]
@@ -182,4 +182,4 @@ def idctn(x: Any, type: int = 2, s: Sequence[int] | None = None,
     """
     return _several("idctn", idct, x, type, s, axes, norm)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arrax import numpy as jnp
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.typing import ArrayLike
 
 __all__ = ["trapezoid"]
@@ -30,4 +30,4 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0,
     """
     return jnp.trapezoid(y, x, dx, axis)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

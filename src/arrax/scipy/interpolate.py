@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.trace import Tracer
 
 __all__ = ["RegularGridInterpolator"]
@@ -141,4 +141,4 @@ class RegularGridInterpolator:
             jnp.where(fraction <= 0.5, cell, jnp.minimum(cell + 1, points.shape[0] - 1))
             for cell, fraction, points in zip(cells, fractions, self.grid, strict=True))]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promotes_freely
 from arrax.typing import ArrayLike
 
@@ -117,4 +117,4 @@ def map_coordinates(input: ArrayLike, coordinates: Sequence[Any], order: int,
     return jnp.broadcast_to(result, jnp.broadcast_shapes(*(p.shape for p in points))) \
         .astype(x.dtype)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from arrax.core import config
 from arrax.core.caching import clear_caches
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 
 __all__ = ["reset_cache", "set_cache_dir"]
 
@@ -17,4 +17,4 @@ def reset_cache() -> None:
     """Let later compilations read the folder anew; files in it stay."""
     clear_caches()
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -14,7 +14,7 @@ Source: `jax.experimental.sparse`.
 """
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse import (_methods, ad, api, bcoo, bcsr, coo, csr, linalg, random,
                                        transform, util)
 from arrax.experimental.sparse.ad import grad, jacfwd, jacobian, jacrev, value_and_grad
@@ -51,4 +51,4 @@ __all__ = ["BCOO", "BCSR", "COO", "CSC", "CSR", "CuSparseEfficiencyWarning", "JA
            "todense_p", "transform", "util", "value_and_grad"]
 
 _methods.install()
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

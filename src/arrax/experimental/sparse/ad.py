@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrax import tree_util
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse._arrays import BCOO
 from arrax.experimental.sparse.util import is_sparse
 from arrax.transforms import api_ad, api_jacobians
@@ -156,4 +156,4 @@ def jacrev(fun: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False,
 
 jacobian = jacrev
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

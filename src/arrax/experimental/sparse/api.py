@@ -9,7 +9,7 @@ from typing import Any
 
 from arrax import numpy as jnp
 from arrax import tree_util
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.lowering import Expand
 from arrax.core.primitive import Primitive
 from arrax.experimental.sparse._arrays import BCOO, BCSR
@@ -112,4 +112,4 @@ def _format(name: str) -> Any:
         raise ValueError(f"sparse_format must be one of {', '.join(_FORMATS)}, got {name!r}")
     return _FORMATS[name]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

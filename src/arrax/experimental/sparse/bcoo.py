@@ -9,7 +9,7 @@ Source: `jax.experimental.sparse.bcoo`.
 """
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse._arrays import BCOO, BCOOProperties
 from arrax.experimental.sparse._conversions import (bcoo_eliminate_zeros, bcoo_extract,
                                                     bcoo_fromdense, bcoo_sort_indices,
@@ -30,4 +30,4 @@ __all__ = ["BCOO", "BCOOProperties", "bcoo_broadcast_in_dim", "bcoo_concatenate"
            "bcoo_reshape", "bcoo_rev", "bcoo_slice", "bcoo_sort_indices", "bcoo_squeeze",
            "bcoo_sum_duplicates", "bcoo_todense", "bcoo_transpose", "bcoo_update_layout"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse import _entries as entries
 from arrax.experimental.sparse import bcoo
 from arrax.experimental.sparse._arrays import BCOO, BCSR, BCSRProperties
@@ -144,4 +144,4 @@ def bcsr_concatenate(operands: Sequence[BCSR], *, dimension: int) -> BCSR:
     return bcoo_to_bcsr(bcoo.bcoo_concatenate([bcsr_to_bcoo(x) for x in operands],
                                               dimension=dimension))
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -10,7 +10,7 @@ import numpy as np
 
 from arrax import lax, tree_util
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse import _entries as entries
 from arrax.experimental.sparse.util import JAXSparse, Shape, count_stored_elements
 
@@ -182,4 +182,4 @@ def coo_matmat(mat: COO, B: Any, *, transpose: bool = False) -> Any:
     products = mat.data[:, None] * rows
     return entries.added(jnp.zeros((mat.shape[0], B.shape[1]), products.dtype), mat.row, products)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

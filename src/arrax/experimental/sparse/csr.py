@@ -10,7 +10,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax import tree_util
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse import coo
 from arrax.experimental.sparse.bcsr import row_numbers, row_pointers
 from arrax.experimental.sparse.util import JAXSparse
@@ -159,4 +159,4 @@ def csr_matmat(mat: CSR, B: Any, *, transpose: bool = False) -> Any:
     """
     return coo.coo_matmat(mat._coo(), B, transpose=transpose)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -14,7 +14,7 @@ from arrax import lax
 from arrax import numpy as jnp
 from arrax.control.linear_solve import custom_linear_solve
 from arrax.core.aval import aval_of
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse.csr import CSR
 from arrax.numpy import linalg
 from arrax.ops.callback import pure_callback
@@ -192,4 +192,4 @@ def _solve_on_host(data: Any, indices: Any, indptr: Any, b: Any, *, transpose: b
     out: np.ndarray = solve(mat, b, permc_spec="COLAMD" if reorder else "NATURAL")
     return out.astype(np.result_type(data, b))
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

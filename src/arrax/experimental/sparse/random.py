@@ -14,7 +14,7 @@ import numpy as np
 from arrax import numpy as jnp
 from arrax import random
 from arrax.core.dtypes import canonicalize_dtype
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.experimental.sparse import _entries as entries
 from arrax.experimental.sparse._arrays import BCOO
 from arrax.transforms.api_vmap import vmap
@@ -70,4 +70,4 @@ def random_bcoo(key: Any, shape: Sequence[int], *, dtype: Any = jnp.float64,
     return BCOO((data, indices), shape=shape, indices_sorted=sorted_indices,
                 unique_indices=unique_indices)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -31,7 +31,7 @@ from arrax.control.while_rules import while_p
 from arrax.core.aval import ShapedArray, aval_of
 from arrax.core.dtypes import inexact, issubdtype
 from arrax.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr, jaxpr_as_fun
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.lowering import Inline
 from arrax.core.primitive import Primitive
 from arrax.core.trace import Trace, Tracer, current, use
@@ -515,4 +515,4 @@ def eval_sparse(jaxpr: Jaxpr, consts: Sequence[Any], spvalues: Sequence[Sparsify
     found: Sequence[SparsifyValue] = arrays_to_spvalues(spenv, outs)
     return found
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

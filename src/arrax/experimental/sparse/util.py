@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from arrax import lax, tree_util
 from arrax import numpy as jnp
 from arrax.core.aval import aval_of
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.trace import Tracer
 from arrax.transforms.api_vmap import vmap
 from arrax.transforms.interpreting import concrete_or_error
@@ -176,4 +176,4 @@ def shape_of_children(stored: Shape, n_batch: int, *leaders: Any) -> Shape:
     batch = tuple(max(sizes) if 0 not in sizes else 0 for sizes in zip(*leaders, strict=True))
     return batch + stored[n_batch:]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -15,7 +15,7 @@ from arrax.core.effects import Effect, Effects, no_effects
 from arrax.core.errors import InconclusiveDimensionOperation, JaxprTypeError
 from arrax.core.jaxpr import ClosedJaxpr, DebugInfo, DropVar, Jaxpr, Literal, Var
 from arrax.core.jaxpr import Eqn as JaxprEqn
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.scalar_types import all_dtypes as _all_dtypes
 from arrax.core.trace import Tracer as _Tracer
 from arrax.extend.core import primitives
@@ -63,4 +63,4 @@ __all__ = [
     "unsafe_am_i_under_a_jit_DO_NOT_USE", "unsafe_am_i_under_a_vmap_DO_NOT_USE",
     "unsafe_get_axis_names_DO_NOT_USE", "valid_jaxtype"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promote_dtypes_inexact, promotes_arguments
 
 __all__ = ["vq"]
@@ -42,4 +42,4 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[Any, Any]:
     nearest = jnp.argmin(squares, axis=1)
     return nearest, jnp.sqrt(jnp.take_along_axis(squares, nearest[:, None], axis=1)[:, 0])
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

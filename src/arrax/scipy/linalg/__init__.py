@@ -1,7 +1,7 @@
 """`arrax.scipy.linalg`: linear algebra."""
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.linalg.factorizations import (eigh, eigh_tridiagonal, hessenberg, polar, qr,
                                                qr_multiply, rsf2csf, schur, svd)
 from arrax.scipy.linalg.functions import expm, expm_frechet, funm, sqrtm
@@ -19,4 +19,4 @@ __all__ = [
     "pascal", "polar", "qr", "qr_multiply", "rsf2csf", "schur", "solve", "solve_sylvester",
     "solve_triangular", "sqrtm", "svd", "toeplitz"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

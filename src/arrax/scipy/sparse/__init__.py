@@ -1,9 +1,9 @@
 """`arrax.scipy.sparse`: iterative solvers."""
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.sparse import linalg
 
 __all__ = ["linalg"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

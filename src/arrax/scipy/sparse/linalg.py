@@ -16,7 +16,7 @@ import numpy as np
 from arrax import lax, tree
 from arrax import numpy as jnp
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.core.trace import Tracer
 from arrax.numpy.promotion import convert
 
@@ -307,4 +307,4 @@ def _against(V: Any, w: Any) -> Any:
     parts = tree.map(lambda v, a: jnp.conj(v).reshape(v.shape[0], -1) @ a.reshape(-1), V, w)
     return tree.reduce(operator.add, parts)
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -17,7 +17,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax import random
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promote_dtypes_inexact, promotes_freely
 
 __all__ = ["Rotation", "Slerp"]
@@ -382,4 +382,4 @@ class Slerp(NamedTuple):
         turn = Rotation.from_rotvec(self.rotvecs[place] * share[..., None])
         return Rotation(self.rotations.quat[place]) * turn
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

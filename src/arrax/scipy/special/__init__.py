@@ -1,7 +1,7 @@
 """`arrax.scipy.special`: special functions."""
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.special.bessel import bessel_jn, i0, i0e, i1, i1e
 from arrax.scipy.special.complex_plane import sph_harm_y, wofz
 from arrax.scipy.special.elementary import (boxcox, boxcox1p, entr, expit, kl_div, log_softmax,
@@ -22,4 +22,4 @@ __all__ = [
     "loggamma", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "owens_t", "poch",
     "polygamma", "rel_entr", "sici", "softmax", "spence", "sph_harm_y", "wofz", "xlog1py",
     "xlogy", "zeta"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -1,7 +1,7 @@
 """`arrax.scipy.stats`: distributions, each a module of functions, and statistics."""
 from __future__ import annotations
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.stats import (
     bernoulli, beta, betabinom, binom, cauchy, chi2, dirichlet, expon, gamma, gennorm, geom,
     gumbel_l, gumbel_r, laplace, logistic, multinomial, multivariate_normal, nbinom, norm,
@@ -15,4 +15,4 @@ __all__ = [
     "multinomial", "multivariate_normal", "nbinom", "norm", "pareto", "poisson", "rankdata",
     "sem", "t", "truncnorm", "uniform", "vonmises", "wrapcauchy"]
 
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

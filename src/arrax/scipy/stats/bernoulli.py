@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 
 _ABOUT = Distribution(
@@ -32,4 +32,4 @@ def ppf(q: Any, p: Any) -> Any:
     return jnp.where((q >= 0) & (q <= 1), jnp.where(q <= 1 - p, 0.0, 1.0), jnp.nan)
 
 __all__ = ["cdf", "logpmf", "pmf", "ppf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

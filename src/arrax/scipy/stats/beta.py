@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 from arrax.scipy.stats.formulas import where_unit
@@ -55,4 +55,4 @@ def logsf(z: Any, a: Any, b: Any) -> Any:
     return jnp.log(_part(z, 1.0, 0.0, lambda z: special.betainc(b, a, 1 - z)))
 
 __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

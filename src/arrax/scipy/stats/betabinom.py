@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 from arrax.scipy.stats.formulas import log_binomial, where_within
@@ -26,4 +26,4 @@ def logpmf(k: Any, n: Any, a: Any, b: Any) -> Any:
 pmf = exponential(logpmf, "pmf", _ABOUT)
 
 __all__ = ["logpmf", "pmf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 
 
@@ -60,4 +60,4 @@ def isf(q: Any) -> Any:
     return -_quantile(q)
 
 __all__ = ["cdf", "isf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 from arrax.scipy.stats.formulas import beyond, where_positive
@@ -46,4 +46,4 @@ def logsf(z: Any, df: Any) -> Any:
     return beyond(z, 0.0, 0.0, lambda z: jnp.log(special.gammaincc(0.5 * df, 0.5 * z)))
 
 __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

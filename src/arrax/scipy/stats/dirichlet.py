@@ -7,7 +7,7 @@ import numpy as np
 
 from arrax import numpy as jnp
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 from arrax.scipy import special
 from arrax.typing import ArrayLike
@@ -63,4 +63,4 @@ def pdf(x: ArrayLike, alpha: ArrayLike) -> Array:
     return jnp.exp(logpdf(x, alpha))
 
 __all__ = ["logpdf", "pdf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

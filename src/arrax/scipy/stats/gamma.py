@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 from arrax.scipy.stats.formulas import beyond, where_positive
@@ -44,4 +44,4 @@ def logsf(z: Any, a: Any) -> Any:
     return beyond(z, 0.0, 0.0, lambda z: jnp.log(special.gammaincc(a, z)))
 
 __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 
@@ -27,4 +27,4 @@ def cdf(z: Any, beta: Any) -> Any:
     return 0.5 * (1 + jnp.sign(z) * special.gammainc(1 / beta, jnp.power(jnp.abs(z), beta)))
 
 __all__ = ["cdf", "logpdf", "pdf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

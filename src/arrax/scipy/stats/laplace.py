@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 
 _ABOUT = Distribution(
@@ -26,4 +26,4 @@ def cdf(z: Any) -> Any:
     return jnp.where(z < 0, 0.5 * jnp.exp(jnp.minimum(z, 0)), 1 - 0.5 * jnp.exp(-jnp.maximum(z, 0)))
 
 __all__ = ["cdf", "logpdf", "pdf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

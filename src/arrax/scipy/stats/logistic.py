@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 
@@ -42,4 +42,4 @@ def isf(q: Any) -> Any:
     return -special.logit(q)
 
 __all__ = ["cdf", "isf", "logpdf", "pdf", "ppf", "sf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

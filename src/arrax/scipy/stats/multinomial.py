@@ -5,7 +5,7 @@ from typing import Any
 
 from arrax import numpy as jnp
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 from arrax.scipy import special
 from arrax.typing import ArrayLike
@@ -50,4 +50,4 @@ def pmf(x: ArrayLike, n: ArrayLike, p: ArrayLike) -> Array:
     return jnp.exp(logpmf(x, n, p))
 
 __all__ = ["logpmf", "pmf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 from arrax import lax
 from arrax import numpy as jnp
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promote_dtypes_inexact
 from arrax.typing import ArrayLike
 
@@ -68,4 +68,4 @@ def pdf(x: ArrayLike, mean: ArrayLike, cov: ArrayLike) -> Array:
     return jnp.exp(logpdf(x, mean, cov))
 
 __all__ = ["logpdf", "pdf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

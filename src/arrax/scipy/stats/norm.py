@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 
@@ -53,4 +53,4 @@ def isf(q: Any) -> Any:
     return -special.ndtri(q)
 
 __all__ = ["cdf", "isf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 from arrax import numpy as jnp
 from arrax.core.array import Array
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.numpy.promotion import promote_inexact
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
@@ -62,4 +62,4 @@ def entropy(mu: Any, loc: Any = 0) -> Array:
 _MOST = 50.0  # up to which the sum of the first 160 terms is exact
 
 __all__ = ["cdf", "entropy", "logpmf", "pmf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy import special
 from arrax.scipy.stats.families import Distribution, exponential, located
 
@@ -23,4 +23,4 @@ def logpdf(z: Any, df: Any) -> Any:
 pdf = exponential(logpdf, "pdf", _ABOUT)
 
 __all__ = ["logpdf", "pdf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 from arrax.scipy.stats.formulas import log_mass, where_between
 
@@ -54,4 +54,4 @@ def logsf(z: Any, a: Any, b: Any) -> Any:
 sf = exponential(logsf, "sf", _ABOUT)
 
 __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 
 _ABOUT = Distribution(
@@ -30,4 +30,4 @@ def ppf(q: Any) -> Any:
     return jnp.where((q >= 0) & (q <= 1), q, jnp.nan)
 
 __all__ = ["cdf", "logpdf", "pdf", "ppf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from arrax import numpy as jnp
-from arrax.core.lazy import listing
+from arrax.core.lazy import listing as _listing
 from arrax.scipy.stats.families import Distribution, exponential, located
 from arrax.scipy.stats.formulas import where_between
 
@@ -24,4 +24,4 @@ def logpdf(z: Any, c: Any) -> Any:
 pdf = exponential(logpdf, "pdf", _ABOUT)
 
 __all__ = ["logpdf", "pdf"]
-__dir__ = listing(__name__)
+__dir__ = _listing(__name__)
