@@ -13,7 +13,6 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from arrax.core import absent
 from arrax.core.record import Record
 
 _TABLE = Path(__file__).with_name("private_names.txt")
@@ -87,7 +86,8 @@ def resolve(module: str, name: str) -> Any:
             except (AttributeError, ModuleNotFoundError):
                 continue
     if module.startswith("jax.experimental."):  # public, and not here
-        raise AttributeError(absent.message(module, name))
+        raise AttributeError(f"module {module!r} has no attribute {name!r}: it can only be "
+                             f"imported in this version of arrax ({modules()[module][1]})")
     raise unknown_name(module, name)
 
 
