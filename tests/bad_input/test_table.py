@@ -154,7 +154,7 @@ ROWS = [
     Row("argmin of axes", lambda: jnp.argmin(jnp.ones((2, 3)), (0, 1)), TypeError,
         ["'tuple' object cannot be interpreted as an integer", "(0, 1)"]),
     Row("element that is no scalar", lambda: jnp.ones(2) in jnp.ones(3), ValueError,
-        ["search element must be scalar", "(2,)"]),
+        ["query value must be a scalar", "(2,)"]),
     # wrong trees
     Row("tree map", lambda: arrax.tree.map(jnp.add, {"a": 1}, {"b": 2}), ValueError, ["a", "b"]),
     Row("vjp cotangent tree", lambda: arrax.vjp(lambda x: (x, x), 1.0)[1](1.0), ValueError,

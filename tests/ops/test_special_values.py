@@ -204,8 +204,13 @@ def floor_rest(a: float, b: float) -> float:
     return a % b
 
 
+def standard_quotient(a: float, b: float) -> float:
+    """As the array API standard: a number over an infinity is a zero."""
+    return a / b if math.isinf(b) and math.isfinite(a) else floor_quotient(a, b)
+
+
 DIVISIONS = [
-    ("floor_divide", jnp.floor_divide, floor_quotient), ("remainder", jnp.remainder, floor_rest),
+    ("floor_divide", jnp.floor_divide, standard_quotient), ("remainder", jnp.remainder, floor_rest),
     ("divmod quotient", lambda x, y: jnp.divmod(x, y)[0], floor_quotient),
     ("divmod rest", lambda x, y: jnp.divmod(x, y)[1], floor_rest),
 ]

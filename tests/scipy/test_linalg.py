@@ -259,7 +259,7 @@ ERRORS = [
     (lambda: linalg.eigh(np.eye(2), eigvals=(0, 1)), NotImplementedError, "eigvals"),
     (lambda: linalg.solve_sylvester(np.eye(2), np.eye(3), np.eye(2)), ValueError, "shapes"),
     (lambda: linalg.companion(np.ones(1)), ValueError, "at least 2"),
-    (lambda: linalg.leslie(np.ones(2), np.ones(2)), ValueError, "one element less"),
+    (lambda: linalg.leslie(np.ones(2), np.ones(2)), ValueError, "one less than"),
 ]
 
 

@@ -14,7 +14,7 @@ from arrax import lax
 from arrax.engines.cpu.kernels import emit_program
 from tests.engines.cpu.compiling import compiled as compile_closed, traced
 
-LONG = 4_000_000_000
+LONG = 2_000_000_000
 
 LOOPS = {
     "fori of scalars": lambda x: lax.fori_loop(0, 2**31 - 1, lambda i, c: c * 3 + i, x[0]),
