@@ -289,7 +289,8 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
         _check_p.bind(holds, *values, text=f"{msg} (`check` failed)", structure=structure)
         return
     if FailedCheckError in _active.cells[-1].errors:
-        _note(FailedCheckError, f"{msg} (`check` failed)", structure, holds, values)
+        _note(_active.cells[-1], FailedCheckError, f"{msg} (`check` failed)", structure, holds,
+              values)
 
 
 def _evaluate_check(holds: np.ndarray, *values: np.ndarray, text: str,
@@ -361,7 +362,8 @@ def check_error(error: Error) -> None:
                          for part in payloads)
     for number, (site, payload) in enumerate(zip(error._sites, payloads, strict=True), 1):
         if site.kind in _active.cells[-1].errors:
-            _note(site.kind, site.text, site.structure, code != number, list(payload))
+            _note(_active.cells[-1], site.kind, site.text, site.structure, code != number,
+                  list(payload))
 
 
 def _array(name: str, value: Any) -> Any:
@@ -374,10 +376,9 @@ def _array(name: str, value: Any) -> Any:
 
 # ---- out of transformations --------------------------------------------------------------------
 
-def _note(kind: type[JaxException], text: str, structure: Any, holds: Any,
+def _note(cells: _Cells, kind: type[JaxException], text: str, structure: Any, holds: Any,
           values: list[Any]) -> None:
-    """Record a check of the current trace with the innermost collector."""
-    cells = _active.cells[-1]
+    """Record a check of the current trace with a collector."""
     trace, holds, values = _outside(cells.home, holds, values)
     avals = tuple(ShapedArray(aval_of(v).shape, aval_of(v).dtype) for v in values)
     site = _Site(kind, text, structure, avals, str(source_info.here()))
@@ -454,8 +455,8 @@ class CheckTrace(Trace):
 
     def note(self, kind: type[JaxException], text: str, holds: Any, *values: Any) -> None:
         structure = pytree.tree_structure((values, {}))
-        _note(kind, text, structure, holds, [array_of(v) if not isinstance(v, Tracer) else v
-                                             for v in values])
+        _note(self.cells, kind, text, structure, holds,
+              [array_of(v) if not isinstance(v, Tracer) else v for v in values])
 
 
 def _called(program: Any, args: Sequence[Any]) -> Any:
