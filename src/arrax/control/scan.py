@@ -148,7 +148,12 @@ def _without_leading_axis(aval: Any) -> Any:
 def _unroll(unroll: Any, length: int) -> int:
     if unroll is True:
         return max(length, 1)
-    return max(integer(unroll, "unroll"), 1)
+    if unroll is False:
+        return 1
+    count = integer(unroll, "unroll")
+    if count < 1:
+        raise ValueError(f"`unroll` must be a `bool` or a positive `int`, got {unroll}.")
+    return count
 
 
 def scan_length(flat_xs: Sequence[Any], length: Any) -> Any:

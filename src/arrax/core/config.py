@@ -7,6 +7,7 @@ from __future__ import annotations
 import enum
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -72,7 +73,7 @@ def _default_bits(value: Any) -> DefaultDtypeBits:
 
 
 def _device(value: Any) -> Any:
-    if value is None or isinstance(value, str) or hasattr(value, "device_kind"):
+    if value is None or value == "cpu" or hasattr(value, "device_kind"):
         return value
     raise ValueError("jax.default_device must be passed either a Device object (e.g. "
                      "`jax.devices('cpu')[0]`) or a platform name string like 'cpu' or 'gpu', "
@@ -220,6 +221,10 @@ captured_constants_warn_bytes = declare("captured_constants_warn_bytes", 2_000_0
 platforms = declare("platforms", None, string, "Comma-separated platforms, the default one first.")
 platform_name = declare("platform_name", "", string, "The default platform.")
 num_cpu_devices = declare("num_cpu_devices", -1, integer, "Number of CPU devices; -1 means one.")
+_in_xla_flags = re.search(r"--xla_force_host_platform_device_count=(\d+)",
+                          os.environ.get("XLA_FLAGS", ""))
+if _in_xla_flags and num_cpu_devices.value == -1:  # as programs for JAX ask for them
+    num_cpu_devices._global = int(_in_xla_flags[1])
 num_threads = declare("num_threads", -1, integer, "Threads of one computation; -1 means all cores.")
 cpu_enable_async_dispatch = declare("cpu_enable_async_dispatch", True, boolean,
                                   "CPU computations may run behind the caller.",

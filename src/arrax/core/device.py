@@ -110,7 +110,7 @@ def cpu_devices() -> list[Device]:
     RuntimeError where the flag `platforms` (`JAX_PLATFORMS`) names platforms, and no CPU.
     """
     wanted = config.platforms.value or config.platform_name.value
-    if wanted and "cpu" not in wanted.lower().split(","):
+    if wanted and set(wanted.lower().split(",")) != {"cpu"}:
         raise RuntimeError(
             f"Unable to initialize backend '{wanted}': this version of arrax runs on the platform "
             "'cpu' alone (set JAX_PLATFORMS=cpu, or leave it unset)")

@@ -56,7 +56,7 @@ def odeint(func: Callable[..., Any], y0: Any, t: Any, *args: Any, rtol: Any = 1.
       func: a function of the state, the time and `args`, with the derivative as result: a pytree
         as the state's. Values that it closes over are differentiated, too.
       y0: the state at `t[0]`, a pytree of arrays.
-      t: f[n], ascending: the times of output.
+      t: f[n], ascending: the times of output. Where they fall, states are NaN from there on.
       *args: pytrees of arrays.
       rtol, atol: the error of a step may be `atol + rtol * |y|`, in the root mean square.
       mxstep: how many steps may be taken between two times of output.
@@ -84,7 +84,9 @@ def odeint(func: Callable[..., Any], y0: Any, t: Any, *args: Any, rtol: Any = 1.
     flat, unravel = ravel_pytree(y0)
     rate = ravel_first_arg(func, unravel)
     converted, consts = closure_convert(rate, flat, t[0], *args)
-    return vmap(unravel)(_odeint(converted, rtol, atol, mxstep, hmax, flat, t, *args, *consts))
+    states = _odeint(converted, rtol, atol, mxstep, hmax, flat, t, *args, *consts)
+    backwards = jnp.concatenate([jnp.zeros(1, bool), jnp.cumsum(t[1:] < t[:-1]) > 0])
+    return vmap(unravel)(jnp.where(backwards[:, None], jnp.nan, states))
 
 
 def ravel_first_arg(f: Callable[..., Any], unravel: Callable[[Any], Any],

@@ -15,12 +15,14 @@ from arrax.numpy import creation, elementwise, joining, reductions, shaping, sor
 from arrax.numpy.promotion import (as_array, bool_dtype, convert, inexact_of, integer_dtypes,
                                    promote_dtypes_inexact, promotes_freely, scalar_array)
 from arrax.ops.arguments import integer
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 builtin_range = range
 
 
 @remembered
+@sharded
 def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0, *,
              length: int | None = None, out_sharding: Any = None) -> Array:
     """How often each of 0, 1, 2, … occurs in the integer vector `x`, or the sums of `weights`.

@@ -25,7 +25,7 @@ from arrax.numpy.promotion import (as_array, broadcast_to_shape, check_arraylike
                                    inexact_dtypes, promote_dtypes_inexact, scalar_array)
 from arrax.ops.convert import whole_number
 from arrax.ops.arguments import canonical_shape, integer
-from arrax.transforms.api_placement import device_put
+from arrax.transforms.api_placement import device_put, reshard, sharded
 from arrax.typing import ArrayLike, DTypeLike
 
 
@@ -54,6 +54,9 @@ def array(object: Any, dtype: DTypeLike | None = None, *args: Any,
       Array([[1. , 2. ],
              [3. , 4.5]], dtype=float32)
     """
+    if out_sharding is not None:
+        result = array(object, dtype, copy=copy, order=order, ndmin=ndmin, device=device)
+        return reshard(result, out_sharding)
     if args:
         copy, order, ndmin = _positional(args, copy, order, ndmin)
     if order is not None and order != "K":
@@ -68,6 +71,8 @@ def array(object: Any, dtype: DTypeLike | None = None, *args: Any,
 def asarray(a: Any, dtype: DTypeLike | None = None, order: str | None = None, *,
             copy: bool | None = None, device: Any = None, out_sharding: Any = None) -> Array:
     """As `array`, but an Array is not copied unless `copy=True`."""
+    if out_sharding is not None:
+        return reshard(asarray(a, dtype, order, copy=copy, device=device), out_sharding)
     if type(a) is ArrayImpl and dtype is None and not copy and device is None:
         return a
     dtype = dtypes.check_user_dtype(dtype, "asarray")
@@ -281,6 +286,8 @@ def _filled(name: str, shape: Any, value: Any, dtype: Any, weak_type: bool = Fal
 def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
           out_sharding: Any = None) -> Array:
     """An array of zeros, of the default float dtype unless another is given."""
+    if out_sharding is not None:
+        return reshard(zeros(shape, dtype, device=device), out_sharding)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "zeros")
     return _filled("zeros", shape, 0, known, False, device)
 
@@ -288,6 +295,8 @@ def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
 def ones(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
          out_sharding: Any = None) -> Array:
     """An array of ones, of the default float dtype unless another is given."""
+    if out_sharding is not None:
+        return reshard(ones(shape, dtype, device=device), out_sharding)
     known = dtypes.check_user_dtype(float if dtype is None else dtype, "ones")
     return _filled("ones", shape, 1, known, False, device)
 
@@ -296,6 +305,8 @@ def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
           out_sharding: Any = None) -> Array:
     """As `zeros`: arrays cannot be written, so there is nothing to gain from garbage. `dtype` may
     be that of random keys: all their words are zero."""
+    if out_sharding is not None:
+        return reshard(empty(shape, dtype, device=device), out_sharding)
     if isinstance(dtype, dtypes.KeyDType):
         sizes = canonical_shape(shape if isinstance(shape, (tuple, list)) else (shape,))
         keys = with_aval(np.zeros(sizes, dtype.storage), ShapedArray(sizes, dtype))
@@ -305,6 +316,7 @@ def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None,
 
 
 @remembered
+@sharded
 def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, device: Any = None,
          out_sharding: Any = None) -> Array:
     """An array of `shape` filled with a number, or with an array that broadcasts to it."""
@@ -339,6 +351,8 @@ def _like(name: str, a: Any, dtype: Any, shape: Any) -> tuple[Any, Any, bool]:
 def zeros_like(a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None,
                out_sharding: Any = None) -> Array:
     """Zeros with the shape and dtype of `a`, unless others are given."""
+    if out_sharding is not None:
+        return reshard(zeros_like(a, dtype, shape, device=device), out_sharding)
     if dtype is None and shape is None and device is None and computes_at_once(a) \
             and not isinstance(a.aval.dtype, dtypes.ExtendedDType):
         return from_numpy(np.zeros(a.aval.shape, a.aval.dtype), a.aval.weak_type)
@@ -349,6 +363,8 @@ def zeros_like(a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, dev
 def ones_like(a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None,
               out_sharding: Any = None) -> Array:
     """Ones with the shape and dtype of `a`, unless others are given."""
+    if out_sharding is not None:
+        return reshard(ones_like(a, dtype, shape, device=device), out_sharding)
     found = _like("ones_like", a, dtype, shape)
     return _filled("ones_like", found[0], 1, found[1], found[2], device)
 
@@ -360,6 +376,7 @@ def empty_like(prototype: Any, dtype: DTypeLike | None = None, shape: Any = None
 
 
 @remembered
+@sharded
 def full_like(a: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, shape: Any = None, *,
               device: Any = None, out_sharding: Any = None) -> Array:
     """An array filled with `fill_value`, with the shape and dtype of `a` unless others are given.
@@ -376,6 +393,7 @@ def full_like(a: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, sha
 # ---- ranges ----------------------------------------------------------------------------------
 
 @remembered
+@sharded
 def arange(start: Any, stop: Any = None, step: ArrayLike | None = None,
            dtype: DTypeLike | None = None, *, device: Any = None,
            out_sharding: Any = None) -> Array:

@@ -18,12 +18,14 @@ from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import elementwise, reductions, shaping
 from arrax.numpy.promotion import as_array, check_arraylike, convert, promote_dtypes
+from arrax.transforms.api_placement import sharded
 from arrax.typing import DTypeLike
 
 _TYPICAL_SIZE = 64  # what symbolic sizes count as where contractions are ordered
 
 
 @remembered
+@sharded
 def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "auto",
            precision: Any = None, preferred_element_type: DTypeLike | None = None,
            _dot_general: Any = lax.dot_general, out_sharding: Any = None) -> Array:

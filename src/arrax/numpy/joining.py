@@ -18,6 +18,7 @@ from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axis,
                                    convert, promote_dtypes, refuse_out)
 from arrax.numpy.shaping import expand_dims, moveaxis, ndim, reshape
 from arrax.ops.arguments import canonical_shape
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike, DTypeLike
 
 
@@ -292,6 +293,7 @@ def tile(A: ArrayLike, reps: Any) -> Array:
 
 
 @remembered
+@sharded
 def repeat(a: ArrayLike, repeats: ArrayLike, axis: int | None = None, *,
            total_repeat_length: int | None = None, out_sharding: Any = None) -> Array:
     """Each element repeated `repeats` times along `axis` (of the flattened array if None).

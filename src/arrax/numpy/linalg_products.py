@@ -11,6 +11,7 @@ from arrax.core.array import Array
 from arrax.core.remembered import remembered
 from arrax.numpy import einstein, products, selection, shaping
 from arrax.numpy.promotion import as_array
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike, DTypeLike
 
 
@@ -69,6 +70,7 @@ def matmul(x1: ArrayLike, x2: ArrayLike, /, *, precision: Any = None,
 
 
 @remembered
+@sharded
 def tensordot(x1: ArrayLike, x2: ArrayLike, /, *, axes: Any = 2, precision: Any = None,
               preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The product sums over pairs of axes; see `arrax.numpy.tensordot`."""

@@ -17,6 +17,7 @@ from arrax.numpy.promotion import (as_array, bool_dtype, canonical_axis, check_a
                                    complex_dtypes, convert, promote_dtypes,
                                    promote_dtypes_inexact, refuse_out)
 from arrax.ops.arguments import integer
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike, DTypeLike
 
 
@@ -43,6 +44,7 @@ def _contract(x: Any, y: Any, contracting: Any, batch: Any, precision: Any, dtyp
 
 
 @remembered
+@sharded
 def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
         preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The sum product over the last axis of `a` and the last but one of `b` (or its only one).
@@ -65,6 +67,7 @@ def dot(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
 
 
 @remembered
+@sharded
 def matmul(a: ArrayLike, b: ArrayLike, *, precision: Any = None,
            preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The matrix product; leading axes are batch axes, which broadcast; vectors are rows or
@@ -207,6 +210,7 @@ def outer(a: ArrayLike, b: ArrayLike, out: None = None) -> Array:
 
 
 @remembered
+@sharded
 def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2, *, precision: Any = None,
               preferred_element_type: DTypeLike | None = None, out_sharding: Any = None) -> Array:
     """The product sums over pairs of axes of `a` and `b`.

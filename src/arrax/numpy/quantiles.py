@@ -13,6 +13,7 @@ from arrax.numpy import elementwise, reductions, rounding, shaping, sorting
 from arrax.numpy.promotion import (as_array, canonical_axes, complex_dtypes, convert,
                                    inexact_array, promote_dtypes_inexact, promotes_freely,
                                    refuse_out, scalar_array)
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
@@ -47,6 +48,7 @@ def nanquantile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
 
 @remembered
 @promotes_freely
+@sharded
 def percentile(a: ArrayLike, q: ArrayLike, axis: Any = None, out: None = None,
                overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
                weights: ArrayLike | None = None, out_sharding: Any = None) -> Array:

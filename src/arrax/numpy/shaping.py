@@ -20,6 +20,7 @@ from arrax.ops.arguments import axis_tuple, integer
 from arrax.numpy.promotion import (as_array, broadcast_to_shape, canonical_axes, canonical_axis,
                                    check_arraylike, evaluating, view_of)
 from arrax.ops.arguments import canonical_shape
+from arrax.transforms.api_placement import reshard
 from arrax.typing import ArrayLike
 
 
@@ -60,6 +61,8 @@ def reshape(a: ArrayLike, shape: Any, order: str = "C", *, copy: bool | None = N
     Raises:
       TypeError: the sizes do not match, or the shape is not known now.
     """
+    if out_sharding is not None:
+        return reshard(reshape(a, shape, order, copy=copy), out_sharding)
     x: Any = a if type(a) is ArrayImpl or isinstance(a, Tracer) else as_array("reshape", a)
     if copy is False:
         raise NotImplementedError("copy=False not supported: a reshaped array may be a copy.")
@@ -109,6 +112,8 @@ def resolve_shape(x: Any, shape: Any) -> tuple[int, ...]:
 
 def ravel(a: ArrayLike, order: str = "C", *, out_sharding: Any = None) -> Array:
     """All elements along one axis."""
+    if out_sharding is not None:
+        return reshard(ravel(a, order), out_sharding)
     if order == "K":
         raise NotImplementedError("Ravel not implemented for order='K'.")
     x = as_array("ravel", a)
@@ -328,6 +333,8 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 def broadcast_to(array: ArrayLike, shape: Any, *, out_sharding: Any = None) -> Array:
     """`array` repeated along axes of size 1, and along new leading axes, to have `shape`."""
+    if out_sharding is not None:
+        return reshard(broadcast_to(array, shape), out_sharding)
     x = as_array("broadcast_to", array)
     new = canonical_shape(shape)
     if len(new) < x.ndim:

@@ -17,6 +17,7 @@ from arrax.random.arguments import (check_broadcast, draw_shape, float_dtype, in
                                     result_shape)
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 
@@ -26,6 +27,7 @@ def scalar(value: Any, dtype: Any) -> Any:
 
 
 @remembered
+@sharded
 def bits(key: ArrayLike, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Uniformly distributed bits as unsigned integers.
 
@@ -50,6 +52,7 @@ def bits(key: ArrayLike, shape: Any = (), dtype: Any = None, *, out_sharding: An
 
 
 @remembered
+@sharded
 def uniform(key: ArrayLike, shape: Any = (), dtype: Any = None, minval: Any = 0.0,
             maxval: Any = 1.0, *, out_sharding: Any = None) -> Array:
     """Uniform draws from [minval, maxval).
@@ -105,6 +108,7 @@ def _to_rank(x: Any, rank: int) -> Any:
 
 
 @remembered
+@sharded
 def normal(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
            out_sharding: Any = None) -> Array:
     """Standard normal draws: density exp(-x²/2) / sqrt(2π).
@@ -153,6 +157,7 @@ def _normal_real(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
+@sharded
 def truncated_normal(key: ArrayLike, lower: Any, upper: Any, shape: Any = None, dtype: Any = None,
                      *, out_sharding: Any = None) -> Array:
     """Standard normal draws conditioned on lying in (lower, upper).
@@ -184,6 +189,7 @@ def _truncated_normal(key: Any, shape: Any, dtype: Any, lower: Any, upper: Any) 
 
 
 @remembered
+@sharded
 def bernoulli(key: ArrayLike, p: Any = 0.5, shape: Any = None, mode: str = "low", *,
               out_sharding: Any = None) -> Array:
     """Boolean draws that are True with probability `p`.
@@ -226,6 +232,7 @@ def _bernoulli(key: Any, shape: Any, p: Any, mode: str) -> Any:
 
 
 @remembered
+@sharded
 def rademacher(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
                out_sharding: Any = None) -> Array:
     """Draws of -1 and 1 with equal probability, of any numeric dtype (default int32)."""
@@ -240,6 +247,7 @@ def _rademacher(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
+@sharded
 def randint(key: ArrayLike, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *,
             out_sharding: Any = None) -> Array:
     """Integer draws from [minval, maxval), nearly uniform (two words an element).

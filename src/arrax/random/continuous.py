@@ -17,10 +17,12 @@ from arrax.random.arguments import (draw_shape, float_dtype, inexact_dtype, resu
 from arrax.random.basic import _normal, _rademacher, _uniform, scalar
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 
 @remembered
+@sharded
 def exponential(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
                 out_sharding: Any = None) -> Array:
     """Exponential draws: density exp(-x) for x >= 0, by -log1p(-u)."""
@@ -34,6 +36,7 @@ def _exponential(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
+@sharded
 def cauchy(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
            out_sharding: Any = None) -> Array:
     """Cauchy draws: density 1 / (π (x² + 1)), by tan(π (u - 1/2))."""
@@ -48,6 +51,7 @@ def _cauchy(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
+@sharded
 def laplace(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
             out_sharding: Any = None) -> Array:
     """Laplace draws: density exp(-|x|) / 2."""
@@ -63,6 +67,7 @@ def _laplace(key: Any, shape: Any, dtype: Any) -> Any:
 
 
 @remembered
+@sharded
 def logistic(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
              out_sharding: Any = None) -> Array:
     """Logistic draws: density exp(-x) / (1 + exp(-x))², by log(u / (1 - u))."""
@@ -81,6 +86,7 @@ def _tiny(dtype: Any) -> Any:
 
 
 @remembered
+@sharded
 def gumbel(key: ArrayLike, shape: Any = (), dtype: Any = None, mode: str | None = None, *,
            out_sharding: Any = None) -> Array:
     """Gumbel draws: density exp(-(x + exp(-x))), by -log(-log(u)).
@@ -122,6 +128,7 @@ def _gumbel(key: Any, shape: Any, dtype: Any, mode: str = "low") -> Any:
 
 
 @remembered
+@sharded
 def pareto(key: ArrayLike, b: Any, shape: Any = None, dtype: Any = None, *,
            out_sharding: Any = None) -> Array:
     """Pareto draws: density b / x^(b+1) for x >= 1. `b` broadcasts to `shape`."""
@@ -136,6 +143,7 @@ def _pareto(key: Any, shape: Any, dtype: Any, b: Any) -> Any:
 
 
 @remembered
+@sharded
 def rayleigh(key: ArrayLike, scale: Any, shape: Any = None, dtype: Any = None, *,
              out_sharding: Any = None) -> Array:
     """Rayleigh draws: density x / s² exp(-x² / (2 s²)) for x >= 0 with s = `scale`."""
@@ -166,6 +174,7 @@ def _weibull_min(key: Any, shape: Any, dtype: Any, scale: Any, concentration: An
 
 
 @remembered
+@sharded
 def triangular(key: ArrayLike, left: Any, mode: Any, right: Any, shape: Any = None,
                dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Triangular draws on [left, right] with the peak of the density at `mode`."""
@@ -189,6 +198,7 @@ def _triangular(key: Any, shape: Any, dtype: Any, left: Any, mode: Any, right: A
 
 
 @remembered
+@sharded
 def lognormal(key: ArrayLike, sigma: Any = np.float32(1.0), shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Array:
     """Draws whose logarithm is normal with standard deviation `sigma`."""
@@ -200,6 +210,7 @@ def lognormal(key: ArrayLike, sigma: Any = np.float32(1.0), shape: Any = None, d
 
 
 @remembered
+@sharded
 def maxwell(key: ArrayLike, shape: Any = (), dtype: Any = None, *,
             out_sharding: Any = None) -> Array:
     """Maxwell draws, the length of a standard normal vector in space: density
@@ -236,6 +247,7 @@ def _double_sided_maxwell(key: Any, shape: Any, dtype: Any, loc: Any, scale: Any
 
 
 @remembered
+@sharded
 def wald(key: ArrayLike, mean: Any, shape: Any = None, dtype: Any = None, *,
          out_sharding: Any = None) -> Array:
     """Wald (inverse Gaussian) draws with the given mean and unit shape parameter.

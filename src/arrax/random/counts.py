@@ -18,12 +18,14 @@ from arrax.random.basic import _uniform, scalar
 from arrax.random.discrete import inexact_params
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import compiled
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 
 # ---- Poisson -------------------------------------------------------------------------------------
 
 @remembered
+@sharded
 def poisson(key: ArrayLike, lam: Any, shape: Any = None, dtype: Any = None, *,
             out_sharding: Any = None) -> Array:
     """Poisson draws: counts k with probability lam^k exp(-lam) / k!.

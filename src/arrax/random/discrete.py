@@ -21,10 +21,12 @@ from arrax.random.basic import _uniform, randint, scalar
 from arrax.random.continuous import _gumbel, gumbel_mode
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 
 @remembered
+@sharded
 def geometric(key: ArrayLike, p: Any, shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Array:
     """Geometric draws: the number of trials until the first success, each of probability `p`.
@@ -59,6 +61,7 @@ def _geometric(key: Any, shape: Any, dtype: Any, p: Any) -> Any:
 # ---- categories --------------------------------------------------------------------------------
 
 @remembered
+@sharded
 def categorical(key: ArrayLike, logits: Any, axis: int = -1, shape: Any = None,
                 replace: bool = True, mode: str | None = None, *,
                 out_sharding: Any = None) -> Array:
@@ -118,6 +121,7 @@ def _distinct_categories(key: Any, logits: Any, axis: int, shape: Any, in_front:
 # ---- permutations and choices ------------------------------------------------------------------
 
 @remembered
+@sharded
 def permutation(key: ArrayLike, x: Any, axis: int = 0, independent: bool = False, *,
                 out_sharding: Any = None) -> Array:
     """`x` in random order along `axis`; for an integer, a permutation of `arange(x)`.

@@ -16,10 +16,12 @@ from arrax.random.basic import _normal, _rademacher, scalar
 from arrax.random.continuous import _exponential
 from arrax.random.keys import split, typed_key
 from arrax.random.staging import staged
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 
 @remembered
+@sharded
 def gamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None, *,
           out_sharding: Any = None) -> Array:
     """Gamma draws: density x^(a-1) exp(-x) / Γ(a) for x >= 0.
@@ -43,6 +45,7 @@ def gamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None, *,
 
 
 @remembered
+@sharded
 def loggamma(key: ArrayLike, a: Any, shape: Any = None, dtype: Any = None, *,
              out_sharding: Any = None) -> Array:
     """Logarithms of gamma draws, which do not underflow for small `a`. Arguments as of `gamma`."""
@@ -61,6 +64,7 @@ def _gamma(key: Any, shape: Any, dtype: Any, a: Any, log_space: bool) -> Any:
 
 
 @remembered
+@sharded
 def beta(key: ArrayLike, a: Any, b: Any, shape: Any = None, dtype: Any = None, *,
          out_sharding: Any = None) -> Array:
     """Beta draws: density proportional to x^(a-1) (1-x)^(b-1) on [0, 1].
@@ -84,6 +88,7 @@ def _beta(key: Any, shape: Any, dtype: Any, a: Any, b: Any) -> Any:
 
 
 @remembered
+@sharded
 def dirichlet(key: ArrayLike, alpha: Any, shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Array:
     """Dirichlet draws: vectors of the length of alpha's last axis that sum to one.
@@ -119,6 +124,7 @@ def _dirichlet(key: Any, shape: Any, dtype: Any, alpha: Any) -> Any:
 
 
 @remembered
+@sharded
 def chisquare(key: ArrayLike, df: Any, shape: Any = None, dtype: Any = None, *,
               out_sharding: Any = None) -> Array:
     """Chi-square draws with `df` degrees of freedom: twice a gamma draw with a = df / 2."""
@@ -134,6 +140,7 @@ def _chisquare(key: Any, shape: Any, dtype: Any, df: Any) -> Any:
 
 
 @remembered
+@sharded
 def f(key: ArrayLike, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None, *,
       out_sharding: Any = None) -> Array:
     """F draws: the ratio of two chi-square draws, each divided by its degrees of freedom."""
@@ -153,6 +160,7 @@ def _f(key: Any, shape: Any, dtype: Any, dfnum: Any, dfden: Any) -> Any:
 
 
 @remembered
+@sharded
 def t(key: ArrayLike, df: Any, shape: Any = None, dtype: Any = None, *,
       out_sharding: Any = None) -> Array:
     """Student's t draws with `df` degrees of freedom: a normal draw over a root of a gamma draw."""
@@ -171,6 +179,7 @@ def _t(key: Any, shape: Any, dtype: Any, df: Any) -> Any:
 
 
 @remembered
+@sharded
 def generalized_normal(key: ArrayLike, p: Any, shape: Any = (), dtype: Any = None, *,
                        out_sharding: Any = None) -> Array:
     """Generalized normal draws: density proportional to exp(-|x|^p)."""
@@ -188,6 +197,7 @@ def _generalized_normal(key: Any, shape: Any, dtype: Any, p: Any) -> Any:
 
 
 @remembered
+@sharded
 def ball(key: ArrayLike, d: int, p: Any = 2, shape: Any = (), dtype: Any = None, *,
          out_sharding: Any = None) -> Any:
     """Uniform draws from the unit ball of the L_p norm in `d` dimensions, shape (*shape, d).

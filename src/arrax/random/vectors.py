@@ -18,10 +18,12 @@ from arrax.random.basic import _normal
 from arrax.random.discrete import inexact_params
 from arrax.random.keys import typed_key
 from arrax.random.staging import compiled
+from arrax.transforms.api_placement import sharded
 from arrax.typing import ArrayLike
 
 
 @remembered
+@sharded
 def multivariate_normal(key: ArrayLike, mean: Any, cov: Any, shape: Any = None, dtype: Any = None,
                         method: str = "cholesky", *, out_sharding: Any = None) -> Array:
     """Normal draws with the given mean and covariance.
@@ -83,6 +85,7 @@ def _multivariate_normal(key: Any, shape: Any, dtype: Any, mean: Any, cov: Any,
 
 
 @remembered
+@sharded
 def orthogonal(key: ArrayLike, n: int, shape: Any = (), dtype: Any = None, m: int | None = None, *,
                out_sharding: Any = None) -> Array:
     """Uniform draws of orthogonal (complex: unitary) matrices.

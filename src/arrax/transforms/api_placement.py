@@ -1,11 +1,12 @@
 """Moving values between Python, NumPy and devices: `device_put`, `device_get`, `devices`, …"""
 from __future__ import annotations
 
+import functools
 import platform
 import sys
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -136,6 +137,18 @@ def _mesh_of(value: Any, abstract: AbstractMesh) -> Mesh:
         raise ValueError(f"An array on {placement_sharding(placement)} cannot be laid out over "
                          f"{abstract}, which has no devices")
     return placement.mesh  # type: ignore[no-any-return]
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def sharded(function: _Function) -> _Function:
+    """A decorator for functions that take `out_sharding`: the result is split like that."""
+    @functools.wraps(function)
+    def call(*args: Any, out_sharding: Any = None, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return result if out_sharding is None else reshard(result, out_sharding)
+    return call  # type: ignore[return-value]
 
 
 def reshard(xs: Any, out_shardings: Any, *, _mesh: Any = None) -> Any:
