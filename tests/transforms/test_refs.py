@@ -215,3 +215,13 @@ def test_without_jit() -> None:
     with jax.disable_jit():
         for program, plain in PROGRAMS.values():
             np.testing.assert_allclose(program(0.7), plain(0.7), rtol=1e-5)
+
+
+@pytest.mark.parametrize("use", [lambda r: r[9], lambda r: r[0, 5], lambda r: r[:, 3],
+                                 lambda r: r.at[1][7], lambda r: r.__setitem__((0, 4), 1.0)])
+def test_indices_known_to_lie_behind_the_end_are_refused(use) -> None:
+    with pytest.raises(ValueError, match=r"Out of bound indexer: idx=\d, dim=\d"):
+        use(jax.new_ref(jnp.ones((2, 3))))
+    with pytest.raises(ValueError, match="Out of bound indexer"):
+        jax.jit(lambda x: use(jax.new_ref(x)))(jnp.ones((2, 3)))
+    assert jax.new_ref(jnp.arange(4.0))[-1] == 3

@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from arrax.core import pytree
 from arrax.core.array import array_of
 from arrax.core.aval import ShapedArray, aval_of
@@ -140,7 +142,7 @@ class Ref:
     def get(self, index: Index = ...) -> Any:
         """The value at an index."""
         value = _read(self)
-        return value if index is Ellipsis or index is None else value[index]
+        return _part(value, index)
 
     def set(self, value: Any, index: Index = ...) -> None:
         """Replace the value at an index."""
@@ -149,7 +151,7 @@ class Ref:
     def swap(self, value: Any, index: Index = ...) -> Any:
         """Replace the value at an index; returns what was there."""
         whole = _read(self)
-        old = whole if index is Ellipsis or index is None else whole[index]
+        old = _part(whole, index)
         value = _fitting(value, aval_of(old))
         _write(self, value if old is whole else whole.at[index].set(value))
         return old
@@ -176,6 +178,21 @@ class _At:
         return TransformedRef(self.ref, index)
 
 
+def _part(whole: Any, index: Index) -> Any:
+    """The elements at an index; ValueError for one that is known to lie behind the end, where an
+    array would clamp it and a write would be dropped."""
+    if index is Ellipsis or index is None:
+        return whole
+    axis = 0
+    for item in index if isinstance(index, tuple) else (index,):
+        if item is Ellipsis:
+            break
+        if isinstance(item, (int, np.integer)) and axis < whole.ndim and item >= whole.shape[axis]:
+            raise ValueError(f"Out of bound indexer: idx={item}, dim={whole.shape[axis]}.")
+        axis += item is not None
+    return whole[index]
+
+
 class TransformedRef:
     """A part of a Ref, `ref.at[index]`; its indices count within the part."""
 
@@ -198,7 +215,7 @@ class TransformedRef:
     def get(self, index: Index = ...) -> Any:
         """The value at an index of the part."""
         part = self.ref.get(self.index)
-        return part if index is Ellipsis or index is None else part[index]
+        return _part(part, index)
 
     def set(self, value: Any, index: Index = ...) -> None:
         """Replace the value at an index of the part."""
@@ -207,7 +224,7 @@ class TransformedRef:
     def swap(self, value: Any, index: Index = ...) -> Any:
         """Replace the value at an index of the part; returns what was there."""
         part = self.ref.get(self.index)
-        old = part if index is Ellipsis or index is None else part[index]
+        old = _part(part, index)
         value = _fitting(value, aval_of(old))
         self.ref.swap(value if old is part else part.at[index].set(value), self.index)
         return old
