@@ -207,3 +207,11 @@ def test_key_arrays():
     _, ys = lax.scan(lambda c, k: (c, arrax.random.bits(k)), 0, keys)
     expected = [int(arrax.random.bits(k)) for k in keys]
     assert ys.tolist() == expected
+
+
+@pytest.mark.parametrize("unroll", [False, 0, 1, 3, True])
+def test_unroll_may_be_nothing_but_not_negative(unroll: int) -> None:
+    total, _ = lax.scan(lambda c, x: (c + x, None), 0.0, jnp.arange(5.0), unroll=unroll)
+    assert total == 10
+    with pytest.raises(ValueError, match="`unroll` must be"):
+        lax.scan(lambda c, x: (c + x, None), 0.0, jnp.arange(5.0), unroll=-1)

@@ -151,9 +151,9 @@ def _unroll(unroll: Any, length: int) -> int:
     if unroll is False:
         return 1
     count = integer(unroll, "unroll")
-    if count < 1:
-        raise ValueError(f"`unroll` must be a `bool` or a positive `int`, got {unroll}.")
-    return count
+    if count < 0:
+        raise ValueError(f"`unroll` must be a `bool` or a non-negative `int`, got {unroll}.")
+    return max(count, 1)
 
 
 def scan_length(flat_xs: Sequence[Any], length: Any) -> Any:
