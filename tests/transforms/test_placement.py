@@ -109,3 +109,15 @@ def test_specs() -> None:
     assert mesh is mesh_of(AxisType.Auto)
     with pytest.raises(ValueError, match="z of .* is not found in mesh"):
         NamedSharding(mesh, P("z"))
+
+
+def test_pjit_knows_the_mesh_that_was_entered() -> None:
+    from arrax.experimental.pjit import pjit
+    mesh = mesh_of(AxisType.Auto)
+    axis = mesh.axis_names[0]
+    with mesh:
+        double = pjit(lambda v: 2 * v, in_shardings=P(axis), out_shardings=(P(axis)))
+        assert double(X).sharding.spec == P(axis)
+        with pytest.raises(RuntimeError, match="non-empty mesh in context"):
+            arrax.jit(lambda v: v, in_shardings=P(axis))
+    assert (pjit(lambda v: 2 * v)(X) == 2 * X).all()
