@@ -1,7 +1,7 @@
 """Where results are: eager ones, those of programs, their parts; types on explicit mesh axes."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,11 @@ import pytest
 import arrax
 from arrax import lax, numpy as jnp
 from arrax.core.shardings import ShardingTypeError
+from arrax.experimental.pjit import pjit
 from arrax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 
 
-@pytest.fixture(autouse=True)
-def eight_devices() -> Iterator[None]:
-    arrax.config.update("jax_num_cpu_devices", 8)
-    try:
-        yield
-    finally:
-        arrax.config.update("jax_num_cpu_devices", -1)
+pytestmark = pytest.mark.usefixtures("eight_devices")
 
 
 def mesh_of(kind: AxisType) -> Mesh:
@@ -112,7 +107,6 @@ def test_specs() -> None:
 
 
 def test_pjit_knows_the_mesh_that_was_entered() -> None:
-    from arrax.experimental.pjit import pjit
     mesh = mesh_of(AxisType.Auto)
     axis = mesh.axis_names[0]
     with mesh:

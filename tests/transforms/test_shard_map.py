@@ -1,7 +1,7 @@
 """`shard_map`: programs over parts against what they mean on whole arrays; derivatives; text."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,7 @@ from arrax.sharding import AxisType, Mesh, PartitionSpec as P
 from arrax.test_util import check_grads
 
 
-@pytest.fixture(autouse=True)
-def eight_devices() -> Iterator[None]:
-    arrax.config.update("jax_num_cpu_devices", 8)
-    try:
-        yield
-    finally:
-        arrax.config.update("jax_num_cpu_devices", -1)
+pytestmark = pytest.mark.usefixtures("eight_devices")
 
 
 def grid() -> Mesh:
