@@ -18,6 +18,7 @@ import arrax.numpy as jnp
 from arrax import _native, export, random
 from arrax.core import config
 from arrax.engines.cpu import machine, object_cache
+from arrax.transforms import staging
 
 # Flags that act before Python code can change them: seen in a process of their own.
 IN_A_PROCESS = {
@@ -87,6 +88,20 @@ def checkpointed() -> None:
     jax.grad(f)(1.0)
 
 
+def wide_zeros() -> Any:
+    with jax.enable_x64(True):
+        return jnp.zeros(2)
+
+
+def checks_of(call: Callable[[], Any]) -> int:
+    """How many jaxprs are checked in a call."""
+    with pytest.MonkeyPatch.context() as patch:
+        seen: list[Any] = []
+        patch.setattr(staging, "check_jaxpr", lambda jaxpr, **_: seen.append(jaxpr))
+        call()
+    return len(seen)
+
+
 # name: (value, what to observe); the observation differs from that under the default.
 OBSERVED: dict[str, tuple[Any, Callable[[], Any]]] = {
     "enable_x64": (True, lambda: jnp.arange(3.0).dtype),
@@ -102,7 +117,6 @@ OBSERVED: dict[str, tuple[Any, Callable[[], Any]]] = {
     "high_dynamic_range_gumbel": (True, lambda: random.gumbel(random.key(0), (3,)).tolist()),
     "legacy_prng_key": ("error", lambda: raises(lambda: random.normal(random.PRNGKey(0)))),
     "enable_custom_prng": (True, lambda: str(random.PRNGKey(0).dtype)),
-    "default_device": (jax.devices()[0], lambda: config.default_device.value),
     "disable_jit": (True, lambda: raises(lambda: jax.jit(lambda x: 1 if x > 0 else 2)(1.0))),
     "disable_bwd_checks": (True, lambda: raises(bad_backward)),
     "debug_nans": (True, lambda: raises(lambda: jnp.zeros(2) / 0, FloatingPointError)),
@@ -111,7 +125,7 @@ OBSERVED: dict[str, tuple[Any, Callable[[], Any]]] = {
     "check_tracer_leaks": (True, lambda: raises(leaked)),
     "check_static_indices": (True, lambda: (raises(lambda: jnp.ones(3)[7], IndexError), raises(
         lambda: jax.jit(lambda x: x[7])(jnp.ones(3)), IndexError))),
-    "enable_checks": (True, lambda: config.context_key()),
+    "enable_checks": (True, lambda: checks_of(lambda: jax.make_jaxpr(jnp.sin)(1.0)) > 0),
     "no_tracing": (True, lambda: raises(lambda: jax.jit(lambda x: x)(1.0))),
     "captured_constants_warn_bytes": (10, lambda: warns(
         lambda: jax.jit(lambda x: x + np.ones(50, np.float32))(1.0))),
@@ -119,7 +133,7 @@ OBSERVED: dict[str, tuple[Any, Callable[[], Any]]] = {
     "num_cpu_devices": (3, lambda: jax.device_count()),
     "logging_level": ("ERROR", lambda: logging.getLogger("arrax").level),
     "debug_log_modules": ("arrax.a_module", lambda: logging.getLogger("arrax.a_module").level),
-    "numpy_default_dtype_bits": ("32", lambda: config.numpy_default_dtype_bits.value.value),
+    "numpy_default_dtype_bits": ("32", lambda: wide_zeros().dtype),
     "log_compiles": (True, lambda: wrote(lambda: jax.jit(lambda x: x + 3)(1.0))),
     "explain_cache_misses": (True, lambda: wrote(jitted_twice)),
     "log_checkpoint_residuals": (True, lambda: wrote(checkpointed)),
@@ -218,7 +232,18 @@ def test_most_optimizations_can_be_left_out() -> None:
     np.testing.assert_allclose(plain, quick, rtol=1e-6)
 
 
-OTHERS = {*CACHE, "dump_ir_to", "disable_most_optimizations"}
+def test_arrays_live_on_the_default_device() -> None:
+    with config.num_cpu_devices(3):
+        device = jax.devices()[2]
+        assert jnp.ones(2).devices() == {jax.devices()[0]}
+        with config.default_device(device):
+            assert jnp.ones(2).devices() == {device} == jax.jit(jnp.sin)(1.0).devices()
+            assert not jnp.ones(2).committed
+    with pytest.raises(ValueError, match="must be passed either a Device object"):
+        config.default_device("moon")
+
+
+OTHERS = {*CACHE, "default_device", "dump_ir_to", "disable_most_optimizations"}
 
 
 def test_every_flag_is_seen_or_says_that_it_has_no_effect() -> None:
